@@ -1,0 +1,47 @@
+"""Anatomy as the model sees it: a label map of 118 classes, coded as 7 binary planes.
+
+Labels 1–117 are TotalSegmentator's, 118 is any other part of the body, 0 is the background. A one-hot of 118 channels takes 944 MB
+in a 128³ window; the bits of the label say the same in 7 planes (56 MB), and are made per window, never for a whole volume.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+BODY_LABEL = 118
+CODE_PLANES = 7
+
+
+def encode_labels(labels: torch.Tensor) -> torch.Tensor:
+    """The 7-plane code of a label map: plane k is bit k of the label, as 0 or 1.
+
+    labels: integer, shape (..., Z, Y, X), values 0–118. Returns float32, shape (..., 7, Z, Y, X).
+    """
+    bits = torch.arange(CODE_PLANES, device=labels.device).view(-1, 1, 1, 1)
+    return ((labels.unsqueeze(-4).to(torch.int32) >> bits) & 1).float()
+
+
+def body_mask(hu: np.ndarray, threshold: float = -400.0) -> np.ndarray:
+    """The body: the largest connected part above `threshold` HU, its inside (lungs, gut) filled slice by slice.
+
+    hu: shape (Z, Y, X), axial slices first. Returns bool, same shape; all False if nothing is above the threshold.
+    """
+    tissue = ndimage.binary_opening(hu > threshold, structure=np.ones((1, 3, 3)))
+    parts, count = ndimage.label(tissue)
+    if count == 0:
+        return np.zeros(hu.shape, dtype=bool)
+    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    body = parts == largest
+    return np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(s)) for s in body])
+
+
+def body_labels(hu: np.ndarray) -> np.ndarray:
+    """The label map that needs no model: 0 background, 118 body. uint8, same shape as `hu` (Z, Y, X)."""
+    return np.where(body_mask(hu), np.uint8(BODY_LABEL), np.uint8(0))
+
+
+def complete_labels(labels: np.ndarray, hu: np.ndarray) -> np.ndarray:
+    """A given label map with the rest of the body marked 118. Both (Z, Y, X) on one grid; returns uint8."""
+    return np.where(labels > 0, labels.astype(np.uint8), body_labels(hu))
