@@ -1,0 +1,1 @@
+"""The command line `meddiff-fm`. Heavy packages load inside the commands, so that `--help` answers at once."""

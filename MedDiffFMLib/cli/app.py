@@ -1,0 +1,82 @@
+"""The application `meddiff-fm`: its commands, those of other installed parts, what becomes of errors and signals."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import Cancelled
+from .denoise import denoise
+from .doctor import doctor
+from .errors import exit_code, report
+from .models import models_app
+from .options import task_command
+
+log = logging.getLogger("MedDiffFMLib")
+PLUGINS = "meddiff_fm.commands"  # entry points: each a function register(app) that adds commands
+
+NOTICE = "One diffusion foundation model of CT. For research only: not a medical device."
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"meddiff-fm {__version__}")
+        raise typer.Exit
+
+
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Does nothing itself: the commands do."""
+
+
+def build_app() -> typer.Typer:
+    """The application with all commands. A plugin that cannot be loaded is left out; the rest goes on."""
+    app = typer.Typer(help=NOTICE, no_args_is_help=True, add_completion=False, context_settings=HELP_NAMES)
+    app.callback(help=NOTICE)(_start)
+    app.command("denoise", context_settings=HELP_NAMES)(task_command("denoise", denoise))
+    app.add_typer(models_app, name="models")
+    app.command("doctor", context_settings=HELP_NAMES)(doctor)
+    for plugin in entry_points(group=PLUGINS):
+        try:
+            plugin.load()(app)
+        except Exception as error:
+            log.debug("The commands of %s could not be loaded: %s", plugin.value, error)
+    return app
+
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+def _cancel(number, frame) -> None:
+    """A signal stops the work where it stands; a second one while it cleans up is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Cancelled("Cancelled.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `meddiff-fm` with `arguments` (default: the shell's). Returns the exit code."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _cancel)
+    try:
+        return build_app()(args=arguments, prog_name="meddiff-fm", standalone_mode=False) or 0
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        report(error)
+        return exit_code(error)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,70 @@
+"""`meddiff-fm models`: what models are on this computer, what is in them, and whether they are whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+models_app = typer.Typer(help="Models on this computer: list, show, verify, download.", no_args_is_help=True)
+
+ModelName = Annotated[
+    str | None, typer.Argument(metavar="MODEL", help="A name, a folder or a Hub id; without it the default model.")
+]
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """List the models on this computer: name, where from, size, folder."""
+    from rich import print as show
+    from rich.table import Table
+
+    from ..model_store import installed
+
+    table = Table("model", "from", "size", "folder", box=None)
+    for found in installed():
+        size = sum(file.stat().st_size for file in found.folder.rglob("*.safetensors")) / 1e6
+        table.add_row(_read(found)["name"], found.source, f"{size:.1f} MB", str(found.folder))
+    show(table if table.row_count else "No model is installed: name a model folder or a Hub id with --model.")
+
+
+@models_app.command("show")
+def show_model(model: ModelName = None) -> None:
+    """Show a model's config.json: architecture, conditions, training, licence, checksum."""
+    from ..model_store import find_model
+
+    config = _read(find_model(model))
+    schedule = {key: value for key, value in config["schedule"].items() if key != "alpha_bar"}
+    print(json.dumps(config | {"schedule": schedule}, indent=2, ensure_ascii=False))
+
+
+@models_app.command("verify")
+def verify_model(model: ModelName = None) -> None:
+    """Check a model's files against the checksum in its config.json."""
+    from ..model_folder import verify
+    from ..model_store import find_model
+
+    found = find_model(model)
+    config = verify(found.folder)
+    print(f"{config['name']}: the weights have the stated SHA-256 {config['weights']['sha256']} ({found.folder})")
+
+
+@models_app.command("download")
+def download_model(
+    model: Annotated[str, typer.Argument(metavar="HUB_ID", help="Hub id OWNER/NAME, or OWNER/NAME@REVISION.")],
+) -> None:
+    """Fetch a model from the Hub, so that it works without a connection from then on."""
+    from ..errors import InputError
+    from ..model_store import HUB_ID, from_hub
+
+    if not (match := HUB_ID.fullmatch(model)):
+        raise InputError(f"{model!r} is not a Hub id: write OWNER/NAME or OWNER/NAME@REVISION.")
+    found = from_hub(match["repo"], match["revision"])
+    verify_model(str(found.folder))
+
+
+def _read(found) -> dict:
+    from ..model_folder import read_config
+
+    return read_config(found.folder)

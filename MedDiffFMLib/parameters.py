@@ -1,0 +1,199 @@
+"""Every task's parameters, once: the command line, the worker and Slicer's panels all read them here. Standard
+library only.
+
+A parameter is a dataclass field made with `parameter`; its metadata say in clinical words what it is, and what it may
+be. `Parameters.from_dict` takes values as text too ("25" for 25.0), as a shell or a text field gives them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+
+from .errors import InputError
+
+REGION_NAMES = ("head-neck", "chest", "abdomen")
+ANATOMY_FILE = "(a file)"  # stands in provenance for the path of a label map, which may name a patient
+
+
+def parameter(default, kind: str, help: str, **limits):
+    """A dataclass field with metadata.
+
+    kind: choice | number | integer | flag | text. `limits`: label, choices (the only values of a choice; words
+    allowed in place of a number or text), unit, minimum, maximum, metavar, pattern (with `expected` in words),
+    advanced (hidden at first in a panel). A default of None means: not set, the task decides.
+    """
+    return dataclasses.field(default=default, metadata={"kind": kind, "help": help, **limits})
+
+
+class Parameters:
+    """What all groups of parameters can do; subclasses are dataclasses of `parameter` fields."""
+
+    @classmethod
+    def from_dict(cls, values: dict):
+        """From names and values (numbers also as text); what is absent keeps its default.
+
+        InputError names the first unknown name or unusable value and what is possible instead.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in fields:
+                raise InputError(f"There is no parameter {name!r} here; the parameters are {', '.join(fields)}.")
+        return cls(**{name: _typed(fields[name], value) for name, value in values.items()}).validate()
+
+    def to_dict(self) -> dict:
+        """Names and values, ready for JSON; `from_dict` gives the same object back."""
+        return dataclasses.asdict(self)
+
+    def validate(self):
+        """This object, if every value is usable; else InputError with one sentence."""
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        return self
+
+
+def _typed(field: dataclasses.Field, value):
+    """`value` as the type of the field's kind, where it is text that stands for a number."""
+    kind, words = field.metadata["kind"], field.metadata.get("choices", ())
+    if kind not in ("number", "integer") or not isinstance(value, str) or value in words:
+        return value
+    try:
+        return float(value) if kind == "number" else int(value)
+    except ValueError:
+        raise InputError(_sentence(field, value)) from None
+
+
+def _check(field: dataclasses.Field, value) -> None:
+    """InputError unless `value` is one that the field's metadata allow."""
+    limits = field.metadata
+    if (value is None and field.default is None) or value in limits.get("choices", ()):
+        return
+    kind = limits["kind"]
+    if kind in ("number", "integer"):
+        numeric = isinstance(value, (int,) if kind == "integer" else (int, float)) and not isinstance(value, bool)
+        low, high = limits.get("minimum", -math.inf), limits.get("maximum", math.inf)
+        usable = numeric and math.isfinite(value) and low <= value <= high
+    elif kind == "flag":
+        usable = isinstance(value, bool)
+    elif kind == "text":
+        usable = isinstance(value, str) and re.fullmatch(limits.get("pattern", ".+"), value) is not None
+    else:
+        usable = False
+    if not usable:
+        raise InputError(_sentence(field, value))
+
+
+def _sentence(field: dataclasses.Field, value) -> str:
+    limits = field.metadata
+    expected = list(limits.get("choices", ()))
+    if limits["kind"] in ("number", "integer"):
+        noun = "a whole number" if limits["kind"] == "integer" else "a number"
+        unit = f" {limits['unit']}" if "unit" in limits else ""
+        low, high = limits.get("minimum"), limits.get("maximum")
+        span = f" from {low} to {high}{unit}" if high is not None else f" of at least {low}{unit}"
+        expected.append(noun + (span if low is not None else unit))
+    elif "expected" in limits:
+        expected.append(limits["expected"])
+    name = field.name.replace("_", "-")
+    return f"--{name} cannot be {value!r}: use {' or '.join(filter(None, [', '.join(expected[:-1]), expected[-1]]))}."
+
+
+@dataclass(frozen=True)
+class CommonParameters(Parameters):
+    """What every task takes besides its own parameters: where and with which model it runs."""
+
+    model: str | None = parameter(
+        None,
+        "text",
+        "Model: a name, a folder, or an id on the Hub (OWNER/NAME@REVISION). Without it the best installed one.",
+        label="Model",
+        metavar="NAME|DIR|HUB_ID",
+        advanced=True,
+    )
+    device: str = parameter(
+        "auto",
+        "text",
+        "Where to compute: auto takes a GPU if there is one.",
+        label="Device",
+        choices=("auto", "cpu", "cuda"),
+        pattern=r"cuda:\d+",
+        expected="cuda:NUMBER",
+        metavar="auto|cpu|cuda[:N]",
+        advanced=True,
+    )
+    precision: str = parameter(
+        "auto",
+        "choice",
+        "Arithmetic of the network: auto takes bfloat16 where the hardware computes it natively, else float32.",
+        label="Precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        advanced=True,
+    )
+    overwrite: bool = parameter(
+        False, "flag", "Replace the output if it exists.", label="Replace an existing file", advanced=True
+    )
+
+
+@dataclass(frozen=True)
+class DenoiseParameters(Parameters):
+    """Denoise: less noise at the same anatomy."""
+
+    sigma: str | float = parameter(
+        "auto",
+        "number",
+        "Noise of the input: its standard deviation in HU within even tissue; auto measures it.",
+        label="Noise",
+        choices=("auto",),
+        unit="HU",
+        minimum=1,
+        maximum=300,
+        metavar="auto|HU",
+    )
+    quality: str = parameter(
+        "balanced",
+        "choice",
+        "fast: one estimate in a single step; balanced: a few steps; paper: the published method's settings (slow).",
+        label="Quality",
+        choices=("fast", "balanced", "paper"),
+    )
+    region: str = parameter(
+        "auto",
+        "choice",
+        "Part of the body in the image; auto finds it.",
+        label="Region",
+        choices=("auto", *REGION_NAMES),
+    )
+    anatomy: str = parameter(
+        "auto",
+        "text",
+        "Organs: a label map with TotalSegmentator's numbers on the input's grid; auto finds the body; none.",
+        label="Anatomy",
+        choices=("auto", "none"),
+        expected="the path of a label map",
+        metavar="FILE|auto|none",
+    )
+    steps: int | None = parameter(
+        None,
+        "integer",
+        "Steps of the sampler, in place of the quality's own number.",
+        label="Steps",
+        minimum=1,
+        maximum=1000,
+        metavar="N",
+        advanced=True,
+    )
+    seed: int = parameter(
+        0,
+        "integer",
+        "Start of the random numbers: the same seed gives the same voxels.",
+        label="Seed",
+        minimum=0,
+        maximum=2**32 - 1,
+        metavar="N",
+        advanced=True,
+    )
+
+
+TASKS = {"denoise": DenoiseParameters}
