@@ -14,7 +14,7 @@ from .itk import quiet
 
 _CT_IMAGE_STORAGE = b"1.2.840.10008.5.1.4.1.1.2\0"
 _TILT_DEGREES = 0.1  # 0.5 mm at the end of a 300 mm volume; rounded positions stay far below
-_GAP_TOLERANCE = 0.05  # of the usual gap, for positions rounded to 0.1 mm in thin series; a missing slice is 1.0
+_GAP_TOLERANCE = 0.05, 0.1  # share of the usual gap, and mm for rounded positions; a missing slice is a whole gap
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _check_stack(group: list[Slice], folder: Path, listing: str) -> None:
         raise InputError(
             f"{folder} holds several slices at one position ({listing}), perhaps several phases; keep one of them."
         )
-    uneven = np.flatnonzero(np.abs(gaps - usual) > _GAP_TOLERANCE * usual + 0.01)  # 0.01 mm: rounding of positions
+    share, rounding = _GAP_TOLERANCE
+    uneven = np.flatnonzero(np.abs(gaps - usual) > share * usual + rounding)
     if uneven.size:
         found = Counter(f"{gaps[i]:.3g}" for i in uneven)
         sizes = ", ".join(f"{count} × {mm} mm" for mm, count in found.most_common(5))

@@ -25,9 +25,7 @@ REGIONS = {region.name: region for region in (HEAD_NECK, CHEST, ABDOMEN)}
 def to_model(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """HU to the model's [-1, 1]: the window's range linearly, values beyond it clipped. Returns float32."""
     low, high = window
-    return (np.clip(np.asarray(hu, dtype=np.float32), low, high) - low) * np.float32(2.0 / (high - low)) - np.float32(
-        1.0
-    )
+    return (np.clip(np.asarray(hu, dtype=np.float32), low, high) - low) * np.float32(2.0 / (high - low)) - np.float32(1.0)
 
 
 def to_hu(x: np.ndarray, window: tuple[float, float]) -> np.ndarray:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 class Volume:
     """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to write.
 
-    spacing and origin are (x, y, z); direction is the row-major 3×3 matrix of 9 numbers. `source` is the path it came from.
+    spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
     `resampled` is True for a label map that was brought onto another grid (nearest neighbour).
     """

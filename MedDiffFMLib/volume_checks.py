@@ -26,11 +26,11 @@ def check_ct(volume: Volume) -> None:
 
 def check_grid(shape: tuple[int, ...], spacing: tuple[float, ...], name: str) -> None:
     """InputError unless shape (z, y, x) and spacing (x, y, z) in mm are those of a volume."""
-    if len(shape) != 3:
-        raise InputError(f"{name} has {len(shape)} dimensions; give one 3D volume.")
-    if min(shape) < 2:
+    if len(shape) < 3 or min(shape) < 2:
         size = " × ".join(str(n) for n in shape[::-1])
         raise InputError(f"{name} is a single slice ({size} voxels); give the whole 3D volume.")
+    if len(shape) > 3:
+        raise InputError(f"{name} has {len(shape)} dimensions; give one 3D volume.")
     low, high = SPACING_MM
     if not all(math.isfinite(s) and low <= s <= high for s in spacing):
         mm = " × ".join(f"{s:g}" for s in spacing)
