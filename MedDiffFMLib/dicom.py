@@ -163,6 +163,4 @@ def _read_pixels(group: list[Slice], folder: Path) -> sitk.Image:
         raise InputError(f"{folder} has a damaged slice that cannot be read; export the series again.") from None
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise InputError(f"{folder} holds colour images; give a CT series.")
-    spacing = image.GetSpacing()
-    image.SetSpacing((*spacing[:2], float(_gaps(group).mean())))  # ITK's is less exact where positions are rounded
     return image

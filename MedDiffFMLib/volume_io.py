@@ -154,8 +154,9 @@ def _suffix(path: Path) -> str:
 
 def _read_nifti(path: Path) -> Volume:
     header = read_nifti_header(path)
-    # ITK takes a spacing of 0 or NaN for 1 mm, so look at what is stored
-    check_grid(header.dim[3:0:-1] if header.dim[0] >= 3 else header.dim[2:0:-1], np.abs(header.pixdim[1:4]), str(path))
+    stored = np.abs(header.pixdim[1:4])
+    if not np.all(np.isfinite(stored) & (stored > 0)):  # ITK would take it for 1 mm
+        check_grid(header.dim[max(2, min(header.dim[0], 3)) : 0 : -1], stored, str(path))
     try:
         image, squared_up = _read_image(path, "NiftiImageIO"), False
     except _NotOrthonormal:

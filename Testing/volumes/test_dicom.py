@@ -69,7 +69,7 @@ def test_hu_and_geometry(ct, tmp_path):
 def test_slope_that_differs_between_slices(ct, tmp_path):
     folder = write_series(ct, tmp_path / "ct")
     path = folder / f"{4 * 7 % 20:02d}1.dcm"
-    slope = b"\x28\x00\x53\x10DS\x02\x00"
+    slope = b"\x28\x00\x53\x10\x02\x00\x00\x00"  # the tag and the length of its value
     assert path.read_bytes().count(slope + b"1 ") == 1
     path.write_bytes(path.read_bytes().replace(slope + b"1 ", slope + b".3"))
     voxels = read_volume(folder).voxels

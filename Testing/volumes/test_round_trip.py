@@ -69,6 +69,17 @@ def test_a_changed_grid_is_not_given_the_old_header(placed, tmp_path, suffix):
     np.testing.assert_allclose(read_volume(tmp_path / f"b{suffix}").spacing, (2, 2, 2))
 
 
+def test_nifti_in_metres(ct, tmp_path):
+    sitk.WriteImage(replace(ct, spacing=(0.0015, 0.0015, 0.002)).to_sitk(), str(tmp_path / "x.nii"))
+    raw = bytearray((tmp_path / "x.nii").read_bytes())
+    raw[123] = 1
+    (tmp_path / "x.nii").write_bytes(raw)
+    volume = read_volume(tmp_path / "x.nii")
+    np.testing.assert_allclose(volume.spacing, (1.5, 1.5, 2.0), rtol=1e-6)
+    write_volume(volume, tmp_path / "y.nii")
+    assert geometry(read_volume(tmp_path / "y.nii")) == geometry(volume)
+
+
 def test_mhd_is_read(placed, tmp_path):
     sitk.WriteImage(placed.to_sitk(), str(tmp_path / "x.mhd"))
     assert geometry(read_volume(tmp_path / "x.mhd")) == geometry(placed)
