@@ -19,8 +19,8 @@ TINY = NetworkConfig(
 
 @pytest.fixture(scope="session", autouse=True)
 def few_threads():
-    """Small tensors gain nothing from many threads, and the tests may run beside other work."""
-    torch.set_num_threads(2)
+    """Small tensors gain nothing from threads, and lose much when the tests run beside other work."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
