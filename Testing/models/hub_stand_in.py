@@ -1,6 +1,6 @@
 """A STAND-IN for the model Hub, not the Hub: the requests that huggingface_hub makes for a snapshot, on 127.0.0.1.
 
-It serves one repository OWNER/NAME with one commit from a folder, counts requests, and can break a download off half-way.
+It serves one repository OWNER/NAME with one commit from a folder, notes the requests, and can break a download off.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def test_loaded_model_predicts_what_the_saved_network_did(folder):
 
 
 def test_schedule_survives_json_to_the_last_bit(folder):
-    """ᾱ_t, a cumulative product, once more from its definition (Nichol & Dhariwal 2021, eq. 17) with Python's floats."""
+    """ᾱ_t, a cumulative product, once more from its definition (Nichol & Dhariwal, eq. 17) with Python's floats."""
     f = [math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(1001)]
     alpha_bar, product = [], 1.0
     for t in range(1000):
