@@ -60,7 +60,9 @@ class Denoiser(torch.nn.Module):
     def forward(
         self, x_t: torch.Tensor, t: torch.Tensor, position: torch.Tensor, anatomy: torch.Tensor, region: torch.Tensor
     ) -> torch.Tensor:
-        """x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position (B, 6L, Z, Y, X), anatomy (B, 7, Z, Y, X) code,
-        region (B,) class indices. Returns ε̂, shape (B, 1, Z, Y, X). Z, Y and X must divide by 2^(levels−1)."""
+        """x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position (B, 6L, Z, Y, X), anatomy (B, 7, Z,
+        Y, X) code, region (B,) class indices. Returns ε̂, shape (B, 1, Z, Y, X). Z, Y and X must divide by
+        2^(levels−1).
+        """
         inputs = torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)
         return self.unet(inputs, timesteps=t, class_labels=region)

@@ -2,9 +2,9 @@
 
     p_c = concat(p_x, p_y, p_z) ∈ [-1, 1]³,   PE(p_c) = (sin 2⁰πp_c, cos 2⁰πp_c, …, sin 2^{L−1}πp_c, cos 2^{L−1}πp_c)
 
-The frame is the whole image, whatever the level: (-1, -1, -1) is its upper left back corner and (1, 1, 1) its bottom right front
-corner, so x grows to the patient's right, y to the front and z downwards. Arrays are (z, y, x) in RAS order (z grows upwards):
-the p_z of an array therefore falls along its first axis.
+The frame is the whole image, whatever the level: (-1, -1, -1) is its upper left back corner and (1, 1, 1) its
+bottom right front corner, so x grows to the patient's right, y to the front and z downwards. Arrays are (z, y, x)
+in RAS order (z grows upwards): the p_z of an array therefore falls along its first axis.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import torch
 def axis_coordinates(whole: int, start: float, size: int, step: float = 1.0) -> torch.Tensor:
     """Coordinates in [-1, 1] of `size` samples along one axis of a whole image of `whole` voxels.
 
-    The first sample is centred on voxel `start` (may be fractional), neighbours are `step` voxels apart: 1 for a crop, 2 for a
-    crop of twice the patch, whole/size for the image level. Voxel 0 is −1 and voxel whole−1 is +1. Returns float64, shape (size,).
+    The first sample is centred on voxel `start` (may be fractional), neighbours are `step` voxels apart: 1 for a
+    crop, 2 for a crop of twice the patch, whole/size for the image level. Voxel 0 is −1 and voxel whole−1 is +1.
+    Returns float64, shape (size,).
     """
     index = start + step * torch.arange(size, dtype=torch.float64)
     return index * (2.0 / max(whole - 1, 1)) - 1.0
@@ -28,8 +29,8 @@ def axis_coordinates(whole: int, start: float, size: int, step: float = 1.0) -> 
 def encode_position(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor, frequencies: int = 4) -> torch.Tensor:
     """PE(p_c) of eq. 6 on the grid of three coordinate axes.
 
-    px, py, pz: shapes (X,), (Y,), (Z,), values in [-1, 1]. Returns float32, shape (6·frequencies, Z, Y, X); channels run
-    sin(2⁰πp_x), sin(2⁰πp_y), sin(2⁰πp_z), cos(2⁰πp_x), …, as the equation writes them.
+    px, py, pz: shapes (X,), (Y,), (Z,), values in [-1, 1]. Returns float32, shape (6·frequencies, Z, Y, X);
+    channels run sin(2⁰πp_x), sin(2⁰πp_y), sin(2⁰πp_z), cos(2⁰πp_x), …, as the equation writes them.
     """
     shape = (len(pz), len(py), len(px))
     channels = []
@@ -43,7 +44,8 @@ def encode_position(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor, freque
 def window_position(
     whole: Sequence[int], start: Sequence[float], size: Sequence[int], step: Sequence[float], frequencies: int = 4
 ) -> torch.Tensor:
-    """PE of a window of an image: `whole`, `start`, `size`, `step` are (z, y, x), in voxels of the whole image (RAS order).
+    """PE of a window of an image: `whole`, `start`, `size`, `step` are (z, y, x), in voxels of the whole image (RAS
+    order).
 
     Returns float32, shape (6·frequencies, *size). z is turned over, because the paper counts it downwards.
     """

@@ -1,27 +1,24 @@
-"""What a running task tells: one `Progress` a step and a window. Standard library only.
+"""What a running task tells: a `Progress` after every batch of windows. Standard library only.
 
-A task calls `progress(Progress(...))` at least once a window; raising `Cancelled` from it stops the task within that window.
+Raising `Cancelled` from the callback stops the task within that batch.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task is. Steps and windows count from 1 when done; 0 done is the start.
-
-    `preview` is a function that returns the current estimate as HU on the input's grid, made only if somebody asks.
-    """
+    """How far a task is: `step` steps and, of the next one, `window` windows are done."""
 
     step: int
     steps: int
     window: int
     windows: int
     seconds_left: float | None = None
-    preview: Callable | None = None
 
     @property
     def fraction(self) -> float:
@@ -31,3 +28,37 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass
+class Reporter:
+    """Turns a noise model's windows and a sampler's steps into `Progress`, with the time left."""
+
+    callback: ProgressCallback | None
+    steps: int = 1
+    windows: int = 1
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def begin(self, steps: int, windows: int) -> None:
+        """State the size of the work; the clock starts here."""
+        self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
+        self._tell(0)
+
+    def window(self, window: int, windows: int) -> None:
+        """A noise model's `on_window`."""
+        self.windows = windows
+        self._tell(window)
+
+    def step(self, i: int, t: int, x0: object) -> None:
+        """A sampler's callback."""
+        self.done = i + 1
+        self._tell(0)
+
+    def _tell(self, window: int) -> None:
+        if self.callback is None:
+            return
+        now = Progress(self.done, self.steps, window, self.windows)
+        elapsed = time.monotonic() - self.began
+        left = elapsed * (1 / now.fraction - 1) if now.fraction > 0 else None
+        self.callback(Progress(self.done, self.steps, window, self.windows, left))

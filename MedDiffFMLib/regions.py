@@ -1,10 +1,14 @@
-"""The three anatomical regions of the model, their HU windows, and the choice of one from an image (paper, III-B and IV-A2)."""
+"""The three anatomical regions of the model, their HU windows, and the choice of one from an image (paper, III-B
+and IV-A2).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from .anatomy import lung_mask
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,33 @@ REGIONS = {region.name: region for region in (HEAD_NECK, CHEST, ABDOMEN)}
 
 def to_model(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """HU to the model's [-1, 1]: the window's range linearly, values beyond it clipped. Returns float32."""
-    low, high = window
-    return (np.clip(np.asarray(hu, dtype=np.float32), low, high) - low) * np.float32(2.0 / (high - low)) - np.float32(1.0)
+    low, high = (float(end) for end in window)
+    x = (np.clip(np.asarray(hu, dtype=np.float32), low, high) - low) * (2.0 / (high - low)) - 1.0
+    return x.astype(np.float32, copy=False)
 
 
 def to_hu(x: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """The model's [-1, 1] to HU, float32: the inverse of `to_model` within the window."""
-    low, high = window
-    return (np.asarray(x, dtype=np.float32) + 1.0) * np.float32((high - low) / 2.0) + np.float32(low)
+    low, high = (float(end) for end in window)
+    return ((np.asarray(x, dtype=np.float32) + 1.0) * ((high - low) / 2.0) + low).astype(np.float32, copy=False)
+
+
+def detect_region(hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray) -> Region:
+    """The region that most of a scan shows.
+
+    hu: (Z, Y, X) in RAS order; spacing (z, y, x) in mm; body: bool, same shape. A head is narrow (a fifth of the
+    slices covers less than 350 cm²) and bony (over 13 % of the body above 300 HU). A chest has lung in more than
+    half of its slices (more than a twelfth of the body there). A neck is narrow with over 5.5 % of bone. Anything
+    else is an abdomen.
+    """
+    areas = body.sum(axis=(1, 2))
+    if not areas.any():
+        return ABDOMEN
+    narrow = float(np.percentile(areas[areas > 0], 20)) * spacing[1] * spacing[2] / 100 < 350
+    bone = np.mean(hu[body] > 300)
+    if narrow and bone > 0.13:
+        return HEAD_NECK
+    lungs = (lung_mask(hu) & body).sum(axis=(1, 2))
+    if np.mean(lungs[areas > 0] > areas[areas > 0] / 12) > 0.5:
+        return CHEST
+    return HEAD_NECK if narrow and bone > 0.055 else ABDOMEN

@@ -2,12 +2,13 @@
 
     q(x_t | x_0) = N(√ᾱ_t · x_0, (1 − ᾱ_t) · I)                     (paper, eq. 1, accumulated over t)
 
-Tables of our own, because library schedulers keep them in the network's precision and disagree with themselves when steps are
-skipped: a sampler here takes an explicit, descending list of timesteps and looks ᾱ up.
+Tables of our own, because library schedulers keep them in the network's precision and disagree with themselves when
+steps are skipped: a sampler here takes an explicit, descending list of timesteps and looks ᾱ up.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ class Schedule:
         return math.sqrt((1.0 - self.alpha_bar[t]) / self.alpha_bar[t])
 
     def t_of_sigma(self, sigma: float) -> int:
-        """The timestep whose σ̄_t is nearest to `sigma` (paper, III-D1: σ_n = σ̄_t gives t_start). ValueError if sigma ≤ 0."""
+        """The timestep whose σ̄_t is nearest to `sigma` (paper, III-D1: σ_n = σ̄_t gives t_start). ValueError if
+        sigma ≤ 0.
+        """
         if not sigma > 0:
             raise ValueError(f"sigma must be positive, got {sigma}")
         sigma_bar = np.sqrt((1.0 - self.alpha_bar) / self.alpha_bar)
@@ -38,7 +41,8 @@ class Schedule:
 
 
 def cosine_schedule(T: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> Schedule:
-    """The cosine schedule (Nichol & Dhariwal 2021, eq. 17): ᾱ from f(t) = cos²((t/T + s)/(1 + s) · π/2), β clipped at 0.999.
+    """The cosine schedule (Nichol & Dhariwal 2021, eq. 17): ᾱ from f(t) = cos²((t/T + s)/(1 + s) · π/2), β clipped
+    at 0.999.
 
     With T = 1000, ᾱ[999] = 2.4e-9 and σ̄ = 0.15 at t = 87.
     """
@@ -65,5 +69,5 @@ def uniform_steps(t_start: int, count: int) -> list[int]:
 
 def check_steps(steps: Sequence[int], T: int) -> None:
     """ValueError unless `steps` is a non-empty, strictly descending list of timesteps in [0, T)."""
-    if not steps or not all(a > b for a, b in zip(steps, steps[1:], strict=False)) or steps[0] >= T or steps[-1] < 0:
+    if not steps or not all(a > b for a, b in itertools.pairwise(steps)) or steps[0] >= T or steps[-1] < 0:
         raise ValueError(f"timesteps must descend strictly within [0, {T}), got {list(steps)[:5]}…")

@@ -10,9 +10,11 @@ import SimpleITK as sitk
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to write.
+    """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to
+    write.
 
-    spacing and origin are (x, y, z); direction is the row-major 3×3 matrix of 9 numbers. `source` names where it came from.
+    spacing and origin are (x, y, z); direction is the row-major 3×3 matrix of 9 numbers. `source` names where it
+    came from.
     """
 
     voxels: np.ndarray
@@ -36,6 +38,4 @@ class Volume:
 
     @classmethod
     def from_sitk(cls, image: sitk.Image, source: str = "") -> Volume:
-        return cls(
-            sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), source
-        )
+        return cls(sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), source)

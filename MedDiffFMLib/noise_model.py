@@ -1,0 +1,93 @@
+"""ε(x_t, t) of a whole volume: the network in overlapping windows, averaged at every step (paper, III-C, Fig. 4).
+
+To a sampler this is one function of the whole volume. Hidden behind it: windows, their batches, the network's
+precision, and the windows of air, which are never computed, since there ε follows from x_0 = air.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from .conditions import Conditions
+from .windows import Window, plan_windows
+
+if TYPE_CHECKING:
+    from .models import Model
+
+
+class NoiseModel:
+    """ε(x_t, t) for volumes of one shape, under fixed conditions.
+
+    `on_window(done, total)` is called after every batch of windows; it may raise to stop. Memory: two volumes and
+    one batch, whatever the number of windows.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        conditions: Conditions,
+        body: np.ndarray,
+        air: float,
+        overlap: float = 0.25,
+        batch: int = 1,
+        on_window: Callable[[int, int], None] = lambda done, total: None,
+    ):
+        """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range."""
+        self.model, self.conditions, self.air = model, conditions, air
+        self.batch, self.on_window = batch, on_window
+        levels = len(model.network.config.channels) - 1
+        self.multiple = 2**levels
+        self.plan = plan_windows(body.shape, (model.network.config.patch,) * 3, overlap)
+        self.active = self.plan.touching(body)
+        active = {w.start for w in self.active}
+        self.skipped = [w for w in self.plan.windows if w.start not in active]
+
+    @torch.inference_mode()
+    def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
+        """x_t: float32 (Z, Y, X); t: timestep. Returns ε̂, same shape, float32, on the same device."""
+        alpha = float(self.model.schedule.alpha_bar[t])
+        epsilon = torch.zeros_like(x_t)
+        for window in self.skipped:
+            where = self.plan.slices(window)
+            of_air = (x_t[where] - math.sqrt(alpha) * self.air) / math.sqrt(1 - alpha)
+            epsilon[where] += of_air * window.weight().to(x_t.device)
+        for first in range(0, len(self.active), self.batch):
+            group = self.active[first : first + self.batch]
+            estimates = self._estimate(x_t, t, group)
+            for window, estimate in zip(group, estimates, strict=True):
+                epsilon[self.plan.slices(window)] += estimate.to(x_t.device) * window.weight().to(x_t.device)
+            self.on_window(first + len(group), len(self.active))
+        return epsilon
+
+    def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
+        """The network on some windows at once: float32, (B, Z, Y, X)."""
+        device, size = self.model.device, self.plan.size
+        codes = [self.conditions.window(w.start, size) for w in windows]
+        x = torch.stack([x_t[self.plan.slices(w)] for w in windows])[:, None].to(device)
+        position = torch.stack([c[0] for c in codes]).to(device)
+        anatomy = torch.stack([c[1] for c in codes]).to(device)
+        pad = [0, 0, 0]
+        for axis, n in enumerate(size):
+            pad[axis] = -n % self.multiple
+        if any(pad):
+            x, position, anatomy = (_reflect(v, pad) for v in (x, position, anatomy))
+        times = torch.full((len(windows),), t, device=device)
+        regions = torch.full((len(windows),), self.conditions.region, device=device)
+        with torch.autocast(device.type, self.model.dtype, enabled=self.model.dtype != torch.float32):
+            estimate = self.model.network(x, times, position, anatomy, regions)
+        return estimate[:, 0, : size[0], : size[1], : size[2]].float()
+
+
+def _reflect(v: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:
+    """Pad (B, C, Z, Y, X) at the far end of each axis by mirroring, several times where an axis is very short."""
+    for axis, extra in zip((2, 3, 4), pad, strict=True):
+        while extra > 0:
+            some = min(extra, v.shape[axis])
+            v = torch.cat([v, v.flip(axis).narrow(axis, 0, some)], dim=axis)
+            extra -= some
+    return v

@@ -1,0 +1,169 @@
+"""Denoising of low-dose CT by the foundation model, without fine-tuning (paper, III-D1, eq. 7–11).
+
+y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of eq. 10
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..anatomy import body_mask
+from ..conditions import Conditions
+from ..errors import InputError
+from ..models import Model, load_model
+from ..noise import estimate_noise
+from ..noise_model import NoiseModel
+from ..parameters import DenoiseParameters
+from ..prepare import AIR_HU, Prepared, prepare
+from ..progress import ProgressCallback, Reporter
+from ..regions import REGIONS, detect_region, to_hu, to_model
+from ..samplers import denoising_data_step, diffpir
+from ..schedule import uniform_steps
+from ..volume import Volume
+
+LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
+
+
+@dataclass(frozen=True)
+class DenoiseSettings:
+    """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
+
+    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
+    for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
+    window_hu: None for the region's.
+    """
+
+    spacing_mm: float | None = 1.0
+    steps: int | None = None
+    sigma_scale: float = 1.0
+    prior_weight: float = 10.0
+    zeta: float = 0.0
+    overlap: float = 0.25
+    windows_hu: dict[str, tuple[float, float]] | None = None
+
+
+PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))
+QUALITIES = {
+    "fast": DenoiseSettings(spacing_mm=None, steps=1),
+    "balanced": DenoiseSettings(spacing_mm=None, steps=5),
+    "paper": PAPER,
+}
+
+
+@dataclass(frozen=True)
+class DenoiseResult:
+    """The denoised volume (float32 HU, the input's grid), the noise assumed, found before and left after, in HU,
+    and facts.
+    """
+
+    volume: Volume
+    sigma_hu: float
+    noise_before_hu: float | None
+    noise_after_hu: float | None
+    facts: dict
+
+
+def denoise(
+    volume: Volume,
+    model: Model | None = None,
+    anatomy: Volume | str = "auto",
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> DenoiseResult:
+    """Remove the noise of a low-dose CT.
+
+    volume: HU on any grid. anatomy: a label map (0–118) on the same grid, "auto" for the body by threshold, "none"
+    for nothing. parameters: those of `DenoiseParameters` (sigma in HU, quality, region, steps, seed). Outside the
+    body, and beyond the model's HU window, the input's HU are kept, and no voxel changes by more than 4 σ.
+    InputError when σ is to be found and there is too little soft tissue for it; what `progress` raises passes
+    through, and then nothing is left behind.
+    """
+    wanted = DenoiseParameters.from_dict(parameters)
+    model = model or load_model()
+    settings = settings_of(model, wanted.quality)
+    frame = prepare(volume, settings.spacing_mm)
+    body = body_mask(frame.hu)
+    region = detect_region(frame.hu, frame.spacing, body) if wanted.region == "auto" else REGIONS[wanted.region]
+    window = (settings.windows_hu or {}).get(region.name, region.window)
+    before = estimate_noise(frame.hu, body, frame.spacing)
+    sigma_hu = _sigma(wanted.sigma, before)
+    conditions = Conditions(_labels(frame, body, anatomy), region.index, model.network.config.position_frequencies)
+    reporter = Reporter(progress)
+    ε = NoiseModel(
+        model, conditions, body, float(to_model(AIR_HU, window)), settings.overlap, on_window=reporter.window
+    )
+    hu, steps = _sample(frame.hu, ε, settings, sigma_hu, window, wanted, reporter)
+    hu = merge(frame.hu, hu, body, window, sigma_hu)
+    facts = {
+        "region": region.name,
+        "window_hu": list(window),
+        "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
+        "anatomy": anatomy if isinstance(anatomy, str) else "given",
+        "timesteps": steps,
+        "windows": len(ε.active),
+        "windows_of_air": len(ε.skipped),
+        "network_evaluations": len(steps) * len(ε.active),
+    }
+    after = estimate_noise(hu, body, frame.spacing)
+    return DenoiseResult(volume.with_voxels(frame.restore(hu)), sigma_hu, before, after, facts)
+
+
+def settings_of(model: Model, quality: str) -> DenoiseSettings:
+    """The quality's settings: those of the model's config over the paper's."""
+    own = model.config.get("tasks", {}).get("denoise", {}).get(quality, {})
+    return DenoiseSettings(**{**QUALITIES[quality].__dict__, **own})
+
+
+def _sigma(sigma: str | float, found: float | None) -> float:
+    if sigma != "auto":
+        return float(sigma)
+    if found is None:
+        raise InputError("The noise cannot be measured, there is too little even soft tissue: give it with --sigma HU.")
+    return max(found, 1.0)
+
+
+def _labels(frame: Prepared, body: np.ndarray, anatomy: Volume | str) -> np.ndarray:
+    """The label map of the conditions: given organs and the rest of the body, the body alone, or nothing."""
+    labels = np.where(body, np.uint8(118), np.uint8(0))
+    if isinstance(anatomy, Volume):
+        given = frame.labels(anatomy)
+        return np.where(given > 0, given, labels)
+    return labels if anatomy == "auto" else np.zeros_like(labels)
+
+
+def _sample(hu, ε, settings: DenoiseSettings, sigma_hu: float, window, wanted: DenoiseParameters, reporter: Reporter):
+    """DiffPIR from x_start = √ᾱ·y (eq. 11). Returns the estimate in HU and the timesteps."""
+    schedule, device = ε.model.schedule, ε.model.device
+    y = torch.from_numpy(to_model(hu, window)).to(device)
+    sigma_n = settings.sigma_scale * sigma_hu * 2 / (window[1] - window[0])
+    t_start = schedule.t_of_sigma(sigma_n)
+    steps = uniform_steps(t_start, wanted.steps or settings.steps or t_start + 1)
+    reporter.begin(len(steps), len(ε.active))
+    single = len(steps) == 1  # the posterior mean itself: no data step would bring the noise back
+    data_step = (lambda x0, t: x0) if single else denoising_data_step(y, sigma_n, settings.prior_weight, schedule)
+    x_start = math.sqrt(schedule.alpha_bar[t_start]) * y
+    generator = torch.Generator().manual_seed(wanted.seed)
+    x0 = diffpir(ε, x_start, schedule, steps, data_step, settings.zeta, generator, reporter.step)
+    return to_hu(x0.cpu().numpy(), window), steps
+
+
+def merge(
+    hu: np.ndarray, estimate: np.ndarray, body: np.ndarray, window: tuple[float, float], sigma_hu: float
+) -> np.ndarray:
+    """The estimate where the model can speak, the input elsewhere. All in HU, (Z, Y, X), float32.
+
+    Kept from the input, bit-identical: what lies outside the body, and what lies beyond the window (bone, lung,
+    gas), unless it is beyond by noise alone (less than 3 σ, and the estimate is well inside). Elsewhere the change
+    is bounded by 4 σ.
+    """
+    low, high = window
+    beyond = np.maximum(low - hu, hu - high)
+    inside = np.minimum(estimate - low, high - estimate)
+    by_noise = (beyond < 3 * sigma_hu) & (inside > 0.5 * sigma_hu)
+    use = body & ((beyond <= 0) | by_noise)
+    change = np.clip(estimate - hu, -LARGEST_CHANGE * sigma_hu, LARGEST_CHANGE * sigma_hu)
+    return np.where(use, hu + change, hu)

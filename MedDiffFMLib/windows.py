@@ -1,0 +1,85 @@
+"""Windows over a whole volume: where they lie, how they blend, which are only air (paper, III-C; Özdenizci &
+Legenstein 2023).
+
+The weights are a partition of unity made axis by axis: over all windows they sum to 1 in every voxel, so no volume
+of weights is kept and no voxel can be left uncovered.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window: its first voxel (z, y, x) and its blending weights along z, y and x."""
+
+    start: tuple[int, int, int]
+    weights: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+    def weight(self) -> torch.Tensor:
+        """The blending weights (Z, Y, X), float32: 1 where no other window reaches."""
+        z, y, x = self.weights
+        return z[:, None, None] * y[None, :, None] * x[None, None, :]
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """All windows of a volume of `shape`; `size` is the same for each. All (z, y, x) in voxels."""
+
+    shape: tuple[int, int, int]
+    size: tuple[int, int, int]
+    windows: tuple[Window, ...]
+
+    def slices(self, window: Window) -> tuple[slice, ...]:
+        """Where the window lies in the volume."""
+        return tuple(slice(s, s + n) for s, n in zip(window.start, self.size, strict=True))
+
+    def touching(self, mask: np.ndarray) -> list[Window]:
+        """The windows that contain at least one voxel of a boolean (Z, Y, X) mask."""
+        return [w for w in self.windows if mask[self.slices(w)].any()]
+
+
+def axis_starts(length: int, size: int, overlap: float) -> list[int]:
+    """First voxels of the fewest evenly spread windows that cover `length` and overlap by at least `overlap` of
+    `size`.
+    """
+    if length <= size:
+        return [0]
+    count = math.ceil((length - size) / (size * (1 - overlap))) + 1
+    return [round(i * (length - size) / (count - 1)) for i in range(count)]
+
+
+def axis_weights(length: int, size: int, starts: Sequence[int]) -> list[torch.Tensor]:
+    """For each window the weights of its `size` voxels; over all windows they sum to 1 at every voxel of the axis.
+
+    Each window fades as cos² towards its ends, so that the blend has no step.
+    """
+    bell = torch.sin((torch.arange(size, dtype=torch.float64) + 0.5) / size * math.pi) ** 2
+    total = torch.zeros(length, dtype=torch.float64)
+    for start in starts:
+        total[start : start + size] += bell
+    return [(bell / total[s : s + size]).float() for s in starts]
+
+
+def plan_windows(shape: Sequence[int], patch: Sequence[int], overlap: float) -> WindowPlan:
+    """Windows of `patch` voxels over a volume; an axis shorter than the patch gets one window of its own length.
+
+    shape, patch: (z, y, x). overlap: 0 … 0.9, the share of a window that its neighbour covers too. ValueError
+    otherwise.
+    """
+    if not 0 <= overlap <= 0.9:
+        raise ValueError(f"overlap must be between 0 and 0.9, got {overlap}")
+    size = tuple(min(n, p) for n, p in zip(shape, patch, strict=True))
+    axes = []
+    for length, extent in zip(shape, size, strict=True):
+        starts = axis_starts(length, extent, overlap)
+        axes.append(list(zip(starts, axis_weights(length, extent, starts), strict=True)))
+    windows = tuple(Window((z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in itertools.product(*axes))
+    return WindowPlan(tuple(shape), size, windows)

@@ -1,0 +1,129 @@
+"""Random multi-level crops of a training store (paper, III-B) with their conditions.
+
+Three levels after the paper: `image`, the whole image resized to the patch; `double`, a crop of twice the patch
+resized to it; `patch`, a crop of the patch, all at 1 mm. `own` (our addition) is a crop on the scan's own grid,
+without interpolation and so without the correlation of noise that it brings; denoising works there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
+from MedDiffFMLib.position import window_position
+from MedDiffFMLib.regions import REGIONS, to_model
+
+from .store import Case
+
+LEVELS = ("image", "double", "patch", "own")
+AIR_HU = -1024
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """How crops are drawn. Probabilities need not sum to 1; lengths in voxels (z, y, x)."""
+
+    patch: tuple[int, int, int] = (64, 64, 64)
+    levels: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # of LEVELS; the paper's: equal, and no `own`
+    bin_in_plane: float = 0.0  # share of `own` crops averaged 2 × 2 in plane: the same anatomy with half the noise
+    window_jitter_hu: float = 0.0  # the HU window's two ends move by up to this much
+    keep_organs: float = 0.5  # share of crops with all given organs; else some, or body alone, or nothing
+    keep_position: float = 0.9
+    case_weights: tuple[tuple[str, float], ...] = ()  # cases drawn more or less often than once
+
+
+@dataclass
+class Crop:
+    """A training sample: x_0 in [-1, 1] (1, Z, Y, X), position code, anatomy code and region index."""
+
+    x0: torch.Tensor
+    position: torch.Tensor
+    anatomy: torch.Tensor
+    region: int
+    level: str
+
+
+def resize(box: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """A (Z, Y, X) box resized to `size`: averaged along the axes that shrink, linear along those that grow."""
+    x = box[None, None]
+    shrunk = [min(have, want) for have, want in zip(box.shape, size, strict=True)]
+    x = F.adaptive_avg_pool3d(x, shrunk) if shrunk != list(box.shape) else x
+    return (F.interpolate(x, size=tuple(size), mode="trilinear") if shrunk != list(size) else x)[0, 0]
+
+
+def box_size(level: str, patch: Sequence[int], case: Case, binned: bool) -> list[int]:
+    """Voxels (z, y, x) of the case's own grid that a crop of `level` covers."""
+    if level == "image":
+        return list(case.hu.shape)
+    if level == "own":
+        return [patch[0], patch[1] * (1 + binned), patch[2] * (1 + binned)]
+    mm = {"patch": 1.0, "double": 2.0}[level]
+    return [max(1, round(mm * p / s)) for p, s in zip(patch, case.facts.spacing, strict=True)]
+
+
+def read_box(array: np.ndarray, start: Sequence[int], size: Sequence[int], fill: int) -> np.ndarray:
+    """The box [start, start + size) of a (z, y, x) array; what lies outside the array is `fill`."""
+    out = np.full(size, fill, array.dtype)
+    inside = tuple(slice(max(s, 0), min(s + n, have)) for s, n, have in zip(start, size, array.shape, strict=True))
+    target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start, strict=True))
+    out[target] = array[inside]
+    return out
+
+
+def _start(rng: np.random.Generator, case: Case, size: Sequence[int]) -> list[int]:
+    """A box around a random voxel of the body, moved inside the volume where it fits."""
+    for _ in range(20):
+        centre = [int(rng.integers(low, high)) for low, high in case.body_box]
+        if case.labels[tuple(centre)] > 0:
+            break
+    shape = case.hu.shape
+    return [
+        int(np.clip(c - n // 2, min(0, have - n), max(0, have - n)))
+        for c, n, have in zip(centre, size, shape, strict=True)
+    ]
+
+
+def drop_anatomy(rng: np.random.Generator, labels: np.ndarray, keep_organs: float) -> np.ndarray:
+    """Anatomy dropout: all organs, a random half of them, body alone, or nothing (in 10 % of the crops)."""
+    draw = rng.random()
+    if draw < keep_organs:
+        return labels
+    if draw > 0.9:
+        return np.zeros_like(labels)
+    table = np.where(np.arange(256) == 0, 0, BODY_LABEL).astype(np.uint8)
+    if rng.random() < 0.5:
+        kept = rng.random(256) < 0.5
+        table = np.where(kept, np.arange(256), table).astype(np.uint8)
+    return table[labels]
+
+
+def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig, frequencies: int) -> Crop:
+    """One random crop. The same generator state gives the same crop."""
+    weights = np.array([dict(config.case_weights).get(c.facts.name, 1.0) for c in cases])
+    case = cases[rng.choice(len(cases), p=weights / weights.sum())]
+    level = LEVELS[rng.choice(4, p=np.array(config.levels) / sum(config.levels))]
+    size = box_size(level, config.patch, case, binned=bool(rng.random() < config.bin_in_plane))
+    start = [0, 0, 0] if level == "image" else _start(rng, case, size)
+    hu = torch.from_numpy(read_box(case.hu, start, size, AIR_HU)).float()
+    labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
+    low, high = REGIONS[case.facts.region].window
+    jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
+    x0 = to_model(resize(hu, config.patch).numpy(), (low + jitter[0], high + jitter[1]))
+    nearest = F.interpolate(torch.from_numpy(labels)[None, None].float(), size=config.patch, mode="nearest-exact")
+    step = [n / p for n, p in zip(size, config.patch, strict=True)]
+    centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
+    position = window_position(case.hu.shape, centre, config.patch, step, frequencies)
+    if not case.facts.placed or rng.random() > config.keep_position:
+        position = torch.zeros_like(position)
+    return Crop(
+        torch.from_numpy(x0)[None],
+        position,
+        encode_labels(nearest[0, 0].to(torch.uint8)),
+        REGIONS[case.facts.region].index,
+        level,
+    )

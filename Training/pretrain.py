@@ -1,0 +1,163 @@
+"""Pre-training of ε_θ (paper, III-B, eq. 3):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a)‖₁,  x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε.
+
+Everything random is drawn from (seed, number of the sample), so that a run that was killed and resumed sees the
+same crops, noise and timesteps as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from MedDiffFMLib.network import Denoiser
+from MedDiffFMLib.schedule import Schedule, cosine_schedule
+
+from .config import PretrainConfig
+from .crops import draw_crop
+from .store import Case
+
+T_BANDS = (30, 100, 300, 1000)
+
+
+def draw_timestep(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule) -> int:
+    """t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over the noise that CT has."""
+    if rng.random() < config.low_noise:
+        return schedule.t_of_sigma(math.exp(rng.uniform(*np.log(config.low_sigma))))
+    return int(rng.integers(schedule.T))
+
+
+def draw_batch(
+    cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int
+) -> dict[str, torch.Tensor]:
+    """Samples first … first + batch − 1 of the run: x_t, ε, t and the conditions, each with the batch in front."""
+    rows = []
+    for number in range(first, first + config.batch):
+        rng = np.random.default_rng([config.seed, number])
+        crop = draw_crop(rng, cases, config.crops, config.network.position_frequencies)
+        t = draw_timestep(rng, config, schedule)
+        epsilon = torch.from_numpy(rng.standard_normal(crop.x0.shape, dtype=np.float32))
+        alpha = float(schedule.alpha_bar[t])
+        x_t = math.sqrt(alpha) * crop.x0 + math.sqrt(1 - alpha) * epsilon
+        rows.append((x_t, epsilon, torch.tensor(t), crop.position, crop.anatomy, torch.tensor(crop.region)))
+    names = ("x_t", "epsilon", "t", "position", "anatomy", "region")
+    return {name: torch.stack(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+class Trainer:
+    """The state of a run: network, EMA, optimiser and step; saved and restored as a whole."""
+
+    def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, device: str = "cpu"):
+        self.config, self.cases, self.folder = config, cases, Path(folder)
+        self.device = torch.device(device)
+        self.schedule = cosine_schedule()
+        torch.manual_seed(config.seed)
+        self.network = Denoiser(config.network).to(self.device)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+        self.average = AveragedModel(self.network, avg_fn=self._ema)
+        self.step = 0
+
+    def _ema(self, average: torch.Tensor, value: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
+        """EMA whose memory grows with the run, so that it does not remember the random start."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        return average.lerp(value, 1 - decay)
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then a linear fall to `decay_to` at the last step."""
+        c = self.config
+        fall = 1 - (1 - c.decay_to) * self.step / max(c.steps, 1)
+        return c.learning_rate * min(1.0, (self.step + 1) / max(c.warmup, 1)) * fall
+
+    def update(self, batches: Sequence[dict[str, torch.Tensor]]) -> tuple[float, dict[str, list[float]]]:
+        """One optimiser step over the accumulated batches. Returns the mean loss and the losses by band of t."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        total, bands = 0.0, {}
+        for batch in batches:
+            b = {k: v.to(self.device) for k, v in batch.items()}
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+                estimate = self.network(b["x_t"], b["t"], b["position"], b["anatomy"], b["region"])
+            losses = (estimate.float() - b["epsilon"]).abs().mean(dim=(1, 2, 3, 4))
+            (losses.mean() / len(batches)).backward()
+            total += losses.mean().item() / len(batches)
+            for t, loss in zip(batch["t"].tolist(), losses.tolist(), strict=True):
+                bands.setdefault(f"t<{next(band for band in T_BANDS if t < band)}", []).append(loss)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.average.update_parameters(self.network)
+        return total, bands
+
+    def save(self, name: str = "last.pt") -> None:
+        """Write the whole state to the run's folder; the file is replaced only when it is complete."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f"{name}.part"
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+        torch.save(state, part)
+        part.replace(self.folder / name)
+
+    def restore(self, path: Path, weights_only: bool = False) -> None:
+        """Continue from a saved state; with `weights_only`, start a new run from its averaged weights."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if weights_only:
+            self.network.load_state_dict(state["average"])
+            self.average.module.load_state_dict(state["average"])
+            return
+        self.network.load_state_dict(state["network"])
+        self.average.module.load_state_dict(state["average"])
+        self.average.n_averaged.fill_(state["step"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+
+
+def pretrain(trainer: Trainer, log: Callable[[dict], None], stop: Callable[[], bool] = lambda: False) -> None:
+    """Train to `config.steps`, saving every `save_every` steps and at the end (also when `stop` says so)."""
+    config = trainer.config
+    per_step = config.batch * config.accumulate
+
+    def batches(step: int) -> list[dict[str, torch.Tensor]]:
+        firsts = range(step * per_step, (step + 1) * per_step, config.batch)
+        return [draw_batch(trainer.cases, config, trainer.schedule, first) for first in firsts]
+
+    with ThreadPoolExecutor(1) as ahead:  # the next step's crops are read while this one computes
+        pending = ahead.submit(batches, trainer.step)
+        while trainer.step < config.steps and not stop():
+            began = time.perf_counter()
+            ready, pending = pending.result(), ahead.submit(batches, trainer.step + 1)
+            loss, bands = trainer.update(ready)
+            means = {band: sum(values) / len(values) for band, values in sorted(bands.items())}
+            log({"step": trainer.step, "loss": loss, "seconds": time.perf_counter() - began, **means})
+            if trainer.step % config.save_every == 0:
+                trainer.save()
+    trainer.save()
+
+
+class RunLog:
+    """One JSON line a step in `log.jsonl`, and the same in TensorBoard."""
+
+    def __init__(self, folder: Path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file = (folder / "log.jsonl").open("a")
+        self.board = SummaryWriter(str(folder / "tensorboard"))
+
+    def __call__(self, row: dict) -> None:
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+        for name, value in row.items():
+            if name != "step":
+                self.board.add_scalar(name, value, row["step"])
