@@ -1,4 +1,7 @@
-"""`meddiff-fm` as a shell sees it: exit codes, sentences, what it leaves on the disk. The tests run the real program."""
+"""`meddiff-fm` as a shell sees it: exit codes, sentences, what it leaves on the disk.
+
+What depends on the process (signals, imports, the whole way once) runs as a process of its own, the rest by `main`.
+"""
 
 import hashlib
 import json
@@ -15,13 +18,20 @@ import SimpleITK as sitk
 from tiny_model import tiny_model
 
 from MedDiffFMLib import __version__
+from MedDiffFMLib.cli.app import main
 
 COMMAND = [sys.executable, "-m", "MedDiffFMLib"]
 
 
-def run(*arguments, **options):
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+@pytest.fixture
+def run(capfd):
+    """Run `meddiff-fm` in this process: returns exit code, stdout, stderr."""
+
+    def call(*arguments):
+        code = main([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +54,9 @@ def done(scan, model, tmp_path_factory):
     """One finished run and its output folder."""
     folder = tmp_path_factory.mktemp("out")
     output, parameters = folder / "result.nii.gz", folder / "run.json"
-    options = ("--quality", "fast", "--seed", "7", "--model", model, "--device", "cpu", "--json", parameters)
-    return run("denoise", scan, output, *options), output
+    options = ("--quality", "fast", "--region", "chest", "--seed", "7", "--model", model, "--device", "cpu")
+    command = [*COMMAND, "denoise", scan, output, *options, "--json", parameters]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120), output
 
 
 def test_denoise_writes_the_volume_and_its_provenance_and_nothing_else(done, scan):
@@ -85,11 +96,11 @@ def test_provenance_tells_all_that_is_needed_and_nothing_about_the_patient(done,
         assert secret not in text
 
 
-def test_a_run_from_the_provenance_gives_the_same_voxels(done, scan, model, tmp_path):
+def test_a_run_from_the_provenance_gives_the_same_voxels(run, done, scan, model, tmp_path):
     _, output = done
     again = tmp_path / "again.nii.gz"
-    result = run("denoise", scan, again, "--json", output.with_name("result.json"), "--model", model, "-q")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    provenance = output.with_name("result.json")
+    assert run("denoise", scan, again, "--json", provenance, "--model", model, "-q") == (0, "", "")
     first, second = (sitk.GetArrayFromImage(sitk.ReadImage(str(f))) for f in (output, again))
     np.testing.assert_array_equal(first, second)
 
@@ -117,20 +128,19 @@ def refusals(scan, output, tmp_path):
     }
 
 
-def test_every_refusal_is_one_sentence_with_code_2_and_leaves_nothing(done, scan, tmp_path):
+def test_every_refusal_is_one_sentence_with_code_2_and_leaves_nothing(run, done, scan, tmp_path):
     before = {f: f.read_bytes() for f in done[1].parent.iterdir()}
     for sentence, arguments in refusals(scan, done[1], tmp_path).items():
-        result = run("denoise", *arguments)
-        assert result.returncode == 2 and result.stdout == "", (sentence, result)
-        assert sentence in result.stderr and result.stderr.count("\n") == 1, (sentence, result.stderr)
+        code, out, err = run("denoise", *arguments)
+        assert code == 2 and out == "" and sentence in err and err.count("\n") == 1, (sentence, code, out, err)
     assert list(tmp_path.iterdir()) == []
     assert before == {f: f.read_bytes() for f in done[1].parent.iterdir()}
 
 
-def test_provenance_that_exists_is_not_overwritten_either(scan, tmp_path):
+def test_provenance_that_exists_is_not_overwritten_either(run, scan, tmp_path):
     (tmp_path / "x.json").write_text("mine")
-    result = run("denoise", scan, tmp_path / "x.nii.gz")
-    assert result.returncode == 2 and "x.json exists" in result.stderr
+    code, _, err = run("denoise", scan, tmp_path / "x.nii.gz")
+    assert code == 2 and "x.json exists" in err
     assert [f.read_text() for f in tmp_path.iterdir()] == ["mine"]
 
 
@@ -180,24 +190,44 @@ def test_importing_the_library_and_its_parameters_needs_only_the_standard_librar
     assert result.returncode == 0, result.stderr
 
 
-def test_doctor_finds_the_model_and_runs_it(model):
-    result = run("doctor", "--json", "--model", model)
-    told = json.loads(result.stdout)
-    assert result.returncode == 0 and told["problem"] is None
+def test_doctor_finds_the_model_and_runs_it(run, model):
+    code, out, _ = run("doctor", "--json", "--model", model)
+    told = json.loads(out)
+    assert code == 0 and told["problem"] is None
     assert told["model"] == "tiny (folder, verified)" and told["self_test"].startswith("a window of 32³")
     assert told["memory_gb"] > 0 and told["disk_free_gb"] > 0
 
 
-def test_models_commands(model, tmp_path):
-    environment = os.environ | {"MEDDIFF_FM_HOME": str(tmp_path), "COLUMNS": "300"}
-    tiny_model(tmp_path / "models" / "own-model", name="own-model")
-    listed = run("models", "list", env=environment)
-    assert re.search(r"own-model +user +0\.6 MB", listed.stdout), listed
-    shown = json.loads(run("models", "show", "own-model", env=environment).stdout)
+def test_doctor_without_a_model_says_so_and_fails(run, tmp_path):
+    code, out, _ = run("doctor", "--model", tmp_path)
+    assert code == 2 and "config.json is missing" in out
+
+
+def test_models_commands(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+    folder = tiny_model(tmp_path / "models" / "own-model", name="own-model")
+    _, listed, _ = run("models", "list")
+    assert re.search(r"own-model +user +0\.6 MB", listed), listed
+    shown = json.loads(run("models", "show", "own-model")[1])
     assert shown["architecture"]["channels"] == [8, 8, 16] and "alpha_bar" not in shown["schedule"]
-    assert run("models", "verify", "own-model", env=environment).returncode == 0
-    with open(tmp_path / "models" / "own-model" / "model.safetensors", "r+b") as file:
+    assert run("models", "verify", "own-model")[0] == 0
+    with open(folder / "model.safetensors", "r+b") as file:
         file.seek(-1, os.SEEK_END)
-        file.write(b"\xff")
-    damaged = run("models", "verify", "own-model", env=environment)
-    assert damaged.returncode == 2 and "checksum" in damaged.stderr
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    code, _, err = run("models", "verify", "own-model")
+    assert code == 2 and "checksum" in err
+
+
+def test_a_given_anatomy_is_used_and_its_name_not_told(run, scan, model, tmp_path):
+    labels = tmp_path / "MUELLER_organs.mha"
+    image = sitk.ReadImage(str(scan))
+    sitk.WriteImage(sitk.Cast(image > 0, sitk.sitkUInt8) * 51, str(labels))
+    options = ("--quality", "fast", "--region", "chest", "--model", model, "-q", "--anatomy", labels)
+    assert run("denoise", scan, tmp_path / "x.mha", *options) == (0, "", "")
+    told = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert json.loads(told)["facts"]["anatomy"] == "given" and "MUELLER" not in told
+    code, _, err = run("denoise", scan, tmp_path / "y.mha", "--json", tmp_path / "x.json", "--model", model)
+    assert code == 2 and "--anatomy" in err
