@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,11 +10,11 @@ import SimpleITK as sitk
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to
-    write.
+    """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to write.
 
-    spacing and origin are (x, y, z); direction is the row-major 3×3 matrix of 9 numbers. `source` names where it
-    came from.
+    spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
+    `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
+    `resampled` is True for a label map that was brought onto another grid (nearest neighbour).
     """
 
     voxels: np.ndarray
@@ -22,12 +22,32 @@ class Volume:
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     source: str = ""
+    grid_record: bytes = field(default=b"", repr=False, compare=False)
+    resampled: bool = False
 
     def with_voxels(self, voxels: np.ndarray) -> Volume:
         """The same geometry with other voxels of the same shape (ValueError otherwise)."""
         if voxels.shape != self.voxels.shape:
             raise ValueError(f"voxels of shape {voxels.shape} do not fit a volume of shape {self.voxels.shape}")
         return replace(self, voxels=voxels)
+
+    @property
+    def size_mm(self) -> tuple[float, float, float]:
+        """Extent (x, y, z) of the volume in mm along its own axes, from voxel edge to voxel edge."""
+        return tuple(n * s for n, s in zip(self.voxels.shape[::-1], self.spacing, strict=True))
+
+    def same_grid(self, other: Volume, tolerance: float = 0.01) -> bool:
+        """True if both have the same shape and no voxel lies further apart than `tolerance` of the smallest spacing."""
+        if self.voxels.shape != other.voxels.shape:
+            return False
+        apart = np.linalg.norm(self._corners() - other._corners(), axis=1).max()
+        return bool(apart <= tolerance * min(self.spacing))
+
+    def _corners(self) -> np.ndarray:
+        """Position (8, 3) in mm of the centres of the eight corner voxels."""
+        last = np.array(self.voxels.shape[::-1]) - 1
+        index = np.array(list(np.ndindex(2, 2, 2))) * last
+        return self.origin + (index * self.spacing) @ np.reshape(self.direction, (3, 3)).T
 
     def to_sitk(self) -> sitk.Image:
         image = sitk.GetImageFromArray(self.voxels)
@@ -39,3 +59,12 @@ class Volume:
     @classmethod
     def from_sitk(cls, image: sitk.Image, source: str = "") -> Volume:
         return cls(sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), source)
+
+
+def as_input_type(result: np.ndarray, like: Volume) -> np.ndarray:
+    """A float result in HU as the input stores it: rounded and clipped for integers, converted for floats."""
+    dtype = like.voxels.dtype
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        result = np.clip(np.rint(result), limits.min, limits.max)
+    return result.astype(dtype, copy=False)

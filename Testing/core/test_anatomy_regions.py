@@ -1,0 +1,99 @@
+"""Anatomy code, body, regions and HU windows."""
+
+import numpy as np
+import pytest
+import torch
+
+from MedDiffFMLib.anatomy import body_mask, encode_labels
+from MedDiffFMLib.noise import estimate_noise
+from MedDiffFMLib.prepare import prepare
+from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK, detect_region, to_hu, to_model
+from MedDiffFMLib.volume_io import read_volume
+
+
+def test_code_is_the_binary_number_of_the_label():
+    labels = torch.tensor([0, 1, 5, 64, 118]).reshape(1, 1, 5)
+    bits = encode_labels(labels)[:, 0, 0].T.tolist()
+    assert bits == [
+        [0, 0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 0, 1, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 1, 1, 0, 1, 1, 1],  # 118 = 2 + 4 + 16 + 32 + 64
+    ]
+
+
+def test_all_119_codes_differ():
+    codes = encode_labels(torch.arange(119).reshape(1, 1, 119)).reshape(7, 119).T
+    assert len({tuple(c) for c in codes.tolist()}) == 119
+
+
+@pytest.mark.parametrize(
+    ("region", "hu", "x"),
+    [
+        (CHEST, -500, 0.0),
+        (CHEST, -2000, -1.0),
+        (ABDOMEN, 60, 0.0),
+        (ABDOMEN, 150, 0.5),
+        (HEAD_NECK, 250, 1.0),
+        (HEAD_NECK, 3000, 1.0),
+    ],
+)
+def test_windows_of_the_paper(region, hu, x):
+    """Level 50 width 400, level −500 width 1800, level 60 width 360."""
+    assert to_model(np.array([hu]), region.window)[0] == pytest.approx(x, abs=1e-6)
+    assert to_model(np.array([hu]), (np.float64(region.window[0]), region.window[1])).dtype == np.float32
+
+
+def test_hu_come_back():
+    hu = np.linspace(-120, 240, 7)
+    assert to_hu(to_model(hu, ABDOMEN.window), ABDOMEN.window) == pytest.approx(hu, abs=1e-3)
+
+
+def test_body_is_the_largest_part_with_its_inside():
+    """A ring of tissue is a body with lungs; a small block beside it is a table."""
+    hu = np.full((3, 40, 40), -1000.0)
+    hu[:, 5:30, 5:30] = 40
+    hu[:, 12:20, 12:20] = -850
+    hu[:, 35:38, 5:30] = 100
+    body = body_mask(hu)
+    assert body[:, 12:20, 12:20].all() and not body[:, 34:].any()
+    assert not body_mask(np.full((2, 9, 9), -1000.0)).any()
+
+
+@pytest.mark.parametrize(("name", "region"), [("abd_ts_example", ABDOMEN), ("chest_ts_aorta", CHEST)])
+def test_region_of_real_ct(data, name, region):
+    frame = prepare(read_volume(data / f"{name}.nii.gz"))
+    assert detect_region(frame.hu, frame.spacing, body_mask(frame.hu)) is region
+
+
+def test_region_of_a_skull():
+    """A narrow shell of bone filled with brain; no CT of a head may be kept in the repository."""
+    z, y, x = np.mgrid[:20, :100, :100]
+    radius = np.hypot(y - 50, x - 50) * 2.0
+    hu = np.where(radius < 70, 35.0, np.where(radius < 85, 900.0, -1000.0)) + 0.0 * z
+    assert detect_region(hu, (2.0, 2.0, 2.0), body_mask(hu)) is HEAD_NECK
+
+
+@pytest.mark.parametrize("sigma", [10.0, 30.0])
+def test_noise_is_measured_in_hu(sigma):
+    """White noise of known strength in even tissue with a bone in it, at 1 mm."""
+    rng = np.random.default_rng(0)
+    hu = np.full((8, 90, 90), 50.0)
+    hu[:, 40:50, 40:50] = 800
+    noisy = hu + rng.normal(0, sigma, hu.shape)
+    assert estimate_noise(noisy, np.ones(hu.shape, bool), (1.0, 1.0, 1.0)) == pytest.approx(sigma, rel=0.05)
+
+
+def test_noise_of_lung_alone_is_unknown():
+    hu = np.full((4, 50, 50), -850.0)
+    assert estimate_noise(hu, np.ones(hu.shape, bool), (1.0, 1.0, 1.0)) is None
+
+
+def test_added_noise_is_found_in_real_ct(data):
+    """Variances add: √(own² + 25²), within 15 %."""
+    frame = prepare(read_volume(data / "abd_ts_example.nii.gz"))
+    body = body_mask(frame.hu)
+    own = estimate_noise(frame.hu, body, frame.spacing)
+    noisy = frame.hu + np.random.default_rng(0).normal(0, 25, frame.hu.shape)
+    assert estimate_noise(noisy, body, frame.spacing) == pytest.approx(np.hypot(own, 25), rel=0.15)

@@ -1,0 +1,190 @@
+"""Unusable input and outputs that cannot be written: one sentence that names the file, nothing half written."""
+
+import errno
+import os
+import struct
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from MedDiffFMLib import volume_io
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volume_checks import check_ct
+from MedDiffFMLib.volume_io import check_output, read_volume, write_volume
+
+
+def refused(path, *words):
+    """The sentence that `read_volume` and `check_ct` refuse this file with."""
+    with pytest.raises(InputError) as caught:
+        check_ct(read_volume(path))
+    sentence = str(caught.value)
+    assert str(path) in sentence and "\n" not in sentence and "; " in sentence and sentence.endswith(".")
+    for word in words:
+        assert word in sentence
+    return sentence
+
+
+def with_header(ct, path, *patches):
+    """A NIfTI of `ct` with some fields overwritten: (offset, format, values)."""
+    sitk.WriteImage(ct.to_sitk(), str(path))
+    raw = bytearray(path.read_bytes())
+    for at, kind, values in patches:
+        struct.pack_into("<" + kind, raw, at, *values)
+    path.write_bytes(raw)
+    return path
+
+
+def test_missing_unknown_and_foreign(tmp_path):
+    refused(tmp_path / "none.nii.gz", "does not exist")
+    for name in ("scan.nii.gz", "scan.nii", "scan.nrrd", "scan.mha", "scan.mhd"):
+        (tmp_path / name).write_bytes(b"this is no image\n" * 50)
+        refused(tmp_path / name)
+    (tmp_path / "scan.jpg").write_bytes(b"")
+    refused(tmp_path / "scan.jpg", ".nii.gz", "DICOM folder")
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_truncated(ct, tmp_path, suffix, compress, capfd):
+    path = tmp_path / f"cut{suffix}"
+    sitk.WriteImage(ct.to_sitk(), str(path), compress)
+    whole = path.read_bytes()
+    for keep in (0, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:keep])
+        refused(path)
+    assert capfd.readouterr() == ("", "")  # no words of ITK on the terminal
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_damaged_in_the_middle(ct, tmp_path, suffix):
+    path = tmp_path / f"bad{suffix}"
+    sitk.WriteImage(ct.to_sitk(), str(path), True)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0x55
+    path.write_bytes(raw)
+    refused(path, "damaged")
+
+
+def test_not_a_scalar_3d_volume(ct, tmp_path):
+    image = ct.to_sitk()
+    for suffix in (".nii", ".nrrd", ".mha"):
+        for name, bad, word in (
+            ("colour", sitk.Compose([sitk.Cast(image, sitk.sitkUInt8)] * 3), "3 values a voxel"),
+            ("flat", image[:, :, 3], "single slice"),
+            ("slice", image[:, :, 3:4], "single slice"),
+            ("film", sitk.JoinSeries([image, image]), "2 frames"),
+        ):
+            path = tmp_path / f"{name}{suffix}"
+            sitk.WriteImage(bad, str(path))
+            refused(path, word)
+
+
+@pytest.mark.parametrize("spacing", [0.0, float("nan"), 1e-4, 400.0])
+def test_spacing_nifti(ct, tmp_path, spacing):
+    refused(with_header(ct, tmp_path / "x.nii", (88, "f", [spacing])), "spacing")
+
+
+def test_spacing_elsewhere(ct, tmp_path):
+    for name, old, new in (("x.mha", b"Spacing = 1.5", b"Spacing = 0"), ("x.nrrd", b"(1.5,", b"(0,")):
+        sitk.WriteImage(ct.to_sitk(), str(tmp_path / name))
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes().replace(old, new))
+        refused(tmp_path / name, "spacing of zero")
+
+
+def sheared(degrees):
+    tan = np.tan(np.deg2rad(degrees))
+    return (252, "2h", [0, 1]), (280, "12f", [-1.5, 0, 0, 36, 0, -1.5, 1.5 * tan, 200, 0, 0, 1.5, 600])
+
+
+def test_sheared_axes(ct, tmp_path):
+    refused(with_header(ct, tmp_path / "tilt.nii", *sheared(12)), "78.0° apart", "gantry tilt")
+    volume = read_volume(with_header(ct, tmp_path / "little.nii", *sheared(0.05)))
+    axes = np.reshape(volume.direction, (3, 3))
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-6)  # squared up
+    write_volume(volume, tmp_path / "out.nii")
+    np.testing.assert_allclose(read_volume(tmp_path / "out.nii").direction, volume.direction, atol=1e-7)
+    assert "ITK_NIFTI_SFORM_PERMISSIVE" not in os.environ
+
+
+def nan(ct):
+    voxels = ct.astype(np.float32)
+    voxels[3, 4, 5] = np.nan
+    voxels[4, 4, 4] = np.inf
+    return voxels
+
+
+# A stand-in for an MR: zero in air, brightest in fat, as T1-weighted images are.
+NOT_CT = {
+    "nan": (nan, "2 voxels that are NaN"),
+    "8-bit": (lambda ct: (np.clip((ct + 160) / 400, 0, 1) * 255).astype(np.uint8), "8-bit"),
+    "8-bit as int16": (lambda ct: (np.clip((ct + 160) / 400, 0, 1) * 255).astype(np.int16), "8-bit"),
+    "0 to 1": (lambda ct: ((ct + 1024) / 4095).astype(np.float32), "rescaled"),
+    "constant": (lambda ct: np.full_like(ct, -1000), "same value"),
+    "offset": (lambda ct: ct + 1024, "offset by 1024; subtract"),
+    "offset, no air": (lambda ct: np.clip(ct, -100, 250) + 1024, "offset by 1024; subtract"),
+    "MR": (lambda ct: np.interp(ct, [-900, -100, 0, 60, 400, 1000], [0, 900, 250, 350, 60, 20]).astype(np.int16), "MR"),
+    "too bright": (lambda ct: (ct.astype(np.int32) * 8).clip(-1000, 32767).astype(np.int16), "above 3071"),
+    "only air": (lambda ct: np.minimum(ct, -600), "denser than -200"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_CT)
+def test_values_that_are_no_hounsfield_units(ct, tmp_path, case):
+    change, word = NOT_CT[case]
+    sitk.WriteImage(ct.with_voxels(change(ct.voxels)).to_sitk(), str(tmp_path / "x.nrrd"))
+    refused(tmp_path / "x.nrrd", word)
+
+
+def test_crops_inside_a_body_pass(ct):
+    check_ct(ct)
+    check_ct(ct.with_voxels(np.clip(ct.voxels, -120, 300)))  # soft tissue only
+    brain = np.random.default_rng(0).normal(35, 5, (8, 16, 16)).round().astype(np.int16)  # no air, no fat, none below 0
+    assert brain.min() >= 0
+    check_ct(type(ct)(brain))
+
+
+def test_outputs_refused_before_any_work(ct, tmp_path):
+    (tmp_path / "there.nii.gz").write_bytes(b"precious")
+    (tmp_path / "folder.nii.gz").mkdir()
+    for path, word in (
+        (tmp_path / "there.nii.gz", "exists already"),
+        (tmp_path / "none" / "x.nii.gz", "folder does not exist"),
+        (tmp_path / "folder.nii.gz", "is a folder"),
+        (tmp_path / "x.jpg", ".nii.gz"),
+        (tmp_path / "x.mhd", ".nii.gz"),
+    ):
+        for call in (lambda p: check_output(p), lambda p: write_volume(ct, p)):
+            with pytest.raises(InputError, match=word) as caught:
+                call(path)
+            assert str(path) in str(caught.value)
+    assert (tmp_path / "there.nii.gz").read_bytes() == b"precious"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.nii.gz", "there.nii.gz"]
+    write_volume(ct, tmp_path / "there.nii.gz", overwrite=True)
+    assert np.array_equal(read_volume(tmp_path / "there.nii.gz").voxels, ct.voxels)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_folder(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="read-only"):
+        check_output(tmp_path / "x.nii")
+    tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(ct, tmp_path, monkeypatch, suffix, failure):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(b"precious")
+
+    def fail(*_):
+        assert len(list(tmp_path.iterdir())) > 1  # all is written, beside the old file
+        raise failure
+
+    monkeypatch.setattr(volume_io.os, "replace", fail)
+    with pytest.raises((InputError, KeyboardInterrupt)) as caught:
+        write_volume(ct, path, overwrite=True)
+    if isinstance(failure, OSError):
+        assert str(path) in str(caught.value) and "No space left" in str(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name] and path.read_bytes() == b"precious"
