@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tiny_model import tiny_model
+from tiny_model import save_tiny_model
 
 from MedDiffFMLib import __version__
 from MedDiffFMLib.cli.app import main
@@ -36,7 +36,7 @@ def run(capfd):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("model") / "tiny-model")
+    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model")
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_doctor_without_a_model_says_so_and_fails(run, tmp_path):
 def test_models_commands(run, monkeypatch, tmp_path):
     monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "300")
-    folder = tiny_model(tmp_path / "models" / "own-model", name="own-model")
+    folder = save_tiny_model(tmp_path / "models" / "own-model", name="own-model")
     _, listed, _ = run("models", "list")
     assert re.search(r"own-model +user +0\.6 MB", listed), listed
     shown = json.loads(run("models", "show", "own-model")[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hub_stand_in import HubStandIn
-from tiny_model import tiny_model
+from tiny_model import save_tiny_model
 
 from MedDiffFMLib import model_store
 from MedDiffFMLib.errors import InputError
@@ -39,36 +39,36 @@ def home(tmp_path, monkeypatch):
 
 
 def test_an_explicit_folder_goes_first(home, tmp_path):
-    folder = tiny_model(tmp_path / "mine")
-    tiny_model(home / "models" / "mine")
+    folder = save_tiny_model(tmp_path / "mine")
+    save_tiny_model(home / "models" / "mine")
     assert find_model(folder) == model_store.Found(folder, "folder")
 
 
 def test_the_users_folder_goes_before_the_bundled_model(home, tmp_path):
-    bundled = tiny_model(tmp_path / "bundled" / "meddiff-fm-small")
+    bundled = save_tiny_model(tmp_path / "bundled" / "meddiff-fm-small")
     assert find_model() == find_model("meddiff-fm-small") == model_store.Found(bundled, "bundled")
-    own = tiny_model(home / "models" / "meddiff-fm-small")
+    own = save_tiny_model(home / "models" / "meddiff-fm-small")
     assert find_model() == model_store.Found(own, "user")
     assert [found.folder for found in installed()] == [own]
 
 
 def test_the_larger_model_is_the_default_once_it_is_there(home, tmp_path):
-    tiny_model(tmp_path / "bundled" / "meddiff-fm-small")
-    base = tiny_model(home / "models" / "meddiff-fm-base")
+    save_tiny_model(tmp_path / "bundled" / "meddiff-fm-small")
+    base = save_tiny_model(home / "models" / "meddiff-fm-base")
     assert find_model().folder == base
 
 
 def test_what_is_not_there_is_said_with_what_is(home, tmp_path):
     with pytest.raises(InputError, match="No model is installed"):
         find_model()
-    tiny_model(tmp_path / "bundled" / "meddiff-fm-small")
+    save_tiny_model(tmp_path / "bundled" / "meddiff-fm-small")
     with pytest.raises(InputError, match=r"no model 'smal'.*installed model \(meddiff-fm-small\)"):
         find_model("smal")
 
 
 @pytest.fixture
 def hub(tmp_path):
-    folder = tiny_model(tmp_path / "served", name="served-model")
+    folder = save_tiny_model(tmp_path / "served", name="served-model")
     (folder / "evil.bin").write_bytes(b"never wanted")
     with HubStandIn("owner/name", folder) as stand_in:
         yield stand_in

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_model import TINY, tiny_model, tiny_network
+from tiny_model import TINY, make_tiny_network, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.model_folder import model_config, save_model_folder, verify
@@ -16,7 +16,7 @@ from MedDiffFMLib.models import choose_device, choose_dtype, load_model
 
 @pytest.fixture
 def folder(tmp_path):
-    return tiny_model(tmp_path / "tiny")
+    return save_tiny_model(tmp_path / "tiny")
 
 
 def edit_config(folder, **changes):
@@ -33,7 +33,7 @@ def predict(network):
 
 def test_loaded_model_predicts_what_the_saved_network_did(folder):
     model = load_model(folder, device="cpu", precision="float32")
-    expected = predict(tiny_network())
+    expected = predict(make_tiny_network())
     assert torch.equal(predict(model.network), expected) and expected.std() > 0.01
     assert (model.name, model.source, model.device.type, model.dtype) == ("tiny", "folder", "cpu", torch.float32)
     assert not model.network.training and not any(p.requires_grad for p in model.network.parameters())
@@ -57,12 +57,12 @@ def test_checksum_is_that_of_the_file(folder):
 
 
 def test_float16_folder_is_half_the_size_and_close(tmp_path, folder):
-    half = tiny_model(tmp_path / "half", float16=True)
+    half = save_tiny_model(tmp_path / "half", float16=True)
     size, half_size = ((f / "model.safetensors").stat().st_size for f in (folder, half))
     assert 0.45 < half_size / size < 0.6
     network = load_model(half, device="cpu").network
     assert next(network.parameters()).dtype == torch.float32
-    difference = (predict(network) - predict(tiny_network())).abs().max()
+    difference = (predict(network) - predict(make_tiny_network())).abs().max()
     assert 0 < difference < 0.01
 
 
@@ -125,7 +125,7 @@ def test_a_schedule_that_is_none_is_refused(folder, alpha_bar):
 
 
 def test_saving_refuses_nan_and_leaves_nothing(tmp_path):
-    state = tiny_network().state_dict()
+    state = make_tiny_network().state_dict()
     state["unet.out.2.conv.bias"] = torch.tensor([float("nan")])
     with pytest.raises(InputError, match="finite"):
         save_model_folder(tmp_path / "bad", state, model_config("bad", TINY))
@@ -135,9 +135,9 @@ def test_saving_refuses_nan_and_leaves_nothing(tmp_path):
 def test_saving_keeps_what_stands_unless_told(folder):
     before = (folder / "config.json").read_bytes()
     with pytest.raises(InputError, match="exists"):
-        tiny_model(folder, name="other")
+        save_tiny_model(folder, name="other")
     assert (folder / "config.json").read_bytes() == before
-    tiny_model(folder, name="other", overwrite=True)
+    save_tiny_model(folder, name="other", overwrite=True)
     assert load_model(folder, device="cpu").name == "other"
 
 
