@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_model import make_tiny_network
 
 from MedDiffFMLib.models import Model
-from MedDiffFMLib.network import Denoiser, NetworkConfig
+from MedDiffFMLib.network import Denoiser
 from MedDiffFMLib.schedule import cosine_schedule
 
 DATA = Path(__file__).parent / "Data"
-TINY = NetworkConfig(
-    channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,12 +28,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_network() -> Denoiser:
-    """A network with the real one's parts, random weights, and an output that is not zero."""
-    torch.manual_seed(0)
-    network = Denoiser(TINY)
-    for weights in network.unet.out.parameters():
-        torch.nn.init.normal_(weights, std=0.1)
-    return network.eval().requires_grad_(False)
+    return make_tiny_network()
 
 
 @pytest.fixture(scope="session")

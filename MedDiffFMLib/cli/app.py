@@ -66,8 +66,7 @@ def _cancel(number, frame) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run `meddiff-fm` with `arguments` (default: the shell's). Returns the exit code."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _cancel)
+    before = {number: signal.signal(number, _cancel) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return build_app()(args=arguments, prog_name="meddiff-fm", standalone_mode=False) or 0
     except BrokenPipeError:  # the reader of our output left, as `| head` does
@@ -76,6 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         report(error)
         return exit_code(error)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,13 @@ def denoise(
 ) -> None:
     """Remove noise from a CT and keep its anatomy. Same grid, HU in, HU out."""
     from ..provenance import check_result_path, describe_run, write_result
+    from ..volume_checks import check_ct
     from ..volume_io import read_volume
 
     check_result_path(output, common.overwrite)
     started = time.monotonic()
     volume = read_volume(input)
+    check_ct(volume)
     anatomy = _anatomy(parameters.anatomy, volume)
 
     from ..models import load_model
@@ -40,16 +42,19 @@ def denoise(
 
     model = load_model(common.model, device=common.device, precision=common.precision)
     with progress_bar("Denoise", shell.quiet) as progress:
-        settings = parameters.to_dict() | {"anatomy": anatomy}
-        result = run(volume, model=model, progress=progress, **settings)
+        result = run(volume, model=model, progress=progress, **parameters.to_dict() | {"anatomy": anatomy})
     record = describe_run("denoise", parameters, common, model, volume)
-    record["facts"] = {"sigma_hu": result.sigma_hu, "noise_after_hu": result.noise_after_hu, **result.facts}
+    noise = {name: getattr(result, name) for name in ("sigma_hu", "noise_before_hu", "noise_after_hu")}
+    record["facts"] = {**noise, **result.facts}
     record["seconds"] = round(time.monotonic() - started, 1)
     write_result(result.volume, output, record, common.overwrite)
     if not shell.quiet:
-        print(
-            f"Noise {result.sigma_hu:.1f} → {result.noise_after_hu:.1f} HU ({result.facts['region']}); wrote {output}"
-        )
+        noise = f"{_hu(result.noise_before_hu)} → {_hu(result.noise_after_hu)}"
+        print(f"Noise {noise} (σ {_hu(result.sigma_hu)}, {result.facts['region']}); wrote {output}")
+
+
+def _hu(value: float | None) -> str:
+    return "not measurable" if value is None else f"{value:.1f} HU"
 
 
 def _anatomy(choice: str, volume):

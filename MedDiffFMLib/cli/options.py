@@ -72,6 +72,7 @@ def task_command(task: str, run: Callable) -> Callable:
         paths = [values.pop(p.name) for p in files]
         shell_options = ShellOptions(*(values.pop(name) for name in _SHELL))
         set_verbosity(shell_options)
+        check_record(shell_options.json)
         parameters, common = merge(task, values, shell_options.json)
         run(*paths, parameters=parameters, common=common, shell=shell_options)
         if shell_options.json and not shell_options.json.exists():
@@ -87,6 +88,12 @@ def set_verbosity(shell: ShellOptions) -> None:
     """-v shows details and tracebacks, -q only errors."""
     level = logging.DEBUG if shell.verbose else logging.ERROR if shell.quiet else logging.WARNING
     logging.getLogger("MedDiffFMLib").setLevel(level)
+
+
+def check_record(file: Path | None) -> None:
+    """Before any work: InputError unless `file` can be read or, if it does not exist, written."""
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        raise InputError(f"{file} cannot hold parameters: name a file in a folder that exists.")
 
 
 def merge(task: str, given: dict, file: Path | None) -> tuple[Parameters, CommonParameters]:

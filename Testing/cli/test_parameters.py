@@ -1,0 +1,105 @@
+"""Parameters: what may be given, what is refused, and that the command line offers exactly these."""
+
+import dataclasses
+import json
+
+import pytest
+from typer.main import get_command
+
+from MedDiffFMLib.cli.app import build_app
+from MedDiffFMLib.cli.options import merge, record
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.parameters import ANATOMY_FILE, REGION_NAMES, TASKS, CommonParameters, DenoiseParameters
+from MedDiffFMLib.regions import REGIONS
+
+
+def test_defaults_are_those_of_the_contract():
+    values = {"sigma": "auto", "quality": "balanced", "region": "auto", "anatomy": "auto", "steps": None, "seed": 0}
+    assert DenoiseParameters().validate().to_dict() == values
+    common = {"model": None, "device": "auto", "precision": "auto", "overwrite": False}
+    assert CommonParameters().validate().to_dict() == common
+
+
+def test_text_becomes_numbers_and_json_gives_the_same_back():
+    parameters = DenoiseParameters.from_dict({"sigma": "25.5", "steps": "7", "seed": "3", "region": "chest"})
+    assert (parameters.sigma, parameters.steps, parameters.seed) == (25.5, 7, 3)
+    assert DenoiseParameters.from_dict(json.loads(json.dumps(parameters.to_dict()))) == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("sigma", "0", "use auto or a number from 1 to 300 HU"),
+        ("sigma", "nan", "use auto or a number"),
+        ("sigma", "much", "use auto or a number"),
+        ("sigma", True, "use auto or a number"),
+        ("quality", "best", "use fast, balanced or paper"),
+        ("region", "leg", "use auto, head-neck, chest or abdomen"),
+        ("anatomy", "", "use auto, none or the path of a label map"),
+        ("steps", "2.5", "use a whole number from 1 to 1000"),
+        ("steps", "0", "use a whole number from 1 to 1000"),
+        ("seed", "-1", "use a whole number from 0"),
+        ("sead", "1", "the parameters are sigma, quality, region, anatomy, steps, seed"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_advice(name, value, advice):
+    with pytest.raises(InputError) as refusal:
+        DenoiseParameters.from_dict({name: value})
+    assert advice in str(refusal.value)
+    assert ("sead" if name == "sead" else str(value)) in str(refusal.value)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
+def test_devices(device):
+    assert CommonParameters.from_dict({"device": device}).device == device
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:1 "])
+def test_devices_that_are_none(device):
+    with pytest.raises(InputError, match="use auto, cpu, cuda or cuda:NUMBER"):
+        CommonParameters.from_dict({"device": device})
+
+
+def test_regions_are_the_models():
+    assert set(REGION_NAMES) == set(REGIONS)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_commands_options_are_the_parameters(task):
+    command = get_command(build_app()).commands[task]
+    options = {p.name: p for p in command.params if p.param_type_name == "option"}
+    fields = {f.name: f for group in (TASKS[task], CommonParameters) for f in dataclasses.fields(group)}
+    assert set(options) - {"json", "quiet", "verbose"} == set(fields)
+    for name, field in fields.items():
+        option, limits = options[name], field.metadata
+        assert option.opts == [f"--{name}"] and option.help.startswith(limits["help"])
+        if field.default is not None and limits["kind"] != "flag":
+            assert f"Default: {field.default}." in option.help
+        if limits["kind"] == "choice":
+            assert option.metavar == "|".join(limits["choices"])
+
+
+def test_command_line_goes_before_file_before_default(tmp_path):
+    file = tmp_path / "run.json"
+    record("denoise", DenoiseParameters(sigma=20.0, seed=5), CommonParameters(device="cpu", overwrite=True), file)
+    parameters, common = merge("denoise", {"seed": "6", "quality": None, "overwrite": False}, file)
+    assert parameters == DenoiseParameters(sigma=20.0, seed=6)
+    assert common == CommonParameters(device="cpu")  # overwriting is never recorded
+    assert [f.name for f in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "holds no parameters"),
+        ('{"task": "synthesize", "parameters": {}}', "parameters of synthesize, not of denoise"),
+        ('{"parameters": {"sigma": -1}}', "--sigma cannot be -1"),
+        ('{"parameters": {"x": 1}}', "no parameter 'x'"),
+        (json.dumps({"parameters": {"anatomy": ANATOMY_FILE}}), "give that file with --anatomy"),
+    ],
+)
+def test_files_that_cannot_be_run_from(tmp_path, content, message):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        merge("denoise", {}, tmp_path / "run.json")
