@@ -14,23 +14,30 @@ AIR_HU = -1000.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """A volume in the model's frame: `hu` float32 (z, y, x) in the RAS order nearest to the scan's own axes.
+    """A volume in the model's frame: the RAS order nearest to the scan's own axes, on its own grid or at 1 mm.
 
-    spacing is (z, y, x) in mm: the scan's own, or 1 mm. An oblique scan is not rotated, only its axes are put in
-    order.
+    frame: float32 HU, (z, y, x). An oblique scan is not rotated, only its axes are put in order.
     """
 
-    hu: np.ndarray
-    spacing: tuple[float, float, float]
+    frame: Volume
     source: Volume
-    _image: sitk.Image
+
+    @property
+    def hu(self) -> np.ndarray:
+        """HU (z, y, x), float32: z grows upwards, y to the front, x to the patient's right."""
+        return self.frame.voxels
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Spacing (z, y, x) in mm."""
+        return self.frame.spacing[::-1]
 
     def restore(self, array: np.ndarray) -> np.ndarray:
-        """An array of this frame on the source's grid: float32, the shape of source.voxels. Exact if the grid is
-        its own.
+        """An array of this frame on the source's grid: float32, the shape of source.voxels.
+
+        Exact if the frame's grid is the source's own, else by cubic B-splines.
         """
-        image = sitk.GetImageFromArray(np.ascontiguousarray(array, dtype=np.float32))
-        image.CopyInformation(self._image)
+        image = self.frame.with_voxels(np.asarray(array, dtype=np.float32)).to_sitk()
         source = self.source.to_sitk()
         own = sitk.DICOMOrient(source, "RAS")
         if own.GetSize() != image.GetSize():
@@ -41,35 +48,26 @@ class Prepared:
     def labels(self, labels: Volume) -> np.ndarray:
         """A label map on the source's grid, brought into this frame by nearest neighbour: uint8 (z, y, x)."""
         image = sitk.DICOMOrient(labels.to_sitk(), "RAS")
-        if image.GetSize() != self._image.GetSize():
-            image = sitk.Resample(image, self._image, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+        if image.GetSize() != self.hu.shape[::-1]:
+            image = sitk.Resample(image, self.frame.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor, 0)
         return sitk.GetArrayFromImage(image).astype(np.uint8)
 
 
 def prepare(volume: Volume, spacing_mm: float | None = None) -> Prepared:
-    """Order a volume's axes as RAS and, if `spacing_mm` is given, resample it to that isotropic spacing by cubic
-    B-splines.
+    """Order a volume's axes as RAS and, if `spacing_mm` is given, resample it to that isotropic spacing.
 
-    Resampling keeps the outer faces of the volume where they are, so the frame of the position stays the whole image.
+    Resampling is by cubic B-splines and keeps the outer faces of the volume where they are, so that the frame of the
+    position stays the whole image.
     """
     image = sitk.DICOMOrient(volume.with_voxels(volume.voxels.astype(np.float32)).to_sitk(), "RAS")
     if spacing_mm is not None:
         image = _resample(image, spacing_mm)
-    return Prepared(sitk.GetArrayFromImage(image), image.GetSpacing()[::-1], volume, image)
+    return Prepared(Volume.from_sitk(image, volume.source), volume)
 
 
 def _resample(image: sitk.Image, spacing: float) -> sitk.Image:
     size = [max(1, round(n * s / spacing)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
     shift = [0.5 * (spacing / s - 1.0) for s in image.GetSpacing()]  # the first voxel's face stays, its centre moves
     origin = image.TransformContinuousIndexToPhysicalPoint(shift)
-    return sitk.Resample(
-        image,
-        size,
-        sitk.Transform(),
-        sitk.sitkBSpline,
-        origin,
-        [spacing] * 3,
-        image.GetDirection(),
-        AIR_HU,
-        sitk.sitkFloat32,
-    )
+    grid = ([spacing] * 3, image.GetDirection(), AIR_HU, sitk.sitkFloat32)
+    return sitk.Resample(image, size, sitk.Transform(), sitk.sitkBSpline, origin, *grid)

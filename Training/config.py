@@ -29,6 +29,7 @@ class PretrainConfig:
     precision: str = "bfloat16"
     low_noise: float = 0.0  # share of samples with σ̄_t log-uniform in low_sigma; the rest has t uniform (the paper)
     low_sigma: tuple[float, float] = (0.03, 0.5)
+    ct_noise: float = 0.0  # share of the scans' own crops within low_sigma whose noise is correlated as CT's is
     seed: int = 0
     save_every: int = 200
 

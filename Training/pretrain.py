@@ -21,7 +21,8 @@ from MedDiffFMLib.network import Denoiser
 from MedDiffFMLib.schedule import Schedule, cosine_schedule
 
 from .config import PretrainConfig
-from .crops import draw_crop
+from .crops import Crop, draw_crop
+from .noise import ct_noise
 from .store import Case
 
 T_BANDS = (30, 100, 300, 1000)
@@ -34,6 +35,14 @@ def draw_timestep(rng: np.random.Generator, config: PretrainConfig, schedule: Sc
     return int(rng.integers(schedule.T))
 
 
+def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop, t: int) -> np.ndarray:
+    """White noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is."""
+    fits = crop.level == "own" and schedule.sigma_bar(t) <= config.low_sigma[1]
+    if fits and rng.random() < config.ct_noise:
+        return ct_noise(rng, crop.x0.shape)
+    return rng.standard_normal(crop.x0.shape, dtype=np.float32)
+
+
 def draw_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int
 ) -> dict[str, torch.Tensor]:
@@ -43,7 +52,7 @@ def draw_batch(
         rng = np.random.default_rng([config.seed, number])
         crop = draw_crop(rng, cases, config.crops, config.network.position_frequencies)
         t = draw_timestep(rng, config, schedule)
-        epsilon = torch.from_numpy(rng.standard_normal(crop.x0.shape, dtype=np.float32))
+        epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
         alpha = float(schedule.alpha_bar[t])
         x_t = math.sqrt(alpha) * crop.x0 + math.sqrt(1 - alpha) * epsilon
         rows.append((x_t, epsilon, torch.tensor(t), crop.position, crop.anatomy, torch.tensor(crop.region)))

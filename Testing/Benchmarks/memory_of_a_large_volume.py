@@ -1,0 +1,66 @@
+"""Peak memory and answer to a cancel for a 512 × 512 × 300 volume (`denoise`, fast), as a script to run by hand.
+
+    python Testing/Benchmarks/memory_of_a_large_volume.py [--windows N]
+
+The volume is the repository's real chest CT, resampled to that size. With `--windows N` the run is cancelled after
+N windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from MedDiffFMLib.errors import Cancelled
+from MedDiffFMLib.models import load_model
+from MedDiffFMLib.progress import Progress
+from MedDiffFMLib.tasks.denoise import denoise
+from MedDiffFMLib.volume import Volume
+
+CT = Path(__file__).parents[1] / "Data" / "chest_ts_aorta.nii.gz"
+
+
+def large_volume(size: tuple[int, int, int] = (512, 512, 300)) -> Volume:
+    """The real CT stretched to `size` (x, y, z) voxels."""
+    image = sitk.ReadImage(str(CT))
+    spacing = [n * s / m for n, s, m in zip(image.GetSize(), image.GetSpacing(), size, strict=True)]
+    where = (image.GetOrigin(), spacing, image.GetDirection())
+    return Volume.from_sitk(sitk.Resample(image, size, sitk.Transform(), sitk.sitkLinear, *where, -1000), "large")
+
+
+def peak_gib() -> float:
+    """The most memory this process has held, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--windows", type=int, default=0, help="cancel after this many windows (0: run to the end)")
+    wanted = parser.parse_args().windows
+    model, volume = load_model(), large_volume()
+    print(f"before the run: {peak_gib():.2f} GiB")
+    asked = 0.0
+
+    def progress(p: Progress) -> None:
+        nonlocal asked
+        if p.window and p.window % 50 == 0:
+            print(f"window {p.window} of {p.windows}: {peak_gib():.2f} GiB", flush=True)
+        if wanted and p.window >= wanted:
+            asked = time.perf_counter()
+            raise Cancelled
+
+    began = time.perf_counter()
+    try:
+        result = denoise(volume, model, sigma=30, quality="fast", progress=progress)
+        print(result.facts)
+    except Cancelled:
+        print(f"cancelled, answered in {time.perf_counter() - asked:.3f} s")
+    print(f"{time.perf_counter() - began:.0f} s, peak {peak_gib():.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()
