@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-
-from MedDiffFMLib.network import NetworkConfig
-from MedDiffFMLib.position import window_position
-from MedDiffFMLib.schedule import cosine_schedule
 from MedDiffFMTraining.config import PretrainConfig
 from MedDiffFMTraining.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
 from MedDiffFMTraining.prepare import SPLIT, region_of, split_of
 from MedDiffFMTraining.pretrain import Trainer, draw_batch, draw_timestep, pretrain
 from MedDiffFMTraining.store import CaseFacts, add_case, open_store
+
+from MedDiffFMLib.network import NetworkConfig
+from MedDiffFMLib.position import window_position
+from MedDiffFMLib.schedule import cosine_schedule
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16
