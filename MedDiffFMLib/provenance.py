@@ -1,4 +1,6 @@
-"""How a result came to be: OUTPUT.json beside OUTPUT.nii.gz. No patient identifiers; no paths, which may hold names."""
+"""How a result came to be: OUTPUT.json beside OUTPUT.nii.gz. No patient identifiers; no paths, which may hold
+names.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def describe_run(
 ) -> dict:
     """The provenance of a run as a dict for JSON; add `facts` and `seconds` before it is written.
 
-    `synthetic` says that the result shows anatomy that nobody has. `parameters` holds what `--json` needs to run again.
+    `synthetic` says that the result shows anatomy that nobody has. `parameters` holds what `--json` needs to run
+    again.
     """
     settings = parameters.to_dict() | {"device": common.device, "precision": common.precision}
     if settings.get("anatomy", "auto") not in ("auto", "none"):

@@ -10,7 +10,8 @@ import SimpleITK as sitk
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to write.
+    """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to
+    write.
 
     spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
@@ -37,7 +38,9 @@ class Volume:
         return tuple(n * s for n, s in zip(self.voxels.shape[::-1], self.spacing, strict=True))
 
     def same_grid(self, other: Volume, tolerance: float = 0.01) -> bool:
-        """True if both have the same shape and no voxel lies further apart than `tolerance` of the smallest spacing."""
+        """True if both have the same shape and no voxel lies further apart than `tolerance` of the smallest
+        spacing.
+        """
         if self.voxels.shape != other.voxels.shape:
             return False
         apart = np.linalg.norm(self._corners() - other._corners(), axis=1).max()

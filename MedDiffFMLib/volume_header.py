@@ -1,8 +1,9 @@
 """What a NIfTI or NRRD header says, read and put back byte for byte.
 
-ITK rebuilds these headers from spacing and direction: NIfTI stores them as float32 (twice: quaternion and matrix), NRRD
-as their product. Reading what it wrote gives numbers that are off in the last place, and more after each round. So the
-header's own bytes about the grid travel with the volume and replace ITK's when the same format is written.
+ITK rebuilds these headers from spacing and direction: NIfTI stores them as float32 (twice: quaternion and matrix),
+NRRD as their product. Reading what it wrote gives numbers that are off in the last place, and more after each
+round. So the header's own bytes about the grid travel with the volume and replace ITK's when the same format is
+written.
 """
 
 from __future__ import annotations

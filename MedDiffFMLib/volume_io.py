@@ -1,7 +1,8 @@
 """Read and write volumes: NIfTI, NRRD, MHA and MHD files, and DICOM folders (read only).
 
-Geometry: what is read from NIfTI, NRRD or MHA and written in the same format reads back bit-exact. Into another format:
-MHA is exact, NRRD within one unit in the last place of a double, NIfTI within float32 (about 1e-7 of the value).
+Geometry: what is read from NIfTI, NRRD or MHA and written in the same format reads back bit-exact. Into another
+format: MHA is exact, NRRD within one unit in the last place of a double, NIfTI within float32 (about 1e-7 of the
+value).
 """
 
 from __future__ import annotations

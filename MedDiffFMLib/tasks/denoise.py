@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..anatomy import body_mask
+from ..anatomy import BODY_LABEL, body_mask
 from ..conditions import Conditions
 from ..errors import InputError
 from ..models import Model, load_model
@@ -23,7 +23,8 @@ from ..progress import ProgressCallback, Reporter
 from ..regions import REGIONS, detect_region, to_hu, to_model
 from ..samplers import denoising_data_step, diffpir
 from ..schedule import uniform_steps
-from ..volume import Volume
+from ..volume import Volume, as_input_type
+from ..volume_checks import check_ct
 
 LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
 
@@ -56,7 +57,7 @@ QUALITIES = {
 
 @dataclass(frozen=True)
 class DenoiseResult:
-    """The denoised volume (float32 HU, the input's grid), the noise assumed, found before and left after, in HU,
+    """The denoised volume (the input's grid and type), the noise assumed, found before and left after, in HU,
     and facts.
     """
 
@@ -83,6 +84,7 @@ def denoise(
     through, and then nothing is left behind.
     """
     wanted = DenoiseParameters.from_dict(parameters)
+    check_ct(volume)
     model = model or load_model()
     settings = settings_of(model, wanted.quality)
     frame = prepare(volume, settings.spacing_mm)
@@ -109,7 +111,8 @@ def denoise(
         "network_evaluations": len(steps) * len(ε.active),
     }
     after = estimate_noise(hu, body, frame.spacing)
-    return DenoiseResult(volume.with_voxels(frame.restore(hu)), sigma_hu, before, after, facts)
+    restored = as_input_type(frame.restore(hu), like=volume)
+    return DenoiseResult(volume.with_voxels(restored), sigma_hu, before, after, facts)
 
 
 def settings_of(model: Model, quality: str) -> DenoiseSettings:
@@ -128,7 +131,7 @@ def _sigma(sigma: str | float, found: float | None) -> float:
 
 def _labels(frame: Prepared, body: np.ndarray, anatomy: Volume | str) -> np.ndarray:
     """The label map of the conditions: given organs and the rest of the body, the body alone, or nothing."""
-    labels = np.where(body, np.uint8(118), np.uint8(0))
+    labels = np.where(body, np.uint8(BODY_LABEL), np.uint8(0))
     if isinstance(anatomy, Volume):
         given = frame.labels(anatomy)
         return np.where(given > 0, given, labels)

@@ -61,9 +61,9 @@ def test_one_window_is_the_network_itself(tiny_model):
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     estimate = NoiseModel(tiny_model, conditions, np.ones(shape, bool), -1.0)(x, 300)
     position, anatomy = conditions.window((0, 0, 0), shape)
-    direct = tiny_model.network(
-        x[None, None], torch.tensor([300]), position[None], anatomy[None], torch.tensor([1])
-    )[0, 0]
+    direct = tiny_model.network(x[None, None], torch.tensor([300]), position[None], anatomy[None], torch.tensor([1]))[
+        0, 0
+    ]
     assert estimate.sub(direct).abs().max() < 1e-5
 
 
@@ -117,9 +117,7 @@ def test_raising_from_a_window_stops(tiny_model):
         raise KeyboardInterrupt
 
     shape = (16, 16, 64)
-    noise_model = NoiseModel(
-        tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, overlap=0.0, on_window=stop
-    )
+    noise_model = NoiseModel(tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, overlap=0.0, on_window=stop)
     with pytest.raises(KeyboardInterrupt):
         noise_model(torch.zeros(shape), 10)
     assert calls == [(1, 4)]
