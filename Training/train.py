@@ -1,0 +1,101 @@
+"""`meddiff-fm train prepare | pretrain | export`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from MedDiffFMLib.errors import Cancelled, InputError
+
+app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, export.")
+
+
+@app.command()
+def prepare(
+    data: Annotated[Path, typer.Argument(help="Folder of CT volumes with its index.json and labels.json.")],
+    store: Annotated[Path, typer.Argument(help="Folder to write; test patients never enter it.")],
+) -> None:
+    """Turn a folder of CT volumes into a training store."""
+    from .prepare import prepare as run
+
+    if not (data / "index.json").is_file():
+        raise InputError(f"{data} has no index.json: name the folder that holds the volumes and their index.")
+    for name in run(data, store):
+        print(name)
+
+
+@app.command()
+def pretrain(
+    store: Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run: state, log and TensorBoard.")],
+    config: Annotated[Path | None, typer.Option(help="Settings (JSON); without it the paper's.")] = None,
+    start_from: Annotated[Path | None, typer.Option(help="State whose averaged weights to start from.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda[:N].")] = "cpu",
+) -> None:
+    """Pre-train the foundation model. A run that was stopped goes on where it was, with the same losses."""
+    from .config import PretrainConfig
+    from .pretrain import RunLog, Trainer
+    from .pretrain import pretrain as train
+    from .store import open_store
+
+    settings = PretrainConfig.from_json(config) if config else PretrainConfig()
+    trainer = Trainer(settings, open_store(store, "train"), run, device)
+    if (run / "last.pt").exists():
+        trainer.restore(run / "last.pt")
+    elif start_from:
+        trainer.restore(start_from, weights_only=True)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.json").write_text(settings.to_json())
+    stop = _stop_on_signal()
+    log = RunLog(run)
+
+    def report(row: dict) -> None:
+        log(row)
+        if row["step"] % 20 == 0:
+            print(f"step {row['step']}/{settings.steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s", flush=True)
+
+    train(trainer, report, lambda: bool(stop))
+    if stop:
+        raise Cancelled(f"Stopped and saved at step {trainer.step}: the same command goes on from there.")
+
+
+@app.command()
+def export(
+    state: Annotated[Path, typer.Argument(help="State of a run (last.pt).")],
+    config: Annotated[Path, typer.Argument(help="The run's config.json.")],
+    folder: Annotated[Path, typer.Argument(help="Model folder to write.")],
+    name: Annotated[str, typer.Option(help="The model's name.")] = "meddiff-fm-small",
+    tasks: Annotated[Path | None, typer.Option(help="Task defaults found in validation (JSON).")] = None,
+    card: Annotated[Path | None, typer.Option(help="Model card (Markdown).")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "Apache-2.0",
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
+) -> None:
+    """Write a run's averaged weights as a model folder: float16, checksum, card."""
+    import torch
+
+    from MedDiffFMLib.model_folder import model_config, save_model_folder
+
+    from .config import PretrainConfig
+
+    for path in (state, config):
+        if not path.is_file():
+            raise InputError(f"{path} does not exist: name the state and the config of a run.")
+    settings = PretrainConfig.from_json(config)
+    loaded = torch.load(state, map_location="cpu", weights_only=True)
+    training = {"steps": loaded["step"], "config": json.loads(settings.to_json())}
+    defaults = json.loads(tasks.read_text(encoding="utf-8")) if tasks else {}
+    record = model_config(name, settings.network, tasks=defaults, training=training, licence=licence)
+    text = card.read_text(encoding="utf-8") if card else ""
+    print(save_model_folder(folder, loaded["average"], record, text, float16=True, overwrite=overwrite))
+
+
+def _stop_on_signal() -> list[int]:
+    """A list that fills when the run is asked to stop; the step under way is finished and saved."""
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, frame: asked.append(received))
+    return asked
