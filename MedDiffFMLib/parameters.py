@@ -74,7 +74,7 @@ def _check(field: dataclasses.Field, value) -> None:
     if kind in ("number", "integer"):
         numeric = isinstance(value, (int,) if kind == "integer" else (int, float)) and not isinstance(value, bool)
         low, high = limits.get("minimum", -math.inf), limits.get("maximum", math.inf)
-        usable = numeric and math.isfinite(value) and low <= value <= high
+        usable = numeric and low <= value <= high  # NaN is in no range
     elif kind == "flag":
         usable = isinstance(value, bool)
     elif kind == "text":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ DATA = Path(__file__).parent / "Data"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_threads():
-    """Small tensors gain nothing from threads, and lose much when the tests run beside other work."""
+def one_thread():
+    """Small tensors gain nothing from threads, and beside other work threads that wait for each other cost tenfold."""
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 
 @pytest.fixture(scope="session")

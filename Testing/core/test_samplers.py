@@ -28,8 +28,8 @@ def test_predict_x0_by_hand():
 
 
 def test_data_step_of_equation_10_by_hand():
-    """At σ̄_t = 0.15 with σ_n = 0.15 and λ = 10: ρ = 10, so x̂_0 = (y + 10·x_0)/11; at small t the prior alone is
-    left.
+    """At σ̄_t = 0.15 with σ_n = 0.15 and λ = 10: ρ = 10, so x̂_0 = (y + 10·x_0)/11; at small t the prior alone
+    stays.
     """
     y, x0 = torch.tensor([1.0]), torch.tensor([0.0])
     step = denoising_data_step(y, SCHEDULE.sigma_bar(87), 10.0, SCHEDULE)
@@ -48,9 +48,8 @@ def test_single_step_is_the_exact_posterior_mean():
 
 
 def test_without_noise_and_data_the_walk_is_the_exact_flow():
-    """ζ = 0 and no data step is DDIM with η = 0, whose limit of many steps is the probability flow: a Gaussian
-    keeps its quantile, x_0 = μ + s·(x_t − √ᾱμ)/√(s²ᾱ + 1 − ᾱ).
-    """
+    """ζ = 0 and no data step is DDIM with η = 0, in the limit of many steps the probability flow: a Gaussian keeps its
+    quantile, x_0 = μ + s·(x_t − √ᾱμ)/√(s²ᾱ + 1 − ᾱ)."""
     t = 400
     a = float(SCHEDULE.alpha_bar[t])
     x = torch.linspace(-1, 1, 9)

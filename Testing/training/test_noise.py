@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from MedDiffFMTraining.noise import ct_amplitude, ct_noise
 
 
@@ -14,7 +15,9 @@ def _power(cutoff, count=400, side=32):
 
 
 def test_spectrum_is_the_ramp_times_the_squared_hann_window():
-    """At cutoff 0.5 along one axis: f = 1/8 gives 1/8·0.854² = 0.0911, f = 1/4 gives 1/4·0.5² = 0.0625; nothing beyond."""
+    """At cutoff 0.5 along one axis: f = 1/8 gives 1/8·0.854² = 0.0911, f = 1/4 gives 1/4·0.5² = 0.0625; nothing
+    beyond.
+    """
     power, noise = _power(0.5)
     assert power[0, 4] / power[0, 8] == pytest.approx(0.0911 / 0.0625, rel=0.15)
     assert power[4, 0] == pytest.approx(power[0, 4], rel=0.2)  # the same in both directions

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+
+from MedDiffFMLib.network import NetworkConfig
+from MedDiffFMLib.position import window_position
+from MedDiffFMLib.schedule import cosine_schedule
 from MedDiffFMTraining.config import PretrainConfig
 from MedDiffFMTraining.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
 from MedDiffFMTraining.prepare import SPLIT, region_of, split_of
 from MedDiffFMTraining.pretrain import Trainer, draw_batch, draw_timestep, pretrain
 from MedDiffFMTraining.store import CaseFacts, add_case, open_store
-
-from MedDiffFMLib.network import NetworkConfig
-from MedDiffFMLib.position import window_position
-from MedDiffFMLib.schedule import cosine_schedule
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16
@@ -155,7 +155,9 @@ def _train(folder, cases, config, stop=lambda: False, resume=False):
 
 
 def test_a_killed_run_goes_on_identically(cases, tmp_path):
-    """Six steps in one go, and three, a new process's state, and three more: the same losses and weights to the bit."""
+    """Six steps in one go, and three, a new process's state, and three more: the same losses and weights to the
+    bit.
+    """
     whole, losses = _train(tmp_path / "whole", cases, CONFIG)
     stopper = iter([False, False, False, True])
     _, first = _train(tmp_path / "half", cases, CONFIG, stop=lambda: next(stopper))
@@ -206,7 +208,9 @@ def test_the_average_follows_by_hand(cases, tmp_path):
 
 
 def test_training_lowers_the_loss(cases, tmp_path):
-    """The first step's loss is E|ε| = √(2/π) = 0.798, since the untrained output is zero; 40 steps on bring it down."""
+    """The first step's loss is E|ε| = √(2/π) = 0.798, since the untrained output is zero; 40 steps on bring it
+    down.
+    """
     config = replace(CONFIG, steps=40, accumulate=1, learning_rate=3e-3)
     _, losses = _train(tmp_path, cases, config)
     assert losses[0] == pytest.approx(math.sqrt(2 / math.pi), abs=0.02)
