@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .store import CaseFacts, add_case
+from MedDiffFMLib.anatomy import complete_labels
+
+from .store import CaseFacts, write_case
 
 SPLIT = json.loads(Path(__file__).with_name("split.json").read_text())
 # TotalSegmentator v2's numbers of the masks that the data folder names differently or alone.
@@ -79,3 +81,12 @@ def _organ_labels(data: Path, name: str, names: dict[str, str]) -> sitk.Image | 
     labels = sitk.GetImageFromArray(table[sitk.GetArrayFromImage(image)])
     labels.CopyInformation(image)
     return labels
+
+
+def add_case(folder: Path, split: str, facts: CaseFacts, image: sitk.Image, labels: sitk.Image | None) -> None:
+    """Write one case to a store: oriented to RAS on its own grid, the unlabelled body marked 118."""
+    hu = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS"))
+    given = np.zeros(hu.shape, np.uint8)
+    if labels is not None:
+        given = sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "RAS"))
+    write_case(folder, split, facts, hu, complete_labels(given, hu))

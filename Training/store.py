@@ -12,12 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
-
-from MedDiffFMLib.anatomy import complete_labels
-
-# Names of the data folder's masks that are not TotalSegmentator's, and what they are there (117 classes, v2).
-TRAINING_SPLIT_FILE = Path(__file__).with_name("split.json")
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,8 @@ class Case:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.facts = CaseFacts(**json.loads((folder / "case.json").read_text()))
+        record = json.loads((folder / "case.json").read_text())
+        self.facts = CaseFacts(**record | {"spacing": tuple(record["spacing"])})
 
     @cached_property
     def hu(self) -> np.ndarray:
@@ -66,14 +61,10 @@ def open_store(folder: Path, split: str) -> list[Case]:
     return cases
 
 
-def add_case(folder: Path, split: str, facts: CaseFacts, image: sitk.Image, labels: sitk.Image | None) -> None:
-    """Write one case: oriented to RAS on its own grid, the unlabelled body marked 118."""
+def write_case(folder: Path, split: str, facts: CaseFacts, hu: np.ndarray, labels: np.ndarray) -> None:
+    """Write one case: hu (z, y, x) in RAS order as int16, labels on the same grid as uint8."""
     target = Path(folder) / split / facts.name
     target.mkdir(parents=True, exist_ok=True)
-    hu = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS")).astype(np.int16)
-    given = np.zeros(hu.shape, np.uint8)
-    if labels is not None:
-        given = sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "RAS")).astype(np.uint8)
-    np.save(target / "hu.npy", hu)
-    np.save(target / "labels.npy", complete_labels(given, hu))
+    np.save(target / "hu.npy", hu.astype(np.int16))
+    np.save(target / "labels.npy", labels.astype(np.uint8))
     (target / "case.json").write_text(json.dumps(asdict(facts), indent=1))

@@ -29,6 +29,30 @@ def prepare(
 
 
 @app.command()
+def pack(
+    store: Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")],
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    most_noise: Annotated[float, typer.Option(help="Leave out scans with more noise (HU).")] = 35.0,
+) -> None:
+    """Pack a store into one small file, to carry it to another machine."""
+    from .pack import pack as run
+
+    packed, skipped = run(store, file, most_noise)
+    print(f"{len(packed)} cases, {file.stat().st_size / 2**20:.1f} MiB; left out as too noisy: {skipped or 'none'}")
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(help="File written by `pack`.")],
+    store: Annotated[Path, typer.Argument(help="Folder to write.")],
+) -> None:
+    """Make a training store of a packed file."""
+    from .pack import unpack as run
+
+    run(file, store)
+
+
+@app.command()
 def pretrain(
     store: Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")],
     run: Annotated[Path, typer.Argument(help="Folder of the run: state, log and TensorBoard.")],

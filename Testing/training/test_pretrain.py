@@ -14,9 +14,10 @@ from MedDiffFMLib.position import window_position
 from MedDiffFMLib.schedule import cosine_schedule
 from MedDiffFMTraining.config import PretrainConfig
 from MedDiffFMTraining.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
-from MedDiffFMTraining.prepare import SPLIT, region_of, split_of
+from MedDiffFMTraining.pack import pack, unpack
+from MedDiffFMTraining.prepare import SPLIT, add_case, region_of, split_of
 from MedDiffFMTraining.pretrain import Trainer, draw_batch, draw_timestep, pretrain
-from MedDiffFMTraining.store import CaseFacts, add_case, open_store
+from MedDiffFMTraining.store import CaseFacts, open_store
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16
@@ -224,3 +225,20 @@ def test_config_round_trip_and_unknown_settings(tmp_path):
     path.write_text(json.dumps({"learning_rat": 1}))
     with pytest.raises(ValueError, match="learning_rat"):
         PretrainConfig.from_json(path)
+
+
+def test_pack_and_unpack_within_half_a_step(store, tmp_path):
+    """Noise of 10 HU is stored in steps of 4 HU: no voxel of the body moves by more than 2 HU; the rest is air."""
+    packed, skipped = pack(store, tmp_path / "store.pack", most_noise_hu=30.0)
+    assert (packed, skipped) == (["abd_ts_example", "chest_ts_aorta"], [])
+    unpack(tmp_path / "store.pack", tmp_path / "again")
+    for before, after in zip(open_store(store, "train"), open_store(tmp_path / "again", "train"), strict=True):
+        assert after.facts == before.facts
+        body = np.asarray(before.labels) > 0
+        assert np.array_equal(after.labels, before.labels)
+        clipped = np.clip(np.asarray(before.hu, int), -1024, 1976)
+        assert np.abs(np.asarray(after.hu, int) - clipped)[body].max() == 2
+        assert (np.asarray(after.hu)[~body] == -1000).all()
+    raw = sum(p.stat().st_size for p in store.rglob("*.npy"))
+    assert (tmp_path / "store.pack").stat().st_size < raw / 3
+    assert pack(store, tmp_path / "none.pack", most_noise_hu=5.0)[1] == ["abd_ts_example", "chest_ts_aorta"]
