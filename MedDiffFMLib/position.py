@@ -41,13 +41,19 @@ def encode_position(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor, freque
     return torch.stack([c.expand(shape) for c in channels])
 
 
+def window_axes(
+    whole: Sequence[int], start: Sequence[float], size: Sequence[int], step: Sequence[float]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """p_x, p_y and p_z of a window's samples: `whole`, `start`, `size`, `step` are (z, y, x), in voxels of the whole.
+
+    z is turned over, because the paper counts it downwards.
+    """
+    pz, py, px = (axis_coordinates(w, s, n, d) for w, s, n, d in zip(whole, start, size, step, strict=True))
+    return px, py, -pz
+
+
 def window_position(
     whole: Sequence[int], start: Sequence[float], size: Sequence[int], step: Sequence[float], frequencies: int = 4
 ) -> torch.Tensor:
-    """PE of a window of an image: `whole`, `start`, `size`, `step` are (z, y, x), in voxels of the whole image (RAS
-    order).
-
-    Returns float32, shape (6·frequencies, *size). z is turned over, because the paper counts it downwards.
-    """
-    pz, py, px = (axis_coordinates(w, s, n, d) for w, s, n, d in zip(whole, start, size, step, strict=True))
-    return encode_position(px, py, -pz, frequencies)
+    """PE of a window of an image in RAS order (see `window_axes`). Returns float32, shape (6·frequencies, *size)."""
+    return encode_position(*window_axes(whole, start, size, step), frequencies)

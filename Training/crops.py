@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
-from MedDiffFMLib.position import window_position
+from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 
 from .store import Case
@@ -39,13 +39,22 @@ class CropConfig:
 
 @dataclass
 class Crop:
-    """A training sample: x_0 in [-1, 1] (1, Z, Y, X), position code, anatomy code and region index."""
+    """A training sample: x_0 in [-1, 1] (1, Z, Y, X), its p_x, p_y and p_z, labels (Z, Y, X) and region index.
+
+    Position and anatomy are small here; the codes that the network takes are made where it computes (`codes`).
+    """
 
     x0: torch.Tensor
-    position: torch.Tensor
-    anatomy: torch.Tensor
+    axes: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    placed: bool
+    labels: torch.Tensor
     region: int
     level: str
+
+    def codes(self, frequencies: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+        """Position code (6L, Z, Y, X), zero where the place is not told, and anatomy code (7, Z, Y, X)."""
+        position = encode_position(*(axis.to(device) for axis in self.axes), frequencies)
+        return position if self.placed else torch.zeros_like(position), encode_labels(self.labels.to(device))
 
 
 def resize(box: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -102,7 +111,7 @@ def drop_anatomy(rng: np.random.Generator, labels: np.ndarray, keep_organs: floa
     return table[labels]
 
 
-def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig, frequencies: int) -> Crop:
+def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
     weights = np.array([dict(config.case_weights).get(c.facts.name, 1.0) for c in cases])
     case = cases[rng.choice(len(cases), p=weights / weights.sum())]
@@ -117,13 +126,11 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     nearest = F.interpolate(torch.from_numpy(labels)[None, None].float(), size=config.patch, mode="nearest-exact")
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
-    position = window_position(case.hu.shape, centre, config.patch, step, frequencies)
-    if not case.facts.placed or rng.random() > config.keep_position:
-        position = torch.zeros_like(position)
     return Crop(
-        torch.from_numpy(x0)[None],
-        position,
-        encode_labels(nearest[0, 0].to(torch.uint8)),
-        REGIONS[case.facts.region].index,
-        level,
+        x0=torch.from_numpy(x0)[None],
+        axes=window_axes(case.hu.shape, centre, config.patch, step),
+        placed=case.facts.placed and bool(rng.random() < config.keep_position),
+        labels=nearest[0, 0].to(torch.uint8),
+        region=REGIONS[case.facts.region].index,
+        level=level,
     )

@@ -10,12 +10,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, Dataset
 
 from MedDiffFMLib.network import Denoiser
 from MedDiffFMLib.schedule import Schedule, cosine_schedule
@@ -43,21 +44,45 @@ def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Sched
     return rng.standard_normal(crop.x0.shape, dtype=np.float32)
 
 
-def draw_batch(
-    cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int
-) -> dict[str, torch.Tensor]:
-    """Samples first … first + batch − 1 of the run: x_t, ε, t and the conditions, each with the batch in front."""
-    rows = []
+@dataclass
+class Batch:
+    """Samples of one pass: x_t and ε (B, 1, Z, Y, X), t (B,), and the crops with their conditions."""
+
+    x_t: torch.Tensor
+    epsilon: torch.Tensor
+    t: torch.Tensor
+    crops: list[Crop]
+
+
+def draw_batch(cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int) -> Batch:
+    """Samples first … first + batch − 1 of the run."""
+    noisy, noises, times, crops = [], [], [], []
     for number in range(first, first + config.batch):
         rng = np.random.default_rng([config.seed, number])
-        crop = draw_crop(rng, cases, config.crops, config.network.position_frequencies)
+        crop = draw_crop(rng, cases, config.crops)
         t = draw_timestep(rng, config, schedule)
         epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
         alpha = float(schedule.alpha_bar[t])
-        x_t = math.sqrt(alpha) * crop.x0 + math.sqrt(1 - alpha) * epsilon
-        rows.append((x_t, epsilon, torch.tensor(t), crop.position, crop.anatomy, torch.tensor(crop.region)))
-    names = ("x_t", "epsilon", "t", "position", "anatomy", "region")
-    return {name: torch.stack(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+        noisy.append(math.sqrt(alpha) * crop.x0 + math.sqrt(1 - alpha) * epsilon)
+        noises.append(epsilon)
+        times.append(t)
+        crops.append(crop)
+    return Batch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), crops)
+
+
+class Steps(Dataset):
+    """The batches of each step of a run, by the step's number, for a DataLoader to draw ahead in its workers."""
+
+    def __init__(self, cases: Sequence[Case], config: PretrainConfig, schedule: Schedule):
+        self.cases, self.config, self.schedule = cases, config, schedule
+
+    def __len__(self) -> int:
+        return self.config.steps
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        per_step = self.config.batch * self.config.accumulate
+        firsts = range(step * per_step, (step + 1) * per_step, self.config.batch)
+        return [draw_batch(self.cases, self.config, self.schedule, first) for first in firsts]
 
 
 class Trainer:
@@ -84,19 +109,26 @@ class Trainer:
         fall = 1 - (1 - c.decay_to) * self.step / max(c.steps, 1)
         return c.learning_rate * min(1.0, (self.step + 1) / max(c.warmup, 1)) * fall
 
-    def update(self, batches: Sequence[dict[str, torch.Tensor]]) -> tuple[float, dict[str, list[float]]]:
+    def estimate(self, batch: Batch) -> torch.Tensor:
+        """ε̂ of a batch, float32, in the run's precision."""
+        frequencies = self.config.network.position_frequencies
+        codes = [crop.codes(frequencies, self.device) for crop in batch.crops]
+        position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
+        region = torch.tensor([crop.region for crop in batch.crops], device=self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            x_t, t = batch.x_t.to(self.device), batch.t.to(self.device)
+            return self.network(x_t, t, position, anatomy, region).float()
+
+    def update(self, batches: Sequence[Batch]) -> tuple[float, dict[str, list[float]]]:
         """One optimiser step over the accumulated batches. Returns the mean loss and the losses by band of t."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         total, bands = 0.0, {}
         for batch in batches:
-            b = {k: v.to(self.device) for k, v in batch.items()}
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-                estimate = self.network(b["x_t"], b["t"], b["position"], b["anatomy"], b["region"])
-            losses = (estimate.float() - b["epsilon"]).abs().mean(dim=(1, 2, 3, 4))
+            losses = (self.estimate(batch) - batch.epsilon.to(self.device)).abs().mean(dim=(1, 2, 3, 4))
             (losses.mean() / len(batches)).backward()
             total += losses.mean().item() / len(batches)
-            for t, loss in zip(batch["t"].tolist(), losses.tolist(), strict=True):
+            for t, loss in zip(batch.t.tolist(), losses.tolist(), strict=True):
                 bands.setdefault(f"t<{next(band for band in T_BANDS if t < band)}", []).append(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
@@ -132,25 +164,27 @@ class Trainer:
         self.step = state["step"]
 
 
-def pretrain(trainer: Trainer, log: Callable[[dict], None], stop: Callable[[], bool] = lambda: False) -> None:
-    """Train to `config.steps`, saving every `save_every` steps and at the end (also when `stop` says so)."""
+def pretrain(
+    trainer: Trainer, log: Callable[[dict], None], stop: Callable[[], bool] = lambda: False, workers: int = 0
+) -> None:
+    """Train to `config.steps`, saving every `save_every` steps and at the end (also when `stop` says so).
+
+    workers: processes that draw crops ahead; 0 draws them in between. The run is the same with any number.
+    """
     config = trainer.config
-    per_step = config.batch * config.accumulate
-
-    def batches(step: int) -> list[dict[str, torch.Tensor]]:
-        firsts = range(step * per_step, (step + 1) * per_step, config.batch)
-        return [draw_batch(trainer.cases, config, trainer.schedule, first) for first in firsts]
-
-    with ThreadPoolExecutor(1) as ahead:  # the next step's crops are read while this one computes
-        pending = ahead.submit(batches, trainer.step)
-        while trainer.step < config.steps and not stop():
-            began = time.perf_counter()
-            ready, pending = pending.result(), ahead.submit(batches, trainer.step + 1)
-            loss, bands = trainer.update(ready)
-            means = {band: sum(values) / len(values) for band, values in sorted(bands.items())}
-            log({"step": trainer.step, "loss": loss, "seconds": time.perf_counter() - began, **means})
-            if trainer.step % config.save_every == 0:
-                trainer.save()
+    steps = Steps(trainer.cases, config, trainer.schedule)
+    order = range(trainer.step, config.steps)
+    loader = DataLoader(steps, sampler=order, batch_size=None, num_workers=workers)
+    began = time.perf_counter()
+    for batches in loader:
+        if stop():
+            break
+        loss, bands = trainer.update(batches)
+        means = {band: sum(values) / len(values) for band, values in sorted(bands.items())}
+        log({"step": trainer.step, "loss": loss, "seconds": time.perf_counter() - began, **means})
+        began = time.perf_counter()
+        if trainer.step % config.save_every == 0:
+            trainer.save()
     trainer.save()
 
 

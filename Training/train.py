@@ -59,6 +59,7 @@ def pretrain(
     config: Annotated[Path | None, typer.Option(help="Settings (JSON); without it the paper's.")] = None,
     start_from: Annotated[Path | None, typer.Option(help="State whose averaged weights to start from.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda[:N].")] = "cpu",
+    workers: Annotated[int, typer.Option(help="Processes that draw crops ahead.", min=0)] = 1,
 ) -> None:
     """Pre-train the foundation model. A run that was stopped goes on where it was, with the same losses."""
     from .config import PretrainConfig
@@ -82,7 +83,7 @@ def pretrain(
         if row["step"] % 20 == 0:
             print(f"step {row['step']}/{settings.steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s", flush=True)
 
-    train(trainer, report, lambda: bool(stop))
+    train(trainer, report, lambda: bool(stop), workers)
     if stop:
         raise Cancelled(f"Stopped and saved at step {trainer.step}: the same command goes on from there.")
 

@@ -94,7 +94,7 @@ def test_boxes_beyond_the_volume_are_air():
 
 def test_own_crops_are_voxels_of_the_scan_with_its_position(cases):
     config = CropConfig(patch=(8, 16, 16), levels=(0, 0, 0, 1), keep_position=1.0, keep_organs=1.0)
-    crop = draw_crop(np.random.default_rng(5), cases[1:], config, frequencies=4)
+    crop = draw_crop(np.random.default_rng(5), cases[1:], config)
     hu = np.asarray(cases[1].hu, np.float32)
     x = (np.clip(hu, -1400, 400) + 500) / 900
     starts = [
@@ -106,16 +106,18 @@ def test_own_crops_are_voxels_of_the_scan_with_its_position(cases):
         and np.allclose(x[z : z + 8, y : y + 16, x0 : x0 + 16], crop.x0[0].numpy(), atol=1e-6)
     ]
     assert len(starts) == 1
-    assert crop.position.allclose(window_position(hu.shape, starts[0], (8, 16, 16), (1, 1, 1)), atol=1e-5)
+    position, anatomy = crop.codes(frequencies=4)
+    assert position.allclose(window_position(hu.shape, starts[0], (8, 16, 16), (1, 1, 1)), atol=1e-5)
+    assert anatomy.shape == (7, 8, 16, 16)
     assert crop.region == 1
 
 
 def test_image_level_spans_the_whole_frame(cases):
     """Half a sample (40/8/2 voxels less a half) inside the first voxel: p_z of the first sample by hand."""
     config = CropConfig(patch=(8, 16, 16), levels=(1, 0, 0, 0), keep_position=1.0)
-    crop = draw_crop(np.random.default_rng(1), cases[:1], config, frequencies=1)
+    crop = draw_crop(np.random.default_rng(1), cases[:1], config)
     p_z = -((40 / 8 / 2 - 0.5) * 2 / 39 - 1)  # downwards
-    assert crop.position[2, 0, 0, 0].item() == pytest.approx(math.sin(math.pi * p_z), abs=1e-5)
+    assert crop.codes(frequencies=1)[0][2, 0, 0, 0].item() == pytest.approx(math.sin(math.pi * p_z), abs=1e-5)
     whole = np.clip(np.asarray(cases[0].hu, np.float32), -1400, 2000)
     assert crop.x0.mean().item() < 0 and whole.shape == (40, 101, 122)
 
@@ -138,20 +140,20 @@ def test_timesteps_follow_the_config():
 def test_batches_mix_noise_as_equation_1_says(cases):
     schedule = cosine_schedule()
     batch = draw_batch(cases, CONFIG, schedule, 10)
-    alpha = torch.tensor(schedule.alpha_bar[batch["t"].numpy()]).view(-1, 1, 1, 1, 1)
-    x0 = (batch["x_t"] - (1 - alpha).sqrt() * batch["epsilon"]) / alpha.sqrt()
-    early = batch["t"] < 900  # later, x_0 cannot be told in float32
-    assert x0[early].abs().max() < 1.001
-    assert batch["epsilon"].std().item() == pytest.approx(1.0, abs=0.05)
+    alpha = torch.tensor(schedule.alpha_bar[batch.t.numpy()]).view(-1, 1, 1, 1, 1)
+    x0 = (batch.x_t - (1 - alpha).sqrt() * batch.epsilon) / alpha.sqrt()
+    early = batch.t < 900  # later, x_0 cannot be told in float32
+    assert x0[early].sub(torch.stack([c.x0 for c in batch.crops])[early]).abs().max() < 1e-3
+    assert batch.epsilon.std().item() == pytest.approx(1.0, abs=0.05)
     again = draw_batch(cases, CONFIG, schedule, 10)
-    assert all(torch.equal(batch[k], again[k]) for k in batch)
+    assert torch.equal(batch.x_t, again.x_t) and torch.equal(batch.t, again.t)
 
 
-def _train(folder, cases, config, stop=lambda: False, resume=False):
+def _train(folder, cases, config, stop=lambda: False, resume=False, workers=0):
     trainer, rows = Trainer(config, cases, folder), []
     if resume:
         trainer.restore(folder / "last.pt")
-    pretrain(trainer, rows.append, stop)
+    pretrain(trainer, rows.append, stop, workers)
     return trainer, [row["loss"] for row in rows]
 
 
@@ -162,7 +164,7 @@ def test_a_killed_run_goes_on_identically(cases, tmp_path):
     whole, losses = _train(tmp_path / "whole", cases, CONFIG)
     stopper = iter([False, False, False, True])
     _, first = _train(tmp_path / "half", cases, CONFIG, stop=lambda: next(stopper))
-    resumed, second = _train(tmp_path / "half", cases, CONFIG, resume=True)
+    resumed, second = _train(tmp_path / "half", cases, CONFIG, resume=True, workers=1)
     assert len(first) == 3 and first + second == losses
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name
