@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
@@ -150,18 +151,23 @@ class Trainer:
         torch.save(state, part)
         part.replace(self.folder / name)
 
-    def restore(self, path: Path, weights_only: bool = False) -> None:
-        """Continue from a saved state; with `weights_only`, start a new run from its averaged weights."""
+    def restore(self, path: Path) -> None:
+        """Continue from a saved state."""
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if weights_only:
-            self.network.load_state_dict(state["average"])
-            self.average.module.load_state_dict(state["average"])
-            return
         self.network.load_state_dict(state["network"])
         self.average.module.load_state_dict(state["average"])
         self.average.n_averaged.fill_(state["step"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
+
+    def start_from(self, path: Path) -> None:
+        """Begin a new run with the averaged weights of a state, or with those of a model folder."""
+        if path.is_dir():
+            weights = load_file(path / "model.safetensors")
+        else:
+            weights = torch.load(path, map_location=self.device, weights_only=True)["average"]
+        self.network.load_state_dict(weights)
+        self.average.module.load_state_dict(weights)
 
 
 def pretrain(

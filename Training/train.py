@@ -57,7 +57,7 @@ def pretrain(
     store: Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")],
     run: Annotated[Path, typer.Argument(help="Folder of the run: state, log and TensorBoard.")],
     config: Annotated[Path | None, typer.Option(help="Settings (JSON); without it the paper's.")] = None,
-    start_from: Annotated[Path | None, typer.Option(help="State whose averaged weights to start from.")] = None,
+    start_from: Annotated[Path | None, typer.Option(help="State or model folder whose weights to start from.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda[:N].")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that draw crops ahead.", min=0)] = 1,
 ) -> None:
@@ -72,7 +72,7 @@ def pretrain(
     if (run / "last.pt").exists():
         trainer.restore(run / "last.pt")
     elif start_from:
-        trainer.restore(start_from, weights_only=True)
+        trainer.start_from(start_from)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.json").write_text(settings.to_json())
     stop = _stop_on_signal()

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.network import NetworkConfig
 from MedDiffFMLib.position import window_position
 from MedDiffFMLib.schedule import cosine_schedule
@@ -208,6 +209,19 @@ def test_the_average_follows_by_hand(cases, tmp_path):
     assert not second.equal(first)
     expected = 0.25 * first + 0.75 * second
     assert trainer.average.module.state_dict()[name].allclose(expected, atol=1e-6)
+
+
+def test_a_run_starts_from_a_state_or_a_model_folder(cases, tmp_path):
+    """Both give the averaged weights, a model folder in float16."""
+    trainer, _ = _train(tmp_path / "run", cases, replace(CONFIG, steps=2))
+    average = trainer.average.module.state_dict()
+    folder = save_model_folder(tmp_path / "model", average, model_config("tiny", TINY), float16=True)
+    for path, tolerance in ((tmp_path / "run" / "last.pt", 0.0), (folder, 1e-3)):
+        fresh = Trainer(replace(CONFIG, seed=99), cases, tmp_path / "other")
+        fresh.start_from(path)
+        assert fresh.step == 0
+        for name, value in fresh.network.state_dict().items():
+            assert value.allclose(average[name], atol=tolerance, rtol=tolerance), name
 
 
 def test_training_lowers_the_loss(cases, tmp_path):
