@@ -24,8 +24,7 @@ def progress_bar(title: str, quiet: bool = False) -> Iterator[ProgressCallback]:
     elif console.is_terminal:
         with _bar(console) as bar:
             row = bar.add_task(title, total=1.0, detail="starting")
-            left = TimeLeft()
-            yield lambda event: bar.update(row, completed=event.fraction, detail=describe(event, left(event)))
+            yield lambda event: bar.update(row, completed=event.fraction, detail=describe(event))
     else:
         yield _lines(title, console)
 
@@ -36,37 +35,22 @@ def _bar(console: Console) -> RichProgress:
 
 
 def _lines(title: str, console: Console) -> ProgressCallback:
-    left, last = TimeLeft(), time.monotonic()
+    last = time.monotonic()
 
     def show(event: Progress) -> None:
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            console.print(f"{title} {event.fraction:.0%}, {describe(event, left(event))}", highlight=False)
+            console.print(f"{title} {event.fraction:.0%}, {describe(event)}", highlight=False)
 
     return show
 
 
-class TimeLeft:
-    """Seconds left: what the task says, or from the pace since the first event."""
-
-    def __init__(self):
-        self.start, self.first = time.monotonic(), None
-
-    def __call__(self, event: Progress) -> float | None:
-        if event.seconds_left is not None:
-            return event.seconds_left
-        if self.first is None:
-            self.start, self.first = time.monotonic(), event.fraction
-        done = event.fraction - self.first
-        return (time.monotonic() - self.start) * (1.0 - event.fraction) / done if done > 0 else None
-
-
-def describe(event: Progress, seconds: float | None) -> str:
+def describe(event: Progress) -> str:
     """For example `step 2 of 8, window 13 of 48, 1:05 left`. Steps count from 1 while they run."""
     parts = [f"step {min(event.step + 1, event.steps)} of {event.steps}", f"window {event.window} of {event.windows}"]
-    if seconds is not None:
-        whole = round(seconds)
+    if event.seconds_left is not None:
+        whole = round(event.seconds_left)
         hours, minutes = divmod(whole // 60, 60)
         parts.append((f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{whole % 60:02d} left")
     return ", ".join(parts)

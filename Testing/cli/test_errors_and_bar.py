@@ -8,10 +8,10 @@ import torch
 import typer
 
 from MedDiffFMLib.cli import app as cli
-from MedDiffFMLib.cli.bar import TimeLeft, describe, progress_bar
+from MedDiffFMLib.cli.bar import describe, progress_bar
 from MedDiffFMLib.cli.errors import exit_code, sentence
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.progress import Progress
+from MedDiffFMLib.progress import Progress, Reporter
 
 
 def allocate_too_much():
@@ -66,19 +66,22 @@ def test_an_unexpected_error_gives_a_sentence_and_its_traceback_only_with_v():
 
 
 def test_bar_words():
-    assert describe(Progress(0, 8, 0, 48), None) == "step 1 of 8, window 0 of 48"
-    assert describe(Progress(2, 8, 13, 48), 65.2) == "step 3 of 8, window 13 of 48, 1:05 left"
-    assert describe(Progress(8, 8, 0, 48), 3723) == "step 8 of 8, window 0 of 48, 1:02:03 left"
+    assert describe(Progress(0, 8, 0, 48)) == "step 1 of 8, window 0 of 48"
+    assert describe(Progress(2, 8, 13, 48, 65.2)) == "step 3 of 8, window 13 of 48, 1:05 left"
+    assert describe(Progress(8, 8, 0, 48, 3723)) == "step 8 of 8, window 0 of 48, 1:02:03 left"
 
 
-def test_time_left_is_the_tasks_word_else_the_pace(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("MedDiffFMLib.cli.bar.time.monotonic", lambda: now[0])
-    left = TimeLeft()
-    assert left(Progress(0, 4, 0, 1)) is None
+def test_time_left_follows_the_pace(monkeypatch):
+    """A quarter of 4 steps took 10 s: 30 s are left; at the middle of the second step, after 15 s, 25 s."""
+    now, told = [100.0], []
+    monkeypatch.setattr("MedDiffFMLib.progress.time.monotonic", lambda: now[0])
+    reporter = Reporter(told.append)
+    reporter.begin(steps=4, windows=2)
     now[0] = 110.0
-    assert left(Progress(1, 4, 0, 1)) == pytest.approx(30.0)  # a quarter took 10 s
-    assert left(Progress(1, 4, 0, 1, seconds_left=7.0)) == 7.0
+    reporter.step(0, 99, None)
+    now[0] = 115.0
+    reporter.window(1, 2)
+    assert [p.seconds_left for p in told] == [None, pytest.approx(30.0), pytest.approx(25.0)]
 
 
 def test_without_a_terminal_lines_are_sparse_and_quiet_is_silent(monkeypatch, capsys):
