@@ -45,6 +45,10 @@ class Reporter:
         self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
         self._tell(0)
 
+    def tick(self) -> None:
+        """Say that the task is alive, between the parts of its preparation; the callback may stop it here too."""
+        self._tell(0)
+
     def window(self, window: int, windows: int) -> None:
         """A noise model's `on_window`."""
         self.windows = windows

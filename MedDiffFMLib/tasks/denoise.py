@@ -87,14 +87,17 @@ def denoise(
     check_ct(volume)
     model = model or load_model()
     settings = settings_of(model, wanted.quality)
+    reporter = Reporter(progress)
     frame = prepare(volume, settings.spacing_mm)
+    reporter.tick()
     body = body_mask(frame.hu)
+    reporter.tick()
     region = detect_region(frame.hu, frame.spacing, body) if wanted.region == "auto" else REGIONS[wanted.region]
     window = (settings.windows_hu or {}).get(region.name, region.window)
     before = estimate_noise(frame.hu, body, frame.spacing)
     sigma_hu = _sigma(wanted.sigma, before)
+    reporter.tick()
     conditions = Conditions(_labels(frame, body, anatomy), region.index, model.network.config.position_frequencies)
-    reporter = Reporter(progress)
     ε = NoiseModel(
         model, conditions, body, float(to_model(AIR_HU, window)), settings.overlap, on_window=reporter.window
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import threading
 import time
 from pathlib import Path
 
@@ -39,26 +40,26 @@ def peak_gib() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=int, default=0, help="cancel after this many windows (0: run to the end)")
-    wanted = parser.parse_args().windows
-    model, volume = load_model(), large_volume()
+    parser.add_argument("--cancel-after", type=float, help="seconds after which to ask for a stop")
+    parser.add_argument("--model", help="name or folder (default: the bundled one)")
+    arguments = parser.parse_args()
+    model, volume = load_model(arguments.model), large_volume()
     print(f"before the run: {peak_gib():.2f} GiB")
-    asked = 0.0
+    asked: list[float] = []
 
     def progress(p: Progress) -> None:
-        nonlocal asked
         if p.window and p.window % 50 == 0:
             print(f"window {p.window} of {p.windows}: {peak_gib():.2f} GiB", flush=True)
-        if wanted and p.window >= wanted:
-            asked = time.perf_counter()
+        if asked:
             raise Cancelled
 
+    if arguments.cancel_after:
+        threading.Timer(arguments.cancel_after, lambda: asked.append(time.perf_counter())).start()
     began = time.perf_counter()
     try:
-        result = denoise(volume, model, sigma=30, quality="fast", progress=progress)
-        print(result.facts)
+        print(denoise(volume, model, sigma=30, quality="fast", progress=progress).facts)
     except Cancelled:
-        print(f"cancelled, answered in {time.perf_counter() - asked:.3f} s")
+        print(f"cancelled, ended {time.perf_counter() - asked[0]:.2f} s after it was asked")
     print(f"{time.perf_counter() - began:.0f} s, peak {peak_gib():.2f} GiB")
 
 

@@ -113,7 +113,7 @@ def test_progress_covers_all_steps_and_ends_at_one(ct, tiny_model):
     result = denoise(ct, tiny_model, progress=told.append, sigma=30, quality="balanced", steps=3, region="abdomen")
     fractions = [p.fraction for p in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
-    assert told[0].steps == 3 and told[-1].seconds_left == 0
+    assert fractions[0] == 0.0 and told[-1].steps == 3 and told[-1].seconds_left == 0
     assert result.facts["network_evaluations"] == 3 * result.facts["windows"]
     assert result.facts["timesteps"][-1] == 0
 
