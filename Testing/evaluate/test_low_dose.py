@@ -84,7 +84,7 @@ def test_reconstruction_gives_hu_back():
 @pytest.mark.parametrize(
     ("hu", "sigma", "words"),
     [
-        (np.zeros((16, 16)), 30, "stack of axial slices"),
+        (np.zeros((16, 16)), 30, "in axial slices"),
         (np.full((2, 16, 16), -1000.0), 30, "no soft tissue"),
         (np.zeros((2, 16, 16)), 0, "positive number of HU"),
     ],

@@ -1,8 +1,8 @@
-"""Simulated low-dose CT: photon noise put into the sinogram and reconstructed, so it looks and correlates as CT noise
-does.
+"""Simulated low-dose CT: photon noise put into the sinogram and reconstructed, so it looks and correlates as
+CT noise does.
 
-A ray that crosses the body with the path attenuation p = ∫µ dl meets the detector with N = N₀·e^{−p} quanta. Its measured p then
-has the variance of counting quanta plus that of the electronics (the Gaussian limit of −ln(N/N₀)):
+A ray that crosses the body with the path attenuation p = ∫µ dl meets the detector with N = N₀·e^{−p} quanta. Its
+measured p then has the variance of counting quanta plus that of the electronics (the Gaussian limit of −ln(N/N₀)):
 
     var(p) = 1/N + σₑ²/N²
 
@@ -63,7 +63,7 @@ def low_dose_noise(
     The noise of slice z depends on that slice, on `seed` and on z only. Returns float32 (Z, Y, X), HU at N₀ quanta.
     """
     if hu.ndim != 3:
-        raise InputError(f"Low dose is simulated in a stack of axial slices (z, y, x), but the image has {hu.ndim} axes.")
+        raise InputError(f"Low dose is simulated in axial slices (z, y, x), but the image has {hu.ndim} axes.")
     scanner = Scanner(hu.shape[1:], pixel_mm, kernel)
     noise = np.empty(hu.shape, dtype=np.float32)
     for z, one_slice in enumerate(hu):
@@ -102,7 +102,7 @@ class Scanner:
         self.kernel = kernel
 
     def path_attenuation(self, hu: np.ndarray, angles: int = PATH_ANGLES) -> np.ndarray:
-        """p = ∫µ dl of every ray through a slice (Y, X) in HU. Returns float32 (angles, detectors), angles over 180°."""
+        """p = ∫µ dl of every ray through a slice (Y, X) in HU. Returns float32 (angles over 180°, detectors)."""
         mu = np.maximum(hu.astype(np.float32) / 1000 + 1, 0) * np.float32(MU_WATER)
         projector = self._projector(angles)
         try:
@@ -113,14 +113,14 @@ class Scanner:
         return sinogram
 
     def reconstruct(self, sinogram: np.ndarray) -> np.ndarray:
-        """Filtered back-projection of a sinogram (angles, detectors). Returns float32 (Y, X), as differences in HU
-        (µ/µ_water · 1000)."""
+        """Filtered back-projection of a sinogram (angles, detectors). Returns float32 (Y, X): differences in HU."""
         astra = self.astra
         projector = self._projector(len(sinogram))
         rays = astra.data2d.create("-sino", astra.projector.projection_geometry(projector), sinogram)
         image = astra.data2d.create("-vol", self.grid)
-        config = astra.astra_dict("FBP") | {"ProjectorId": projector, "ProjectionDataId": rays, "ReconstructionDataId": image}
-        algorithm = astra.algorithm.create(config | {"option": {"FilterType": self.kernel}})
+        data = {"ProjectorId": projector, "ProjectionDataId": rays, "ReconstructionDataId": image}
+        option = {"option": {"FilterType": self.kernel}}
+        algorithm = astra.algorithm.create(astra.astra_dict("FBP") | data | option)
         try:
             astra.algorithm.run(algorithm)
             return astra.data2d.get(image) * np.float32(1000 / MU_WATER)
@@ -152,7 +152,7 @@ def _import_astra():
         import astra
     except ImportError:
         raise InputError(
-            "Low dose is simulated with astra-toolbox, which is not installed; install it with: pip install
-            'meddiff-fm[training]'"
+            "Low dose is simulated with astra-toolbox, which is not installed; "
+            "install it with: pip install 'meddiff-fm[training]'"
         ) from None
     return astra
