@@ -1,0 +1,22 @@
+"""A real chest CT slab and the same slab with simulated low dose, made once."""
+
+import numpy as np
+import pytest
+
+from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volume_io import read_volume
+
+
+@pytest.fixture(scope="session")
+def chest(data) -> Volume:
+    """Twelve axial slices of the real chest, whole in plane: 12 × 126 × 120 voxels of 1.5 mm, int16 HU."""
+    return Volume.from_sitk(read_volume(data / "chest_ts_aorta.nii.gz").to_sitk()[:, :, 70:82], "chest")
+
+
+@pytest.fixture(scope="session")
+def low(chest) -> np.ndarray:
+    """The slab with 40 HU of noise, float32."""
+    pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
+    from MedDiffFMTraining.evaluate.low_dose import simulate_low_dose
+
+    return simulate_low_dose(chest.voxels, 1.5, sigma_hu=40, seed=3)
