@@ -8,11 +8,12 @@ import numpy as np
 
 # The best mean PSNR gain over the validation patients (`meddiff-fm evaluate tune-classical`), never seen in a test.
 # Factors are in units of σ, the noise's standard deviation.
+# NLM stays at 0.6: 0.5 gains 0.06 dB more in the mean, for the pelvis' sake, whose full-dose scan itself is noisy.
 SETTINGS = {
     "bm3d": {"sigma_factor": 1.5},
     "nlm": {"h_factor": 0.6},
     "tv": {"weight_factor": 0.5},
-    "curvature": {"iterations": 10, "conductance": 3.0},
+    "curvature": {"iterations": 5, "conductance": 1.0},
 }
 NAMES = {"bm3d": "BM3D", "nlm": "non-local means", "tv": "total variation", "curvature": "curvature diffusion"}
 

@@ -19,8 +19,8 @@ from .metrics import quality, to_unit
 GRIDS = {
     "bm3d": {"sigma_factor": (1.0, 1.5, 2.0, 2.5)},
     "nlm": {"h_factor": (0.4, 0.5, 0.6, 0.7, 0.8)},
-    "tv": {"weight_factor": (0.4, 0.6, 0.8, 1.0, 1.3)},
-    "curvature": {"iterations": (5, 10, 20), "conductance": (1.0, 2.0, 4.0)},
+    "tv": {"weight_factor": (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)},
+    "curvature": {"iterations": (5, 8, 12), "conductance": (0.7, 1.0, 1.5, 2.0)},
 }
 EVERY = {"bm3d": 4}  # slow, and slice by slice anyway: every fourth slice will do
 EDGE = 192  # pixels of the slices' middle that are tuned on
