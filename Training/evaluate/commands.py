@@ -92,6 +92,7 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """See it work: a real CT, the same with simulated low dose, and denoised; with a picture."""
+    _require_comparison_packages()
     from .demo import run_demo
 
     run_demo(output, model, device, seed)

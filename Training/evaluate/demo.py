@@ -17,7 +17,7 @@ from .cases import TESTING_DATA, Case, load_case
 from .metrics import quality
 
 CASE, REGION = "chest_ts_aorta", "chest"  # never trained on
-SLICES = 96
+SLICES = 64
 DISPLAY_HU = (-160.0, 240.0)  # width 400, level 40: soft tissue, where noise shows
 NAMES = ("full_dose", "low_dose", "denoised")
 
