@@ -18,7 +18,7 @@ from .metrics import quality
 
 CASE, REGION = "chest_ts_aorta", "chest"  # never trained on
 SLICES = 64
-DISPLAY_HU = (-160.0, 240.0)  # width 400, level 40: soft tissue, where noise shows
+DISPLAY_HU = (-150.0, 450.0)  # width 600, level 150: soft tissue and contrast medium, where noise shows
 NAMES = ("full_dose", "low_dose", "denoised")
 
 
