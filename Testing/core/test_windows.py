@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from MedDiffFMLib.anatomy import encode_labels
 from MedDiffFMLib.conditions import Conditions
 from MedDiffFMLib.noise_model import NoiseModel
+from MedDiffFMLib.position import window_position
 from MedDiffFMLib.windows import axis_starts, plan_windows
 
 
@@ -52,6 +54,17 @@ def test_only_windows_that_touch_the_mask():
 def _conditions(shape, region=1):
     labels = np.where(np.arange(shape[0])[:, None, None] < shape[0] // 2, 118, 5) * np.ones(shape)
     return Conditions(labels.astype(np.uint8), region, frequencies=4)
+
+
+def test_a_window_is_told_its_own_place_and_labels():
+    shape = (9, 10, 11)
+    labels = np.random.default_rng(0).integers(0, 119, shape).astype(np.uint8)
+    position, anatomy = Conditions(labels, 0).window((2, 3, 4), (5, 6, 7))
+    whole = window_position(shape, (0, 0, 0), shape, (1, 1, 1))
+    assert torch.equal(position, whole[:, 2:7, 3:9, 4:11])
+    assert torch.equal(anatomy, encode_labels(torch.from_numpy(labels[2:7, 3:9, 4:11])))
+    nowhere, _ = Conditions(labels, 0, placed=False).window((2, 3, 4), (5, 6, 7))
+    assert not nowhere.any()
 
 
 def test_one_window_is_the_network_itself(tiny_model):

@@ -185,15 +185,25 @@ def test_the_state_is_replaced_whole(cases, tmp_path):
     assert (tmp_path / "last.pt").read_bytes() == before
 
 
-def test_two_accumulated_batches_are_one_of_twice_the_size(cases, tmp_path):
-    """The same four samples as 1 × 4, 2 × 2 and 4 × 1 give the same update."""
-    weights = []
+def test_accumulated_batches_are_one_of_the_whole_size(cases, tmp_path):
+    """The same four samples as 1 × 4, 2 × 2 and 4 × 1 give the same gradient and the same update."""
+    gradients, weights = [], []
     for batch, accumulate in ((1, 4), (2, 2), (4, 1)):
-        config = replace(CONFIG, batch=batch, accumulate=accumulate, steps=1)
-        trainer, _ = _train(tmp_path / f"{batch}", cases, config)
+        config = replace(CONFIG, batch=batch, accumulate=accumulate, steps=1, clip_norm=1e9)
+        trainer = Trainer(config, cases, tmp_path / f"{batch}")
+        step = trainer.optimizer.step
+
+        def record(trainer=trainer, step=step):
+            gradients.append(torch.cat([p.grad.flatten() for p in trainer.network.parameters() if p.grad is not None]))
+            step()
+
+        trainer.optimizer.step = record
+        pretrain(trainer, lambda row: None)
         weights.append(torch.cat([p.flatten() for p in trainer.network.parameters()]))
-    assert torch.allclose(weights[0], weights[1], atol=1e-5)
-    assert torch.allclose(weights[0], weights[2], atol=1e-5)
+    for other in (1, 2):
+        assert torch.allclose(gradients[0], gradients[other], rtol=1e-3, atol=1e-6)
+        assert torch.allclose(weights[0], weights[other], atol=1e-5)
+    assert gradients[0].abs().max() > 1e-3
 
 
 def test_the_average_follows_by_hand(cases, tmp_path):
