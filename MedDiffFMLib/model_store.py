@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import InputError
+from .errors import Cancelled, InputError
 
 DEFAULT_MODELS = ("meddiff-fm-base", "meddiff-fm-small")  # the best that is installed comes first
 BUNDLED = Path(__file__).parent / "bundled"
@@ -97,6 +97,8 @@ def from_hub(repo: str, revision: str | None = None) -> Found:
         pass
     try:
         folder = Path(snapshot_download(repo, **wanted))
+    except Cancelled:
+        raise
     except Exception as error:  # the Hub's client raises its own, the HTTP library's and the system's errors
         name = f"{repo}@{revision}" if revision else repo
         raise InputError(

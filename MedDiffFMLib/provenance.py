@@ -31,7 +31,7 @@ PACKAGES = ("torch", "monai", "numpy", "SimpleITK")
 
 def provenance_path(output: Path) -> Path:
     """`scan.nii.gz` → `scan.json`, `scan.mha` → `scan.json`, in the same folder."""
-    name = output.name.removesuffix(".gz") if output.name.endswith(".nii.gz") else output.name
+    name = output.name[:-3] if output.name.lower().endswith(".nii.gz") else output.name
     return output.with_name(Path(name).stem + ".json")
 
 

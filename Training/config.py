@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.network import SMALL, NetworkConfig
 
 from .crops import CropConfig
@@ -38,11 +39,14 @@ class PretrainConfig:
 
     @classmethod
     def from_json(cls, path: Path) -> PretrainConfig:
-        """Read a configuration; ValueError names an unknown setting."""
-        values = json.loads(Path(path).read_text())
+        """Read a configuration; InputError if it cannot be read or has an unknown setting."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read as JSON ({error}): name a file of settings.") from None
         unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
         if unknown:
-            raise ValueError(f"{path}: unknown settings {sorted(unknown)}")
+            raise InputError(f"{path} has unknown settings {sorted(unknown)}: correct or remove them.")
         network = NetworkConfig.from_dict(values.pop("network", {}))
         crops = {k: _tuples(v) for k, v in values.pop("crops", {}).items()}
         values = {k: _tuples(v) for k, v in values.items()}

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from MedDiffFMLib.errors import InputError
+
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What a case is. `spacing` is (z, y, x) in mm; `whole` the frame of the position; None where it is not known."""
+    """What a case is. `spacing` is (z, y, x) in mm; `placed`: the volume shows its whole region, so positions hold."""
 
     name: str
     patient: str
@@ -54,10 +56,10 @@ class Case:
 
 
 def open_store(folder: Path, split: str) -> list[Case]:
-    """The cases of one split ("train", "validation"), sorted by name. ValueError if there are none."""
+    """The cases of one split ("train", "validation"), sorted by name. InputError if there are none."""
     cases = [Case(p.parent) for p in sorted((Path(folder) / split).glob("*/case.json"))]
     if not cases:
-        raise ValueError(f"no prepared cases in {Path(folder) / split}: run 'meddiff-fm train prepare' first")
+        raise InputError(f"There are no prepared cases in {Path(folder) / split}: run meddiff-fm train prepare first.")
     return cases
 
 

@@ -58,17 +58,21 @@ def pretrain(
     run: Annotated[Path, typer.Argument(help="Folder of the run: state, log and TensorBoard.")],
     config: Annotated[Path | None, typer.Option(help="Settings (JSON); without it the paper's.")] = None,
     start_from: Annotated[Path | None, typer.Option(help="State or model folder whose weights to start from.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda[:N].")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda[:N] or auto.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that draw crops ahead.", min=0)] = 1,
 ) -> None:
     """Pre-train the foundation model. A run that was stopped goes on where it was, with the same losses."""
+    from MedDiffFMLib.models import choose_device
+
     from .config import PretrainConfig
     from .pretrain import RunLog, Trainer
     from .pretrain import pretrain as train
     from .store import open_store
 
     settings = PretrainConfig.from_json(config) if config else PretrainConfig()
-    trainer = Trainer(settings, open_store(store, "train"), run, device)
+    if start_from and not start_from.exists():
+        raise InputError(f"{start_from} does not exist: name a run's state or a model folder to start from.")
+    trainer = Trainer(settings, open_store(store, "train"), run, str(choose_device(device)))
     if (run / "last.pt").exists():
         trainer.restore(run / "last.pt")
     elif start_from:
@@ -96,7 +100,7 @@ def export(
     name: Annotated[str, typer.Option(help="The model's name.")] = "meddiff-fm-small",
     tasks: Annotated[Path | None, typer.Option(help="Task defaults found in validation (JSON).")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card (Markdown).")] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "Apache-2.0",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, as the training data allow.")] = "CC-BY-NC-4.0",
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
 ) -> None:
     """Write a run's averaged weights as a model folder: float16, checksum, card."""

@@ -48,6 +48,8 @@ def build_app() -> typer.Typer:
     for plugin in entry_points(group=PLUGINS):
         try:
             plugin.load()(app)
+        except Cancelled:
+            raise
         except Exception as error:
             log.debug("The commands of %s could not be loaded: %s", plugin.value, error)
     return app

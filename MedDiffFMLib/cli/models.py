@@ -25,7 +25,7 @@ def list_models() -> None:
     table = Table("model", "from", "size", "folder", box=None)
     for found in installed():
         size = sum(file.stat().st_size for file in found.folder.rglob("*.safetensors")) / 1e6
-        table.add_row(_read(found)["name"], found.source, f"{size:.1f} MB", str(found.folder))
+        table.add_row(_name(found), found.source, f"{size:.1f} MB", str(found.folder))
     show(table if table.row_count else "No model is installed: name a model folder or a Hub id with --model.")
 
 
@@ -62,6 +62,15 @@ def download_model(
         raise InputError(f"{model!r} is not a Hub id: write OWNER/NAME or OWNER/NAME@REVISION.")
     found = from_hub(match["repo"], match["revision"])
     verify_model(str(found.folder))
+
+
+def _name(found) -> str:
+    from ..errors import InputError
+
+    try:
+        return _read(found)["name"]
+    except (InputError, KeyError):  # one damaged folder must not hide the others
+        return f"{found.folder.name} (damaged)"
 
 
 def _read(found) -> dict:

@@ -6,7 +6,7 @@ y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then D
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -85,6 +85,7 @@ def denoise(
     """
     wanted = DenoiseParameters.from_dict(parameters)
     check_ct(volume)
+    _check_anatomy(anatomy, volume)
     model = model or load_model()
     settings = settings_of(model, wanted.quality)
     reporter = Reporter(progress)
@@ -107,11 +108,8 @@ def denoise(
         "region": region.name,
         "window_hu": list(window),
         "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-        "anatomy": anatomy if isinstance(anatomy, str) else "given",
-        "timesteps": steps,
-        "windows": len(ε.active),
-        "windows_of_air": len(ε.skipped),
-        "network_evaluations": len(steps) * len(ε.active),
+        "anatomy": _anatomy_in_words(anatomy),
+        **_work(ε, steps),
     }
     after = estimate_noise(hu, body, frame.spacing)
     restored = as_input_type(frame.restore(hu), like=volume)
@@ -119,9 +117,48 @@ def denoise(
 
 
 def settings_of(model: Model, quality: str) -> DenoiseSettings:
-    """The quality's settings: those of the model's config over the paper's."""
+    """The quality's settings: those of the model's config over the paper's. InputError for a setting that is none."""
     own = model.config.get("tasks", {}).get("denoise", {}).get(quality, {})
-    return DenoiseSettings(**{**QUALITIES[quality].__dict__, **own})
+    try:
+        return replace(QUALITIES[quality], **own)
+    except TypeError:
+        raise InputError(
+            f"The model {model.name} has settings for {quality} denoising that this version does not know "
+            f"({', '.join(own)}): update meddiff-fm, or use another model."
+        ) from None
+
+
+def _check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
+    """InputError unless `anatomy` is a label map of the model's classes on the volume's grid, "auto" or "none"."""
+    if isinstance(anatomy, str):
+        if anatomy not in ("auto", "none"):
+            raise InputError(f"anatomy cannot be {anatomy!r}: give auto, none, or a label map read with read_labels.")
+        return
+    name = anatomy.source or "The label map"
+    if not anatomy.same_grid(volume):
+        raise InputError(f"{name} is not on the CT's grid: read it with read_labels(path, like=CT).")
+    low, high = int(anatomy.voxels.min()), int(anatomy.voxels.max())
+    if low < 0 or high > BODY_LABEL:
+        raise InputError(
+            f"{name} holds labels from {low} to {high}, the model knows 0 to {BODY_LABEL}: "
+            "give TotalSegmentator's class numbers (118 for any other part of the body)."
+        )
+
+
+def _anatomy_in_words(anatomy: Volume | str) -> str:
+    if isinstance(anatomy, str):
+        return anatomy
+    return "given, resampled" if anatomy.resampled else "given"
+
+
+def _work(ε: NoiseModel, steps: list[int]) -> dict:
+    """What was computed, for the facts of the result."""
+    return {
+        "timesteps": steps,
+        "windows": len(ε.active),
+        "windows_of_air": len(ε.skipped),
+        "network_evaluations": len(steps) * len(ε.active),
+    }
 
 
 def _sigma(sigma: str | float, found: float | None) -> float:

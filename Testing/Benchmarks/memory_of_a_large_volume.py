@@ -1,9 +1,9 @@
 """Peak memory and answer to a cancel for a 512 × 512 × 300 volume (`denoise`, fast), as a script to run by hand.
 
-    python Testing/Benchmarks/memory_of_a_large_volume.py [--windows N]
+    python Testing/Benchmarks/memory_of_a_large_volume.py [--cancel-after SECONDS] [--model NAME|DIR]
 
-The volume is the repository's real chest CT, resampled to that size. With `--windows N` the run is cancelled after
-N windows.
+The volume is the repository's real chest CT, resampled to that size. With `--cancel-after` it is asked to
+stop then, and the time to the answer is printed.
 """
 
 from __future__ import annotations

@@ -219,6 +219,9 @@ def test_models_commands(run, monkeypatch, tmp_path):
         file.write(bytes([last ^ 1]))
     code, _, err = run("models", "verify", "own-model")
     assert code == 2 and "checksum" in err
+    (folder / "config.json").write_text("{")
+    code, listed, _ = run("models", "list")
+    assert code == 0 and "own-model (damaged)" in listed and "meddiff-fm-small" in listed
 
 
 def test_a_given_anatomy_is_used_and_its_name_not_told(run, scan, model, tmp_path):

@@ -90,6 +90,11 @@ def test_noise_of_lung_alone_is_unknown():
     assert estimate_noise(hu, np.ones(hu.shape, bool), (1.0, 1.0, 1.0)) is None
 
 
+def test_a_phantom_without_noise_has_none():
+    hu = np.full((4, 50, 50), 40.0)
+    assert estimate_noise(hu, np.ones(hu.shape, bool), (1.0, 1.0, 1.0)) == 0.0
+
+
 def test_added_noise_is_found_in_real_ct(data):
     """Variances add: √(own² + 25²), within 15 %."""
     frame = prepare(read_volume(data / "abd_ts_example.nii.gz"))

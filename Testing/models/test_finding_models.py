@@ -10,7 +10,7 @@ from hub_stand_in import HubStandIn
 from tiny_model import save_tiny_model
 
 from MedDiffFMLib import model_store
-from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.model_folder import verify
 from MedDiffFMLib.model_store import find_model, installed
 from MedDiffFMLib.models import load_model
@@ -113,3 +113,19 @@ def test_an_unknown_repository_and_no_connection_are_said_in_one_sentence(hub, t
     assert unknown.startswith("InputError The model owner/other could not be downloaded")
     nobody = fetch("owner/name", tmp_path / "home", NOBODY)
     assert nobody.startswith("InputError The model owner/name could not be downloaded")
+
+
+def test_stopping_a_download_is_no_failed_download(home, monkeypatch):
+    """Ctrl-C arrives as Cancelled from wherever the main thread stands, here within the Hub's client."""
+    import huggingface_hub
+
+    here = huggingface_hub.snapshot_download
+
+    def stop(*arguments, local_files_only=False, **options):
+        if local_files_only:
+            return here(*arguments, local_files_only=True, **options)
+        raise Cancelled
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", stop)
+    with pytest.raises(Cancelled):
+        find_model("somebody/some-model")

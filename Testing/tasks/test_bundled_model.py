@@ -1,4 +1,4 @@
-"""The bundled model on real CT that it was never trained on (chest_ts_aorta): better than the input and than smoothing."""
+"""The bundled model on real CT that it never saw (chest_ts_aorta): better than the input and than smoothing."""
 
 import numpy as np
 import pytest

@@ -125,6 +125,36 @@ def test_sigma_auto_needs_tissue(tiny_model):
         denoise(Volume(lung, source="lung.nii.gz"), tiny_model, quality="fast", region="chest")
 
 
+def test_unusable_anatomy_is_refused(ct, tiny_model):
+    """What the 7-plane code cannot hold, labels on another grid, and a path where a label map is meant."""
+    organs = np.where(ct.voxels > 0, 51, 0).astype(np.uint16)
+    far = replace(ct.with_voxels(organs), origin=(0.0, 0.0, 999.0))
+    for anatomy, words in (
+        (ct.with_voxels(organs + 256), "0 to 118"),
+        (far, "grid"),
+        ("organs.nii.gz", "read_labels"),
+    ):
+        with pytest.raises(InputError, match=words):
+            denoise(ct, tiny_model, anatomy=anatomy, sigma=20, quality="fast", region="abdomen")
+
+
+def test_given_organs_change_the_result(ct, tiny_model):
+    """The anatomy condition reaches the network, and the result says what it was given."""
+    options = {"sigma": 20, "quality": "fast", "region": "abdomen"}
+    organs = replace(ct.with_voxels(np.where(ct.voxels > 0, 51, 0).astype(np.uint8)), resampled=True)
+    given = denoise(ct, tiny_model, anatomy=organs, **options)
+    auto, none = (denoise(ct, tiny_model, anatomy=word, **options) for word in ("auto", "none"))
+    assert (given.facts["anatomy"], auto.facts["anatomy"]) == ("given, resampled", "auto")
+    assert not np.array_equal(given.volume.voxels, auto.volume.voxels)
+    assert not np.array_equal(none.volume.voxels, auto.volume.voxels)
+
+
+def test_a_models_unknown_setting_is_said(tiny_model):
+    model = _with_config(tiny_model, {"tasks": {"denoise": {"fast": {"sharpness": 2}}}})
+    with pytest.raises(InputError, match="sharpness"):
+        settings_of(model, "fast")
+
+
 def test_an_mr_is_refused(tiny_model):
     rng = np.random.default_rng(0)
     with pytest.raises(InputError, match=r"mr\.nii\.gz"):
