@@ -32,23 +32,29 @@ class Prepared:
         """Spacing (z, y, x) in mm."""
         return self.frame.spacing[::-1]
 
-    def restore(self, array: np.ndarray) -> np.ndarray:
+    @property
+    def resampled(self) -> bool:
+        """Whether the frame has another grid than the source."""
+        return sorted(self.frame.spacing) != sorted(self.source.spacing)
+
+    def restore(self, array: np.ndarray, outside: float = AIR_HU) -> np.ndarray:
         """An array of this frame on the source's grid: float32, the shape of source.voxels.
 
-        Exact if the frame's grid is the source's own, else by cubic B-splines.
+        Exact if the frame's grid is the source's own, else by cubic B-splines. Source voxels beyond the frame, whose
+        size is rounded to whole voxels, become `outside`.
         """
         image = self.frame.with_voxels(np.asarray(array, dtype=np.float32)).to_sitk()
         source = self.source.to_sitk()
-        own = sitk.DICOMOrient(source, "RAS")
-        if own.GetSize() != image.GetSize():
-            image = sitk.Resample(image, own, sitk.Transform(), sitk.sitkBSpline, AIR_HU, sitk.sitkFloat32)
+        if self.resampled:
+            own = sitk.DICOMOrient(source, "RAS")
+            image = sitk.Resample(image, own, sitk.Transform(), sitk.sitkBSpline, outside, sitk.sitkFloat32)
         code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.GetDirection())
         return sitk.GetArrayFromImage(sitk.DICOMOrient(image, code))
 
     def labels(self, labels: Volume) -> np.ndarray:
         """A label map on the source's grid, brought into this frame by nearest neighbour: uint8 (z, y, x)."""
         image = sitk.DICOMOrient(labels.to_sitk(), "RAS")
-        if image.GetSize() != self.hu.shape[::-1]:
+        if self.resampled:
             image = sitk.Resample(image, self.frame.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor, 0)
         return sitk.GetArrayFromImage(image).astype(np.uint8)
 

@@ -112,7 +112,7 @@ def denoise(
         **_work(ε, steps),
     }
     after = estimate_noise(hu, body, frame.spacing)
-    restored = as_input_type(frame.restore(hu), like=volume)
+    restored = as_input_type(_on_input_grid(frame, hu, body, window, sigma_hu), like=volume)
     return DenoiseResult(volume.with_voxels(restored), sigma_hu, before, after, facts)
 
 
@@ -126,6 +126,17 @@ def settings_of(model: Model, quality: str) -> DenoiseSettings:
             f"The model {model.name} has settings for {quality} denoising that this version does not know "
             f"({', '.join(own)}): update meddiff-fm, or use another model."
         ) from None
+
+
+def _on_input_grid(frame: Prepared, hu: np.ndarray, body: np.ndarray, window, sigma_hu: float) -> np.ndarray:
+    """The merged result on the input's grid. From another grid only the change comes back, so that interpolation blurs
+    nothing, and what `merge` promises holds for the input's own voxels.
+    """
+    if not frame.resampled:
+        return frame.restore(hu)
+    source = frame.source.voxels.astype(np.float32)
+    inside = frame.restore(body, outside=0) > 0.5
+    return merge(source, source + frame.restore(hu - frame.hu, outside=0), inside, window, sigma_hu)
 
 
 def _check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
