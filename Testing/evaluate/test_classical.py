@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("skimage", reason="skimage is not installed (extra 'training')")
+pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
 pytest.importorskip("bm3d", reason="bm3d is not installed (extra 'training')")
 
 from MedDiffFMTraining.evaluate.classical import NAMES, SETTINGS, TOOLS, denoise_classically

@@ -8,8 +8,10 @@ import SimpleITK as sitk
 import typer
 from tiny_model import save_tiny_model
 
-for package in ("astra", "skimage", "bm3d", "matplotlib"):
-    pytest.importorskip(package, reason=f"{package} is not installed (extra 'training')")
+pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
+pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
+pytest.importorskip("bm3d", reason="bm3d is not installed (extra 'training')")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
 
 from MedDiffFMLib.anatomy import body_mask
 from MedDiffFMLib.errors import InputError
@@ -153,9 +155,12 @@ def test_demo_picture_is_in_radiological_orientation(tmp_path, monkeypatch):
 
     shown = []
     original = Axes.imshow
-    monkeypatch.setattr(
-        Axes, "imshow", lambda self, image, **o: (shown.append((image, o)), original(self, image, **o))[1]
-    )
+
+    def imshow(self, image, **options):
+        shown.append((image, options))
+        return original(self, image, **options)
+
+    monkeypatch.setattr(Axes, "imshow", imshow)
     voxels = np.full((8, 8, 8), -1000, np.int16)
     voxels[4, 1, 6] = voxels[6, 4, 6] = 300  # LPS: x to left, y to posterior, z to superior
     demo.draw(dict.fromkeys(demo.NAMES, Volume(voxels)), "tiny", tmp_path / "x.png")
