@@ -1,0 +1,176 @@
+"""`meddiff-fm evaluate denoise` and `meddiff-fm demo`: real CT, real command, a tiny model."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import typer
+from tiny_model import save_tiny_model
+
+pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
+pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
+pytest.importorskip("bm3d", reason="bm3d is not installed (extra 'training')")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
+
+from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volume import Volume
+from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.evaluate import cases, demo
+from MedDiffFMTraining.evaluate.classical import SETTINGS
+from MedDiffFMTraining.evaluate.denoise import Row, means
+from MedDiffFMTraining.evaluate.metrics import Quality, quality
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model"))
+
+
+@pytest.fixture(scope="module")
+def small_ct(tmp_path_factory):
+    """A folder with eight slices of the real chest, 60 × 60 pixels with heart, lung and bone."""
+    folder = tmp_path_factory.mktemp("data")
+    image = sitk.ReadImage(str(cases.TESTING_DATA / "chest_ts_aorta.nii.gz"))[30:90, 60:120, 70:78]
+    sitk.WriteImage(image, str(folder / "chest_small.nii.gz"))
+    return folder
+
+
+@pytest.fixture
+def run(capfd):
+    """Run a command of the training part: returns stdout; errors come through."""
+    app = typer.Typer()
+    register(app)
+
+    def call(*arguments):
+        app(args=[str(argument) for argument in arguments], standalone_mode=False)
+        return capfd.readouterr().out
+
+    return call
+
+
+def test_evaluate_measures_every_method_on_the_same_input(run, small_ct, model, tmp_path):
+    report, cache = tmp_path / "report.json", tmp_path / "cache"
+    options = ("--tools", "nlm,tv", "--qualities", "fast", "--model", model, "--cache", cache, "--device", "cpu")
+    printed = run("evaluate", "denoise", "--data", small_ct, "--cases", "chest_small:chest", *options, "--json", report)
+    result = json.loads(report.read_text())
+    methods = ["non-local means", "total variation", "model, fast", "model, fast, σ auto"]
+    assert [row["method"] for row in result["rows"]] == methods
+    assert [row["sigma_hu"] for row in result["rows"][:3]] == [60, 60, 60]
+    assert result["rows"][3]["sigma_hu"] != 60
+    assert len({json.dumps(row["before"]) for row in result["rows"]}) == 1
+    for row in result["rows"]:
+        assert row["gain"]["psnr"] == pytest.approx(row["after"]["psnr"] - row["before"]["psnr"])
+    assert result["rows"][0]["gain"]["psnr"] > 1 and result["classical_settings"] == SETTINGS
+    assert result["means"][0]["time_ratio_to_nlm"] == 1
+    assert "Table V" in printed and "Mayo 2016" in printed and "MedDiff-FM +4.19" in printed
+
+    # the input that was measured is the cached one, and it has the noise that was asked for
+    (file,) = cache.iterdir()
+    low, full = np.load(file), sitk.GetArrayFromImage(sitk.ReadImage(str(small_ct / "chest_small.nii.gz")))
+    before = quality(low, full, body_mask(full), (-1400.0, 400.0))
+    assert result["rows"][0]["before"] == pytest.approx({"psnr": before.psnr, "ssim": before.ssim})
+
+
+def test_what_was_simulated_is_used_again(small_ct, tmp_path):
+    file = small_ct / "chest_small.nii.gz"
+    first = cases.load_case(file, "chest", slices=2, cache=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    np.save(kept, first.low.voxels + 1)
+    again = cases.load_case(file, "chest", slices=2, cache=tmp_path)
+    assert np.array_equal(again.low.voxels, first.low.voxels + 1)
+    other = cases.load_case(file, "chest", slices=2, cache=tmp_path, seed=1)
+    assert not np.allclose(other.low.voxels, again.low.voxels) and len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_slab_is_axial_and_central_in_any_orientation(chest):
+    """The same scan with its axes in another order gives the same slab."""
+    reference = cases.axial_slab(chest, 4)
+    assert np.array_equal(reference.voxels, chest.voxels[4:8])
+    turned = Volume.from_sitk(sitk.DICOMOrient(chest.to_sitk(), "SAR"))
+    assert turned.voxels.shape != chest.voxels.shape
+    assert np.array_equal(cases.axial_slab(turned, 4).voxels, reference.voxels)
+
+
+def test_test_and_validation_patients_are_apart():
+    assert not set(cases.TEST) & set(cases.VALIDATION)
+    split = json.loads((cases.TESTING_DATA.parents[1] / "Training" / "split.json").read_text())
+    assert set(cases.TEST) == set(split["test"]) and set(cases.VALIDATION) == set(split["validation"])
+    held_out = {name for names in split.values() for name in names}
+    assert {name for name in cases.REPOSITORY if name not in held_out} == cases.TRAINED_ON
+
+
+def test_means_over_cases_and_times_beside_non_local_means():
+    def row(case, method, psnr, ssim, seconds):
+        gain = Quality(psnr, ssim)
+        return Row(case, "chest", False, method, 60, Quality(30, 0.8), Quality(30 + psnr, 0.8 + ssim), gain, seconds)
+
+    rows = [row("a", "non-local means", 4, 0.1, 30), row("b", "non-local means", 2, 0.2, 10)]
+    rows += [row("a", "model, fast", 3, 0.3, 5), row("b", "model, fast", 6, 0.1, 5)]
+    nlm, model = means(rows)
+    assert (nlm["psnr"], nlm["seconds"], nlm["time_ratio_to_nlm"]) == (3, 40, 1)
+    assert (model["psnr"], model["ssim"], model["time_ratio_to_nlm"]) == (4.5, pytest.approx(0.2), 0.25)
+    assert means(rows[2:])[0]["time_ratio_to_nlm"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--cases", "somebody"), "somebody:REGION"),
+        (("--cases", "x:chest"), "There is no x.nii.gz"),
+        (("--tools", "median"), "no tool 'median'"),
+        (("--qualities", "best"), "no quality 'best'"),
+        (("--json", "no/such/folder/x.json"), "folder does not exist"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused_at_once(run, options, words):
+    with pytest.raises(InputError, match=words):
+        run("evaluate", "denoise", *options)
+
+
+def test_pixels_must_be_square(small_ct, tmp_path):
+    image = sitk.ReadImage(str(small_ct / "chest_small.nii.gz"))
+    image.SetSpacing((1.0, 1.5, 1.5))
+    sitk.WriteImage(image, str(tmp_path / "x.nii.gz"))
+    with pytest.raises(InputError, match=r"square pixels.*1 × 1.5 mm"):
+        cases.load_case(tmp_path / "x.nii.gz", "chest")
+
+
+def test_demo_writes_volumes_and_a_picture_and_says_what_it_measured(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "SLICES", 4)
+    printed = run("demo", tmp_path / "out", "--model", model, "--device", "cpu")
+    names = ["demo.png", "demo_denoised.nii.gz", "demo_full_dose.nii.gz", "demo_low_dose.nii.gz"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == names
+    full, low, denoised = (sitk.ReadImage(str(tmp_path / "out" / f"demo_{name}.nii.gz")) for name in demo.NAMES)
+    assert full.GetOrigin() == low.GetOrigin() == denoised.GetOrigin() and full.GetSize() == denoised.GetSize()
+    hu, noisy = sitk.GetArrayFromImage(full), sitk.GetArrayFromImage(low)
+    before = quality(noisy, hu, body_mask(hu), (-1400.0, 400.0))
+    assert f"{before.psnr:.2f}" in printed and f"{before.ssim:.3f}" in printed
+
+
+def test_demo_picture_is_in_radiological_orientation(tmp_path, monkeypatch):
+    """A bright mark at the patient's left, anterior and superior lies right and at the top of its panels."""
+    from matplotlib.axes import Axes
+
+    shown = []
+    original = Axes.imshow
+
+    def imshow(self, image, **options):
+        shown.append((image, options))
+        return original(self, image, **options)
+
+    monkeypatch.setattr(Axes, "imshow", imshow)
+    voxels = np.full((8, 8, 8), -1000, np.int16)
+    voxels[4, 1, 6] = voxels[6, 4, 6] = 300  # LPS: x to left, y to posterior, z to superior
+    demo.draw(dict.fromkeys(demo.NAMES, Volume(voxels)), "tiny", tmp_path / "x.png")
+    (axial, _), (coronal, options) = shown[:2]
+    assert np.argwhere(axial == 300).tolist() == [[1, 6]]  # near the top, on the right
+    assert np.argwhere(coronal == 300).tolist() == [[6, 6]] and options["origin"] == "lower"
+
+
+def test_demo_without_the_projects_folder_says_so(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "TESTING_DATA", tmp_path)
+    with pytest.raises(InputError, match="clone the project"):
+        run("demo", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
