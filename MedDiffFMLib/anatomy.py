@@ -50,11 +50,10 @@ def body_mask(hu: np.ndarray, threshold: float = -400.0) -> np.ndarray:
     return np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(s)) for s in body])
 
 
-def body_labels(hu: np.ndarray) -> np.ndarray:
-    """The label map that needs no model: 0 background, 118 body. uint8, same shape as `hu` (Z, Y, X)."""
-    return np.where(body_mask(hu), np.uint8(BODY_LABEL), np.uint8(0))
+def complete_labels(labels: np.ndarray | None, body: np.ndarray) -> np.ndarray:
+    """A label map with the rest of the body marked 118; without one, the body alone. (Z, Y, X), uint8.
 
-
-def complete_labels(labels: np.ndarray, hu: np.ndarray) -> np.ndarray:
-    """A given label map with the rest of the body marked 118. Both (Z, Y, X) on one grid; returns uint8."""
-    return np.where(labels > 0, labels.astype(np.uint8), body_labels(hu))
+    body: bool, same shape (see `body_mask`).
+    """
+    rest = np.where(body, np.uint8(BODY_LABEL), np.uint8(0))
+    return rest if labels is None else np.where(labels > 0, labels.astype(np.uint8), rest)

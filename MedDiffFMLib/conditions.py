@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .anatomy import encode_labels
-from .position import window_position
+from .position import encode_position, window_axes
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,15 @@ class Conditions:
     frequencies: int = 4
     placed: bool = True
 
-    def window(self, start: Sequence[int], size: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Position code (6L, z, y, x) and anatomy code (7, z, y, x) of the window at `start` of `size` voxels."""
+    def window(
+        self, start: Sequence[int], size: Sequence[int], device: torch.device | str = "cpu"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Position code (6L, z, y, x) and anatomy code (7, z, y, x) of the window at `start` of `size` voxels.
+
+        They are made on `device`: the codes are thirty times as large as what they are made of.
+        """
         where = tuple(slice(s, s + n) for s, n in zip(start, size, strict=True))
-        anatomy = encode_labels(torch.from_numpy(np.ascontiguousarray(self.labels[where])))
-        position = window_position(self.labels.shape, start, size, (1, 1, 1), self.frequencies)
+        anatomy = encode_labels(torch.from_numpy(np.ascontiguousarray(self.labels[where])).to(device))
+        axes = window_axes(self.labels.shape, start, size, (1, 1, 1))
+        position = encode_position(*(axis.to(device) for axis in axes), self.frequencies)
         return (position if self.placed else torch.zeros_like(position)), anatomy

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .models import Model
 
 
+GPU_BATCH_VOXELS = 8 * 64**3  # eight windows of the small model, one of the base model
+
+
 class NoiseModel:
     """ε(x_t, t) for volumes of one shape, under fixed conditions.
 
@@ -38,15 +41,16 @@ class NoiseModel:
         on_window: Callable[[int, int], None] = lambda done, total: None,
     ):
         """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. batch: windows at once;
-        without it one on a CPU, where more gain nothing, and eight on a GPU.
+        without it one on a CPU, where more gain nothing, and some on a GPU.
         """
         self.model, self.conditions, self.air = model, conditions, air
-        self.batch = batch or (8 if model.device.type == "cuda" else 1)
         self.on_window = on_window
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
         self.plan = plan_windows(body.shape, (model.network.config.patch,) * 3, overlap)
         self.active = self.plan.touching(body)
+        on_gpu = model.device.type == "cuda"
+        self.batch = batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
         active = {w.start for w in self.active}
         self.skipped = [w for w in self.plan.windows if w.start not in active]
 
@@ -70,10 +74,9 @@ class NoiseModel:
     def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
         """The network on some windows at once: float32, (B, Z, Y, X)."""
         device, size = self.model.device, self.plan.size
-        codes = [self.conditions.window(w.start, size) for w in windows]
+        codes = [self.conditions.window(w.start, size, device) for w in windows]
         x = torch.stack([x_t[self.plan.slices(w)] for w in windows])[:, None].to(device)
-        position = torch.stack([c[0] for c in codes]).to(device)
-        anatomy = torch.stack([c[1] for c in codes]).to(device)
+        position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
         pad = [0, 0, 0]
         for axis, n in enumerate(size):
             pad[axis] = -n % self.multiple

@@ -177,7 +177,7 @@ class DenoiseParameters(Parameters):
     steps: int | None = parameter(
         None,
         "integer",
-        "Steps of the sampler, in place of the quality's own number.",
+        "Steps of the sampler, in place of the quality's own number; 1 is a single estimate, as fast makes it.",
         label="Steps",
         minimum=1,
         maximum=1000,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy import complete_labels
+from MedDiffFMLib.anatomy import body_mask, complete_labels
 
 from .store import CaseFacts, write_case
 
@@ -86,7 +86,5 @@ def _organ_labels(data: Path, name: str, names: dict[str, str]) -> sitk.Image | 
 def add_case(folder: Path, split: str, facts: CaseFacts, image: sitk.Image, labels: sitk.Image | None) -> None:
     """Write one case to a store: oriented to RAS on its own grid, the unlabelled body marked 118."""
     hu = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS"))
-    given = np.zeros(hu.shape, np.uint8)
-    if labels is not None:
-        given = sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "RAS"))
-    write_case(folder, split, facts, hu, complete_labels(given, hu))
+    given = None if labels is None else sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "RAS"))
+    write_case(folder, split, facts, hu, complete_labels(given, body_mask(hu)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..anatomy import BODY_LABEL, body_mask
+from ..anatomy import BODY_LABEL, body_mask, complete_labels
 from ..conditions import Conditions
 from ..errors import InputError
 from ..models import Model, load_model
@@ -20,7 +20,7 @@ from ..noise_model import NoiseModel
 from ..parameters import DenoiseParameters
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
-from ..regions import REGIONS, detect_region, to_hu, to_model
+from ..regions import REGIONS, Region, detect_region, to_hu, to_model
 from ..samplers import denoising_data_step, diffpir
 from ..schedule import uniform_steps
 from ..volume import Volume, as_input_type
@@ -89,31 +89,48 @@ def denoise(
     model = model or load_model()
     settings = settings_of(model, wanted.quality)
     reporter = Reporter(progress)
+    scan = look_at(volume, wanted.region, settings, reporter)
+    sigma_hu = _sigma(wanted.sigma, scan.noise_hu)
+    ε = NoiseModel(
+        model,
+        Conditions(_labels(scan, anatomy), scan.region.index, model.network.config.position_frequencies),
+        scan.body,
+        air=float(to_model(AIR_HU, scan.window)),
+        overlap=settings.overlap,
+        on_window=reporter.window,
+    )
+    estimate, steps = _sample(scan, ε, settings, sigma_hu, wanted, reporter)
+    hu = merge(scan.frame.hu, estimate, scan.body, scan.window, sigma_hu)
+    after = estimate_noise(hu, scan.body, scan.frame.spacing)
+    restored = volume.with_voxels(as_input_type(_on_input_grid(scan, hu, sigma_hu), like=volume))
+    facts = {"anatomy": _anatomy_in_words(anatomy), **_facts(scan, settings, ε, steps)}
+    return DenoiseResult(restored, sigma_hu, scan.noise_hu, after, facts)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is known of a volume before it is computed: its frame, body, region, HU window and noise (None:
+    unknown).
+    """
+
+    frame: Prepared
+    body: np.ndarray
+    region: Region
+    window: tuple[float, float]
+    noise_hu: float | None
+
+
+def look_at(volume: Volume, region_name: str, settings: DenoiseSettings, reporter: Reporter) -> Scan:
+    """Prepare a volume and find its body, its region if `region_name` is "auto", and its noise."""
     frame = prepare(volume, settings.spacing_mm)
     reporter.tick()
     body = body_mask(frame.hu)
     reporter.tick()
-    region = detect_region(frame.hu, frame.spacing, body) if wanted.region == "auto" else REGIONS[wanted.region]
+    region = detect_region(frame.hu, frame.spacing, body) if region_name == "auto" else REGIONS[region_name]
     window = (settings.windows_hu or {}).get(region.name, region.window)
-    before = estimate_noise(frame.hu, body, frame.spacing)
-    sigma_hu = _sigma(wanted.sigma, before)
+    noise_hu = estimate_noise(frame.hu, body, frame.spacing)
     reporter.tick()
-    conditions = Conditions(_labels(frame, body, anatomy), region.index, model.network.config.position_frequencies)
-    ε = NoiseModel(
-        model, conditions, body, float(to_model(AIR_HU, window)), settings.overlap, on_window=reporter.window
-    )
-    hu, steps = _sample(frame.hu, ε, settings, sigma_hu, window, wanted, reporter)
-    hu = merge(frame.hu, hu, body, window, sigma_hu)
-    facts = {
-        "region": region.name,
-        "window_hu": list(window),
-        "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-        "anatomy": _anatomy_in_words(anatomy),
-        **_work(ε, steps),
-    }
-    after = estimate_noise(hu, body, frame.spacing)
-    restored = as_input_type(_on_input_grid(frame, hu, body, window, sigma_hu), like=volume)
-    return DenoiseResult(volume.with_voxels(restored), sigma_hu, before, after, facts)
+    return Scan(frame, body, region, window, noise_hu)
 
 
 def settings_of(model: Model, quality: str) -> DenoiseSettings:
@@ -128,15 +145,17 @@ def settings_of(model: Model, quality: str) -> DenoiseSettings:
         ) from None
 
 
-def _on_input_grid(frame: Prepared, hu: np.ndarray, body: np.ndarray, window, sigma_hu: float) -> np.ndarray:
+def _on_input_grid(scan: Scan, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
     """The merged result on the input's grid. From another grid only the change comes back, so that interpolation blurs
     nothing, and what `merge` promises holds for the input's own voxels.
     """
+    frame = scan.frame
     if not frame.resampled:
         return frame.restore(hu)
     source = frame.source.voxels.astype(np.float32)
-    inside = frame.restore(body, outside=0) > 0.5
-    return merge(source, source + frame.restore(hu - frame.hu, outside=0), inside, window, sigma_hu)
+    inside = frame.restore(scan.body, outside=0) > 0.5
+    change = frame.restore(hu - frame.hu, outside=0)
+    return merge(source, source + change, inside, scan.window, sigma_hu)
 
 
 def _check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
@@ -162,9 +181,12 @@ def _anatomy_in_words(anatomy: Volume | str) -> str:
     return "given, resampled" if anatomy.resampled else "given"
 
 
-def _work(ε: NoiseModel, steps: list[int]) -> dict:
-    """What was computed, for the facts of the result."""
+def _facts(scan: Scan, settings: DenoiseSettings, ε: NoiseModel, steps: list[int]) -> dict:
+    """What was found and computed, for the provenance."""
     return {
+        "region": scan.region.name,
+        "window_hu": list(scan.window),
+        "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
         "timesteps": steps,
         "windows": len(ε.active),
         "windows_of_air": len(ε.skipped),
@@ -180,20 +202,20 @@ def _sigma(sigma: str | float, found: float | None) -> float:
     return max(found, 1.0)
 
 
-def _labels(frame: Prepared, body: np.ndarray, anatomy: Volume | str) -> np.ndarray:
+def _labels(scan: Scan, anatomy: Volume | str) -> np.ndarray:
     """The label map of the conditions: given organs and the rest of the body, the body alone, or nothing."""
-    labels = np.where(body, np.uint8(BODY_LABEL), np.uint8(0))
-    if isinstance(anatomy, Volume):
-        given = frame.labels(anatomy)
-        return np.where(given > 0, given, labels)
-    return labels if anatomy == "auto" else np.zeros_like(labels)
+    if anatomy == "none":
+        return np.zeros(scan.body.shape, np.uint8)
+    return complete_labels(scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None, scan.body)
 
 
-def _sample(hu, ε, settings: DenoiseSettings, sigma_hu: float, window, wanted: DenoiseParameters, reporter: Reporter):
+def _sample(
+    scan: Scan, ε: NoiseModel, settings: DenoiseSettings, sigma_hu: float, wanted: DenoiseParameters, reporter: Reporter
+) -> tuple[np.ndarray, list[int]]:
     """DiffPIR from x_start = √ᾱ·y (eq. 11). Returns the estimate in HU and the timesteps."""
-    schedule, device = ε.model.schedule, ε.model.device
-    y = torch.from_numpy(to_model(hu, window)).to(device)
-    sigma_n = settings.sigma_scale * sigma_hu * 2 / (window[1] - window[0])
+    schedule, (low, high) = ε.model.schedule, scan.window
+    y = torch.from_numpy(to_model(scan.frame.hu, scan.window)).to(ε.model.device)
+    sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
     t_start = schedule.t_of_sigma(sigma_n)
     steps = uniform_steps(t_start, wanted.steps or settings.steps or t_start + 1)
     reporter.begin(len(steps), len(ε.active))
@@ -202,7 +224,7 @@ def _sample(hu, ε, settings: DenoiseSettings, sigma_hu: float, window, wanted: 
     x_start = math.sqrt(schedule.alpha_bar[t_start]) * y
     generator = torch.Generator().manual_seed(wanted.seed)
     x0 = diffpir(ε, x_start, schedule, steps, data_step, settings.zeta, generator, reporter.step)
-    return to_hu(x0.cpu().numpy(), window), steps
+    return to_hu(x0.cpu().numpy(), scan.window), steps
 
 
 def merge(

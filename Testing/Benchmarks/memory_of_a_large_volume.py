@@ -42,8 +42,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cancel-after", type=float, help="seconds after which to ask for a stop")
     parser.add_argument("--model", help="name or folder (default: the bundled one)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
     arguments = parser.parse_args()
-    model, volume = load_model(arguments.model), large_volume()
+    model, volume = load_model(arguments.model, arguments.device), large_volume()
     print(f"before the run: {peak_gib():.2f} GiB")
     asked: list[float] = []
 
