@@ -1,6 +1,7 @@
 """The denoising task: what it must never do, on real CT with a tiny random network."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import SimpleITK as sitk
 
 from MedDiffFMLib.anatomy import body_mask
 from MedDiffFMLib.errors import Cancelled, InputError
+from MedDiffFMLib.noise_model import NoiseModel
 from MedDiffFMLib.tasks.denoise import denoise, merge, settings_of
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
@@ -95,6 +97,14 @@ def test_the_seed_decides_the_voxels(ct, tiny_model):
     run = lambda seed: denoise(ct, model, sigma=40, quality="balanced", steps=2, region="abdomen", seed=seed)  # noqa: E731
     assert np.array_equal(run(7).volume.voxels, run(7).volume.voxels)
     assert not np.array_equal(run(7).volume.voxels, run(8).volume.voxels)
+
+
+def test_batches_of_windows_do_not_change_the_voxels(ct, tiny_model, monkeypatch):
+    """One window at a time, as on a CPU, and five at once, as on a GPU: the same HU after rounding."""
+    run = lambda: denoise(ct, tiny_model, sigma=20, quality="fast", region="abdomen", seed=3).volume.voxels  # noqa: E731
+    one = run()
+    monkeypatch.setattr("MedDiffFMLib.tasks.denoise.NoiseModel", partial(NoiseModel, batch=5))
+    assert np.array_equal(run(), one)
 
 
 def test_settings_come_from_the_models_config(tiny_model):
