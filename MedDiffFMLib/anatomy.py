@@ -1,8 +1,9 @@
 """Anatomy as the model sees it: a label map of 118 classes, coded as 7 binary planes.
 
-Labels 1–117 are TotalSegmentator's, 118 is any other part of the body, 0 is the background. A one-hot of 118
-channels takes 944 MB in a 128³ window; the bits of the label say the same in 7 planes (56 MB), and are made per
-window, never for a whole volume.
+Labels 1–117 are TotalSegmentator's, 118 is any other part of the body, 0 is the background. Three more, of this
+project, name what a threshold can tell without a segmentation model: lung, bone and gas. A one-hot of 118 channels
+takes 944 MB in a 128³ window; the bits of the label say the same in 7 planes (56 MB), and are made per window, never
+for a whole volume.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import torch
 from scipy import ndimage
 
 BODY_LABEL = 118
+LUNG_LABEL, BONE_LABEL, GAS_LABEL = 119, 120, 121
+LAST_LABEL = GAS_LABEL
 CODE_PLANES = 7
 
 
 def encode_labels(labels: torch.Tensor) -> torch.Tensor:
     """The 7-plane code of a label map: plane k is bit k of the label, as 0 or 1.
 
-    labels: integer, shape (..., Z, Y, X), values 0–118. Returns float32, shape (..., 7, Z, Y, X).
+    labels: integer, shape (..., Z, Y, X), values 0–121. Returns float32, shape (..., 7, Z, Y, X).
     """
     bits = torch.arange(CODE_PLANES, device=labels.device).view(-1, 1, 1, 1)
     return ((labels.unsqueeze(-4).to(torch.int32) >> bits) & 1).float()
@@ -50,10 +53,32 @@ def body_mask(hu: np.ndarray, threshold: float = -400.0) -> np.ndarray:
     return np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(s)) for s in body])
 
 
-def complete_labels(labels: np.ndarray | None, body: np.ndarray) -> np.ndarray:
-    """A label map with the rest of the body marked 118; without one, the body alone. (Z, Y, X), uint8.
+def find_tissue(hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray) -> np.ndarray:
+    """What thresholds and connected parts can tell without a segmentation model: body, lungs, bones and gas.
 
-    body: bool, same shape (see `body_mask`).
+    hu: (Z, Y, X), axial slices first; spacing (z, y, x) in mm; body: bool, see `body_mask`. Returns labels, uint8: 0,
+    118, 119 (lung), 120 (bone: parts of at least 1 cm³ that reach 300 HU, with what is joined to them above 180 HU),
+    121 (gas: below −400 HU and no lung). Vessels full of contrast medium can count as bone: nothing here knows shapes.
     """
-    rest = np.where(body, np.uint8(BODY_LABEL), np.uint8(0))
+    labels = np.where(body, np.uint8(BODY_LABEL), np.uint8(0))
+    lung = lung_mask(hu) & body
+    labels[body & (hu < -400)] = GAS_LABEL
+    lung |= ndimage.binary_closing(lung, np.ones((1, 3, 3)), iterations=3) & body  # its vessels and walls
+    labels[lung] = LUNG_LABEL
+    smooth = ndimage.uniform_filter(np.asarray(hu, dtype=np.float32), size=(1, 3, 3))
+    parts, count = ndimage.label((smooth > 180) & body)
+    seeds = np.bincount(parts[smooth > 300], minlength=count + 1)
+    cubic_cm = np.bincount(parts.ravel(), minlength=count + 1) * float(np.prod(spacing)) / 1000
+    bone = (seeds > 0) & (cubic_cm >= 1.0)
+    bone[0] = False
+    labels[bone[parts]] = BONE_LABEL
+    return labels
+
+
+def complete_labels(labels: np.ndarray | None, found: np.ndarray) -> np.ndarray:
+    """Given organs over what was found without them: `found` where `labels` is 0 or None. (Z, Y, X), uint8.
+
+    found: bool for the body alone, else labels of `find_tissue`.
+    """
+    rest = np.where(found, np.uint8(BODY_LABEL), np.uint8(0)) if found.dtype == bool else found
     return rest if labels is None else np.where(labels > 0, labels.astype(np.uint8), rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,14 +16,23 @@ from .position import encode_position, window_axes
 class Conditions:
     """The conditions of a whole volume, from which those of a window are made when it is computed.
 
-    labels: uint8 label map (Z, Y, X), RAS order, 0–118, on the grid of the volume. region: class index. placed:
-    False where the volume's place in the body is unknown (then the position code is zero, as in training).
+    labels: uint8 label map (Z, Y, X), RAS order, 0–121, on the grid of the volume. region: class index. placed:
+    False where the volume's place in the body is unknown (then the position code is zero, as in training). target:
+    what a ControlNet is told, float32 (C, Z, Y, X) on the same grid; None without one.
+
+    The volume may be a part of the image that gives the position its frame, or a coarser grid of it: whole is that
+    image's shape (None: the volume is the whole), offset its voxel at the volume's first (may be fractional), step the
+    distance of the volume's voxels in it. All (z, y, x).
     """
 
     labels: np.ndarray
     region: int
     frequencies: int = 4
     placed: bool = True
+    target: np.ndarray | None = None
+    whole: tuple[int, int, int] | None = None
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    step: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def window(
         self, start: Sequence[int], size: Sequence[int], device: torch.device | str = "cpu"
@@ -32,8 +41,29 @@ class Conditions:
 
         They are made on `device`: the codes are thirty times as large as what they are made of.
         """
-        where = tuple(slice(s, s + n) for s, n in zip(start, size, strict=True))
-        anatomy = encode_labels(torch.from_numpy(np.ascontiguousarray(self.labels[where])).to(device))
-        axes = window_axes(self.labels.shape, start, size, (1, 1, 1))
+        anatomy = encode_labels(torch.from_numpy(np.ascontiguousarray(self.labels[_box(start, size)])).to(device))
+        first = [o + d * s for o, d, s in zip(self.offset, self.step, start, strict=True)]
+        axes = window_axes(self.whole or self.labels.shape, first, size, self.step)
         position = encode_position(*(axis.to(device) for axis in axes), self.frequencies)
         return (position if self.placed else torch.zeros_like(position)), anatomy
+
+    def window_target(
+        self, start: Sequence[int], size: Sequence[int], device: torch.device | str = "cpu"
+    ) -> torch.Tensor:
+        """The target's part in a window, (C, z, y, x), float32."""
+        return torch.from_numpy(np.ascontiguousarray(self.target[(slice(None), *_box(start, size))])).float().to(device)
+
+    def part(self, start: Sequence[int], size: Sequence[int]) -> Conditions:
+        """The conditions of a box of the volume, which keeps its place in the whole."""
+        box = _box(start, size)
+        return replace(
+            self,
+            labels=self.labels[box],
+            target=None if self.target is None else self.target[(slice(None), *box)],
+            whole=self.whole or self.labels.shape,
+            offset=tuple(o + d * s for o, d, s in zip(self.offset, self.step, start, strict=True)),
+        )
+
+
+def _box(start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(s, s + n) for s, n in zip(start, size, strict=True))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +24,7 @@ class NetworkConfig:
     norm_groups: int = 16
     position_frequencies: int = 4
     patch: int = 64
+    prediction: str = "epsilon"  # the paper's, or "v"
 
     @property
     def in_channels(self) -> int:
@@ -39,7 +42,7 @@ BASE = NetworkConfig(channels=(32, 64, 128, 256), norm_groups=32, patch=128)
 
 
 class Denoiser(torch.nn.Module):
-    """ε_θ: noisy windows and their conditions to the estimated noise."""
+    """ε_θ: noisy windows and their conditions to the estimated noise (or to v, see `as_epsilon`)."""
 
     def __init__(self, config: NetworkConfig, region_count: int = 3):
         super().__init__()
@@ -58,11 +61,40 @@ class Denoiser(torch.nn.Module):
         )
 
     def forward(
-        self, x_t: torch.Tensor, t: torch.Tensor, position: torch.Tensor, anatomy: torch.Tensor, region: torch.Tensor
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor,
+        position: torch.Tensor,
+        anatomy: torch.Tensor,
+        region: torch.Tensor,
+        residuals: tuple[Sequence[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position (B, 6L, Z, Y, X), anatomy (B, 7, Z,
-        Y, X) code, region (B,) class indices. Returns ε̂, shape (B, 1, Z, Y, X). Z, Y and X must divide by
-        2^(levels−1).
+        Y, X) code, region (B,) class indices, residuals of a `Control`. Returns ε̂ or v̂, as `config.prediction`
+        says, shape (B, 1, Z, Y, X). Z, Y and X must divide by 2^(levels−1).
         """
         inputs = torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)
-        return self.unet(inputs, timesteps=t, class_labels=region)
+        down, middle = residuals or (None, None)
+        return self.unet(
+            inputs,
+            timesteps=t,
+            class_labels=region,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=middle,
+        )
+
+
+def as_epsilon(output: torch.Tensor, x_t: torch.Tensor, alpha_bar: float, prediction: str) -> torch.Tensor:
+    """ε̂ of the network's output. v = √ᾱ·ε − √(1 − ᾱ)·x_0 (Salimans & Ho 2022), so ε̂ = √(1 − ᾱ)·x_t + √ᾱ·v̂.
+
+    At much noise ε̂ must equal x_t but for √ᾱ·x_0, a few thousandths: beyond what bfloat16 holds. v̂ is about −x_0
+    there, and the sum is made here in float32.
+    """
+    if prediction == "epsilon":
+        return output
+    return math.sqrt(1 - alpha_bar) * x_t + math.sqrt(alpha_bar) * output
+
+
+def v_target(x0: torch.Tensor, epsilon: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """v = √ᾱ·ε − √(1 − ᾱ)·x_0; alpha_bar broadcasts over x0."""
+    return alpha_bar.sqrt() * epsilon - (1 - alpha_bar).sqrt() * x0

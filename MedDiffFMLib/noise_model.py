@@ -14,9 +14,11 @@ import numpy as np
 import torch
 
 from .conditions import Conditions
+from .network import as_epsilon
 from .windows import Window, plan_windows
 
 if TYPE_CHECKING:
+    from .control import Control
     from .models import Model
 
 
@@ -39,12 +41,14 @@ class NoiseModel:
         overlap: float = 0.25,
         batch: int | None = None,
         on_window: Callable[[int, int], None] = lambda done, total: None,
+        control: Control | None = None,
     ):
         """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. batch: windows at once;
-        without it one on a CPU, where more gain nothing, and some on a GPU.
+        without it one on a CPU, where more gain nothing, and some on a GPU. control: a ControlNet for the target of
+        the conditions.
         """
         self.model, self.conditions, self.air = model, conditions, air
-        self.on_window = on_window
+        self.on_window, self.control = on_window, control
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
         self.plan = plan_windows(body.shape, (model.network.config.patch,) * 3, overlap)
@@ -74,19 +78,21 @@ class NoiseModel:
     def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
         """The network on some windows at once: float32, (B, Z, Y, X)."""
         device, size = self.model.device, self.plan.size
+        alpha = float(self.model.schedule.alpha_bar[t])
         codes = [self.conditions.window(w.start, size, device) for w in windows]
         x = torch.stack([x_t[self.plan.slices(w)] for w in windows])[:, None].to(device)
-        position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
-        pad = [0, 0, 0]
-        for axis, n in enumerate(size):
-            pad[axis] = -n % self.multiple
-        if any(pad):
-            x, position, anatomy = (_reflect(v, pad) for v in (x, position, anatomy))
+        inputs = [x, *(torch.stack(parts) for parts in zip(*codes, strict=True))]
+        if self.control is not None:
+            inputs.append(torch.stack([self.conditions.window_target(w.start, size, device) for w in windows]))
+        pad = [-n % self.multiple for n in size]
+        x, position, anatomy, *target = (_reflect(v, pad) for v in inputs)
         times = torch.full((len(windows),), t, device=device)
         regions = torch.full((len(windows),), self.conditions.region, device=device)
         with torch.autocast(device.type, self.model.dtype, enabled=self.model.dtype != torch.float32):
-            estimate = self.model.network(x, times, position, anatomy, regions)
-        return estimate[:, 0, : size[0], : size[1], : size[2]].float()
+            residuals = self.control(x, times, position, anatomy, regions, *target) if self.control else None
+            estimate = self.model.network(x, times, position, anatomy, regions, residuals)
+        noise = as_epsilon(estimate.float(), x, alpha, self.model.network.config.prediction)
+        return noise[:, 0, : size[0], : size[1], : size[2]]
 
 
 def _reflect(v: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:

@@ -4,10 +4,14 @@ names.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
 import platform
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +22,7 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .parameters import ANATOMY_FILE
-from .volume_io import check_output, write_volume
+from .volume_io import check_folder, check_output, write_volume
 
 if TYPE_CHECKING:
     from .models import Model
@@ -36,7 +40,10 @@ def provenance_path(output: Path) -> Path:
 
 
 def check_result_path(output: Path, overwrite: bool) -> None:
-    """Before any work: InputError unless the volume and its provenance can be written."""
+    """Before any work: InputError unless the volume and its provenance, or the table (.csv), can be written."""
+    if output.suffix.lower() == ".csv":
+        check_folder(output, overwrite)
+        return
     check_output(output, overwrite)
     beside = provenance_path(output)
     if beside.exists() and not overwrite:
@@ -44,12 +51,12 @@ def check_result_path(output: Path, overwrite: bool) -> None:
 
 
 def describe_run(
-    task: str, parameters: Parameters, common: CommonParameters, model: Model, source: Volume, synthetic: bool = False
+    task: str, parameters: Parameters, common: CommonParameters, model: Model, sources: Sequence[Volume]
 ) -> dict:
     """The provenance of a run as a dict for JSON; add `facts` and `seconds` before it is written.
 
-    `synthetic` says that the result shows anatomy that nobody has. `parameters` holds what `--json` needs to run
-    again.
+    Its `synthetic` says that the result shows anatomy that nobody has. Its `parameters` hold what `--json` needs to
+    run again.
     """
     settings = parameters.to_dict() | {"device": common.device, "precision": common.precision}
     if settings.get("anatomy", "auto") not in ("auto", "none"):
@@ -59,13 +66,14 @@ def describe_run(
     return {
         "format": FORMAT,
         "task": task,
-        "synthetic": synthetic,
+        "synthetic": parameters.synthetic,
         "notice": "Made by a model, for research only: not for diagnosis.",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "model": {"name": model.name, "source": model.source, "sha256": model.sha256},
         "computed": {"device": str(model.device), "precision": str(model.dtype).removeprefix("torch.")},
         "parameters": settings,
-        "source": describe_volume(source),
+        "source": describe_volume(sources[0]),
+        "further_sources": [describe_volume(source) for source in sources[1:]],
         "versions": versions(),
     }
 
@@ -94,15 +102,46 @@ def versions() -> dict:
     return found
 
 
-def write_result(volume: Volume, output: Path, record: dict, overwrite: bool = False) -> None:
-    """The volume and its provenance, both whole or neither: the provenance takes its name only once the volume
-    stands.
+@dataclass(frozen=True)
+class Item:
+    """Something to write: a volume, or the rows of a table, and the provenance that goes beside a volume."""
+
+    path: Path
+    content: Volume | list[dict]
+    record: dict
+
+
+def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
+    """Write volumes with their provenance, and tables (CSV): all of them or none.
+
+    Everything is written under hidden names first; a file takes its own name only once all stand.
     """
-    beside = provenance_path(output)
-    part = beside.with_name(f".{beside.name}.part")
+    staged: list[tuple[Path, Path]] = []
     try:
-        part.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        write_volume(volume, output, overwrite=overwrite)
-        os.replace(part, beside)
+        for item in items:
+            hidden = item.path.with_name(f".{uuid.uuid4().hex}-{item.path.name}")
+            staged.append((hidden, item.path))
+            if isinstance(item.content, list):
+                _write_table(item.content, hidden)
+                continue
+            write_volume(item.content, hidden)
+            beside = provenance_path(hidden)
+            staged.append((beside, provenance_path(item.path)))
+            beside.write_text(json.dumps(item.record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        for _, path in staged:
+            if path.exists() and not overwrite:
+                raise InputError(f"{path} exists already; choose another name or allow overwriting it (--overwrite).")
+        for hidden, path in staged:
+            os.replace(hidden, path)
     finally:
-        part.unlink(missing_ok=True)
+        for hidden, _ in staged:
+            hidden.unlink(missing_ok=True)
+
+
+def _write_table(rows: list[dict], path: Path) -> None:
+    """CSV with a header line; the first row names the columns, so a table without rows is an empty file."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        if rows:
+            table = csv.DictWriter(file, fieldnames=list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)

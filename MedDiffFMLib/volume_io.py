@@ -98,9 +98,14 @@ def write_volume(volume: Volume, path: str | os.PathLike, overwrite: bool = Fals
 def check_output(path: str | os.PathLike, overwrite: bool = False) -> Path:
     """The path, if a volume can be written there. Call it before any work; InputError says what is in the way."""
     path = Path(path)
-    folder = path.parent
     if _suffix(path) not in _WRITABLE:
         raise InputError(f"{path} is not a format that can be written; end its name with {', '.join(_WRITABLE)}.")
+    return check_folder(path, overwrite)
+
+
+def check_folder(path: Path, overwrite: bool = False) -> Path:
+    """The path, if a file of any kind can be written there; InputError says what is in the way."""
+    folder = path.parent
     if not folder.is_dir():
         raise InputError(f"{path} cannot be written, its folder does not exist; create {folder} first.")
     if path.is_dir():

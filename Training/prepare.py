@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy import body_mask, complete_labels
+from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
 
 from .store import CaseFacts, write_case
 
@@ -84,7 +84,7 @@ def _organ_labels(data: Path, name: str, names: dict[str, str]) -> sitk.Image | 
 
 
 def add_case(folder: Path, split: str, facts: CaseFacts, image: sitk.Image, labels: sitk.Image | None) -> None:
-    """Write one case to a store: oriented to RAS on its own grid, the unlabelled body marked 118."""
+    """Write one case to a store: oriented to RAS on its own grid; where no organ is given, body, lung, bone or gas."""
     hu = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS"))
     given = None if labels is None else sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "RAS"))
-    write_case(folder, split, facts, hu, complete_labels(given, body_mask(hu)))
+    write_case(folder, split, facts, hu, complete_labels(given, find_tissue(hu, facts.spacing, body_mask(hu))))

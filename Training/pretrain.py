@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
-from MedDiffFMLib.network import Denoiser
+from MedDiffFMLib.network import Denoiser, v_target
 from MedDiffFMLib.schedule import Schedule, cosine_schedule
 
 from .config import PretrainConfig
@@ -111,7 +111,7 @@ class Trainer:
         return c.learning_rate * min(1.0, (self.step + 1) / max(c.warmup, 1)) * fall
 
     def estimate(self, batch: Batch) -> torch.Tensor:
-        """ε̂ of a batch, float32, in the run's precision."""
+        """The network's output for a batch, float32, computed in the run's precision."""
         frequencies = self.config.network.position_frequencies
         codes = [crop.codes(frequencies, self.device) for crop in batch.crops]
         position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
@@ -120,13 +120,21 @@ class Trainer:
             x_t, t = batch.x_t.to(self.device), batch.t.to(self.device)
             return self.network(x_t, t, position, anatomy, region).float()
 
+    def target(self, batch: Batch) -> torch.Tensor:
+        """What the network should say: ε (the paper's), or v."""
+        if self.config.network.prediction == "epsilon":
+            return batch.epsilon.to(self.device)
+        x0 = torch.stack([crop.x0 for crop in batch.crops])
+        alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
+        return v_target(x0, batch.epsilon, alpha_bar).to(self.device)
+
     def update(self, batches: Sequence[Batch]) -> tuple[float, dict[str, list[float]]]:
         """One optimiser step over the accumulated batches. Returns the mean loss and the losses by band of t."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         total, bands = 0.0, {}
         for batch in batches:
-            losses = (self.estimate(batch) - batch.epsilon.to(self.device)).abs().mean(dim=(1, 2, 3, 4))
+            losses = (self.estimate(batch) - self.target(batch)).abs().mean(dim=(1, 2, 3, 4))
             (losses.mean() / len(batches)).backward()
             total += losses.mean().item() / len(batches)
             for t, loss in zip(batch.t.tolist(), losses.tolist(), strict=True):

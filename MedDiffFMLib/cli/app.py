@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled
-from .denoise import denoise
+from ..parameters import TASKS
 from .doctor import doctor
 from .errors import exit_code, report
 from .models import models_app
@@ -42,7 +42,8 @@ def build_app() -> typer.Typer:
     """The application with all commands. A plugin that cannot be loaded is left out; the rest goes on."""
     app = typer.Typer(help=NOTICE, no_args_is_help=True, add_completion=False, context_settings=HELP_NAMES)
     app.callback(help=NOTICE)(_start)
-    app.command("denoise", context_settings=HELP_NAMES)(task_command("denoise", denoise))
+    for task in TASKS:
+        app.command(task, context_settings=HELP_NAMES)(task_command(task))
     app.add_typer(models_app, name="models")
     app.command("doctor", context_settings=HELP_NAMES)(doctor)
     for plugin in entry_points(group=PLUGINS):

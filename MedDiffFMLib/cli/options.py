@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from ..parameters import ANATOMY_FILE, TASKS, CommonParameters, Parameters
+from ..parameters import ANATOMY_FILE, TASKS, CommonParameters, FileSlot, Parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +54,21 @@ def _option(field: dataclasses.Field) -> inspect.Parameter:
     )
 
 
-def task_command(task: str, run: Callable) -> Callable:
-    """The command of a task, for `Typer.command`.
+def _file(slot: FileSlot) -> inspect.Parameter:
+    """A file of a task: an argument, or an option if the task can do without it."""
+    kind, annotation = inspect.Parameter.POSITIONAL_OR_KEYWORD, Path
+    info = typer.Argument(metavar=slot.name.upper(), help=slot.help)
+    default = inspect.Parameter.empty
+    if slot.optional:
+        kind, annotation, default = inspect.Parameter.KEYWORD_ONLY, Path | None, None
+        info = typer.Option(f"--{slot.name.replace('_', '-')}", metavar="FILE", help=slot.help)
+    return inspect.Parameter(slot.name, kind, default=default, annotation=Annotated[annotation, info])
 
-    `run` takes files as positional arguments (annotated for Typer) and then, by name, `parameters` (the task's),
-    `common` and `shell`; its docstring is the help.
-    """
-    own, groups = inspect.signature(run, eval_str=True), (TASKS[task], CommonParameters)
-    files = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+
+def task_command(task: str) -> Callable:
+    """The command of a task, for `Typer.command`, made from its parameters and files; their docstring is the help."""
+    slots, groups = TASKS[task].files, (TASKS[task], CommonParameters)
+    files = sorted((_file(slot) for slot in slots), key=lambda p: p.kind)
     options = [_option(field) for group in groups for field in dataclasses.fields(group)]
     shell = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
@@ -69,19 +76,29 @@ def task_command(task: str, run: Callable) -> Callable:
     ]
 
     def command(**values):
-        paths = [values.pop(p.name) for p in files]
+        paths = {slot.name: values.pop(slot.name) for slot in slots}
         shell_options = ShellOptions(*(values.pop(name) for name in _SHELL))
         set_verbosity(shell_options)
         check_record(shell_options.json)
         parameters, common = merge(task, values, shell_options.json)
-        run(*paths, parameters=parameters, common=common, shell=shell_options)
+        _run(task, paths, parameters, common, shell_options)
         if shell_options.json and not shell_options.json.exists():
             record(task, parameters, common, shell_options.json)
 
     command.__signature__ = inspect.Signature([*files, *options, *shell])
     command.__annotations__ = {p.name: p.annotation for p in command.__signature__.parameters.values()}
-    command.__doc__, command.__name__ = run.__doc__, run.__name__
+    command.__doc__, command.__name__ = TASKS[task].__doc__, task.replace("-", "_")
     return command
+
+
+def _run(task: str, paths: dict, parameters: Parameters, common: CommonParameters, shell: ShellOptions) -> None:
+    from ..jobs import run_job
+    from .bar import progress_bar
+
+    with progress_bar(task.replace("-", " ").capitalize(), shell.quiet) as progress:
+        report = run_job(task, paths, parameters, common, progress)
+    if not shell.quiet:
+        print(f"{report.summary}; wrote {', '.join(str(path) for some in report.written.values() for path in some)}")
 
 
 def set_verbosity(shell: ShellOptions) -> None:

@@ -11,20 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..anatomy import BODY_LABEL, body_mask, complete_labels
-from ..conditions import Conditions
 from ..errors import InputError
 from ..models import Model, load_model
 from ..noise import estimate_noise
 from ..noise_model import NoiseModel
 from ..parameters import DenoiseParameters
-from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
-from ..regions import REGIONS, Region, detect_region, to_hu, to_model
-from ..samplers import denoising_data_step, diffpir
+from ..regions import REGIONS, to_hu
+from ..samplers import denoising_data_step, diffpir, keep
 from ..schedule import uniform_steps
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
+from .scan import Scan, anatomy_in_words, check_anatomy, look_at
 
 LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
 
@@ -67,6 +65,17 @@ class DenoiseResult:
     noise_after_hu: float | None
     facts: dict
 
+    def outputs(self) -> dict:
+        return {"output": [self.volume]}
+
+    def summary(self) -> str:
+        before, after = _in_words(self.noise_before_hu), _in_words(self.noise_after_hu)
+        return f"Noise {before} → {after} (σ {_in_words(self.sigma_hu)}, {self.facts['region']})"
+
+
+def _in_words(hu: float | None) -> str:
+    return "not measurable" if hu is None else f"{hu:.1f} HU"
+
 
 def denoise(
     volume: Volume,
@@ -85,17 +94,19 @@ def denoise(
     """
     wanted = DenoiseParameters.from_dict(parameters)
     check_ct(volume)
-    _check_anatomy(anatomy, volume)
+    check_anatomy(anatomy, volume)
     model = model or load_model()
     settings = settings_of(model, wanted.quality)
     reporter = Reporter(progress)
-    scan = look_at(volume, wanted.region, settings, reporter)
-    sigma_hu = _sigma(wanted.sigma, scan.noise_hu)
+    scan = look_at(volume, wanted.region, reporter, settings.spacing_mm, settings.windows_hu)
+    found = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
+    reporter.tick()
+    sigma_hu = _sigma(wanted.sigma, found)
     ε = NoiseModel(
         model,
-        Conditions(_labels(scan, anatomy), scan.region.index, model.network.config.position_frequencies),
+        scan.conditions(model, anatomy),
         scan.body,
-        air=float(to_model(AIR_HU, scan.window)),
+        air=scan.air,
         overlap=settings.overlap,
         on_window=reporter.window,
     )
@@ -103,34 +114,9 @@ def denoise(
     hu = merge(scan.frame.hu, estimate, scan.body, scan.window, sigma_hu)
     after = estimate_noise(hu, scan.body, scan.frame.spacing)
     restored = volume.with_voxels(as_input_type(_on_input_grid(scan, hu, sigma_hu), like=volume))
-    facts = {"anatomy": _anatomy_in_words(anatomy), **_facts(scan, settings, ε, steps)}
-    return DenoiseResult(restored, sigma_hu, scan.noise_hu, after, facts)
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What is known of a volume before it is computed: its frame, body, region, HU window and noise (None:
-    unknown).
-    """
-
-    frame: Prepared
-    body: np.ndarray
-    region: Region
-    window: tuple[float, float]
-    noise_hu: float | None
-
-
-def look_at(volume: Volume, region_name: str, settings: DenoiseSettings, reporter: Reporter) -> Scan:
-    """Prepare a volume and find its body, its region if `region_name` is "auto", and its noise."""
-    frame = prepare(volume, settings.spacing_mm)
-    reporter.tick()
-    body = body_mask(frame.hu)
-    reporter.tick()
-    region = detect_region(frame.hu, frame.spacing, body) if region_name == "auto" else REGIONS[region_name]
-    window = (settings.windows_hu or {}).get(region.name, region.window)
-    noise_hu = estimate_noise(frame.hu, body, frame.spacing)
-    reporter.tick()
-    return Scan(frame, body, region, window, noise_hu)
+    noise = {"sigma_hu": sigma_hu, "noise_before_hu": found, "noise_after_hu": after}
+    facts = {**noise, "anatomy": anatomy_in_words(anatomy), **_facts(scan, settings, ε, steps)}
+    return DenoiseResult(restored, sigma_hu, found, after, facts)
 
 
 def settings_of(model: Model, quality: str) -> DenoiseSettings:
@@ -158,29 +144,6 @@ def _on_input_grid(scan: Scan, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
     return merge(source, source + change, inside, scan.window, sigma_hu)
 
 
-def _check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
-    """InputError unless `anatomy` is a label map of the model's classes on the volume's grid, "auto" or "none"."""
-    if isinstance(anatomy, str):
-        if anatomy not in ("auto", "none"):
-            raise InputError(f"anatomy cannot be {anatomy!r}: give auto, none, or a label map read with read_labels.")
-        return
-    name = anatomy.source or "The label map"
-    if not anatomy.same_grid(volume):
-        raise InputError(f"{name} is not on the CT's grid: read it with read_labels(path, like=CT).")
-    low, high = int(anatomy.voxels.min()), int(anatomy.voxels.max())
-    if low < 0 or high > BODY_LABEL:
-        raise InputError(
-            f"{name} holds labels from {low} to {high}, the model knows 0 to {BODY_LABEL}: "
-            "give TotalSegmentator's class numbers (118 for any other part of the body)."
-        )
-
-
-def _anatomy_in_words(anatomy: Volume | str) -> str:
-    if isinstance(anatomy, str):
-        return anatomy
-    return "given, resampled" if anatomy.resampled else "given"
-
-
 def _facts(scan: Scan, settings: DenoiseSettings, ε: NoiseModel, steps: list[int]) -> dict:
     """What was found and computed, for the provenance."""
     return {
@@ -202,28 +165,21 @@ def _sigma(sigma: str | float, found: float | None) -> float:
     return max(found, 1.0)
 
 
-def _labels(scan: Scan, anatomy: Volume | str) -> np.ndarray:
-    """The label map of the conditions: given organs and the rest of the body, the body alone, or nothing."""
-    if anatomy == "none":
-        return np.zeros(scan.body.shape, np.uint8)
-    return complete_labels(scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None, scan.body)
-
-
 def _sample(
     scan: Scan, ε: NoiseModel, settings: DenoiseSettings, sigma_hu: float, wanted: DenoiseParameters, reporter: Reporter
 ) -> tuple[np.ndarray, list[int]]:
     """DiffPIR from x_start = √ᾱ·y (eq. 11). Returns the estimate in HU and the timesteps."""
     schedule, (low, high) = ε.model.schedule, scan.window
-    y = torch.from_numpy(to_model(scan.frame.hu, scan.window)).to(ε.model.device)
+    y = torch.from_numpy(scan.x).to(ε.model.device)
     sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
     t_start = schedule.t_of_sigma(sigma_n)
     steps = uniform_steps(t_start, wanted.steps or settings.steps or t_start + 1)
     reporter.begin(len(steps), len(ε.active))
     single = len(steps) == 1  # the posterior mean itself: no data step would bring the noise back
-    data_step = (lambda x0, t: x0) if single else denoising_data_step(y, sigma_n, settings.prior_weight, schedule)
+    data_step = keep if single else denoising_data_step(y, sigma_n, settings.prior_weight, schedule)
     x_start = math.sqrt(schedule.alpha_bar[t_start]) * y
     generator = torch.Generator().manual_seed(wanted.seed)
-    x0 = diffpir(ε, x_start, schedule, steps, data_step, settings.zeta, generator, reporter.step)
+    x0 = diffpir(ε, x_start, schedule, steps, data_step, generator, reporter.step, settings.zeta)
     return to_hu(x0.cpu().numpy(), scan.window), steps
 
 

@@ -77,7 +77,7 @@ def test_fresh_noise_follows_the_seed():
 
     def run(seed):
         generator = torch.Generator().manual_seed(seed)
-        return diffpir(exact_epsilon, x, SCHEDULE, [200, 100, 0], lambda x0, t: x0, 0.5, generator)
+        return diffpir(exact_epsilon, x, SCHEDULE, [200, 100, 0], generator=generator, zeta=0.5)
 
     assert torch.equal(run(1), run(1))
     assert not torch.equal(run(1), run(2))

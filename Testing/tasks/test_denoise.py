@@ -152,7 +152,7 @@ def test_unusable_anatomy_is_refused(ct, tiny_model):
     organs = np.where(ct.voxels > 0, 51, 0).astype(np.uint16)
     far = replace(ct.with_voxels(organs), origin=(0.0, 0.0, 999.0))
     for anatomy, words in (
-        (ct.with_voxels(organs + 256), "0 to 118"),
+        (ct.with_voxels(organs + 256), "0 to 121"),
         (far, "grid"),
         ("organs.nii.gz", "read_labels"),
     ):

@@ -1,5 +1,4 @@
-"""Every task's parameters, once: the command line, the worker and Slicer's panels all read them here. Standard
-library only.
+"""What parameters and files of a task are made of. Standard library only.
 
 A parameter is a dataclass field made with `parameter`; its metadata say in clinical words what it is, and what it may
 be. `Parameters.from_dict` takes values as text too ("25" for 25.0), as a shell or a text field gives them.
@@ -11,11 +10,25 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
-from .errors import InputError
+from ..errors import InputError
 
-REGION_NAMES = ("head-neck", "chest", "abdomen")
-ANATOMY_FILE = "(a file)"  # stands in provenance for the path of a label map, which may name a patient
+
+@dataclass(frozen=True)
+class FileSlot:
+    """A file that a task reads or writes.
+
+    kind: ct | labels (an anatomy label map) | mask (of a lesion; on the grid of the task's first file) for inputs,
+    volume | mask | table (CSV) for outputs. An optional one is an option of the command line, `--name FILE`, the others
+    are its arguments in their order.
+    """
+
+    name: str
+    kind: str
+    help: str
+    output: bool = False
+    optional: bool = False
 
 
 def parameter(default, kind: str, help: str, **limits):
@@ -29,7 +42,12 @@ def parameter(default, kind: str, help: str, **limits):
 
 
 class Parameters:
-    """What all groups of parameters can do; subclasses are dataclasses of `parameter` fields."""
+    """What all groups of parameters can do; subclasses are dataclasses of `parameter` fields. A task's parameters also
+    name its files.
+    """
+
+    files: ClassVar[tuple[FileSlot, ...]] = ()
+    synthetic: ClassVar[bool] = False  # whether the result shows anatomy that nobody has
 
     @classmethod
     def from_dict(cls, values: dict):
@@ -98,102 +116,3 @@ def _sentence(field: dataclasses.Field, value) -> str:
         expected.append(limits["expected"])
     name = field.name.replace("_", "-")
     return f"--{name} cannot be {value!r}: use {' or '.join(filter(None, [', '.join(expected[:-1]), expected[-1]]))}."
-
-
-@dataclass(frozen=True)
-class CommonParameters(Parameters):
-    """What every task takes besides its own parameters: where and with which model it runs."""
-
-    model: str | None = parameter(
-        None,
-        "text",
-        "Model: a name, a folder, or an id on the Hub (OWNER/NAME@REVISION). Without it the best installed one.",
-        label="Model",
-        metavar="NAME|DIR|HUB_ID",
-        advanced=True,
-    )
-    device: str = parameter(
-        "auto",
-        "text",
-        "Where to compute: auto takes a GPU if there is one.",
-        label="Device",
-        choices=("auto", "cpu", "cuda"),
-        pattern=r"cuda:\d+",
-        expected="cuda:NUMBER",
-        metavar="auto|cpu|cuda[:N]",
-        advanced=True,
-    )
-    precision: str = parameter(
-        "auto",
-        "choice",
-        "Arithmetic of the network: auto takes bfloat16 where the hardware computes it natively, else float32.",
-        label="Precision",
-        choices=("auto", "float32", "bfloat16", "float16"),
-        advanced=True,
-    )
-    overwrite: bool = parameter(
-        False, "flag", "Replace the output if it exists.", label="Replace an existing file", advanced=True
-    )
-
-
-@dataclass(frozen=True)
-class DenoiseParameters(Parameters):
-    """Denoise: less noise at the same anatomy."""
-
-    sigma: str | float = parameter(
-        "auto",
-        "number",
-        "Noise of the input: its standard deviation in HU within even tissue; auto measures it.",
-        label="Noise",
-        choices=("auto",),
-        unit="HU",
-        minimum=1,
-        maximum=300,
-        metavar="auto|HU",
-    )
-    quality: str = parameter(
-        "balanced",
-        "choice",
-        "fast: one estimate in a single step; balanced: a few steps; paper: the published method's settings (slow).",
-        label="Quality",
-        choices=("fast", "balanced", "paper"),
-    )
-    region: str = parameter(
-        "auto",
-        "choice",
-        "Part of the body in the image; auto finds it.",
-        label="Region",
-        choices=("auto", *REGION_NAMES),
-    )
-    anatomy: str = parameter(
-        "auto",
-        "text",
-        "Organs: a label map with TotalSegmentator's numbers on the input's grid; auto finds the body; none.",
-        label="Anatomy",
-        choices=("auto", "none"),
-        expected="the path of a label map",
-        metavar="FILE|auto|none",
-    )
-    steps: int | None = parameter(
-        None,
-        "integer",
-        "Steps of the sampler, in place of the quality's own number; 1 is a single estimate, as fast makes it.",
-        label="Steps",
-        minimum=1,
-        maximum=1000,
-        metavar="N",
-        advanced=True,
-    )
-    seed: int = parameter(
-        0,
-        "integer",
-        "Start of the random numbers: the same seed gives the same voxels.",
-        label="Seed",
-        minimum=0,
-        maximum=2**32 - 1,
-        metavar="N",
-        advanced=True,
-    )
-
-
-TASKS = {"denoise": DenoiseParameters}

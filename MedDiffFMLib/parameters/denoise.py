@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Parameters, parameter
+from .common import CT, OUTPUT, anatomy_parameter, region_parameter, seed_parameter, steps_parameter
+
+
+@dataclass(frozen=True)
+class DenoiseParameters(Parameters):
+    """Remove noise from a CT and keep its anatomy. Same grid, HU in, HU out."""
+
+    files = (CT, OUTPUT)
+
+    sigma: str | float = parameter(
+        "auto",
+        "number",
+        "Noise of the input: its standard deviation in HU within even tissue; auto measures it.",
+        label="Noise",
+        choices=("auto",),
+        unit="HU",
+        minimum=1,
+        maximum=300,
+        metavar="auto|HU",
+    )
+    quality: str = parameter(
+        "balanced",
+        "choice",
+        "fast: one estimate in a single step; balanced: a few steps; paper: the published method's settings (slow).",
+        label="Quality",
+        choices=("fast", "balanced", "paper"),
+    )
+    region: str = region_parameter()
+    anatomy: str = anatomy_parameter()
+    steps: int | None = steps_parameter(
+        "Steps of the sampler, in place of the quality's own number; 1 is a single estimate, as fast makes it."
+    )
+    seed: int = seed_parameter()
