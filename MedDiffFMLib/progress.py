@@ -8,17 +8,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .volume import Volume
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task is: `step` steps and, of the next one, `window` windows are done."""
+    """How far a task is: `step` steps and, of the next one, `window` windows are done.
+
+    `preview`, after a step of a task that can show it, makes the present estimate as a Volume in HU; nothing is
+    computed for it until it is called, which must happen within the callback.
+    """
 
     step: int
     steps: int
     window: int
     windows: int
     seconds_left: float | None = None
+    preview: Callable[[], Volume] | None = field(default=None, repr=False, compare=False)
 
     @property
     def fraction(self) -> float:
@@ -39,10 +49,15 @@ class Reporter:
     windows: int = 1
     done: int = 0
     began: float = field(default_factory=time.monotonic)
+    show: Callable[[object], Volume] | None = None
 
-    def begin(self, steps: int, windows: int) -> None:
-        """State the size of the work; the clock starts here."""
-        self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
+    def begin(self, steps: int, windows: int, show: Callable[[object], Volume] | None = None) -> None:
+        """State the size of the work; the clock starts here.
+
+        show: makes a Volume in HU of the sampler's estimate of x_0 (`Scan.as_volume` does), for those who want to
+        see the result while it is made.
+        """
+        self.steps, self.windows, self.done, self.began, self.show = steps, windows, 0, time.monotonic(), show
         self._tell(0)
 
     def tick(self) -> None:
@@ -57,12 +72,12 @@ class Reporter:
     def step(self, i: int, t: int, x0: object) -> None:
         """A sampler's callback."""
         self.done = i + 1
-        self._tell(0)
+        self._tell(0, partial(self.show, x0) if self.show else None)
 
-    def _tell(self, window: int) -> None:
+    def _tell(self, window: int, preview: Callable[[], Volume] | None = None) -> None:
         if self.callback is None:
             return
         now = Progress(self.done, self.steps, window, self.windows)
         elapsed = time.monotonic() - self.began
         left = elapsed * (1 / now.fraction - 1) if now.fraction > 0 else None
-        self.callback(Progress(self.done, self.steps, window, self.windows, left))
+        self.callback(Progress(self.done, self.steps, window, self.windows, left, preview))

@@ -3,7 +3,7 @@ here. Standard library only.
 """
 
 from .base import FileSlot, Parameters, parameter
-from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
+from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters, describe_task, split_values
 from .denoise import DenoiseParameters
 
 TASKS: dict[str, type[Parameters]] = {"denoise": DenoiseParameters}
@@ -16,5 +16,7 @@ __all__ = [
     "DenoiseParameters",
     "FileSlot",
     "Parameters",
+    "describe_task",
     "parameter",
+    "split_values",
 ]
