@@ -161,6 +161,8 @@ class Batch:
             values = parameters.to_dict() | common.to_dict()
             if isinstance(values.get("anatomy"), str) and values["anatomy"] not in ("auto", "none"):
                 values["anatomy"] = str(Path(values["anatomy"].replace(NAME, entry.name)).absolute())
+            if values["model"] and Path(values["model"]).is_dir():
+                values["model"] = str(Path(values["model"]).absolute())
             files = {slot: str(path) for slot, path in entry.files.items()}
             if entry.status == "waiting":
                 head = {"request": "run", "id": entry.name, "task": self.task}

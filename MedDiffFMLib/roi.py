@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .errors import InputError, UsageError
-from .parameters.common import ROI_PATTERN
+from .errors import InputError
+from .parameters.common import read_box
 from .volume import Volume
 
 SMALLEST_MM = 16.0  # less shows a network too little to tell an organ by
@@ -22,16 +21,9 @@ class Box:
     high: tuple[float, float, float]
 
     @classmethod
-    def parse(cls, text: str) -> Box:
-        """From `x0,x1,y0,y1,z0,z1`. UsageError unless these are six numbers and each pair ascends."""
-        if not re.fullmatch(ROI_PATTERN, text):
-            raise UsageError(f"--roi cannot be {text!r}: use six numbers x0,x1,y0,y1,z0,z1 in mm (RAS).")
-        numbers = [float(part) for part in text.split(",")]
-        low, high = tuple(numbers[0::2]), tuple(numbers[1::2])
-        for axis, a, b in zip("xyz", low, high, strict=True):
-            if a >= b:
-                raise UsageError(f"--roi has {axis} from {a:g} to {b:g}: give each pair ascending, x0,x1,y0,y1,z0,z1.")
-        return cls(low, high)
+    def parse(cls, roi: str) -> Box:
+        """From the common parameter `roi`. UsageError as of `read_box`."""
+        return cls(*read_box(roi))
 
     def corners(self) -> np.ndarray:
         """The eight corners (8, 3) in mm, RAS."""

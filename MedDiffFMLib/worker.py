@@ -62,16 +62,13 @@ class Worker:
 
     def _take(self, line: bytes) -> bool:
         """One request; False if it was the last one. A request that is wrong gets an `error` event."""
-        request = None
+        request = {}
         try:
-            request = json.loads(line)
-            if not isinstance(request, dict):
-                raise ValueError("not an object")
+            request = _parse(line)
             return self._dispatch(request)
-        except UsageError as error:
-            self._fail(error, request.get("id"))
-        except (ValueError, RecursionError) as error:
-            self._fail(UsageError(f"This line is no JSON object ({error}): send one request a line."), None)
+        except Exception as error:  # whatever a line does, the next one is heard
+            key = request.get("id")
+            self._send(_ended_by(error) | {"id": key if isinstance(key, str) else None})
         return True
 
     def _dispatch(self, request: dict) -> bool:
@@ -202,15 +199,22 @@ class Worker:
             }
         )
 
-    def _fail(self, error: Exception, key: object) -> None:
-        self._send(_ended_by(error) | {"id": key if isinstance(key, str) else None})
-
 
 def _ended_by(error: Exception) -> dict:
     kind = kind_of(error)
     if kind == "cancelled":
         return {"event": "cancelled"}
     return {"event": "error", "kind": kind, "message": in_words(error), "next": NEXT_STEPS[kind]}
+
+
+def _parse(line: bytes) -> dict:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"This line is no JSON object ({error}): send one request a line.") from None
+    if not isinstance(request, dict):
+        raise UsageError("This line is no JSON object: send one request a line.")
+    return request
 
 
 def _id_of(request: dict) -> str:
@@ -225,7 +229,7 @@ def check_request(request: dict) -> tuple[Parameters, CommonParameters]:
     hold.
     """
     task = request.get("task")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise UsageError(f"There is no task {task!r}: use {', '.join(TASKS)}.")
     for name in ("files", "parameters"):
         if not isinstance(request.get(name, {}), dict):

@@ -65,6 +65,23 @@ class CommonParameters(Parameters):
         False, "flag", "Replace the output if it exists.", label="Replace an existing file", advanced=True
     )
 
+    def validate(self):
+        """As every group's; also that the box is one."""
+        super().validate()
+        if self.roi is not None:
+            read_box(self.roi)
+        return self
+
+
+def read_box(roi: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Low and high corner (x, y, z) in mm, RAS, of a `roi` of six numbers. UsageError unless each pair ascends."""
+    numbers = [float(part) for part in roi.split(",")]
+    low, high = tuple(numbers[0::2]), tuple(numbers[1::2])
+    for axis, a, b in zip("xyz", low, high, strict=True):
+        if a >= b:
+            raise UsageError(f"--roi has {axis} from {a:g} to {b:g}: give each pair ascending, x0,x1,y0,y1,z0,z1.")
+    return low, high
+
 
 def split_values(task: type[Parameters], values: dict) -> tuple[Parameters, CommonParameters]:
     """One dict of names and values as a task's parameters and the common ones. UsageError for unknown or unusable
