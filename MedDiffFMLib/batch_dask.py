@@ -52,7 +52,7 @@ def _run(client, requests: list[dict], hear: Callable[[dict], None]) -> Generato
         futures = [client.submit(do, request, dict(jobs_on), pure=False, retries=0) for request in requests]
         key_of = {future.key: request["id"] for future, request in zip(futures, requests, strict=True)}
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 yield _end_of(future) | {"id": key_of[future.key]}
         finally:
             client.cancel([future for future in futures if not future.done()])
