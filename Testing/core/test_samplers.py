@@ -1,10 +1,12 @@
 """Samplers against a Gaussian toy problem whose exact posterior is known.
 
 If x_0 ~ N(μ, s²) then E[x_0 | x_t] = μ + s²√ᾱ/(s²ᾱ + 1 − ᾱ) · (x_t − √ᾱ μ), and the exact ε follows from eq. 9.
-The probability flow keeps a Gaussian's quantile: x_s = √ᾱ_s μ + √((s²ᾱ_s + 1 − ᾱ_s)/(s²ᾱ_t + 1 − ᾱ_t)) · (x_t − √ᾱ_t μ).
+The probability flow keeps a Gaussian's quantile:
+x_s = √ᾱ_s μ + √((s²ᾱ_s + 1 − ᾱ_s)/(s²ᾱ_t + 1 − ᾱ_t)) · (x_t − √ᾱ_t μ).
 """
 
 import inspect
+import itertools
 import math
 
 import numpy as np
@@ -128,12 +130,12 @@ def flow_error(sampler, count, t=900, s=20):
 def test_ddim_falls_towards_the_exact_flow_at_first_order():
     errors = [flow_error(ddim, n) for n in (101, 201, 401)]
     assert errors[2] < 0.005
-    assert all(1.7 < a / b < 2.3 for a, b in zip(errors, errors[1:], strict=False))
+    assert all(1.7 < a / b < 2.3 for a, b in itertools.pairwise(errors))
 
 
 def test_dpm_solver_is_of_second_order_and_beats_ddim():
     errors = [flow_error(dpm_solver_2m, n) for n in (101, 201, 401)]
-    assert all(3.4 < a / b < 4.8 for a, b in zip(errors, errors[1:], strict=False))
+    assert all(3.4 < a / b < 4.8 for a, b in itertools.pairwise(errors))
     assert errors[0] < flow_error(ddim, 101) / 4 and errors[2] < flow_error(ddim, 401) / 16
 
 
@@ -183,8 +185,8 @@ def test_ddim_with_eta_1_is_ancestral_for_the_same_noise():
 
 
 def test_ancestral_step_by_hand():
-    """One step from ᾱ_t to ᾱ_s against q(x_s|x_t, x_0) made by Bayes' rule: precision 1/(1 − ᾱ_s) + α/β with α = ᾱ_t/ᾱ_s,
-    β = 1 − α, mean the weighted sum of √ᾱ_s·x_0 and x_t/√α."""
+    """One step from ᾱ_t to ᾱ_s against q(x_s|x_t, x_0) made by Bayes' rule: with α = ᾱ_t/ᾱ_s and β = 1 − α its precision is
+    1/(1 − ᾱ_s) + α/β, its mean the weighted sum of √ᾱ_s·x_0 and x_t/√α."""
     t, s = 600, 200
     at, as_ = (float(SCHEDULE.alpha_bar[i]) for i in (t, s))
     alpha = at / as_
