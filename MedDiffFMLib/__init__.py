@@ -5,6 +5,8 @@ __version__ = "0.1.0"
 _WHERE = {
     "load_model": ".models",
     "denoise": ".tasks.denoise",
+    "detect_anomalies": ".tasks.detect_anomalies",
+    "synthesize": ".tasks.synthesize",
     "read_volume": ".volume_io",
     "write_volume": ".volume_io",
 }

@@ -6,25 +6,29 @@ Raising `Cancelled` from the callback stops the task within that batch.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task is: `step` steps and, of the next one, `window` windows are done."""
+    """How far a task is: `step` steps and, of the next one, `window` windows are done.
+
+    share: the part of all windows that is done, where steps differ in their windows; None where they do not.
+    """
 
     step: int
     steps: int
     window: int
     windows: int
     seconds_left: float | None = None
+    share: float | None = None
 
     @property
     def fraction(self) -> float:
         """Done share of the whole task, 0 … 1."""
         done = (self.step + self.window / max(self.windows, 1)) / max(self.steps, 1)
-        return min(done, 1.0)
+        return min(done if self.share is None else self.share, 1.0)
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -39,10 +43,12 @@ class Reporter:
     windows: int = 1
     done: int = 0
     began: float = field(default_factory=time.monotonic)
+    costs: Sequence[int] = ()
 
-    def begin(self, steps: int, windows: int) -> None:
-        """State the size of the work; the clock starts here."""
+    def begin(self, steps: int, windows: int, costs: Sequence[int] = ()) -> None:
+        """State the size of the work; the clock starts here. costs: the windows of each step, where they differ."""
         self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
+        self.costs = costs
         self._tell(0)
 
     def tick(self) -> None:
@@ -62,7 +68,8 @@ class Reporter:
     def _tell(self, window: int) -> None:
         if self.callback is None:
             return
-        now = Progress(self.done, self.steps, window, self.windows)
+        share = (sum(self.costs[: self.done]) + window) / max(sum(self.costs), 1) if self.costs else None
+        now = Progress(self.done, self.steps, window, self.windows, share=share)
         elapsed = time.monotonic() - self.began
         left = elapsed * (1 / now.fraction - 1) if now.fraction > 0 else None
-        self.callback(Progress(self.done, self.steps, window, self.windows, left))
+        self.callback(replace(now, seconds_left=left))

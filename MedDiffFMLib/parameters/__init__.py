@@ -5,8 +5,14 @@ here. Standard library only.
 from .base import FileSlot, Parameters, parameter
 from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
 from .denoise import DenoiseParameters
+from .detect_anomalies import DetectAnomaliesParameters
+from .synthesize import SynthesizeParameters
 
-TASKS: dict[str, type[Parameters]] = {"denoise": DenoiseParameters}
+TASKS: dict[str, type[Parameters]] = {
+    "denoise": DenoiseParameters,
+    "detect-anomalies": DetectAnomaliesParameters,
+    "synthesize": SynthesizeParameters,
+}
 
 __all__ = [
     "ANATOMY_FILE",
@@ -14,7 +20,9 @@ __all__ = [
     "TASKS",
     "CommonParameters",
     "DenoiseParameters",
+    "DetectAnomaliesParameters",
     "FileSlot",
     "Parameters",
+    "SynthesizeParameters",
     "parameter",
 ]
