@@ -6,12 +6,15 @@ from .base import FileSlot, Parameters, parameter
 from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
 from .denoise import DenoiseParameters
 from .detect_anomalies import DetectAnomaliesParameters
+from .lesions import GenerateLesionParameters, InpaintLesionParameters
 from .synthesize import SynthesizeParameters
 
 TASKS: dict[str, type[Parameters]] = {
     "denoise": DenoiseParameters,
     "detect-anomalies": DetectAnomaliesParameters,
     "synthesize": SynthesizeParameters,
+    "generate-lesion": GenerateLesionParameters,
+    "inpaint-lesion": InpaintLesionParameters,
 }
 
 __all__ = [
@@ -22,6 +25,8 @@ __all__ = [
     "DenoiseParameters",
     "DetectAnomaliesParameters",
     "FileSlot",
+    "GenerateLesionParameters",
+    "InpaintLesionParameters",
     "Parameters",
     "SynthesizeParameters",
     "parameter",

@@ -185,7 +185,7 @@ def test_ddim_with_eta_1_is_ancestral_for_the_same_noise():
 
 
 def test_ancestral_step_by_hand():
-    """One step from ᾱ_t to ᾱ_s against q(x_s|x_t, x_0) made by Bayes' rule: with α = ᾱ_t/ᾱ_s and β = 1 − α its precision is
+    """One step against q(x_s|x_t, x_0) made by Bayes' rule: with α = ᾱ_t/ᾱ_s and β = 1 − α its precision is
     1/(1 − ᾱ_s) + α/β, its mean the weighted sum of √ᾱ_s·x_0 and x_t/√α."""
     t, s = 600, 200
     at, as_ = (float(SCHEDULE.alpha_bar[i]) for i in (t, s))
