@@ -6,6 +6,7 @@ Masks are bool (z, y, x); spacing is (z, y, x) in mm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
@@ -84,6 +85,13 @@ def inner_share(lesion: np.ndarray, spacing: Sequence[float], blend_mm: float) -
     share = np.zeros(lesion.shape, np.float32)
     share[box] = np.clip(depth / max(min(blend_mm, depth.max() / 2), 1e-6), 0, 1)
     return share
+
+
+def place_lesion(anatomy: Volume, labels: Sequence[int], diameter_mm: float, seed: int) -> Volume:
+    """A lesion mask (0 and 1, uint8) on a label map's grid: `place_ellipsoid` in the voxels of any of `labels`."""
+    organ = np.isin(anatomy.voxels, labels)
+    mask = place_ellipsoid(organ, anatomy.spacing[::-1], diameter_mm, np.random.default_rng(seed))
+    return replace(anatomy, voxels=mask.astype(np.uint8), source="", resampled=False)
 
 
 def place_ellipsoid(
