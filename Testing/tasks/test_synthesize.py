@@ -143,6 +143,36 @@ def test_windows_leave_no_seam():
     assert blended.max() < 72 / 4
 
 
+class SharedOffset(ExactNetwork):
+    """The exact answer where all voxels of a CT share an offset of σ = 36 HU, of which a window sees its own part."""
+
+    def forward(self, x_t, t, position, anatomy, region, residuals=None):
+        self.calls += len(x_t)
+        alpha = self.alpha_bar[t].view(-1, 1, 1, 1, 1)
+        mean, rest = self.means[5].double(), alpha * self.variance + 1 - alpha
+        away = x_t.double() - alpha.sqrt() * mean
+        told = alpha.sqrt() * away.sum(dim=(1, 2, 3, 4), keepdim=True) / rest
+        offset = told / (1 / 0.2**2 + x_t[0].numel() * alpha / rest)
+        x0 = mean + offset + alpha.sqrt() * self.variance / rest * (away - alpha.sqrt() * offset)
+        return ((x_t - alpha.sqrt() * x0) / (1 - alpha).sqrt()).float()
+
+
+def test_the_image_level_first_makes_a_long_volume_agree_with_itself():
+    """Of 128 mm with windows of 16 mm: patches alone drift along the volume, after the image level they do not."""
+    labels = Volume(np.full((16, 16, 128), 5, np.uint8), source="slab")
+
+    def drift(levels):
+        along = []
+        for seed in range(3):
+            model = exact_model(Prior(MEANS, WINDOW), patch=16, network=SharedOffset)
+            options = {"region": "abdomen", "levels": levels, "sampler": "ddim", "steps": 20, "seed": seed}
+            hu = synthesize(labels, model, **options).volumes[0].voxels
+            along.append(hu.reshape(16, 16, 8, 16).mean(axis=(0, 1, 3)).std())
+        return np.mean(along)
+
+    assert drift("patch") > 3 * drift("image,patch")
+
+
 def test_organs_without_a_body_get_one_and_the_facts_say_so(organs, model):
     alone = organs.with_voxels(np.where(organs.voxels == 118, 0, organs.voxels).astype(np.uint8))
     result = synthesize(alone, model, region="abdomen")
