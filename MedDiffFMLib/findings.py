@@ -66,8 +66,9 @@ def table_of(
     RAS. organ_of: the organ's name for the voxels of a part, given as an index into such arrays.
     """
     rows = []
-    for number in range(1, int(parts.max()) + 1):
-        where = np.nonzero(parts == number)
+    for number, box in enumerate(ndimage.find_objects(parts), 1):
+        inside = np.nonzero(parts[box] == number)
+        where = tuple(i + s.start for i, s in zip(inside, box, strict=True))
         away = deviation[where] - threshold.centre
         r, a, s = to_ras(volume, np.mean(where, axis=1))
         direction = "brighter" if away.mean() > 0 else "darker"

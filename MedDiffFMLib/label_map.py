@@ -48,7 +48,13 @@ def _hull(organs: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
     if not len(edges):
         return organs
     y, x = (np.arange(n) * s for n, s in zip(organs.shape, spacing, strict=True))
-    outside = np.full(organs.shape, -np.inf)
-    for along_y, along_x, offset in edges:
-        np.maximum(outside, (along_y * y)[:, None] + along_x * x + offset, out=outside)
-    return outside <= WALL_MM
+    first, last = np.full(len(y), -np.inf), np.full(len(y), np.inf)
+    for along_y, along_x, offset in edges:  # inside: along_y·y + along_x·x + offset ≤ the wall
+        room = WALL_MM - offset - along_y * y
+        if abs(along_x) < 1e-9:
+            last[room < 0] = -np.inf
+        elif along_x > 0:
+            last = np.minimum(last, room / along_x)
+        else:
+            first = np.maximum(first, room / along_x)
+    return (x >= first[:, None]) & (x <= last[:, None])

@@ -1,4 +1,4 @@
-"""A model whose answer is known: where every voxel of class c is N(mean(c), deviation²), E[x_0 | x_t] has a closed form.
+"""A model whose answer is known: each voxel of class c is N(mean(c), σ²), so E[x_0 | x_t] has a closed form.
 
 Its network reads the class from the anatomy code, so it is right only if code, schedule, HU window, windows, levels and
 the way back to HU all are.
@@ -60,13 +60,15 @@ class ExactNetwork(torch.nn.Module):
         return ((x_t - alpha.sqrt() * x0) / (1 - alpha).sqrt()).float()
 
 
-def exact_model(prior: Prior, patch: int = 32, config: dict | None = None) -> Model:
+def exact_model(
+    prior: Prior, patch: int = 32, config: dict | None = None, network: type[ExactNetwork] = ExactNetwork
+) -> Model:
     return Model(
         name="exact",
         folder=Path("exact"),
         source="test",
         config=config or {},
-        network=ExactNetwork(prior, patch),
+        network=network(prior, patch),
         schedule=cosine_schedule(),
         device=torch.device("cpu"),
         dtype=torch.float32,

@@ -33,7 +33,6 @@ class SynthesizeParameters(Parameters):
         "Grids to go through, in place of the quality's own: the whole image, 2 mm (double), 1 mm (patch).",
         label="Levels",
         choices=LEVEL_CHOICES,
-        metavar="LEVEL,...",
         advanced=True,
     )
     sampler: str | None = parameter(

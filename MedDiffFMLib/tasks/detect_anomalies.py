@@ -99,14 +99,10 @@ def detect_anomalies(
         raise InputError(f"There is no {wanted.organ} in the anatomy of this CT: name another organ with --organ.")
     ε = _noise_model(model, scan, labels, organ, anatomy, settings, reporter)
     expected = _expected(scan, organ, ε, settings, wanted.seed, reporter)
-    here = scan.frame.restore(_beyond_the_border(expected, organ, scan.frame.spacing))
-    difference = np.where(organ_here, np.clip(volume.voxels.astype(np.float32), *scan.window) - here, np.float32(0))
-    deviation = smooth_within(difference, organ_here, wanted.smoothing, volume.spacing[::-1])
-    signed = wanted.deviation == "signed"
-    deviation = np.where(organ_here, deviation if signed else np.abs(deviation), np.float32(0))
+    deviation = _deviation(scan, expected, organ, organ_here, wanted)
 
+    signed, voxel_ml = wanted.deviation == "signed", float(np.prod(volume.spacing)) / 1000
     threshold = find_threshold(deviation[organ_here], wanted.threshold, settings.threshold_deviations, signed)
-    voxel_ml = float(np.prod(volume.spacing)) / 1000
     parts = find_parts(deviation, organ_here, threshold, wanted.min_volume, voxel_ml)
     findings = table_of(deviation, parts, threshold, volume, lambda where: _organ_at(where, anatomy, wanted.organ))
     facts = {
@@ -203,6 +199,21 @@ def _expected(
         expected += estimate / settings.draws
         reporter.step(i, t, estimate)
     return to_hu(expected.cpu().numpy(), scan.window)
+
+
+def _deviation(
+    scan: Scan, expected: np.ndarray, organ: np.ndarray, organ_here: np.ndarray, wanted: DetectAnomaliesParameters
+) -> np.ndarray:
+    """The map: the input's own voxels, to the window's ends, less what was expected there; 0 outside the organ. HU,
+    float32, on the input's grid. `organ` is on the frame's, `organ_here` on the input's.
+    """
+    source = scan.frame.source
+    if scan.frame.resampled:
+        expected = _beyond_the_border(expected, organ, scan.frame.spacing)
+    seen = np.clip(source.voxels.astype(np.float32), *scan.window)
+    difference = np.where(organ_here, seen - scan.frame.restore(expected), np.float32(0))
+    smooth = smooth_within(difference, organ_here, wanted.smoothing, source.spacing[::-1])
+    return np.where(organ_here, np.abs(smooth) if wanted.deviation == "absolute" else smooth, np.float32(0))
 
 
 def _beyond_the_border(expected: np.ndarray, organ: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:

@@ -108,25 +108,18 @@ def synthesize(
     reporter.tick()
     region = _region(wanted.region, labels, name)
     stages = _stages(model, settings, labels, frame.spacing, region, reporter)
-    costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * wanted.samples
+    seeds = [wanted.seed + number for number in range(wanted.samples)]
+    costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * len(seeds)
     reporter.begin(len(costs), costs[0], costs)
     own = level_of("own", labels.shape, frame.spacing, 0)
     volumes = []
-    for number in range(wanted.samples):
-        x0 = _sample(stages, settings, wanted.seed + number, own, reporter)
+    for seed in seeds:
+        x0 = _sample(stages, settings, seed, own, reporter)
         hu = np.where(labels > 0, to_hu(x0.cpu().numpy(), region.window), AIR_HU)
-        voxels = np.rint(frame.restore(hu)).astype(np.int16)
-        volumes.append(replace(anatomy, voxels=voxels, source=""))
-    facts = {
-        "region": region.name,
-        "window_hu": list(region.window),
-        "body": f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given",
-        "sampler": settings.sampler,
-        "seeds": [wanted.seed + number for number in range(wanted.samples)],
-        "levels": [_level_facts(stage, frame.spacing) for stage in stages],
-        "network_evaluations": sum(costs),
-    }
-    return SynthesizeResult(tuple(volumes), facts)
+        volumes.append(replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source=""))
+    body = f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given"
+    facts = {"body": body, "seeds": seeds, **_facts(stages, settings, region, frame.spacing)}
+    return SynthesizeResult(tuple(volumes), facts | {"network_evaluations": sum(costs)})
 
 
 def _settings(model: Model, wanted: SynthesizeParameters) -> SynthesizeSettings:
@@ -205,6 +198,14 @@ def _sample(
         )
         before = stage.level
     return resample(x0, before, own)
+
+
+def _facts(
+    stages: list[Stage], settings: SynthesizeSettings, region: Region, spacing: tuple[float, float, float]
+) -> dict:
+    """What was found and computed, for the provenance."""
+    levels = [_level_facts(stage, spacing) for stage in stages]
+    return {"region": region.name, "window_hu": list(region.window), "sampler": settings.sampler, "levels": levels}
 
 
 def _level_facts(stage: Stage, spacing: tuple[float, float, float]) -> dict:
