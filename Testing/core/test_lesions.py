@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_said_with_what_does():
     organ = np.zeros((40, 40, 40), bool)
     organ[10:21, 10:30, 10:30] = True  # 11 mm thick: 6 mm from the middle to the first voxel outside
     place_ellipsoid(organ, (1, 1, 1), 11.9, np.random.default_rng(0))
-    with pytest.raises(InputError, match="20 mm does not fit .* 12 mm"):
+    with pytest.raises(InputError, match=r"20 mm does not fit .* 12 mm"):
         place_ellipsoid(organ, (1, 1, 1), 20.0, np.random.default_rng(0))
     with pytest.raises(InputError, match="nothing of the organ"):
         place_ellipsoid(~np.ones((9, 9, 9), bool), (1, 1, 1), 2.0, np.random.default_rng(0))

@@ -91,5 +91,5 @@ def test_a_mask_outside_the_body_and_a_map_without_organs_are_refused(anatomy, m
     with pytest.raises(InputError, match="wholly outside the body"):
         generate_lesion(anatomy, replace(mask, voxels=corner), model, **OPTIONS)
     nothing = anatomy.with_voxels(np.zeros_like(anatomy.voxels))
-    with pytest.raises(InputError, match="no labels|outside the body"):
+    with pytest.raises(InputError, match=r"no labels|outside the body"):
         generate_lesion(nothing, mask, model, quality="fast")
