@@ -3,7 +3,7 @@ here. Standard library only.
 """
 
 from .base import FileSlot, Parameters, parameter
-from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
+from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters, describe_task, split_values
 from .denoise import DenoiseParameters
 from .detect_anomalies import DetectAnomaliesParameters
 from .lesions import GenerateLesionParameters, InpaintLesionParameters
@@ -29,5 +29,7 @@ __all__ = [
     "InpaintLesionParameters",
     "Parameters",
     "SynthesizeParameters",
+    "describe_task",
     "parameter",
+    "split_values",
 ]
