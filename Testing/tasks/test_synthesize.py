@@ -80,11 +80,17 @@ def test_the_samples_have_the_distribution_that_the_network_knows(boxes):
     """Mean and standard deviation of the liver's HU by each sampler; the ancestral one needs more steps for its σ."""
     model = exact_model(Prior(MEANS, WINDOW, deviation_hu=25.0), patch=24)
     inner = ndimage.binary_erosion(boxes.voxels == 5)
-    for sampler, steps in (("ancestral", 250), ("ddim", 60), ("dpm-solver", 60)):
-        result = synthesize(boxes, model, region="abdomen", levels="patch", sampler=sampler, steps=steps)
+    ways = [
+        ("patch", "ancestral", 250),
+        ("patch", "ddim", 60),
+        ("patch", "dpm-solver", 60),
+        ("image,patch", "ddim", 60),
+    ]
+    for levels, sampler, steps in ways:
+        result = synthesize(boxes, model, region="abdomen", levels=levels, sampler=sampler, steps=steps)
         values = result.volumes[0].voxels[inner]
-        assert values.mean() == pytest.approx(60, abs=4 * 25 / math.sqrt(inner.sum())), sampler
-        assert values.std() == pytest.approx(25, rel=0.1), sampler
+        assert values.mean() == pytest.approx(60, abs=4 * 25 / math.sqrt(inner.sum())), (levels, sampler)
+        assert values.std() == pytest.approx(25, rel=0.1), (levels, sampler)
 
 
 def test_turned_and_anisotropic_label_maps_keep_their_grid(boxes, model):
