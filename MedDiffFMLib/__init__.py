@@ -7,6 +7,8 @@ _WHERE = {
     "denoise": ".tasks.denoise",
     "detect_anomalies": ".tasks.detect_anomalies",
     "synthesize": ".tasks.synthesize",
+    "generate_lesion": ".tasks.generate_lesion",
+    "inpaint_lesion": ".tasks.inpaint_lesion",
     "read_volume": ".volume_io",
     "write_volume": ".volume_io",
 }

@@ -3,15 +3,18 @@ here. Standard library only.
 """
 
 from .base import FileSlot, Parameters, parameter
-from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
+from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters, describe_task, split_values
 from .denoise import DenoiseParameters
 from .detect_anomalies import DetectAnomaliesParameters
+from .lesions import GenerateLesionParameters, InpaintLesionParameters
 from .synthesize import SynthesizeParameters
 
 TASKS: dict[str, type[Parameters]] = {
     "denoise": DenoiseParameters,
     "detect-anomalies": DetectAnomaliesParameters,
     "synthesize": SynthesizeParameters,
+    "generate-lesion": GenerateLesionParameters,
+    "inpaint-lesion": InpaintLesionParameters,
 }
 
 __all__ = [
@@ -22,7 +25,11 @@ __all__ = [
     "DenoiseParameters",
     "DetectAnomaliesParameters",
     "FileSlot",
+    "GenerateLesionParameters",
+    "InpaintLesionParameters",
     "Parameters",
     "SynthesizeParameters",
+    "describe_task",
     "parameter",
+    "split_values",
 ]

@@ -26,7 +26,8 @@ def test_exit_codes():
     assert exit_code(memory.value) == exit_code(MemoryError()) == exit_code(torch.OutOfMemoryError("x")) == 4
     assert exit_code(ValueError("x")) == 1
     assert "--precision bfloat16" in sentence(memory.value)
-    assert sentence(ValueError("two\nlines")) == "ValueError: two lines (run again with -v for the details)"
+    assert sentence(ValueError("two\nlines")) == "ValueError: two lines"
+    assert sentence(ValueError("x"), details=True) == "ValueError: x (run again with -v for the details)"
 
 
 class _Plugin:

@@ -16,7 +16,7 @@ from MedDiffFMLib.regions import REGIONS
 def test_defaults_are_those_of_the_contract():
     values = {"sigma": "auto", "quality": "balanced", "region": "auto", "anatomy": "auto", "steps": None, "seed": 0}
     assert DenoiseParameters().validate().to_dict() == values
-    common = {"model": None, "device": "auto", "precision": "auto", "overwrite": False}
+    common = {"model": None, "device": "auto", "precision": "auto", "roi": None, "overwrite": False}
     assert CommonParameters().validate().to_dict() == common
 
 
