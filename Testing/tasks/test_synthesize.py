@@ -230,6 +230,28 @@ def test_progress_grows_by_the_windows_of_each_level(boxes, model):
     assert model.network.calls == 4 + 2
 
 
+def test_previews_lie_where_the_result_will(boxes, model):
+    """At every level the liver's centre of mass in a preview is that of its label in space, to half a voxel."""
+    seen = {}
+
+    def look(event):
+        if event.preview is not None:
+            volume = event.preview()
+            seen[volume.voxels.shape] = volume
+
+    facts = synthesize(boxes, model, region="abdomen", steps=5, progress=look).facts
+    assert {shape[::-1] for shape in seen} == {tuple(level["size"]) for level in facts["levels"]}
+
+    def centre(volume, mask):
+        image = volume.with_voxels(mask).to_sitk()
+        return np.array(image.TransformContinuousIndexToPhysicalPoint(np.argwhere(mask).mean(axis=0)[::-1].tolist()))
+
+    truth = centre(boxes, (boxes.voxels == 5).astype(np.uint8))
+    for volume in seen.values():
+        liver = (np.abs(volume.voxels - MEANS[5]) < 20).astype(np.uint8)
+        assert np.abs(centre(volume, liver) - truth).max() < 0.5 * max(volume.spacing)
+
+
 @pytest.mark.parametrize(
     ("voxels", "sentence"),
     [
