@@ -5,6 +5,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "load_model": ".models",
     "denoise": ".tasks.denoise",
+    "super_resolve": ".tasks.super_resolve",
     "read_volume": ".volume_io",
     "write_volume": ".volume_io",
 }

@@ -5,8 +5,12 @@ here. Standard library only.
 from .base import FileSlot, Parameters, parameter
 from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
 from .denoise import DenoiseParameters
+from .super_resolve import SuperResolveParameters
 
-TASKS: dict[str, type[Parameters]] = {"denoise": DenoiseParameters}
+TASKS: dict[str, type[Parameters]] = {
+    "denoise": DenoiseParameters,
+    "super-resolve": SuperResolveParameters,
+}
 
 __all__ = [
     "ANATOMY_FILE",
@@ -16,5 +20,6 @@ __all__ = [
     "DenoiseParameters",
     "FileSlot",
     "Parameters",
+    "SuperResolveParameters",
     "parameter",
 ]
