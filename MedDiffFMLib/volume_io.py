@@ -160,6 +160,10 @@ def _suffix(path: Path) -> str:
 
 def _read_nifti(path: Path) -> Volume:
     header = read_nifti_header(path)
+    if header.not_finite:
+        raise InputError(
+            f"{path} has {header.not_finite} voxels that are NaN or infinite; replace them, for air with -1000."
+        )
     stored = np.abs(header.pixdim[1:4])
     if not np.all(np.isfinite(stored) & (stored > 0)):  # ITK would take it for 1 mm
         check_grid(header.dim[max(2, min(header.dim[0], 3)) : 0 : -1], stored, str(path))

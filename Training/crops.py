@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
 from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
+from MedDiffFMLib.thick import block_mean, interpolate_slices
 
 from .store import Case
 
@@ -35,6 +36,9 @@ class CropConfig:
     keep_organs: float = 0.5  # share of crops with all given organs; else some, or body alone, or nothing
     keep_position: float = 0.9
     case_weights: tuple[tuple[str, float], ...] = ()  # cases drawn more or less often than once
+    target: str = ""  # what a ControlNet is told: "thick-ct", "lesion-mask", or nothing
+    factors: tuple[int, ...] = (2, 3, 4, 5, 6)  # thick slices: so many thin ones averaged, drawn for each crop
+    around_lesion: float = 0.8  # share of crops around a lesion's voxel, if the target is its mask
 
 
 @dataclass
@@ -50,6 +54,7 @@ class Crop:
     labels: torch.Tensor
     region: int
     level: str
+    target: torch.Tensor | None = None  # (1, Z, Y, X)
 
     def codes(self, frequencies: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """Position code (6L, Z, Y, X), zero where the place is not told, and anatomy code (7, Z, Y, X)."""
@@ -84,12 +89,16 @@ def read_box(array: np.ndarray, start: Sequence[int], size: Sequence[int], fill:
     return out
 
 
-def _start(rng: np.random.Generator, case: Case, size: Sequence[int]) -> list[int]:
-    """A box around a random voxel of the body, moved inside the volume where it fits."""
-    for _ in range(20):
-        centre = [int(rng.integers(low, high)) for low, high in case.body_box]
-        if case.labels[tuple(centre)] > 0:
-            break
+def _start(rng: np.random.Generator, case: Case, size: Sequence[int], around_lesion: float) -> list[int]:
+    """A box around a random voxel of the body, or of a lesion, moved inside the volume where it fits."""
+    if around_lesion > 0 and rng.random() < around_lesion:
+        voxel = case.lesion_voxels[rng.integers(len(case.lesion_voxels))]
+        centre = [int(rng.integers(v - n // 3, v + n // 3 + 1)) for v, n in zip(voxel, size, strict=True)]
+    else:
+        for _ in range(20):
+            centre = [int(rng.integers(low, high)) for low, high in case.body_box]
+            if case.labels[tuple(centre)] > 0:
+                break
     shape = case.hu.shape
     return [
         int(np.clip(c - n // 2, min(0, have - n), max(0, have - n)))
@@ -111,26 +120,49 @@ def drop_anatomy(rng: np.random.Generator, labels: np.ndarray, keep_organs: floa
     return table[labels]
 
 
+def thick_target(x0: torch.Tensor, factor: int) -> torch.Tensor:
+    """What thick slices show of a crop (Z, Y, X): averaged by `factor` along z and interpolated back. The last slice
+    stands in for what lies beyond the crop.
+    """
+    z = x0.shape[0]
+    whole = torch.cat([x0, x0[-1:].expand(-z % factor, -1, -1)])
+    return interpolate_slices(block_mean(whole, factor), factor)[:z]
+
+
+def _nearest(labels: np.ndarray, size: Sequence[int]) -> torch.Tensor:
+    """Labels (Z, Y, X) on another grid by nearest neighbour, uint8."""
+    values = torch.from_numpy(labels.astype(np.float32))[None, None]
+    return F.interpolate(values, size=tuple(size), mode="nearest-exact")[0, 0].to(torch.uint8)
+
+
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
+    if config.target == "lesion-mask":
+        cases = [case for case in cases if len(case.lesion_voxels)]
     weights = np.array([dict(config.case_weights).get(c.facts.name, 1.0) for c in cases])
     case = cases[rng.choice(len(cases), p=weights / weights.sum())]
     level = LEVELS[rng.choice(4, p=np.array(config.levels) / sum(config.levels))]
     size = box_size(level, config.patch, case, binned=bool(rng.random() < config.bin_in_plane))
-    start = [0, 0, 0] if level == "image" else _start(rng, case, size)
+    lesions = config.target == "lesion-mask"
+    start = [0, 0, 0] if level == "image" else _start(rng, case, size, config.around_lesion if lesions else 0.0)
     hu = torch.from_numpy(read_box(case.hu, start, size, AIR_HU)).float()
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
     low, high = REGIONS[case.facts.region].window
     jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
     x0 = to_model(resize(hu, config.patch).numpy(), (low + jitter[0], high + jitter[1]))
-    nearest = F.interpolate(torch.from_numpy(labels)[None, None].float(), size=config.patch, mode="nearest-exact")
+    target = None
+    if lesions:
+        target = _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]
+    elif config.target == "thick-ct":
+        target = thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
     return Crop(
         x0=torch.from_numpy(x0)[None],
         axes=window_axes(case.hu.shape, centre, config.patch, step),
         placed=case.facts.placed and bool(rng.random() < config.keep_position),
-        labels=nearest[0, 0].to(torch.uint8),
+        labels=_nearest(labels, config.patch),
         region=REGIONS[case.facts.region].index,
         level=level,
+        target=target,
     )

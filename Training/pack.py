@@ -36,6 +36,8 @@ def pack(store: Path, file: Path, most_noise_hu: float = 35.0) -> tuple[list[str
             archive.writestr(f"{facts.name}/case.json", json.dumps(record))
             archive.writestr(f"{facts.name}/hu", _bytes(levels))
             archive.writestr(f"{facts.name}/labels", labels.tobytes())
+            if case.lesion is not None:
+                archive.writestr(f"{facts.name}/lesion", np.packbits(case.lesion).tobytes())
             packed.append(facts.name)
     return packed, skipped
 
@@ -50,7 +52,11 @@ def unpack(file: Path, store: Path) -> None:
             labels = np.frombuffer(archive.read(folder + "labels"), np.uint8).reshape(shape)
             levels = _levels(archive.read(folder + "hu"), shape)
             hu = np.where(labels > 0, levels * step + LOWEST_HU, AIR_HU)
-            write_case(store, "train", CaseFacts(**record), hu, labels)
+            lesion = None
+            if folder + "lesion" in archive.namelist():
+                bits = np.frombuffer(archive.read(folder + "lesion"), np.uint8)
+                lesion = np.unpackbits(bits, count=labels.size).reshape(shape)
+            write_case(store, "train", CaseFacts(**record), hu, labels, lesion)
 
 
 def _bytes(levels: np.ndarray) -> bytes:

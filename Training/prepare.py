@@ -23,6 +23,7 @@ CLASS_OF_MASK = {
     "aorta": 52,
     "vertebra_T12": 32,
 }
+LESION_WORDS = ("nodule", "tumor", "sarcoma")
 SAME_PATIENT = {
     "chest_lidc0314_thin": "chest_lidc0314",
     "chest_ricord1012_thin": "chest_ricord1012",
@@ -65,7 +66,8 @@ def prepare(data: Path, store: Path) -> Iterator[str]:
             placed="crop" not in entry["region"],
         )
         image = sitk.ReadImage(str(data / f"{name}.nii.gz"))
-        add_case(store, split, facts, image, _organ_labels(data, name, names.get(name, {})))
+        labels = _organ_labels(data, name, names.get(name, {}))
+        add_case(store, split, facts, image, labels, _lesions(data, name, names.get(name, {})))
         yield name
 
 
@@ -83,8 +85,29 @@ def _organ_labels(data: Path, name: str, names: dict[str, str]) -> sitk.Image | 
     return labels
 
 
-def add_case(folder: Path, split: str, facts: CaseFacts, image: sitk.Image, labels: sitk.Image | None) -> None:
+def _lesions(data: Path, name: str, names: dict[str, str]) -> sitk.Image | None:
+    """The case's lesions as 0 and 1; None if it has none marked."""
+    numbers = [int(number) for number, mask in names.items() if any(word in mask for word in LESION_WORDS)]
+    if not numbers:
+        return None
+    image = sitk.ReadImage(str(data / f"{name}_seg.nii.gz"))
+    lesions = sitk.GetImageFromArray(np.isin(sitk.GetArrayFromImage(image), numbers).astype(np.uint8))
+    lesions.CopyInformation(image)
+    return lesions
+
+
+def add_case(
+    folder: Path,
+    split: str,
+    facts: CaseFacts,
+    image: sitk.Image,
+    labels: sitk.Image | None,
+    lesions: sitk.Image | None = None,
+) -> None:
     """Write one case to a store: oriented to RAS on its own grid; where no organ is given, body, lung, bone or gas."""
     hu = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS"))
-    given = None if labels is None else sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "RAS"))
-    write_case(folder, split, facts, hu, complete_labels(given, find_tissue(hu, facts.spacing, body_mask(hu))))
+    given, lesion = (
+        None if i is None else sitk.GetArrayFromImage(sitk.DICOMOrient(i, "RAS")) for i in (labels, lesions)
+    )
+    labelled = complete_labels(given, find_tissue(hu, facts.spacing, body_mask(hu)))
+    write_case(folder, split, facts, hu, labelled, lesion)

@@ -94,10 +94,14 @@ class Trainer:
         self.device = torch.device(device)
         self.schedule = cosine_schedule()
         torch.manual_seed(config.seed)
-        self.network = Denoiser(config.network).to(self.device)
+        self.network = self.make_network().to(self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         self.average = AveragedModel(self.network, avg_fn=self._ema)
         self.step = 0
+
+    def make_network(self) -> torch.nn.Module:
+        """What is trained."""
+        return Denoiser(self.config.network)
 
     def _ema(self, average: torch.Tensor, value: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
         """EMA whose memory grows with the run, so that it does not remember the random start."""
@@ -112,13 +116,16 @@ class Trainer:
 
     def estimate(self, batch: Batch) -> torch.Tensor:
         """The network's output for a batch, float32, computed in the run's precision."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            return self.network(*self.inputs(batch)).float()
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """x_t, t, position, anatomy and region of a batch, as `Denoiser` takes them."""
         frequencies = self.config.network.position_frequencies
         codes = [crop.codes(frequencies, self.device) for crop in batch.crops]
         position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
         region = torch.tensor([crop.region for crop in batch.crops], device=self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            x_t, t = batch.x_t.to(self.device), batch.t.to(self.device)
-            return self.network(x_t, t, position, anatomy, region).float()
+        return batch.x_t.to(self.device), batch.t.to(self.device), position, anatomy, region
 
     def target(self, batch: Batch) -> torch.Tensor:
         """What the network should say: ε (the paper's), or v."""
@@ -128,13 +135,17 @@ class Trainer:
         alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
         return v_target(x0, batch.epsilon, alpha_bar).to(self.device)
 
+    def losses(self, batch: Batch) -> torch.Tensor:
+        """The mean error of each sample, (B,)."""
+        return (self.estimate(batch) - self.target(batch)).abs().mean(dim=(1, 2, 3, 4))
+
     def update(self, batches: Sequence[Batch]) -> tuple[float, dict[str, list[float]]]:
         """One optimiser step over the accumulated batches. Returns the mean loss and the losses by band of t."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         total, bands = 0.0, {}
         for batch in batches:
-            losses = (self.estimate(batch) - self.target(batch)).abs().mean(dim=(1, 2, 3, 4))
+            losses = self.losses(batch)
             (losses.mean() / len(batches)).backward()
             total += losses.mean().item() / len(batches)
             for t, loss in zip(batch.t.tolist(), losses.tolist(), strict=True):

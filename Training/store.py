@@ -1,7 +1,8 @@
 """The training store: a folder of CT volumes ready for random crops.
 
-One folder a case: `hu.npy` (int16, (z, y, x), RAS order, the scan's own grid), `labels.npy` (uint8, 118 = other
-body) and `case.json`. Crops are read from memory maps, so that only the voxels of a crop are touched.
+One folder a case: `hu.npy` (int16, (z, y, x), RAS order, the scan's own grid), `labels.npy` (uint8, organs, elsewhere
+what `find_tissue` finds), `lesion.npy` (bool, where lesions are marked) and `case.json`. Crops are read from memory
+maps, so that only the voxels of a crop are touched.
 """
 
 from __future__ import annotations
@@ -45,6 +46,16 @@ class Case:
         return np.load(self.folder / "labels.npy", mmap_mode="r")
 
     @cached_property
+    def lesion(self) -> np.ndarray | None:
+        path = self.folder / "lesion.npy"
+        return np.load(path, mmap_mode="r") if path.exists() else None
+
+    @cached_property
+    def lesion_voxels(self) -> np.ndarray:
+        """Indices (N, 3) of the lesion's voxels; none if no lesion is marked."""
+        return np.argwhere(self.lesion) if self.lesion is not None else np.empty((0, 3), int)
+
+    @cached_property
     def body_box(self) -> tuple[tuple[int, int], ...]:
         """First and last+1 index of the body along z, y and x."""
         body = np.asarray(self.labels) > 0
@@ -63,10 +74,14 @@ def open_store(folder: Path, split: str) -> list[Case]:
     return cases
 
 
-def write_case(folder: Path, split: str, facts: CaseFacts, hu: np.ndarray, labels: np.ndarray) -> None:
-    """Write one case: hu (z, y, x) in RAS order as int16, labels on the same grid as uint8."""
+def write_case(
+    folder: Path, split: str, facts: CaseFacts, hu: np.ndarray, labels: np.ndarray, lesion: np.ndarray | None = None
+) -> None:
+    """Write one case: hu (z, y, x) in RAS order as int16, labels on the same grid as uint8, lesion as bool."""
     target = Path(folder) / split / facts.name
     target.mkdir(parents=True, exist_ok=True)
     np.save(target / "hu.npy", hu.astype(np.int16))
     np.save(target / "labels.npy", labels.astype(np.uint8))
+    if lesion is not None and lesion.any():
+        np.save(target / "lesion.npy", lesion.astype(bool))
     (target / "case.json").write_text(json.dumps(asdict(facts), indent=1))

@@ -65,27 +65,56 @@ def pretrain(
     from MedDiffFMLib.models import choose_device
 
     from .config import PretrainConfig
-    from .pretrain import RunLog, Trainer
-    from .pretrain import pretrain as train
+    from .pretrain import Trainer
     from .store import open_store
 
     settings = PretrainConfig.from_json(config) if config else PretrainConfig()
     if start_from and not start_from.exists():
         raise InputError(f"{start_from} does not exist: name a run's state or a model folder to start from.")
     trainer = Trainer(settings, open_store(store, "train"), run, str(choose_device(device)))
+    if start_from and not (run / "last.pt").exists():
+        trainer.start_from(start_from)
+    _train(trainer, run, workers)
+
+
+@app.command()
+def finetune(
+    store: Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run: state, log and TensorBoard.")],
+    base: Annotated[Path, typer.Argument(help="Model folder whose network is locked and copied.")],
+    config: Annotated[Path, typer.Option(help="Settings (JSON); crops.target says what the ControlNet is told.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda[:N] or auto.")] = "cpu",
+    workers: Annotated[int, typer.Option(help="Processes that draw crops ahead.", min=0)] = 1,
+) -> None:
+    """Fine-tune a ControlNet on a model. A run that was stopped goes on where it was, with the same losses."""
+    from MedDiffFMLib.models import choose_device
+
+    from .config import PretrainConfig
+    from .finetune import ControlTrainer
+    from .store import open_store
+
+    settings = PretrainConfig.from_json(config)
+    trainer = ControlTrainer(settings, open_store(store, "train"), run, base, str(choose_device(device)))
+    _train(trainer, run, workers)
+
+
+def _train(trainer, run: Path, workers: int) -> None:
+    """Run a trainer to its end, from its last state if there is one, with a log; Cancelled if it is asked to stop."""
+    from .pretrain import RunLog
+    from .pretrain import pretrain as train
+
     if (run / "last.pt").exists():
         trainer.restore(run / "last.pt")
-    elif start_from:
-        trainer.start_from(start_from)
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(settings.to_json())
+    (run / "config.json").write_text(trainer.config.to_json())
     stop = _stop_on_signal()
     log = RunLog(run)
 
     def report(row: dict) -> None:
         log(row)
         if row["step"] % 20 == 0:
-            print(f"step {row['step']}/{settings.steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s", flush=True)
+            steps = trainer.config.steps
+            print(f"step {row['step']}/{steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s", flush=True)
 
     train(trainer, report, lambda: bool(stop), workers)
     if stop:
@@ -120,6 +149,32 @@ def export(
     record = model_config(name, settings.network, tasks=defaults, training=training, licence=licence)
     text = card.read_text(encoding="utf-8") if card else ""
     print(save_model_folder(folder, loaded["average"], record, text, float16=True, overwrite=overwrite))
+
+
+@app.command("export-control")
+def export_control(
+    state: Annotated[Path, typer.Argument(help="State of a `finetune` run (last.pt).")],
+    config: Annotated[Path, typer.Argument(help="The run's config.json.")],
+    model: Annotated[Path, typer.Argument(help="Model folder that the ControlNet was trained with, to write it into.")],
+    name: Annotated[str, typer.Argument(help="Its name there: super-resolution, lesion-lung, …")],
+) -> None:
+    """Write a run's averaged ControlNet into its model folder: float16, checksum."""
+    import torch
+
+    from MedDiffFMLib.control import Control, ControlConfig
+    from MedDiffFMLib.control_folder import save_control
+
+    from .config import PretrainConfig
+
+    for path in (state, config):
+        if not path.is_file():
+            raise InputError(f"{path} does not exist: name the state and the config of a run.")
+    settings = PretrainConfig.from_json(config)
+    loaded = torch.load(state, map_location="cpu", weights_only=True)
+    control = Control(settings.network, ControlConfig(kind=settings.crops.target))
+    control.load_state_dict(loaded["average"])
+    training = {"steps": loaded["step"], "config": json.loads(settings.to_json())}
+    print(save_control(model, name, control, training, float16=True))
 
 
 def _stop_on_signal() -> list[int]:

@@ -60,7 +60,9 @@ def test_store_is_ras_and_labels_the_rest_of_the_body(cases, data):
     given = sitk.GetArrayFromImage(sitk.ReadImage(str(data / "abd_ts_example_seg.nii.gz"))[:, :, 40:80])[:, ::-1, ::-1]
     assert np.array_equal(case.labels[given > 0], given[given > 0])
     rest = np.asarray(case.labels)[given == 0]
-    assert set(np.unique(rest)) == {0, 118}
+    assert set(np.unique(rest)) == {0, 118, 119, 120, 121}  # body, lung, bone, gas
+    hu = np.asarray(case.hu)[given == 0]
+    assert hu[rest == 120].mean() > 100 > hu[rest == 118].mean() > -200 > hu[rest == 119].mean()
 
 
 def test_test_patients_never_reach_the_store():

@@ -1,0 +1,52 @@
+"""Fine-tuning of a ControlNet, the U-Net locked (paper, III-B, eq. 4):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a, c_t)‖₁.
+
+`config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean, or "lesion-mask". The loop, its
+random numbers and its exact resume are pre-training's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from MedDiffFMLib.control import Control, ControlConfig
+from MedDiffFMLib.model_folder import load_network, verify
+
+from .config import PretrainConfig
+from .pretrain import Batch, Trainer
+from .store import Case
+
+LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much more
+
+
+class ControlTrainer(Trainer):
+    """A run whose trained network is a ControlNet of the model in the folder `base`."""
+
+    def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, base: Path, device: str = "cpu"):
+        self.base = load_network(base, verify(base))
+        super().__init__(replace(config, network=self.base.config), cases, folder, device)
+        self.base.to(self.device)
+
+    def make_network(self) -> Control:
+        """The copy of the U-Net's encoder, its convolutions to the U-Net at zero."""
+        control = Control(self.base.config, ControlConfig(kind=self.config.crops.target))
+        control.start_from(self.base)
+        return control
+
+    def estimate(self, batch: Batch) -> torch.Tensor:
+        """The locked U-Net's output with the ControlNet's features."""
+        inputs = self.inputs(batch)
+        target = torch.stack([crop.target for crop in batch.crops]).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            return self.base(*inputs, self.network(*inputs, target)).float()
+
+    def losses(self, batch: Batch) -> torch.Tensor:
+        """The mean error of each sample; in a lesion every voxel counts more."""
+        error = (self.estimate(batch) - self.target(batch)).abs()
+        if self.config.crops.target != "lesion-mask":
+            return error.mean(dim=(1, 2, 3, 4))
+        weight = 1 + LESION_WEIGHT * torch.stack([crop.target for crop in batch.crops]).to(self.device)
+        return (error * weight).sum(dim=(1, 2, 3, 4)) / weight.sum(dim=(1, 2, 3, 4))
