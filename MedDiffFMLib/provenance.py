@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .volume import Volume
 
 FORMAT = 1
-PACKAGES = ("torch", "monai", "numpy", "SimpleITK", "pydicom")
+PACKAGES = ("torch", "monai", "numpy", "SimpleITK")
 
 
 def provenance_path(output: Path) -> Path:
