@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .volume import Volume
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,8 @@ class Progress:
     """How far a task is: `step` steps and, of the next one, `window` windows are done.
 
     share: the part of all windows that is done, where steps differ in their windows; None where they do not.
+    preview, after a step of a task that can show it, makes the present estimate as a Volume in HU; nothing is
+    computed for it until it is called, which must happen within the callback.
     """
 
     step: int
@@ -23,6 +30,7 @@ class Progress:
     windows: int
     seconds_left: float | None = None
     share: float | None = None
+    preview: Callable[[], Volume] | None = field(default=None, repr=False, compare=False)
 
     @property
     def fraction(self) -> float:
@@ -44,11 +52,22 @@ class Reporter:
     done: int = 0
     began: float = field(default_factory=time.monotonic)
     costs: Sequence[int] = ()
+    show: Callable[[object], Volume] | None = None
 
-    def begin(self, steps: int, windows: int, costs: Sequence[int] = ()) -> None:
-        """State the size of the work; the clock starts here. costs: the windows of each step, where they differ."""
+    def begin(
+        self,
+        steps: int,
+        windows: int,
+        costs: Sequence[int] = (),
+        show: Callable[[object], Volume] | None = None,
+    ) -> None:
+        """State the size of the work; the clock starts here.
+
+        costs: the windows of each step, where they differ. show: makes a Volume in HU of the sampler's estimate of x_0
+        (`Scan.as_volume` does), for those who want to see the result while it is made.
+        """
         self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
-        self.costs = costs
+        self.costs, self.show = costs, show
         self._tell(0)
 
     def tick(self) -> None:
@@ -63,13 +82,12 @@ class Reporter:
     def step(self, i: int, t: int, x0: object) -> None:
         """A sampler's callback."""
         self.done = i + 1
-        self._tell(0)
+        self._tell(0, partial(self.show, x0) if self.show else None)
 
-    def _tell(self, window: int) -> None:
+    def _tell(self, window: int, preview: Callable[[], Volume] | None = None) -> None:
         if self.callback is None:
             return
         share = (sum(self.costs[: self.done]) + window) / max(sum(self.costs), 1) if self.costs else None
-        now = Progress(self.done, self.steps, window, self.windows, share=share)
-        elapsed = time.monotonic() - self.began
-        left = elapsed * (1 / now.fraction - 1) if now.fraction > 0 else None
-        self.callback(replace(now, seconds_left=left))
+        fraction = Progress(self.done, self.steps, window, self.windows, share=share).fraction
+        left = (time.monotonic() - self.began) * (1 / fraction - 1) if fraction > 0 else None
+        self.callback(Progress(self.done, self.steps, window, self.windows, left, share, preview))
