@@ -297,8 +297,15 @@ def test_kinds_are_those_of_the_model(ct, model, tiny_model, monkeypatch):
 
 
 def test_progress_counts_every_evaluation_and_cancel_stops_within_one_window(ct, model):
-    told = []
-    inpaint(ct, ball(ct), model, progress=told.append, samples=2)
+    told, shown, mask = [], [], ball(ct)
+
+    def look(p):
+        told.append(p)
+        if p.preview:
+            shown.append(p.preview().voxels != ct.voxels[:, ::-1, ::-1])  # in RAS order; the file is LPS
+
+    inpaint(ct, mask, model, progress=look, samples=2)
+    assert len(shown) == 10 and all((mask.voxels[:, ::-1, ::-1] >= new).all() and new.sum() > 90 for new in shown)
     fractions = [p.fraction for p in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and told[-1].steps == 10
 
