@@ -19,6 +19,7 @@ from .doctor import doctor
 from .errors import exit_code, report
 from .models import models_app
 from .options import task_command
+from .place_lesion import place_lesion
 from .worker import worker
 
 log = logging.getLogger("MedDiffFMLib")
@@ -49,6 +50,7 @@ def build_app() -> typer.Typer:
         app.command(task, context_settings=HELP_NAMES)(task_command(task))
     app.add_typer(batch_app(), name="batch")
     app.add_typer(models_app, name="models")
+    app.command("place-lesion", context_settings=HELP_NAMES)(place_lesion)
     app.command("doctor", context_settings=HELP_NAMES)(doctor)
     app.command("worker", context_settings=HELP_NAMES)(worker)
     for plugin in entry_points(group=PLUGINS):

@@ -75,7 +75,7 @@ def generate_lesion(
         reporter = Reporter(_part(progress, first, first + each))
         scan = _scan(healthy, labels, REGIONS[made.facts["region"]], settings.spacing_mm)
         painter = LesionPainter(model, scan, lesion_mask, labels, wanted.kind, settings, reporter)
-        reporter.begin(painter.evaluations, painter.windows)
+        reporter.begin(painter.evaluations, painter.windows, show=painter.as_volume)
         volumes.append(painter.paint(wanted.seed + number))
         facts = painter.facts(wanted.samples)
     total = made.facts["network_evaluations"] + facts["network_evaluations"]

@@ -63,7 +63,7 @@ def inpaint_lesion(
     if wanted.region == "auto":
         scan = _at_the_lesion(scan, lesion_mask)
     painter = LesionPainter(model, scan, lesion_mask, anatomy, wanted.kind, settings, reporter)
-    reporter.begin(painter.evaluations * wanted.samples, painter.windows)
+    reporter.begin(painter.evaluations * wanted.samples, painter.windows, show=painter.as_volume)
     seeds = [wanted.seed + number for number in range(wanted.samples)]
     volumes = tuple(painter.paint(seed) for seed in seeds)
     facts = painter.facts(wanted.samples) | {"anatomy": anatomy_in_words(anatomy), "seeds": seeds}

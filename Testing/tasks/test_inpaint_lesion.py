@@ -139,19 +139,23 @@ def test_another_mask_gives_another_image_through_the_controlnet(ct, model):
 
 
 def test_the_controlnet_sees_the_mask_at_its_place(ct, model, monkeypatch):
-    """What the ControlNet is told, put together, is the mask of the windows; and without it the lesion is another."""
+    """What the ControlNet is told is the mask in the window's place, in RAS order; without it the lesion is another."""
     seen = []
 
     def spy(model, name):
         control = load_control(model, name)
-        control.register_forward_hook(lambda module, inputs, output: seen.append(inputs[-1].sum().item()))
+        control.register_forward_hook(lambda module, inputs, output: seen.append(inputs[-1][0, 0].numpy()))
         return control
 
-    mask = ball(ct)
+    mask = ball(ct, (8, 30, 34))
+    mask.voxels[8:12, 30, 37:41] = 1  # not symmetric
     with_it = inpaint(ct, mask, model).volumes[0].voxels
     monkeypatch.setattr(lesion_task, "load_control", spy)
     inpaint(ct, mask, model)
-    assert seen and all(total == np.count_nonzero(mask.voxels) for total in seen)
+    in_ras = mask.voxels[:, ::-1, ::-1]  # the file is LPS
+    where = lesion_task.lesion_box(in_ras > 0, 16, 0.125).slices
+    assert in_ras[where].sum() == mask.voxels.sum() and seen
+    assert all(np.array_equal(told, in_ras[where]) for told in seen)
     monkeypatch.setattr(lesion_task, "load_control", lambda model, name: None)
     assert not np.array_equal(with_it, inpaint(ct, mask, model).volumes[0].voxels)
 
@@ -293,8 +297,15 @@ def test_kinds_are_those_of_the_model(ct, model, tiny_model, monkeypatch):
 
 
 def test_progress_counts_every_evaluation_and_cancel_stops_within_one_window(ct, model):
-    told = []
-    inpaint(ct, ball(ct), model, progress=told.append, samples=2)
+    told, shown, mask = [], [], ball(ct)
+
+    def look(p):
+        told.append(p)
+        if p.preview:
+            shown.append(p.preview().voxels != ct.voxels[:, ::-1, ::-1])  # in RAS order; the file is LPS
+
+    inpaint(ct, mask, model, progress=look, samples=2)
+    assert len(shown) == 10 and all((mask.voxels[:, ::-1, ::-1] >= new).all() and new.sum() > 90 for new in shown)
     fractions = [p.fraction for p in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and told[-1].steps == 10
 

@@ -95,3 +95,33 @@ def test_refusals_leave_nothing_behind(folder, tmp_path, capfd, mask, options, w
         told = capfd.readouterr().err.strip().splitlines()
         assert len(told) == 1 and words in told[0]
     assert not list(tmp_path.iterdir())
+
+
+def place(folder, out, *options):
+    return main(["place-lesion", str(folder / "_seg.nii.gz"), str(out), *map(str, options)])
+
+
+def test_a_mask_placed_from_the_shell_serves_both_tasks(folder, tmp_path, capfd):
+    mask = tmp_path / "mask.nii.gz"
+    assert place(folder, mask, "--organ", "liver", "--diameter", 24, "--seed", 2) == 0
+    told = capfd.readouterr().out
+    assert told.startswith("A lesion of 24 mm and ") and "in liver" in told
+    organs, lesion = (read_volume(path).voxels for path in (folder / "_seg.nii.gz", mask))
+    assert set(organs[lesion > 0]) == {5} and lesion.sum() * 0.027 < 4 / 3 * np.pi * 1.2**3
+    assert place(folder, tmp_path / "same.nii.gz", "--organ", "5", "--diameter", 24, "--seed", 2) == 0
+    assert np.array_equal(read_volume(tmp_path / "same.nii.gz").voxels, lesion)
+    assert run(folder, "inpaint-lesion", folder / "ct.nii.gz", mask, tmp_path / "ct.nii.gz") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--organ", "liver", "--diameter", 140), "does not fit"),
+        (("--organ", "brain", "--diameter", 10), "nothing of the organ"),
+        (("--organ", "livre", "--diameter", 10), "did you mean liver"),
+        (("--organ", "liver", "--diameter", 0), "--diameter"),
+    ],
+)
+def test_a_mask_that_cannot_be_placed_is_said_in_a_sentence(folder, tmp_path, capfd, options, words):
+    assert place(folder, tmp_path / "mask.nii.gz", *options) == 2
+    assert words in capfd.readouterr().err and not list(tmp_path.iterdir())
