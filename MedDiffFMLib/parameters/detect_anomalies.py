@@ -12,7 +12,7 @@ class DetectAnomaliesParameters(Parameters):
 
     files = (
         CT,
-        FileSlot("output_map", "volume", "Map to write, in HU: image − expected, 0 outside the organ.", output=True),
+        FileSlot("output_map", "map", "Map to write, in HU: image − expected, 0 outside the organ.", output=True),
         FileSlot("mask", "mask", "Write the findings as a mask too.", output=True, optional=True),
         FileSlot("findings", "table", "Write a table of the findings too (.csv).", output=True, optional=True),
     )
