@@ -9,6 +9,7 @@ _WHERE = {
     "synthesize": ".tasks.synthesize",
     "generate_lesion": ".tasks.generate_lesion",
     "inpaint_lesion": ".tasks.inpaint_lesion",
+    "super_resolve": ".tasks.super_resolve",
     "read_volume": ".volume_io",
     "write_volume": ".volume_io",
 }

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .dicom_out import check_segmentation, is_series
 from .errors import InputError
 from .parameters import TASKS, CommonParameters, FileSlot, Parameters
 from .progress import ProgressCallback, Reporter
@@ -187,6 +188,7 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
         path = files.get(slot.name)
         if not slot.output or path is None:
             continue
+        _check_format(slot, Path(path), files[TASKS[task].files[0].name])
         several = samples > 1 and slot.kind != "table"
         found[slot.name] = [_numbered(Path(path), n) for n in range(1, samples + 1)] if several else [Path(path)]
         for one in found[slot.name]:
@@ -198,6 +200,19 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
                     )
                 taken[file] = one
     return found
+
+
+def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
+    """InputError unless the output's name is one for its kind. first: the task's first input."""
+    suffix = path.suffix.lower()
+    if slot.kind == "table" and suffix != ".csv":
+        raise InputError(f"{path} is not a name for a table; end it with .csv.")
+    if slot.kind == "mask" and is_series(path):
+        raise InputError(f"{path} is not a name for a mask; end it with .nii.gz, .nii, .nrrd, .mha or .dcm.")
+    if slot.kind == "mask" and suffix == ".dcm":
+        check_segmentation(path, first)
+    if slot.kind == "volume" and suffix == ".dcm":
+        raise InputError(f"{path} is one file, and a DICOM series is a folder of them: give a name without .dcm.")
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -7,12 +7,14 @@ from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters, describe_task,
 from .denoise import DenoiseParameters
 from .detect_anomalies import DetectAnomaliesParameters
 from .lesions import GenerateLesionParameters, InpaintLesionParameters
+from .super_resolve import SuperResolveParameters
 from .synthesize import SynthesizeParameters
 
 TASKS: dict[str, type[Parameters]] = {
     "denoise": DenoiseParameters,
     "detect-anomalies": DetectAnomaliesParameters,
     "synthesize": SynthesizeParameters,
+    "super-resolve": SuperResolveParameters,
     "generate-lesion": GenerateLesionParameters,
     "inpaint-lesion": InpaintLesionParameters,
 }
@@ -28,6 +30,7 @@ __all__ = [
     "GenerateLesionParameters",
     "InpaintLesionParameters",
     "Parameters",
+    "SuperResolveParameters",
     "SynthesizeParameters",
     "describe_task",
     "parameter",

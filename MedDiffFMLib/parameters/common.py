@@ -15,7 +15,10 @@ ROI_PATTERN = ",".join([_NUMBER] * 6)
 
 CT = FileSlot("input", "ct", "CT volume: a file (NIfTI, NRRD, MHA) or a folder of DICOM slices.")
 OUTPUT = FileSlot(
-    "output", "volume", "File to write, for example OUT.nii.gz; OUT.json beside it tells how.", output=True
+    "output",
+    "volume",
+    "File to write, for example OUT.nii.gz, or a new folder OUT for a DICOM series; OUT.json beside it tells how.",
+    output=True,
 )
 
 

@@ -174,10 +174,10 @@ def _noise_model(
     reporter: Reporter,
 ) -> NoiseModel:
     """ε of the windows that meet the organ. What became air is background for the conditions too."""
-    told = (
-        np.zeros_like(labels) if anatomy == "none" else np.where(organ, labels, 0) if settings.organ_alone else labels
-    )
-    conditions = replace(scan.conditions(model, "none"), labels=told.astype(np.uint8))
+    told = labels if anatomy != "none" else np.zeros_like(labels)
+    if settings.organ_alone:
+        told = np.where(organ, told, np.uint8(0))
+    conditions = replace(scan.conditions(model, "none"), labels=told)
     return NoiseModel(model, conditions, organ, scan.air, settings.overlap, on_window=reporter.window)
 
 

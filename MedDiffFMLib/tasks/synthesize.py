@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -75,11 +76,12 @@ class SynthesizeResult:
 
 @dataclass(frozen=True)
 class Stage:
-    """One level: its grid, its noise estimate, and its timesteps."""
+    """One level: its grid, its noise estimate, its timesteps, and the region that all have."""
 
     level: Level
     epsilon: NoiseModel
     steps: list[int]
+    region: Region
 
 
 def synthesize(
@@ -111,10 +113,9 @@ def synthesize(
     seeds = [wanted.seed + number for number in range(wanted.samples)]
     costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * len(seeds)
     reporter.begin(len(costs), costs[0], costs)
-    own = level_of("own", labels.shape, frame.spacing, 0)
     volumes = []
     for seed in seeds:
-        x0 = _sample(stages, settings, seed, own, reporter)
+        x0 = _sample(stages, settings, seed, frame.frame, reporter)
         hu = np.where(labels > 0, to_hu(x0.cpu().numpy(), region.window), AIR_HU)
         volumes.append(replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source=""))
     body = f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given"
@@ -161,7 +162,7 @@ def _stages(
             overlap=settings.overlap,
             on_window=reporter.window,
         )
-        stages.append(Stage(level, epsilon, _steps(settings, first=not stages)))
+        stages.append(Stage(level, epsilon, _steps(settings, first=not stages), region))
     return stages
 
 
@@ -175,9 +176,9 @@ def _steps(settings: SynthesizeSettings, first: bool) -> list[int]:
 
 
 def _sample(
-    stages: list[Stage], settings: SynthesizeSettings, seed: int, own: Level, reporter: Reporter
+    stages: list[Stage], settings: SynthesizeSettings, seed: int, frame: Volume, reporter: Reporter
 ) -> torch.Tensor:
-    """One sample in the model's range on the label map's own grid (Z, Y, X)."""
+    """One sample in the model's range on the grid of `frame`, the label map in RAS order."""
     generator = torch.Generator().manual_seed(seed)
     before, x0 = None, None
     for stage in stages:
@@ -186,18 +187,23 @@ def _sample(
         if x0 is not None:
             alpha = float(schedule.alpha_bar[stage.steps[0]])
             x = math.sqrt(alpha) * resample(x0, before, stage.level) + math.sqrt(1 - alpha) * x
-        done = reporter.done
-        x0 = SAMPLERS[settings.sampler](
-            stage.epsilon,
-            x,
-            schedule,
-            stage.steps,
-            clip,
-            generator,
-            lambda i, t, x0, done=done: reporter.step(done + i, t, x0),
-        )
+        done, reporter.show = reporter.done, partial(_as_volume, stage, frame)
+
+        def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:
+            reporter.step(done + i, t, x0)
+
+        x0 = SAMPLERS[settings.sampler](stage.epsilon, x, schedule, stage.steps, clip, generator, callback)
         before = stage.level
-    return resample(x0, before, own)
+    return resample(x0, before, level_of("own", frame.voxels.shape, frame.spacing, 0))
+
+
+def _as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:
+    """An estimate in HU on its level's grid, for a preview."""
+    offset, step = (np.array(v[::-1]) for v in (stage.level.offset, stage.level.step))
+    direction = np.reshape(frame.direction, (3, 3))
+    origin = frame.origin + direction @ (offset * frame.spacing)
+    hu = np.where(stage.epsilon.conditions.labels > 0, to_hu(x0.cpu().numpy(), stage.region.window), AIR_HU)
+    return Volume(hu.astype(np.float32), tuple(step * frame.spacing), tuple(origin), frame.direction)
 
 
 def _facts(

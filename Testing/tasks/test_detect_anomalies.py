@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from exact_model import Prior, exact_model
+from exact_model import ExactNetwork, Prior, exact_model
 
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies, smooth_within
@@ -132,21 +132,48 @@ def test_only_windows_that_meet_the_organ_are_computed(liver):
     assert result.facts["organ_ml"] == pytest.approx(ball(ct).sum() * 0.027, abs=0.01)
 
 
+class Recording(ExactNetwork):
+    """Keeps what it was shown."""
+
+    def forward(self, x_t, t, position, anatomy, region, residuals=None):
+        self.seen = x_t, anatomy.sum(dim=1, keepdim=True) > 0
+        return super().forward(x_t, t, position, anatomy, region)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_network_sees_the_organ_in_air_or_in_the_body(liver, alone):
+    """The paper's masked image: around the organ −1, the abdomen's air, and no anatomy; or, if so set, the CT. With a
+    noise level of 1, x_t is x_0 but for 0.6 %.
+    """
+    ct, labels = liver
+    config = {"tasks": {"detect-anomalies": {"spacing_mm": None, "organ_alone": alone}}}
+    model = healthy(ct, labels, patch=96, config=config, network=Recording)
+    find(ct, labels, model, noise_level=1)
+    x_t, told = (v[0, 0, :40, :70, :72].numpy()[:, ::-1, ::-1] for v in model.network.seen)  # the file is LPS
+    organ = labels.voxels == LIVER
+    np.testing.assert_allclose(x_t[organ], (np.clip(ct.voxels[organ], -120, 240) + 120) / 180 - 1, atol=0.1)
+    assert told[organ].all()
+    elsewhere = labels.voxels == 1  # spleen
+    assert told[elsewhere].any() != alone
+    assert (abs(x_t[elsewhere] + 1).max() < 0.1) == alone
+
+
 def test_more_draws_average_the_noise_out(liver, tiny_model):
     """A random network's estimate differs with the noise; the same seed gives the same voxels. Draws average it."""
-    ct, labels = liver
+    box = (slice(15, 35), slice(23, 43), slice(22, 42))
+    ct, labels = (Volume(v.voxels[box[::-1]], v.spacing) for v in liver)
     model = replace(tiny_model, config=OWN_GRID)
-    small = labels.with_voxels(np.where(ball(ct), LIVER, 0).astype(np.uint8))
 
     def run(seed, draws=1, t=300):
-        result = find(ct, small, model, seed=seed, draws=draws, noise_level=t, smoothing=0)
-        return result.map.voxels[ball(ct)]
+        result = find(ct, labels, model, seed=seed, draws=draws, noise_level=t, smoothing=0)
+        return result.map.voxels[labels.voxels == LIVER]
 
     one, other = run(1), run(2)
     assert np.array_equal(one, run(1)) and not np.array_equal(one, other)
     spread = np.std(one - other)
     assert np.std(run(1, draws=4) - run(11, draws=4)) < 0.75 * spread  # a half if they were independent
     assert not np.array_equal(one, run(1, t=700))
+    assert np.abs(run(1, t=990)).max() <= 360  # the window's width, however wrong x_0 is
 
 
 def test_oblique_and_turned_scans_have_the_same_findings_in_space(liver):

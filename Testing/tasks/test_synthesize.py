@@ -80,11 +80,17 @@ def test_the_samples_have_the_distribution_that_the_network_knows(boxes):
     """Mean and standard deviation of the liver's HU by each sampler; the ancestral one needs more steps for its σ."""
     model = exact_model(Prior(MEANS, WINDOW, deviation_hu=25.0), patch=24)
     inner = ndimage.binary_erosion(boxes.voxels == 5)
-    for sampler, steps in (("ancestral", 250), ("ddim", 60), ("dpm-solver", 60)):
-        result = synthesize(boxes, model, region="abdomen", levels="patch", sampler=sampler, steps=steps)
+    ways = [
+        ("patch", "ancestral", 250),
+        ("patch", "ddim", 60),
+        ("patch", "dpm-solver", 60),
+        ("image,patch", "ddim", 60),
+    ]
+    for levels, sampler, steps in ways:
+        result = synthesize(boxes, model, region="abdomen", levels=levels, sampler=sampler, steps=steps)
         values = result.volumes[0].voxels[inner]
-        assert values.mean() == pytest.approx(60, abs=4 * 25 / math.sqrt(inner.sum())), sampler
-        assert values.std() == pytest.approx(25, rel=0.1), sampler
+        assert values.mean() == pytest.approx(60, abs=4 * 25 / math.sqrt(inner.sum())), (levels, sampler)
+        assert values.std() == pytest.approx(25, rel=0.1), (levels, sampler)
 
 
 def test_turned_and_anisotropic_label_maps_keep_their_grid(boxes, model):
@@ -222,6 +228,28 @@ def test_progress_grows_by_the_windows_of_each_level(boxes, model):
     with pytest.raises(Cancelled):
         synthesize(boxes, model, region="abdomen", steps=4, progress=stop)
     assert model.network.calls == 4 + 2
+
+
+def test_previews_lie_where_the_result_will(boxes, model):
+    """At every level the liver's centre of mass in a preview is that of its label in space, to half a voxel."""
+    seen = {}
+
+    def look(event):
+        if event.preview is not None:
+            volume = event.preview()
+            seen[volume.voxels.shape] = volume
+
+    facts = synthesize(boxes, model, region="abdomen", steps=5, progress=look).facts
+    assert {shape[::-1] for shape in seen} == {tuple(level["size"]) for level in facts["levels"]}
+
+    def centre(volume, mask):
+        image = volume.with_voxels(mask).to_sitk()
+        return np.array(image.TransformContinuousIndexToPhysicalPoint(np.argwhere(mask).mean(axis=0)[::-1].tolist()))
+
+    truth = centre(boxes, (boxes.voxels == 5).astype(np.uint8))
+    for volume in seen.values():
+        liver = (np.abs(volume.voxels - MEANS[5]) < 20).astype(np.uint8)
+        assert np.abs(centre(volume, liver) - truth).max() < 0.5 * max(volume.spacing)
 
 
 @pytest.mark.parametrize(
