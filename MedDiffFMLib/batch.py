@@ -76,7 +76,7 @@ def find_inputs(folder: Path) -> dict[str, list[Path]]:
         return found
     if _holds_dicom(folder):
         raise InputError(f"{folder} is itself one DICOM series: give the folder that holds such folders.")
-    raise InputError(f"{folder} holds no CTs: put files ({', '.join(READABLE)}) or folders of DICOM slices there.")
+    raise InputError(f"{folder} holds no volumes: put files ({', '.join(READABLE)}) or folders of DICOM slices there.")
 
 
 def _suffix(path: Path) -> str:
@@ -199,8 +199,7 @@ class Batch:
     def _hear(self, tell: Callable[[Batch], None], event: dict) -> None:
         """An event of a job that runs."""
         if event["event"] == "progress":
-            done = (event["step"] + event["window"] / max(event["windows"], 1)) / max(event["steps"], 1)
-            self._parts[event["id"]] = min(done, 1.0)
+            self._parts[event["id"]] = event["fraction"]
             tell(self)
 
     def _folders(self) -> set[Path]:

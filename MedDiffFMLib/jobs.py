@@ -133,15 +133,25 @@ class Job:
         if parts:
             volumes = [part.volume for part in parts]
             inputs, anatomy = volumes[: len(inputs)], volumes[-1] if anatomy else None
-            if values.get("region") == "auto" and _inputs_of(self.task)[0].kind == "ct":
-                from .tasks.scan import look_at
-
-                values["region"] = look_at(self.inputs[0], "auto", Reporter(progress)).region.name
+            if values.get("region") == "auto":
+                values["region"] = self._region(progress)
         if anatomy is not None:
             values["anatomy"] = anatomy
         name = self.task.replace("-", "_")
         run = getattr(import_module(f".tasks.{name}", __package__), name)
         return run(*inputs, model=model, progress=progress, **values)
+
+    def _region(self, progress: ProgressCallback | None) -> str:
+        """The region of the whole first input: a box may show too little to tell it by."""
+        from .label_map import region_of_labels
+        from .prepare import prepare
+        from .tasks.scan import look_at
+
+        whole = self.inputs[0]
+        if _inputs_of(self.task)[0].kind == "ct":
+            return look_at(whole, "auto", Reporter(progress)).region.name
+        region = region_of_labels(prepare(whole).labels(whole))
+        return region.name if region else "auto"
 
     def _items(self, made: dict, parts: list[Part], record: dict) -> list[Item]:
         kinds = {slot.name: slot.kind for slot in TASKS[self.task].files}

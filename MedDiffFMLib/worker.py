@@ -157,7 +157,8 @@ class Worker:
             nonlocal told, step, shown
             self._check(key)
             event = {"event": "progress", "id": key, "step": now.step, "steps": now.steps}
-            event |= {"window": now.window, "windows": now.windows, "seconds_left": now.seconds_left}
+            event |= {"window": now.window, "windows": now.windows}
+            event |= {"fraction": now.fraction, "seconds_left": now.seconds_left}
             if previews and now.preview and time.monotonic() - shown >= PREVIEW_SECONDS:
                 event["preview"] = previews.preview(now.preview())
                 shown = time.monotonic()

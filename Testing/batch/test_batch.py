@@ -230,7 +230,7 @@ def test_what_a_folder_holds(scans, image):
     }
     with pytest.raises(InputError, match="is itself one DICOM series"):
         find_inputs(scans / "series")
-    with pytest.raises(InputError, match="holds no CTs"):
+    with pytest.raises(InputError, match="holds no volumes"):
         find_inputs(scans / "masks")
     with pytest.raises(InputError, match="is no folder"):
         find_inputs(scans / "a.nii.gz")
