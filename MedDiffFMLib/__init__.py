@@ -6,6 +6,7 @@ _WHERE = {
     "load_model": ".models",
     "denoise": ".tasks.denoise",
     "read_volume": ".volume_io",
+    "read_anatomy": ".anatomy_io",
     "write_volume": ".volume_io",
 }
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from .anatomy_io import read_anatomy
 from .errors import InputError
-from .parameters import TASKS, CommonParameters, FileSlot, Parameters
+from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .progress import ProgressCallback
 from .provenance import Item, check_result_path, describe_run, write_results
 from .volume import Volume
@@ -51,8 +52,8 @@ def run_job(
             check_result_path(path, common.overwrite)
     inputs = read_inputs(task, files)
     values = parameters.to_dict()
-    if values.get("anatomy", "none") not in ("auto", "none"):
-        values["anatomy"] = read_labels(Path(values["anatomy"]), like=inputs[0])
+    if values.get("anatomy", "none") not in ANATOMY_WORDS:
+        values["anatomy"] = read_anatomy(values["anatomy"], like=inputs[0])
 
     if load is None:
         from .models import load_model as load
@@ -110,7 +111,9 @@ def read_inputs(task: str, files: dict[str, Path | None]) -> list[Volume]:
 
 
 def _read(slot: FileSlot, path: Path, first: Volume | None) -> Volume:
-    if slot.kind != "ct":
+    if slot.kind == "labels":
+        return read_anatomy(path, like=first)
+    if slot.kind == "mask":
         return read_labels(path, like=first)
     volume = read_volume(path)
     check_ct(volume)

@@ -21,7 +21,7 @@ import numpy as np
 
 from . import __version__
 from .errors import InputError
-from .parameters import ANATOMY_FILE
+from .parameters import ANATOMY_FILE, ANATOMY_WORDS
 from .volume_io import check_folder, check_output, write_volume
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def describe_run(
     run again.
     """
     settings = parameters.to_dict() | {"device": common.device, "precision": common.precision}
-    if settings.get("anatomy", "auto") not in ("auto", "none"):
+    if settings.get("anatomy", "auto") not in ANATOMY_WORDS:
         settings["anatomy"] = ANATOMY_FILE
     if common.model and model.source != "folder":  # a folder's path may name a user
         settings["model"] = common.model

@@ -3,13 +3,14 @@ here. Standard library only.
 """
 
 from .base import FileSlot, Parameters, parameter
-from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
+from .common import ANATOMY_FILE, ANATOMY_WORDS, REGION_NAMES, CommonParameters
 from .denoise import DenoiseParameters
 
 TASKS: dict[str, type[Parameters]] = {"denoise": DenoiseParameters}
 
 __all__ = [
     "ANATOMY_FILE",
+    "ANATOMY_WORDS",
     "REGION_NAMES",
     "TASKS",
     "CommonParameters",
