@@ -85,8 +85,8 @@ _ALIASES = {
 
 
 def _key(name: str) -> tuple[str, ...]:
-    """What is the same in "Right kidney", "kidney-right" and "kidneys, right"; vertebra and vertebrae are one too."""
-    words = re.findall(r"[a-z0-9]+", name.lower())
+    """What is the same in "Right kidney", "kidney-right" and "kidney of the right", vertebra and vertebrae."""
+    words = [word for word in re.findall(r"[a-z0-9]+", name.lower()) if word not in ("of", "the")]
     return tuple(sorted("vertebra" if word == "vertebrae" else word.rstrip("s") or word for word in words))
 
 
