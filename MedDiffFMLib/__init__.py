@@ -11,6 +11,7 @@ _WHERE = {
     "inpaint_lesion": ".tasks.inpaint_lesion",
     "super_resolve": ".tasks.super_resolve",
     "read_volume": ".volume_io",
+    "read_anatomy": ".anatomy_io",
     "write_volume": ".volume_io",
 }
 

@@ -1,9 +1,9 @@
 """Anatomy as the model sees it: a label map of 118 classes, coded as 7 binary planes.
 
-Labels 1–117 are TotalSegmentator's, 118 is any other part of the body, 0 is the background. Three more, of this
-project, name what a threshold can tell without a segmentation model: lung, bone and gas. A one-hot of 118 channels
-takes 944 MB in a 128³ window; the bits of the label say the same in 7 planes (56 MB), and are made per window, never
-for a whole volume.
+Labels 1–117 are TotalSegmentator's (`organs` has the names), 118 is any other part of the body, 0 is the background.
+Three more, of this project, name what a threshold can tell without a segmentation model: lung, bone and gas. A one-hot
+of 118 channels takes 944 MB in a 128³ window; the bits of the label say the same in 7 planes (56 MB), and are made per
+window, never for a whole volume.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-BODY_LABEL = 118
-LUNG_LABEL, BONE_LABEL, GAS_LABEL = 119, 120, 121
+from .organs import BODY, BONE, GAS, LUNG
+
+BODY_LABEL, LUNG_LABEL, BONE_LABEL, GAS_LABEL = BODY, LUNG, BONE, GAS
 LAST_LABEL = GAS_LABEL
 CODE_PLANES = 7
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import InputError, UsageError
-from .parameters import TASKS, CommonParameters, FileSlot, Parameters
+from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .resume import sweep
 
 READABLE = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
@@ -159,7 +159,7 @@ class Batch:
         requests = []
         for entry in self.entries:
             values = parameters.to_dict() | common.to_dict()
-            if isinstance(values.get("anatomy"), str) and values["anatomy"] not in ("auto", "none"):
+            if isinstance(values.get("anatomy"), str) and values["anatomy"] not in ANATOMY_WORDS:
                 values["anatomy"] = str(Path(values["anatomy"].replace(NAME, entry.name)).absolute())
             if values["model"] and Path(values["model"]).is_dir():
                 values["model"] = str(Path(values["model"]).absolute())

@@ -12,9 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .anatomy_io import read_anatomy
 from .dicom_out import check_segmentation, is_series
 from .errors import InputError
-from .parameters import TASKS, CommonParameters, FileSlot, Parameters
+from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .progress import ProgressCallback, Reporter
 from .provenance import Item, check_result_path, describe_run, provenance_path, write_results
 from .resume import Standing, what_stands
@@ -76,7 +77,7 @@ def open_job(
             check_result_path(path, common.overwrite)
     inputs = read_inputs(task, files)
     anatomy = getattr(parameters, "anatomy", "none")
-    organs = None if anatomy in ("auto", "none", None) else read_labels(Path(anatomy), like=inputs[0])
+    organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
     return Job(task, parameters, common, paths, inputs, organs, resume)
 
 
@@ -229,7 +230,9 @@ def read_inputs(task: str, files: dict[str, Path | None]) -> list[Volume]:
 
 
 def _read(slot: FileSlot, path: Path, first: Volume | None) -> Volume:
-    if slot.kind != "ct":
+    if slot.kind == "labels":
+        return read_anatomy(path, like=first)
+    if slot.kind == "mask":
         return read_labels(path, like=first)
     volume = read_volume(path)
     check_ct(volume)

@@ -23,7 +23,7 @@ import numpy as np
 from . import __version__
 from .dicom_out import check_series, is_series, put_folder, write_segmentation, write_series
 from .errors import InputError
-from .parameters import ANATOMY_FILE
+from .parameters import ANATOMY_FILE, ANATOMY_WORDS
 from .volume_io import check_folder, check_output, write_volume
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def describe_run(
     run again. anatomy: the label map, if one was given.
     """
     settings = parameters.to_dict() | {"device": common.device, "precision": common.precision, "roi": common.roi}
-    if settings.get("anatomy", "auto") not in ("auto", "none"):
+    if settings.get("anatomy", "auto") not in ANATOMY_WORDS:
         settings["anatomy"] = ANATOMY_FILE
     if common.model and model.source != "folder":  # a folder's path may name a user
         settings["model"] = common.model

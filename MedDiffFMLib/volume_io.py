@@ -125,22 +125,28 @@ def read_labels(path: str | os.PathLike, like: Volume | None = None) -> Volume:
     With `like` it comes back on that volume's grid: as it is if the grids agree, else by nearest neighbour, which
     `resampled` then tells. InputError if values are no labels or if the labels lie outside of `like`.
     """
-    labels = read_volume(path)
-    low, high = labels.voxels.min(), labels.voxels.max()
-    whole = np.issubdtype(labels.voxels.dtype, np.integer) or np.array_equal(labels.voxels, np.rint(labels.voxels))
+    labels = as_labels(read_volume(path))
+    return labels if like is None else onto_grid(labels, like)
+
+
+def as_labels(volume: Volume) -> Volume:
+    """A volume as a label map of uint8 or uint16. InputError if its values are no labels."""
+    low, high = volume.voxels.min(), volume.voxels.max()
+    whole = np.issubdtype(volume.voxels.dtype, np.integer) or np.array_equal(volume.voxels, np.rint(volume.voxels))
     if not whole or low < 0 or high > 65535:
         raise InputError(
-            f"{path} is not a label map (values {low:g} to {high:g}); give whole numbers, 0 for background."
+            f"{volume.source} is not a label map (values {low:g} to {high:g}); give whole numbers, 0 for background."
         )
-    labels = labels.with_voxels(labels.voxels.astype(np.uint8 if high < 256 else np.uint16))
-    if like is None:
-        return labels
+    return volume.with_voxels(volume.voxels.astype(np.uint8 if high < 256 else np.uint16))
+
+
+def onto_grid(labels: Volume, like: Volume) -> Volume:
+    """A label map on the grid of `like`: as it is if the grids agree, else by nearest neighbour (`resampled`).
+
+    InputError if the labels lie outside of `like`.
+    """
     if labels.same_grid(like):
         return replace(like, voxels=labels.voxels, source=labels.source, resampled=False)
-    return _onto_grid(labels, like)
-
-
-def _onto_grid(labels: Volume, like: Volume) -> Volume:
     target = sitk.Image(like.voxels.shape[::-1], sitk.sitkUInt8)
     target.SetSpacing(like.spacing)
     target.SetOrigin(like.origin)
@@ -153,6 +159,19 @@ def _onto_grid(labels: Volume, like: Volume) -> Volume:
         raise InputError(f"The labels of {labels.source} lie outside of {other}; give the label map made for this CT.")
     voxels = np.maximum(voxels - 1, 0).astype(labels.voxels.dtype)
     return replace(like, voxels=voxels, source=labels.source, resampled=True)
+
+
+def read_layers(path: str | os.PathLike) -> list[Volume]:
+    """The layers of a NRRD file whose voxels may hold several values, as a segmentation with overlaps of 3D Slicer.
+
+    InputError as `read_volume`.
+    """
+    path = Path(path)
+    check_compressed_data(path)
+    image = _read_image(path, "NrrdImageIO", several=True)
+    parts = image.GetNumberOfComponentsPerPixel()
+    layers = [sitk.VectorIndexSelectionCast(image, i) for i in range(parts)] if parts > 1 else [image]
+    return [_as_volume(layer, path) for layer in layers]
 
 
 def _suffix(path: Path) -> str:
@@ -202,14 +221,14 @@ def _permissive_sform() -> Iterator[None]:
             os.environ[name] = before
 
 
-def _read_image(path: Path, reader_name: str) -> sitk.Image:
+def _read_image(path: Path, reader_name: str, several: bool = False) -> sitk.Image:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(reader_name)
     try:
         with quiet():
             reader.ReadImageInformation()
-            if reader.GetNumberOfComponents() > 1:
+            if reader.GetNumberOfComponents() > 1 and not several:
                 raise InputError(
                     f"{path} has {reader.GetNumberOfComponents()} values a voxel (colour or vectors); give a scalar CT."
                 )

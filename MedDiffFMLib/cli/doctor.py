@@ -19,7 +19,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check Python, PyTorch, device, memory, disk and model, and run the network once."""
-    facts = {**_computer(), **_pytorch()}
+    facts = {**_computer(), **_pytorch(), **_segmenter()}
     try:
         facts |= _model(model)
         problem = None
@@ -74,6 +74,12 @@ def _pytorch() -> dict:
         "threads": torch.get_num_threads(),
         "native_bfloat16": has_native_bfloat16(device),
     }
+
+
+def _segmenter() -> dict:
+    from ..segmenter import describe
+
+    return {"totalsegmentator": describe()}
 
 
 def _model(name: str | None) -> dict:

@@ -3,7 +3,7 @@ here. Standard library only.
 """
 
 from .base import FileSlot, Parameters, parameter
-from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters, describe_task, split_values
+from .common import ANATOMY_FILE, ANATOMY_WORDS, REGION_NAMES, CommonParameters, describe_task, split_values
 from .denoise import DenoiseParameters
 from .detect_anomalies import DetectAnomaliesParameters
 from .lesions import GenerateLesionParameters, InpaintLesionParameters
@@ -21,6 +21,7 @@ TASKS: dict[str, type[Parameters]] = {
 
 __all__ = [
     "ANATOMY_FILE",
+    "ANATOMY_WORDS",
     "REGION_NAMES",
     "TASKS",
     "CommonParameters",

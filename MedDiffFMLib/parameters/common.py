@@ -9,6 +9,7 @@ from ..errors import UsageError
 from .base import FileSlot, Parameters, parameter
 
 REGION_NAMES = ("head-neck", "chest", "abdomen")
+ANATOMY_WORDS = ("auto", "none", "threshold", "totalsegmentator")  # what is possible without a label map
 ANATOMY_FILE = "(a file)"  # stands in provenance for the path of a label map, which may name a patient
 _NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*"
 ROI_PATTERN = ",".join([_NUMBER] * 6)
@@ -127,11 +128,12 @@ def anatomy_parameter():
     return parameter(
         "auto",
         "text",
-        "Organs: a label map with TotalSegmentator's numbers on the input's grid; auto finds the body; none.",
+        "Organs: a label map with its names or TotalSegmentator's numbers (a file, or DICOM SEG); auto needs no model; "
+        "none; threshold: body, lungs and bones; totalsegmentator runs it, if it is installed.",
         label="Anatomy",
-        choices=("auto", "none"),
+        choices=ANATOMY_WORDS,
         expected="the path of a label map",
-        metavar="FILE|auto|none",
+        metavar=f"FILE|{'|'.join(ANATOMY_WORDS)}",
     )
 
 

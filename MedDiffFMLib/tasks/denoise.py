@@ -6,11 +6,13 @@ y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then D
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from ..body_parts import BodyPart, join_parts, whole_scan
 from ..errors import InputError
 from ..models import Model, load_model
 from ..noise import estimate_noise
@@ -22,7 +24,7 @@ from ..samplers import denoising_data_step, diffpir, keep
 from ..schedule import uniform_steps
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .scan import Scan, anatomy_in_words, check_anatomy, look_at
+from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 
 LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
 
@@ -86,11 +88,12 @@ def denoise(
 ) -> DenoiseResult:
     """Remove the noise of a low-dose CT.
 
-    volume: HU on any grid. anatomy: a label map (0–118) on the same grid, "auto" for the body by threshold, "none"
-    for nothing. parameters: those of `DenoiseParameters` (sigma in HU, quality, region, steps, seed). Outside the
-    body, and beyond the model's HU window, the input's HU are kept, and no voxel changes by more than 4 σ.
-    InputError when σ is to be found and there is too little soft tissue for it; what `progress` raises passes
-    through, and then nothing is left behind.
+    volume: HU on any grid. anatomy: a label map (0–121) on the same grid, or a word (see `scan.anatomy_labels`): "auto"
+    is the body by threshold. parameters: those of `DenoiseParameters` (sigma in HU, quality, region, steps, seed).
+    With region "auto", a scan of several regions is computed part by part, each with its own region and HU window, and
+    joined without a seam. Outside the body, and beyond the model's HU window, the input's HU are kept, and no voxel
+    changes by more than 4 σ. InputError when σ is to be found and there is too little soft tissue for it; what
+    `progress` raises passes through, and then nothing is left behind.
     """
     wanted = DenoiseParameters.from_dict(parameters)
     check_ct(volume)
@@ -98,24 +101,19 @@ def denoise(
     model = model or load_model()
     settings = settings_of(model, wanted.quality)
     reporter = Reporter(progress)
+    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm, settings.windows_hu)
+    labels = anatomy_labels(scan, anatomy)
     found = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
     reporter.tick()
     sigma_hu = _sigma(wanted.sigma, found)
-    ε = NoiseModel(
-        model,
-        scan.conditions(model, anatomy),
-        scan.body,
-        air=scan.air,
-        overlap=settings.overlap,
-        on_window=reporter.window,
-    )
-    estimate, steps = _sample(scan, ε, settings, sigma_hu, wanted, reporter)
-    hu = merge(scan.frame.hu, estimate, scan.body, scan.window, sigma_hu)
+    parts = scan.parts(labels) if wanted.region == "auto" else [whole_scan(scan.region, len(scan.body))]
+    runs = [_Run.of(scan, part, labels, model, settings, sigma_hu, wanted.steps, reporter) for part in parts]
+    hu = _denoised(scan, runs, settings, sigma_hu, wanted.seed, reporter)
     after = estimate_noise(hu, scan.body, scan.frame.spacing)
-    restored = volume.with_voxels(as_input_type(_on_input_grid(scan, hu, sigma_hu), like=volume))
+    restored = volume.with_voxels(as_input_type(_on_input_grid(scan, runs, hu, sigma_hu), like=volume))
     noise = {"sigma_hu": sigma_hu, "noise_before_hu": found, "noise_after_hu": after}
-    facts = {**noise, "anatomy": anatomy_in_words(anatomy), **_facts(scan, settings, ε, steps)}
+    facts = {**noise, "anatomy": anatomy_in_words(anatomy), **_facts(scan, settings, runs)}
     return DenoiseResult(restored, sigma_hu, found, after, facts)
 
 
@@ -131,7 +129,38 @@ def settings_of(model: Model, quality: str) -> DenoiseSettings:
         ) from None
 
 
-def _on_input_grid(scan: Scan, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
+@dataclass(frozen=True)
+class _Run:
+    """One part of the body, ready to be sampled. sigma_n: σ_n in the model's range; steps: its timesteps."""
+
+    part: BodyPart
+    scan: Scan
+    ε: NoiseModel
+    sigma_n: float
+    steps: list[int]
+
+    @classmethod
+    def of(
+        cls,
+        whole: Scan,
+        part: BodyPart,
+        labels: np.ndarray,
+        model: Model,
+        settings: DenoiseSettings,
+        sigma_hu: float,
+        steps: int | None,
+        reporter: Reporter,
+    ) -> _Run:
+        scan = whole.part(part, settings.windows_hu)
+        conditions = scan.conditions(model, labels[part.z])
+        ε = NoiseModel(model, conditions, scan.body, air=scan.air, overlap=settings.overlap, on_window=reporter.window)
+        low, high = scan.window
+        sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
+        t_start = model.schedule.t_of_sigma(sigma_n)
+        return cls(part, scan, ε, sigma_n, uniform_steps(t_start, steps or settings.steps or t_start + 1))
+
+
+def _on_input_grid(scan: Scan, runs: list[_Run], hu: np.ndarray, sigma_hu: float) -> np.ndarray:
     """The merged result on the input's grid. From another grid only the change comes back, so that interpolation blurs
     nothing, and what `merge` promises holds for the input's own voxels.
     """
@@ -141,20 +170,40 @@ def _on_input_grid(scan: Scan, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
     source = frame.source.voxels.astype(np.float32)
     inside = frame.restore(scan.body, outside=0) > 0.5
     change = frame.restore(hu - frame.hu, outside=0)
-    return merge(source, source + change, inside, scan.window, sigma_hu)
+    return merge(source, source + change, inside, _window_on_input_grid(scan, runs), sigma_hu)
 
 
-def _facts(scan: Scan, settings: DenoiseSettings, ε: NoiseModel, steps: list[int]) -> dict:
-    """What was found and computed, for the provenance."""
-    return {
-        "region": scan.region.name,
-        "window_hu": list(scan.window),
-        "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-        "timesteps": steps,
-        "windows": len(ε.active),
-        "windows_of_air": len(ε.skipped),
-        "network_evaluations": len(steps) * len(ε.active),
-    }
+def _window_on_input_grid(scan: Scan, runs: list[_Run]) -> tuple:
+    """The window (low, high): numbers, or where parts have windows of their own, maps that pass from one to the
+    next.
+    """
+    if len({run.scan.window for run in runs}) == 1:
+        return runs[0].scan.window
+    parts, windows = [run.part for run in runs], {run.part.start: run.scan.window for run in runs}
+    constant = lambda end: lambda part: np.full((1, 1, 1), windows[part.start][end], np.float32)  # noqa: E731
+    return tuple(scan.frame.restore(join_parts(parts, scan.body.shape, constant(end))) for end in (0, 1))
+
+
+def _facts(scan: Scan, settings: DenoiseSettings, runs: list[_Run]) -> dict:
+    """What was found and computed, for the provenance; by part if there are several, from the feet up."""
+    by_part = [
+        {
+            "region": run.scan.region.name,
+            "window_hu": list(run.scan.window),
+            "timesteps": run.steps,
+            "windows": len(run.ε.active),
+            "windows_of_air": len(run.ε.skipped),
+            "network_evaluations": len(run.steps) * len(run.ε.active),
+        }
+        for run in runs
+    ]
+    grid = {"grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm"}
+    if len(runs) == 1:
+        return by_part[0] | grid
+    for facts, run in zip(by_part, runs, strict=True):
+        facts["mm_superior"] = list(scan.span_mm(run.part))
+    counts = {key: sum(facts[key] for facts in by_part) for key in ("windows", "windows_of_air", "network_evaluations")}
+    return {"region": " + ".join(facts["region"] for facts in by_part)} | grid | counts | {"parts": by_part}
 
 
 def _sigma(sigma: str | float, found: float | None) -> float:
@@ -165,22 +214,36 @@ def _sigma(sigma: str | float, found: float | None) -> float:
     return max(found, 1.0)
 
 
-def _sample(
-    scan: Scan, ε: NoiseModel, settings: DenoiseSettings, sigma_hu: float, wanted: DenoiseParameters, reporter: Reporter
-) -> tuple[np.ndarray, list[int]]:
-    """DiffPIR from x_start = √ᾱ·y (eq. 11). Returns the estimate in HU and the timesteps."""
-    schedule, (low, high) = ε.model.schedule, scan.window
-    y = torch.from_numpy(scan.x).to(ε.model.device)
-    sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
-    t_start = schedule.t_of_sigma(sigma_n)
-    steps = uniform_steps(t_start, wanted.steps or settings.steps or t_start + 1)
-    reporter.begin(len(steps), len(ε.active), show=scan.as_volume)
-    single = len(steps) == 1  # the posterior mean itself: no data step would bring the noise back
-    data_step = keep if single else denoising_data_step(y, sigma_n, settings.prior_weight, schedule)
-    x_start = math.sqrt(schedule.alpha_bar[t_start]) * y
-    generator = torch.Generator().manual_seed(wanted.seed)
-    x0 = diffpir(ε, x_start, schedule, steps, data_step, generator, reporter.step, settings.zeta)
-    return to_hu(x0.cpu().numpy(), scan.window), steps
+def _denoised(
+    scan: Scan, runs: list[_Run], settings: DenoiseSettings, sigma_hu: float, seed: int, reporter: Reporter
+) -> np.ndarray:
+    """All parts sampled and merged with the scan, joined without a seam: HU, float32 (Z, Y, X)."""
+    costs = [len(run.ε.active) for run in runs for _ in run.steps]
+    show = runs[0].scan.as_volume if len(runs) == 1 else None  # a part's estimate is no picture of the whole
+    reporter.begin(len(costs), costs[0], costs, show)
+    of_part = {run.part.start: run for run in runs}
+    done = 0
+
+    def run_part(part: BodyPart) -> np.ndarray:
+        nonlocal done
+        run = of_part[part.start]
+        estimate = _sample(run, settings, seed, lambda i, t, x0, before=done: reporter.step(before + i, t, x0))
+        done += len(run.steps)
+        return merge(run.scan.frame.hu, estimate, run.scan.body, run.scan.window, sigma_hu)
+
+    return join_parts([run.part for run in runs], scan.body.shape, run_part)
+
+
+def _sample(run: _Run, settings: DenoiseSettings, seed: int, after_step: Callable) -> np.ndarray:
+    """DiffPIR from x_start = √ᾱ·y (eq. 11). Returns the estimate in HU."""
+    schedule, device = run.ε.model.schedule, run.ε.model.device
+    y = torch.from_numpy(run.scan.x).to(device)
+    single = len(run.steps) == 1  # the posterior mean itself: no data step would bring the noise back
+    data_step = keep if single else denoising_data_step(y, run.sigma_n, settings.prior_weight, schedule)
+    x_start = math.sqrt(schedule.alpha_bar[run.steps[0]]) * y
+    generator = torch.Generator().manual_seed(seed)
+    x0 = diffpir(run.ε, x_start, schedule, run.steps, data_step, generator, after_step, settings.zeta)
+    return to_hu(x0.cpu().numpy(), run.scan.window)
 
 
 def merge(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from ..anatomy import BODY_LABEL, LAST_LABEL, body_mask, complete_labels
+from ..anatomy import BODY_LABEL, LAST_LABEL, body_mask, complete_labels, find_tissue
+from ..anatomy_io import Anatomy
+from ..body_parts import BodyPart, split_body, whole_scan
 from ..conditions import Conditions
 from ..errors import InputError
-from ..models import Model
+from ..models import Model, choose_device
+from ..parameters import ANATOMY_WORDS
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import Reporter
 from ..regions import REGIONS, Region, detect_region, to_hu, to_model
+from ..segmenter import choose_mode, find_organs
 from ..volume import Volume
 
 
@@ -44,10 +48,37 @@ class Scan:
         hu, estimate = self.frame.hu, to_hu(x0.cpu().numpy(), self.window)
         return self.frame.frame.with_voxels(np.where((hu > low) & (hu < high), estimate, hu))
 
-    def conditions(self, model: Model, anatomy: Volume | str, target: np.ndarray | None = None) -> Conditions:
-        """The conditions of the whole volume (see `anatomy_labels` for `anatomy`)."""
-        labels = anatomy_labels(self, anatomy)
+    def conditions(
+        self, model: Model, anatomy: Volume | str | np.ndarray, target: np.ndarray | None = None
+    ) -> Conditions:
+        """The conditions of the whole volume. anatomy: as of `anatomy_labels`, or what that gave."""
+        labels = anatomy if isinstance(anatomy, np.ndarray) else anatomy_labels(self, anatomy)
         return Conditions(labels, self.region.index, model.network.config.position_frequencies, target=target)
+
+    def parts(self, labels: np.ndarray | None = None) -> list[BodyPart]:
+        """Head-neck, chest and abdomen, where the scan shows more than one (see `split_body`); else the whole scan as
+        its region. labels: the conditions' label map, which may hold organs.
+        """
+        found = split_body(self.frame.hu, self.frame.spacing, self.body, labels)
+        return found or [whole_scan(self.region, len(self.body))]
+
+    def part(self, part: BodyPart, windows_hu: dict[str, tuple[float, float]] | None = None) -> Scan:
+        """The slices of a part as a scan of their own, whose position is its own too, as in training. Its frame is its
+        source: `restore` knows only the part. windows_hu: other windows than the regions'.
+        """
+        whole = self.frame.frame
+        origin = np.asarray(whole.origin) + part.start * whole.spacing[2] * np.reshape(whole.direction, (3, 3))[:, 2]
+        frame = replace(whole, voxels=whole.voxels[part.z], origin=tuple(origin.tolist()))
+        window = (windows_hu or {}).get(part.region.name, part.region.window)
+        return Scan(Prepared(frame, frame), self.body[part.z], part.region, window)
+
+    def span_mm(self, part: BodyPart) -> tuple[float, float]:
+        """The lowest and highest end (superior positive) in mm of a part, without what it shares with others."""
+        whole = self.frame.frame
+        mine = part.start + np.flatnonzero(part.weights >= 0.5)
+        upwards = whole.spacing[2] * whole.direction[8]
+        ends = (whole.origin[2] + upwards * (mine[0] - 0.5), whole.origin[2] + upwards * (mine[-1] + 0.5))
+        return round(ends[0], 1), round(ends[1], 1)
 
 
 def look_at(
@@ -70,14 +101,19 @@ def look_at(
 
 
 def check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
-    """InputError unless `anatomy` is a label map of the model's classes on the volume's grid, "auto" or "none"."""
+    """InputError unless `anatomy` is a label map of the model's classes on the volume's grid, or a word of
+    `ANATOMY_WORDS` that can be done: for totalsegmentator, package and weights must be here.
+    """
     if isinstance(anatomy, str):
-        if anatomy not in ("auto", "none"):
-            raise InputError(f"anatomy cannot be {anatomy!r}: give auto, none, or a label map read with read_labels.")
+        if anatomy not in ANATOMY_WORDS:
+            words = ", ".join(ANATOMY_WORDS)
+            raise InputError(f"anatomy cannot be {anatomy!r}: give {words}, or a label map read with read_anatomy.")
+        if anatomy == "totalsegmentator":
+            choose_mode()
         return
     name = anatomy.source or "The label map"
     if not anatomy.same_grid(volume):
-        raise InputError(f"{name} is not on the CT's grid: read it with read_labels(path, like=CT).")
+        raise InputError(f"{name} is not on the CT's grid: read it with read_anatomy(path, like=CT).")
     low, high = int(anatomy.voxels.min()), int(anatomy.voxels.max())
     if low < 0 or high > LAST_LABEL:
         raise InputError(
@@ -86,15 +122,39 @@ def check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
         )
 
 
+def find_anatomy(
+    anatomy: Volume | str, volume: Volume, reporter: Reporter | None = None, device: torch.device | None = None
+) -> Volume | str:
+    """The organs of `volume` by TotalSegmentator if `anatomy` says so, else `anatomy` itself.
+
+    reporter: is told that the task is alive meanwhile, and may stop it. device: where it runs; the best one without.
+    """
+    if isinstance(anatomy, Volume) or anatomy != "totalsegmentator":
+        return anatomy
+    tick = reporter.tick if reporter else lambda: None
+    return find_organs(volume, device or choose_device(), tick)
+
+
 def anatomy_labels(scan: Scan, anatomy: Volume | str) -> np.ndarray:
-    """The label map of the conditions: given organs and the rest of the body, the body alone ("auto"), or nothing."""
+    """The label map of the conditions, uint8 (Z, Y, X): given organs and the rest of the body; the body alone ("auto");
+    body, lungs, bones and gas ("threshold"); nothing ("none"); or TotalSegmentator's organs, which are found here if
+    `find_anatomy` did not do it before.
+    """
     if isinstance(anatomy, str) and anatomy == "none":
         return np.zeros(scan.body.shape, np.uint8)
+    if isinstance(anatomy, str) and anatomy == "threshold":
+        return find_tissue(scan.frame.hu, scan.frame.spacing, scan.body)
+    anatomy = find_anatomy(anatomy, scan.frame.source)
     return complete_labels(scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None, scan.body)
 
 
 def anatomy_in_words(anatomy: Volume | str) -> str:
-    """For the provenance: auto, none, given, or given and resampled."""
+    """For the provenance: auto, none, threshold, totalsegmentator, or given; and what became of a label map."""
     if isinstance(anatomy, str):
         return anatomy
-    return "given, resampled" if anatomy.resampled else "given"
+    words = [anatomy.made_by if isinstance(anatomy, Anatomy) else "given"]
+    if anatomy.resampled:
+        words.append("resampled")
+    if isinstance(anatomy, Anatomy) and anatomy.as_body:
+        words.append(f"{anatomy.as_body} names of no class counted as body")
+    return ", ".join(words)

@@ -154,7 +154,7 @@ def test_unusable_anatomy_is_refused(ct, tiny_model):
     for anatomy, words in (
         (ct.with_voxels(organs + 256), "0 to 121"),
         (far, "grid"),
-        ("organs.nii.gz", "read_labels"),
+        ("organs.nii.gz", "read_anatomy"),
     ):
         with pytest.raises(InputError, match=words):
             denoise(ct, tiny_model, anatomy=anatomy, sigma=20, quality="fast", region="abdomen")

@@ -1,0 +1,89 @@
+"""The names of the classes, and how people write them."""
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.organs import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, close_names, label_of, number_of, numbers_of
+
+
+def test_the_first_117_are_totalsegmentators_own():
+    """SHA-256 of "number name" lines of class_map["total"] in totalsegmentator 2.18.0."""
+    text = "\n".join(f"{number} {name}" for number, name in ORGANS.items() if number <= 117)
+    assert (
+        hashlib.sha256(text.encode()).hexdigest() == "5351580bb7b1f175c98010c4de697456bf2fd8b540d999649f9b06580c1e00c8"
+    )
+    assert list(ORGANS) == list(range(1, 122))
+    assert [ORGANS[n] for n in (1, 5, 51, 117, 118, 119)] == [
+        "spleen", "liver", "heart", "costal_cartilages", "body", "lung",
+    ]  # fmt: skip
+
+
+def test_the_installed_totalsegmentator_agrees():
+    maps = pytest.importorskip("totalsegmentator.map_to_binary", reason="TotalSegmentator is not installed")
+    assert maps.class_map["total"] == {number: name for number, name in ORGANS.items() if number <= 117}
+
+
+def test_the_label_map_in_the_repository_has_these_numbers(data):
+    import json
+
+    names = json.loads((data / "labels.json").read_text())["abd_ts_example"]
+    assert len(names) > 50 and all(number_of(name) == int(number) for number, name in names.items())
+
+
+def test_no_two_names_mean_the_same():
+    for number, name in ORGANS.items():
+        assert number_of(name) == label_of(name) == number
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("Right kidney", 2),
+        ("kidney-right", 2),
+        ("vertebra_T12", 32),
+        ("Vertebra L5", 27),
+        ("LIVER", 5),
+        ("oesophagus", 15),
+        ("Left lower lobe of lung", 11),
+        ("heart_ventricle_left", 51),
+        ("rib left 10", 101),
+    ],
+)
+def test_names_as_people_write_them(written, number):
+    assert label_of(written) == number
+
+
+def test_groups():
+    assert set(numbers_of("lungs")) == {10, 11, 12, 13, 14, LUNG}
+    assert set(numbers_of("kidneys")) == {2, 3} and numbers_of("liver") == (5,)
+    assert set(numbers_of("left lung")) == {10, 11}
+    assert set(numbers_of("vertebrae")) == set(range(26, 51)) and len(numbers_of("ribs")) == 24
+    assert {25, 26, 50, 69, 78, 91, 92, 115, 116, BONE} <= set(numbers_of("bones"))
+    assert not {79, 80, 89, 90, 117, BODY, GAS} & set(numbers_of("bones"))
+    assert set(numbers_of("vessels")) == {*range(52, 69)} - {61}  # 61 is the atrial appendage
+    assert numbers_of("body") == tuple(range(1, 122)) and number_of("body") == BODY
+    assert all(1 <= n <= 121 for numbers in GROUPS.values() for n in numbers)
+
+
+def test_coarse_names_in_a_label_map_become_what_a_threshold_would_find():
+    assert (label_of("lung_left"), label_of("lungs"), label_of("ribs"), label_of("spine")) == (LUNG, LUNG, BONE, BONE)
+    assert label_of("kidneys") is None and label_of("tumor") is None  # which kidney?
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"), [("livr", "liver"), ("kidny", "kidney"), ("xyz", "TotalSegmentator"), ("", "organ")]
+)
+def test_a_wrong_name_gets_the_nearest_ones(wrong, words):
+    with pytest.raises(InputError, match=words):
+        numbers_of(wrong)
+    assert close_names("panceras") == ["pancreas"]
+
+
+def test_it_needs_the_standard_library_only():
+    code = "import sys, MedDiffFMLib.organs; print([m for m in ('numpy', 'torch', 'SimpleITK') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
