@@ -60,14 +60,19 @@ def check_result_path(output: Path, overwrite: bool) -> None:
 
 
 def describe_run(
-    task: str, parameters: Parameters, common: CommonParameters, model: Model, sources: Sequence[Volume]
+    task: str,
+    parameters: Parameters,
+    common: CommonParameters,
+    model: Model,
+    sources: Sequence[Volume],
+    anatomy: Volume | None = None,
 ) -> dict:
     """The provenance of a run as a dict for JSON; add `facts` and `seconds` before it is written.
 
     Its `synthetic` says that the result shows anatomy that nobody has. Its `parameters` hold what `--json` needs to
-    run again.
+    run again. anatomy: the label map, if one was given.
     """
-    settings = parameters.to_dict() | {"device": common.device, "precision": common.precision}
+    settings = parameters.to_dict() | {"device": common.device, "precision": common.precision, "roi": common.roi}
     if settings.get("anatomy", "auto") not in ("auto", "none"):
         settings["anatomy"] = ANATOMY_FILE
     if common.model and model.source != "folder":  # a folder's path may name a user
@@ -83,6 +88,7 @@ def describe_run(
         "parameters": settings,
         "source": describe_volume(sources[0]),
         "further_sources": [describe_volume(source) for source in sources[1:]],
+        "anatomy": describe_volume(anatomy) if anatomy is not None else None,
         "versions": versions(),
     }
 
@@ -123,7 +129,8 @@ class Item:
 def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
     """Write volumes with their provenance, and tables (CSV): all of them or none.
 
-    Everything is written under hidden names first; a file or folder takes its own name only once all stand.
+    Everything is written under hidden names first; a file or folder takes its own name only once all stand, the
+    provenance before what it tells of: a volume without it would look like another maker's.
     """
     staged: list[tuple[Path, Path]] = []
     try:
@@ -139,7 +146,7 @@ def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
             beside.write_text(json.dumps(item.record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         for item in items:
             check_result_path(item.path, overwrite)
-        for hidden, path in staged:
+        for hidden, path in sorted(staged, key=lambda pair: pair[1].suffix != ".json"):
             put_folder(hidden, path) if hidden.is_dir() else os.replace(hidden, path)
     finally:
         for hidden, _ in staged:

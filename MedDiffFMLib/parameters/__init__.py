@@ -3,13 +3,20 @@ here. Standard library only.
 """
 
 from .base import FileSlot, Parameters, parameter
-from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters
+from .common import ANATOMY_FILE, REGION_NAMES, CommonParameters, describe_task, split_values
 from .denoise import DenoiseParameters
+from .detect_anomalies import DetectAnomaliesParameters
+from .lesions import GenerateLesionParameters, InpaintLesionParameters
 from .super_resolve import SuperResolveParameters
+from .synthesize import SynthesizeParameters
 
 TASKS: dict[str, type[Parameters]] = {
     "denoise": DenoiseParameters,
+    "detect-anomalies": DetectAnomaliesParameters,
+    "synthesize": SynthesizeParameters,
     "super-resolve": SuperResolveParameters,
+    "generate-lesion": GenerateLesionParameters,
+    "inpaint-lesion": InpaintLesionParameters,
 }
 
 __all__ = [
@@ -18,8 +25,14 @@ __all__ = [
     "TASKS",
     "CommonParameters",
     "DenoiseParameters",
+    "DetectAnomaliesParameters",
     "FileSlot",
+    "GenerateLesionParameters",
+    "InpaintLesionParameters",
     "Parameters",
     "SuperResolveParameters",
+    "SynthesizeParameters",
+    "describe_task",
     "parameter",
+    "split_values",
 ]

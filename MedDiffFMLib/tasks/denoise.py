@@ -174,7 +174,7 @@ def _sample(
     sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
     t_start = schedule.t_of_sigma(sigma_n)
     steps = uniform_steps(t_start, wanted.steps or settings.steps or t_start + 1)
-    reporter.begin(len(steps), len(ε.active))
+    reporter.begin(len(steps), len(ε.active), show=scan.as_volume)
     single = len(steps) == 1  # the posterior mean itself: no data step would bring the noise back
     data_step = keep if single else denoising_data_step(y, sigma_n, settings.prior_weight, schedule)
     x_start = math.sqrt(schedule.alpha_bar[t_start]) * y

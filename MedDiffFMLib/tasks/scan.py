@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..anatomy import BODY_LABEL, LAST_LABEL, body_mask, complete_labels
 from ..conditions import Conditions
@@ -12,7 +13,7 @@ from ..errors import InputError
 from ..models import Model
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import Reporter
-from ..regions import REGIONS, Region, detect_region, to_model
+from ..regions import REGIONS, Region, detect_region, to_hu, to_model
 from ..volume import Volume
 
 
@@ -34,6 +35,14 @@ class Scan:
     def air(self) -> float:
         """Air in the model's range."""
         return float(to_model(AIR_HU, self.window))
+
+    def as_volume(self, x0: torch.Tensor) -> Volume:
+        """An estimate (Z, Y, X) in the model's range as HU on the frame's grid, for a preview: what lies beyond the
+        window is the scan's own.
+        """
+        low, high = self.window
+        hu, estimate = self.frame.hu, to_hu(x0.cpu().numpy(), self.window)
+        return self.frame.frame.with_voxels(np.where((hu > low) & (hu < high), estimate, hu))
 
     def conditions(self, model: Model, anatomy: Volume | str, target: np.ndarray | None = None) -> Conditions:
         """The conditions of the whole volume (see `anatomy_labels` for `anatomy`)."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tiny_model import save_tiny_model
+from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.parameters import TASKS
@@ -27,6 +27,13 @@ def _write(path: Path, voxels: np.ndarray, spacing=(1.5, 1.5, 1.5), vector: bool
     return path
 
 
+def _lesion(shape) -> np.ndarray:
+    """A lesion in the middle, so that nothing is wrong with the mask."""
+    mask = np.zeros(shape, np.uint8)
+    mask[tuple(slice(n // 2 - 3, n // 2 + 3) for n in shape)] = 1
+    return mask
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, Path]:
     """Good and bad files by name, made of a real chest CT."""
@@ -35,6 +42,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     made = {
         "ct": _write(folder / "ct.nii.gz", ct),
         "labels": _write(folder / "labels.nii.gz", np.where(ct > -400, 118, 0).astype(np.uint8)),
+        "mask": _write(folder / "mask.nii.gz", _lesion(ct.shape)),
         "slice": _write(folder / "slice.nii.gz", ct[:1]),
         "colour": _write(folder / "colour.nii.gz", np.stack([ct, ct, ct], axis=-1), vector=True),
         "constant": _write(folder / "constant.nii.gz", np.full_like(ct, 40)),
@@ -79,7 +87,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model")
+    return save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model"))
 
 
 IMAGES = ("missing", "truncated", "empty", "text", "picture", "no-dicom", "slice", "frames", "colour")
@@ -131,7 +139,7 @@ def test_a_wrong_input_is_refused_in_one_sentence(task, where, wrong, files, mod
     for slot in TASKS[task].files:
         if slot.optional:
             continue
-        right = out / "result.nii.gz" if slot.output else files["labels" if slot.kind == "mask" else slot.kind]
+        right = out / "result.nii.gz" if slot.output else files[slot.kind]
         arguments.append(files[wrong] if slot.name == where else right)
     if where == "option":
         options = [option.format(damaged=files["damaged"]) for option in WRONG_OPTIONS[wrong]]
