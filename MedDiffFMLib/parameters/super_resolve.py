@@ -11,7 +11,7 @@ THIN_MM = 1.0  # what the slices become where nothing is asked for
 
 @dataclass(frozen=True)
 class SuperResolveParameters(Parameters):
-    """Make thin slices from thick ones. The mean of the new slices is the old slice; pixels within a slice stay."""
+    """Make thin slices from thick ones. The mean of the new slices is the old slice, and its pixel grid stays."""
 
     files = (CT, OUTPUT)
 

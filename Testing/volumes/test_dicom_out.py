@@ -65,8 +65,12 @@ def test_each_image_says_where_it_lies(placed, tmp_path):
         point = np.array(one.ImagePositionPatient, float) + c * between_columns * row + r * between_rows * column
         index = placed.to_sitk().TransformPhysicalPointToIndex(point.tolist())
         assert one.pixel_array[r, c] == placed.voxels[index[::-1]]
-    gaps = np.diff([float(one.SliceLocation) for one in series])
-    np.testing.assert_allclose(gaps, placed.spacing[2], atol=1e-6)  # numbered along the normal, as viewers sort
+    normal = np.cross(*np.array(series[0].ImageOrientationPatient, float).reshape(2, 3))
+    along = [np.array(one.ImagePositionPatient, float) @ normal for one in series]
+    np.testing.assert_allclose(
+        np.diff(along), placed.spacing[2], atol=1e-6
+    )  # numbered along the normal: viewers sort so
+    np.testing.assert_allclose([float(one.SliceLocation) for one in series], along, atol=1e-6)
     assert float(series[0].SpacingBetweenSlices) == pytest.approx(placed.spacing[2])
 
 
