@@ -83,6 +83,7 @@ def finetune(
     run: Annotated[Path, typer.Argument(help="Folder of the run: state, log and TensorBoard.")],
     base: Annotated[Path, typer.Argument(help="Model folder whose network is locked and copied.")],
     config: Annotated[Path, typer.Option(help="Settings (JSON); crops.target says what the ControlNet is told.")],
+    start_from: Annotated[Path | None, typer.Option(help="State of another run whose weights to start from.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda[:N] or auto.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that draw crops ahead.", min=0)] = 1,
 ) -> None:
@@ -94,7 +95,11 @@ def finetune(
     from .store import open_store
 
     settings = PretrainConfig.from_json(config)
+    if start_from and not start_from.is_file():
+        raise InputError(f"{start_from} does not exist: name the state of a finetune run to start from.")
     trainer = ControlTrainer(settings, open_store(store, "train"), run, base, str(choose_device(device)))
+    if start_from and not (run / "last.pt").exists():
+        trainer.start_from(start_from)
     _train(trainer, run, workers)
 
 

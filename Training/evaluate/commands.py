@@ -98,6 +98,28 @@ def demo(
     run_demo(output, model, device, seed)
 
 
+@evaluate_app.command("pictures")
+def evaluate_pictures(
+    folder: Annotated[Path, typer.Argument(help="Folder that exists, to write TASK.png into.")],
+    tasks: Annotated[str | None, typer.Option(help="Which tasks, with commas; without it all but denoising.")] = None,
+    model: ModelName = None,
+    device: Device = "auto",
+) -> None:
+    """Make a picture of what each task makes of the repository's real CT, to be looked at."""
+    from MedDiffFMLib.cli.bar import progress_bar
+    from MedDiffFMLib.errors import InputError
+    from MedDiffFMLib.models import load_model
+
+    from .gallery import PICTURES, make_gallery
+
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist: create the folder first.")
+    chosen = _chosen(tasks, tuple(PICTURES), "task") if tasks else list(PICTURES)
+    with progress_bar("Pictures") as progress:
+        for path, summary in make_gallery(folder, load_model(model, device=device), chosen, progress):
+            print(f"{path}: {summary}", flush=True)
+
+
 def _chosen(text: str, possible: tuple[str, ...], noun: str) -> list[str]:
     """The names in a comma-separated option; none for "none". InputError for an unknown one."""
     from MedDiffFMLib.errors import InputError

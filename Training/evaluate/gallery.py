@@ -1,0 +1,143 @@
+"""A picture of what each task makes of the repository's real CT with a model, to be looked at.
+
+`meddiff-fm demo` makes the one of denoising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from MedDiffFMLib.anatomy import body_mask, find_tissue
+from MedDiffFMLib.anatomy_io import read_anatomy
+from MedDiffFMLib.findings import to_ras
+from MedDiffFMLib.lesions import place_lesion
+from MedDiffFMLib.models import Model
+from MedDiffFMLib.progress import ProgressCallback
+from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
+from MedDiffFMLib.tasks.generate_lesion import generate_lesion
+from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
+from MedDiffFMLib.tasks.super_resolve import super_resolve
+from MedDiffFMLib.tasks.synthesize import synthesize
+from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volume_io import read_volume
+
+from .cases import TESTING_DATA
+from .pictures import Row, slices_picture
+
+SOFT, LUNG = (-160.0, 240.0), (-1100.0, 300.0)
+THICK = 4  # slices averaged into one
+LESION_MM = 24.0
+
+
+def chest() -> Volume:
+    return read_volume(TESTING_DATA / "chest_ts_aorta.nii.gz")
+
+
+def abdomen() -> tuple[Volume, Volume]:
+    """The CT and its organs."""
+    ct = read_volume(TESTING_DATA / "abd_ts_example.nii.gz")
+    return ct, read_anatomy(TESTING_DATA / "abd_ts_example_seg.nii.gz", like=ct)
+
+
+def tissue(ct: Volume) -> Volume:
+    """Body, lungs, bones and gas of a CT in LPS order, as a label map."""
+    body = body_mask(ct.voxels)
+    return ct.with_voxels(find_tissue(ct.voxels, ct.spacing[::-1], body))
+
+
+def thick_slices(ct: Volume, factor: int) -> Volume:
+    """An axial CT with `factor` slices averaged into one; slices that remain are left out."""
+    count = ct.voxels.shape[0] // factor
+    means = ct.voxels[: count * factor].reshape(count, factor, *ct.voxels.shape[1:]).mean(axis=1)
+    upwards = np.reshape(ct.direction, (3, 3))[:, 2]
+    origin = np.asarray(ct.origin) + upwards * ct.spacing[2] * (factor - 1) / 2
+    spacing = (*ct.spacing[:2], ct.spacing[2] * factor)
+    return replace(ct, voxels=np.rint(means).astype(np.int16), spacing=spacing, origin=tuple(origin.tolist()))
+
+
+def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """The map in the liver of a CT without known lesions, and with a ball 60 HU darker drawn into it."""
+    ct, organs = abdomen()
+    ball = place_lesion(organs, (5,), 30.0, seed=3)
+    changed = ct.with_voxels((ct.voxels - 60 * ball.voxels).astype(np.int16))
+    rows, summaries = [], []
+    for title, volume in (("as it is", ct), ("a ball of 30 mm made 60 HU darker", changed)):
+        result = detect_anomalies(volume, model, organs, progress, organ="liver")
+        rows.append(Row(volume, f"liver, {title}", SOFT, result.map, 60.0, outline=result.mask))
+        summaries.append(result.summary())
+    slices_picture(rows, path, centre(ball))
+    return "; ".join(summaries)
+
+
+def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """The real abdomen whose organs are the label map, and two CTs that nobody has."""
+    ct, organs = abdomen()
+    made = synthesize(organs, model, progress, samples=2)
+    titles = [f"synthetic, seed {seed}" for seed in made.facts["seeds"]]
+    rows = [Row(v, t, SOFT) for v, t in zip((ct, *made.volumes), ("real", *titles), strict=True)]
+    slices_picture(rows, path)
+    return made.summary()
+
+
+def picture_of_super_resolution(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """A chest, four of its slices averaged, and thin slices made of those."""
+    ct = chest()
+    thick = thick_slices(ct, THICK)
+    made = super_resolve(thick, model, progress=progress, factor=THICK, region="chest")
+    mm = f"{thick.spacing[2]:g} mm"
+    rows = [Row(ct, f"real, {ct.spacing[2]:g} mm", LUNG), Row(thick, f"averaged to {mm}", LUNG)]
+    slices_picture([*rows, Row(made.volume, f"made of the {mm}", LUNG)], path)
+    return made.summary()
+
+
+def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """A lesion drawn into the lung of a chest, by two seeds."""
+    ct = chest()
+    mask = place_lesion(tissue(ct), (119,), LESION_MM, seed=1)
+    made = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
+    titles = [f"with a lesion, seed {seed}" for seed in made.facts["seeds"]]
+    rows = [Row(ct, "real, the mask outlined", LUNG, outline=mask)]
+    rows += [Row(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
+    slices_picture(rows, path, centre(mask))
+    return made.summary()
+
+
+def picture_of_generation(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """A synthetic chest with a lesion, made of body, lungs and bones of a real one."""
+    ct = chest()
+    labels = tissue(ct)
+    mask = place_lesion(labels, (119,), LESION_MM, seed=1)
+    made = generate_lesion(labels, mask, model, progress, region="chest")
+    rows = [
+        Row(ct, "real, the mask outlined", LUNG, outline=mask),
+        Row(made.volumes[0], "synthetic, with a lesion", LUNG),
+    ]
+    slices_picture(rows, path, centre(mask))
+    return made.summary()
+
+
+def centre(mask: Volume) -> tuple[float, float, float]:
+    """The middle of a mask in mm, RAS."""
+    return to_ras(mask, np.argwhere(mask.voxels > 0).mean(axis=0))
+
+
+PICTURES: dict[str, Callable[[Model, Path, ProgressCallback | None], str]] = {
+    "detect-anomalies": picture_of_detection,
+    "synthesize": picture_of_synthesis,
+    "super-resolve": picture_of_super_resolution,
+    "inpaint-lesion": picture_of_inpainting,
+    "generate-lesion": picture_of_generation,
+}
+
+
+def make_gallery(
+    folder: Path, model: Model, tasks: list[str], progress: ProgressCallback | None = None
+) -> Iterator[tuple[Path, str]]:
+    """Write `TASK.png` for each of `tasks` (names in `PICTURES`); yields the file and what the task says of it."""
+    for task in tasks:
+        path = folder / f"{task}.png"
+        yield path, PICTURES[task](model, path, progress)
