@@ -212,7 +212,7 @@ def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
         raise InputError(f"{path} is not a name for a mask; end it with .nii.gz, .nii, .nrrd, .mha or .dcm.")
     if slot.kind == "mask" and suffix == ".dcm":
         check_segmentation(path, first)
-    if slot.kind == "volume" and suffix == ".dcm":
+    if slot.kind in ("volume", "map") and suffix == ".dcm":
         raise InputError(f"{path} is one file, and a DICOM series is a folder of them: give a name without .dcm.")
 
 
