@@ -67,6 +67,15 @@ def save_control(
     return target
 
 
+def read_control_config(folder: Path, name: str) -> dict:
+    """config.json of a ControlNet. InputError if it cannot be read."""
+    file = folder / FOLDER / name / CONFIG
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} is damaged or not a ControlNet's: get the model again.") from error
+
+
 def verify_control(folder: Path, name: str) -> dict:
     """The config of a ControlNet whose weights have their checksum and belong to the folder's model; else
     InputError.
@@ -77,8 +86,8 @@ def verify_control(folder: Path, name: str) -> dict:
         raise InputError(
             f"The model {folder.name} has no ControlNet {name!r} (it has {known}): choose one of them or another model."
         )
+    config = read_control_config(folder, name)
     try:
-        config = json.loads((place / CONFIG).read_text(encoding="utf-8"))
         checksum, base = config["weights"]["sha256"], config["base_sha256"]
         model = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:

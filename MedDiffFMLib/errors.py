@@ -2,10 +2,81 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used. The message is one sentence: what, why, and what to do. Exit code 2."""
 
 
+class UsageError(InputError):
+    """A request itself is wrong, whatever the files hold: an unknown task, parameter or value."""
+
+
+class MissingModelError(InputError):
+    """There is no such model on this computer, and it could not be had from elsewhere."""
+
+
+class DiskFullError(InputError):
+    """There is no room for the result."""
+
+
 class Cancelled(Exception):
     """The user stopped the work. Nothing is left behind. Exit code 3."""
+
+
+# what a user can do about an error of each kind, where its message does not say more
+NEXT_STEPS = {
+    "usage": "Correct the request.",
+    "input": "Give another file or setting, as the message says.",
+    "out-of-memory": (
+        "Close other programs, limit the work to a box (--roi), or, if a GPU ran out, "
+        "use --precision bfloat16 or --device cpu."
+    ),
+    "missing-model": "Choose an installed model, or download this one (meddiff-fm models download).",
+    "disk-full": "Free some space, or write to another disk.",
+    "crash": "Run it again; if it fails again, report it with the log.",
+}
+
+
+def kind_of(error: BaseException) -> str:
+    """What went wrong, as a program can tell it apart: cancelled, or one of `NEXT_STEPS`."""
+    if isinstance(error, (Cancelled, KeyboardInterrupt)):
+        return "cancelled"
+    if isinstance(error, DiskFullError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return "disk-full"
+    if isinstance(error, MissingModelError):
+        return "missing-model"
+    if isinstance(error, UsageError):
+        return "usage"
+    if isinstance(error, InputError):
+        return "input"
+    return "out-of-memory" if _is_out_of_memory(error) else "crash"
+
+
+def in_words(error: BaseException) -> str:
+    """One line that says what happened."""
+    kind = kind_of(error)
+    if kind == "cancelled":
+        return str(error) or "Cancelled; no file was written."
+    if kind == "out-of-memory":
+        return f"The memory was not enough. {NEXT_STEPS[kind]}"
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return text
+    if kind == "disk-full":
+        return f"There is no room left on the disk: {NEXT_STEPS[kind]}"
+    return f"{type(error).__name__}: {text[:400]}"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Python's MemoryError, torch's OutOfMemoryError (looked for by name: torch may not be loaded), or an allocator's
+    complaint.
+    """
+    text = str(error).lower()
+    complaint = "can't allocate memory" in text or "failed to allocate memory" in text or "out of memory" in text
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and complaint)
+    )

@@ -7,29 +7,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .anatomy_io import read_anatomy
+from .dicom_out import check_segmentation, is_series
 from .errors import InputError
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
-from .progress import ProgressCallback
-from .provenance import Item, check_result_path, describe_run, write_results
+from .progress import ProgressCallback, Reporter
+from .provenance import Item, check_result_path, describe_run, provenance_path, write_results
+from .resume import Standing, what_stands
+from .roi import Box, Part, cut
 from .volume import Volume
 from .volume_checks import check_ct
 from .volume_io import read_labels, read_volume
 
+if TYPE_CHECKING:
+    from .models import Model
+
 
 @dataclass(frozen=True)
 class Report:
-    """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time."""
+    """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time.
+
+    skipped: nothing was computed, the files stood already.
+    """
 
     task: str
     written: dict[str, list[Path]]
     facts: dict
     summary: str
     seconds: float
+    skipped: bool = False
 
 
 def run_job(
@@ -38,39 +49,125 @@ def run_job(
     parameters: Parameters,
     common: CommonParameters,
     progress: ProgressCallback | None = None,
-    load: Callable | None = None,
+    load: Callable[..., Model] | None = None,
+    resume: bool = False,
 ) -> Report:
     """Run a task (a name in `TASKS`) on files, by the names of the task's file slots.
 
-    load: in place of `models.load_model`, to keep a model between jobs. Raises InputError before any work if a file
-    cannot be read or written; what `progress` raises passes through. No file is left behind then.
+    load: in place of `models.load_model`, to keep a model between jobs. resume: what an equal run made is left as it
+    is, what it left unfinished is replaced. Raises InputError before any work if a file cannot be read or written;
+    what `progress` raises passes through. No file is left behind then.
     """
-    started = time.monotonic()
+    return open_job(task, files, parameters, common, resume).run(progress, load)
+
+
+def open_job(
+    task: str,
+    files: dict[str, Path | None],
+    parameters: Parameters,
+    common: CommonParameters,
+    resume: bool = False,
+) -> Job:
+    """A job with its outputs checked and its inputs read: what remains is to `run` it. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
-    for some in paths.values():
-        for path in some:
+    every = [path for some in paths.values() for path in some]
+    resume = resume and any(path.exists() or provenance_path(path).exists() for path in every)
+    if not resume:
+        for path in every:
             check_result_path(path, common.overwrite)
     inputs = read_inputs(task, files)
-    values = parameters.to_dict()
-    if values.get("anatomy", "none") not in ANATOMY_WORDS:
-        values["anatomy"] = read_anatomy(values["anatomy"], like=inputs[0])
+    anatomy = getattr(parameters, "anatomy", "none")
+    organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
+    return Job(task, parameters, common, paths, inputs, organs, resume)
 
-    if load is None:
-        from .models import load_model as load
-    model = load(common.model, device=common.device, precision=common.precision)
-    run = getattr(import_module(f".tasks.{task.replace('-', '_')}", __package__), task.replace("-", "_"))
-    result = run(*inputs, model=model, progress=progress, **values)
-    record = describe_run(task, parameters, common, model, inputs)
-    record["facts"] = result.facts
-    record["seconds"] = round(time.monotonic() - started, 1)
-    made = result.outputs()
-    items = [
-        Item(path, one, record | {"output": name, "sample": number})
-        for name, some in paths.items()
-        for number, (path, one) in enumerate(zip(some, _each(made[name]), strict=True), 1)
-    ]
-    write_results(items, common.overwrite)
-    return Report(task, paths, result.facts, result.summary(), record["seconds"])
+
+@dataclass(frozen=True)
+class Job:
+    """A task on volumes that are read. paths: of the outputs, by their names; anatomy: the label map, if one was
+    given; resume: some of the outputs stand, perhaps from an equal run.
+    """
+
+    task: str
+    parameters: Parameters
+    common: CommonParameters
+    paths: dict[str, list[Path]]
+    inputs: list[Volume]
+    anatomy: Volume | None = None
+    resume: bool = False
+
+    def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> Report:
+        """Compute and write everything, or nothing. Arguments as of `run_job`."""
+        started = time.monotonic()
+        parts = self._parts()
+        if load is None:
+            from .models import load_model as load
+        model = load(self.common.model, device=self.common.device, precision=self.common.precision)
+        record = describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
+        overwrite = self.common.overwrite
+        if self.resume:
+            stands = what_stands(self.paths, record)
+            if stands is Standing.DONE:
+                return Report(self.task, self.paths, {}, "Stood already", 0.0, skipped=True)
+            overwrite = overwrite or stands is Standing.UNFINISHED
+            for some in self.paths.values():
+                for path in some:
+                    check_result_path(path, overwrite)
+        result = self._compute(model, parts, progress)
+        record["facts"] = result.facts | (_box_facts(parts[0]) if parts else {})
+        record["seconds"] = round(time.monotonic() - started, 1)
+        write_results(self._items(result.outputs(), parts, record), overwrite)
+        return Report(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
+
+    def _parts(self) -> list[Part]:
+        """The inputs, and the anatomy after them, cut to the box; nothing without one."""
+        if self.common.roi is None:
+            return []
+        box = Box.parse(self.common.roi)
+        parts = [cut(volume, box) for volume in (*self.inputs, *([self.anatomy] if self.anatomy else []))]
+        for slot, part in zip(_inputs_of(self.task), parts, strict=False):
+            if slot.kind == "ct":
+                check_ct(replace(part.volume, source=f"The box (--roi) of {part.whole.source}"))
+        return parts
+
+    def _compute(self, model: Model, parts: list[Part], progress: ProgressCallback | None):
+        values, inputs, anatomy = self.parameters.to_dict(), self.inputs, self.anatomy
+        if parts:
+            volumes = [part.volume for part in parts]
+            inputs, anatomy = volumes[: len(inputs)], volumes[-1] if anatomy else None
+            if values.get("region") == "auto":
+                values["region"] = self._region(progress)
+        if anatomy is not None:
+            values["anatomy"] = anatomy
+        name = self.task.replace("-", "_")
+        run = getattr(import_module(f".tasks.{name}", __package__), name)
+        return run(*inputs, model=model, progress=progress, **values)
+
+    def _region(self, progress: ProgressCallback | None) -> str:
+        """The region of the whole first input: a box may show too little to tell it by."""
+        from .label_map import region_of_labels
+        from .prepare import prepare
+        from .tasks.scan import look_at
+
+        whole = self.inputs[0]
+        if _inputs_of(self.task)[0].kind == "ct":
+            return look_at(whole, "auto", Reporter(progress)).region.name
+        region = region_of_labels(prepare(whole).labels(whole))
+        return region.name if region else "auto"
+
+    def _items(self, made: dict, parts: list[Part], record: dict) -> list[Item]:
+        kinds = {slot.name: slot.kind for slot in TASKS[self.task].files}
+        of_ct = _inputs_of(self.task)[0].kind == "ct"
+        items = []
+        for name, some in self.paths.items():
+            for number, (path, one) in enumerate(zip(some, _each(made[name]), strict=True), 1):
+                if parts and isinstance(one, Volume):
+                    one = parts[0].paste(one, kinds[name], of_ct)
+                items.append(Item(path, one, record | {"output": name, "sample": number}))
+        return items
+
+
+def _box_facts(part: Part) -> dict:
+    return {"box_first_voxel": [s.start for s in part.where[::-1]], "box_size": list(part.volume.voxels.shape[::-1])}
 
 
 def _each(made: list) -> list:
@@ -78,22 +175,45 @@ def _each(made: list) -> list:
     return made if made and isinstance(made[0], Volume) else [made]
 
 
+def _inputs_of(task: str) -> list[FileSlot]:
+    return [slot for slot in TASKS[task].files if not slot.output]
+
+
 def output_paths(task: str, files: dict[str, Path | None], parameters: Parameters) -> dict[str, list[Path]]:
     """The files that a job will write, by the name of the output: OUT.nii.gz, or OUT-1.nii.gz, OUT-2.nii.gz, … for
-    several samples. InputError if two are the same.
+    several samples. InputError if two are the same, or their provenance is.
     """
     samples = getattr(parameters, "samples", 1)
-    found = {}
+    found, taken = {}, {}
     for slot in TASKS[task].files:
         path = files.get(slot.name)
         if not slot.output or path is None:
             continue
+        _check_format(slot, Path(path), files[TASKS[task].files[0].name])
         several = samples > 1 and slot.kind != "table"
         found[slot.name] = [_numbered(Path(path), n) for n in range(1, samples + 1)] if several else [Path(path)]
-    every = [path.resolve() for some in found.values() for path in some]
-    if len(set(every)) < len(every):
-        raise InputError(f"Two outputs of {task} have the same name ({every[0].name}): name each differently.")
+        for one in found[slot.name]:
+            for file in {one.resolve(), provenance_path(one).resolve()} if slot.kind != "table" else {one.resolve()}:
+                if file in taken:
+                    raise InputError(
+                        f"Two outputs of {task}, {taken[file].name} and {one.name}, would both write {file.name}: "
+                        "name them differently."
+                    )
+                taken[file] = one
     return found
+
+
+def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
+    """InputError unless the output's name is one for its kind. first: the task's first input."""
+    suffix = path.suffix.lower()
+    if slot.kind == "table" and suffix != ".csv":
+        raise InputError(f"{path} is not a name for a table; end it with .csv.")
+    if slot.kind == "mask" and is_series(path):
+        raise InputError(f"{path} is not a name for a mask; end it with .nii.gz, .nii, .nrrd, .mha or .dcm.")
+    if slot.kind == "mask" and suffix == ".dcm":
+        check_segmentation(path, first)
+    if slot.kind == "volume" and suffix == ".dcm":
+        raise InputError(f"{path} is one file, and a DICOM series is a folder of them: give a name without .dcm.")
 
 
 def _numbered(path: Path, number: int) -> Path:
@@ -104,9 +224,8 @@ def _numbered(path: Path, number: int) -> Path:
 def read_inputs(task: str, files: dict[str, Path | None]) -> list[Volume]:
     """A job's inputs in the order of its slots: CTs checked, masks on the grid of the first. InputError otherwise."""
     volumes: list[Volume] = []
-    for slot in TASKS[task].files:
-        if not slot.output:
-            volumes.append(_read(slot, Path(files[slot.name]), volumes[0] if volumes else None))
+    for slot in _inputs_of(task):
+        volumes.append(_read(slot, Path(files[slot.name]), volumes[0] if volumes else None))
     return volumes
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import Cancelled, InputError
+from .errors import Cancelled, InputError, MissingModelError
 
 DEFAULT_MODELS = ("meddiff-fm-base", "meddiff-fm-small")  # the best that is installed comes first
 BUNDLED = Path(__file__).parent / "bundled"
@@ -56,15 +57,15 @@ def installed() -> list[Found]:
 
 
 def find_model(name_or_path: str | os.PathLike | None = None) -> Found:
-    """The model folder of a path, a name, a Hub id OWNER/NAME[@REVISION], or the default. InputError says what was
-    looked for.
+    """The model folder of a path, a name, a Hub id OWNER/NAME[@REVISION], or the default. MissingModelError says what
+    was looked for.
     """
     local = {found.folder.name: found for found in installed() if not found.source.startswith("hub:")}
     if name_or_path is None:
         for name in DEFAULT_MODELS:
             if name in local:
                 return local[name]
-        raise InputError("No model is installed: name a model folder or a Hub id with --model.")
+        raise MissingModelError("No model is installed: name a model folder or a Hub id with --model.")
     text = os.fspath(name_or_path)
     if Path(text).is_dir():
         return Found(Path(text), "folder")
@@ -73,9 +74,35 @@ def find_model(name_or_path: str | os.PathLike | None = None) -> Found:
     if (match := HUB_ID.fullmatch(text)) and not text.startswith((".", "/")):
         return from_hub(match["repo"], match["revision"])
     known = ", ".join(local) or "none"
-    raise InputError(
+    raise MissingModelError(
         f"There is no model {text!r}: name a folder, a Hub id OWNER/NAME, or an installed model ({known})."
     )
+
+
+def own_folder(name: str) -> Path:
+    """The folder of a model that the user may remove: of that name in the data folder, or a downloaded OWNER/NAME.
+
+    InputError if there is none, or if it is a bundled one.
+    """
+    own = {folder.name: folder for folder in (data_folder() / "models").glob("*/") if not folder.name.startswith(".")}
+    for folder in (data_folder() / "hub").glob("models--*/"):
+        own[folder.name.removeprefix("models--").replace("--", "/")] = folder
+    if name in own:
+        return own[name]
+    if (BUNDLED / name / "config.json").is_file() and Path(name).name == name:
+        raise InputError(f"{name} came with the program and stays: only models in {data_folder()} can be removed.")
+    raise MissingModelError(f"There is no model {name!r} in {data_folder()}: it has {', '.join(own) or 'none'}.")
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that `own_folder` gave. It has gone from its name at once, so that no half model is found."""
+    if folder.is_symlink():  # what it points to is not ours
+        folder.unlink()
+        return
+    gone = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(gone, ignore_errors=True)
+    os.replace(folder, gone)
+    shutil.rmtree(gone)
 
 
 def from_hub(repo: str, revision: str | None = None) -> Found:
@@ -83,7 +110,7 @@ def from_hub(repo: str, revision: str | None = None) -> Found:
     interrupted).
 
     `revision` pins a commit or tag; without one the repository's main branch as it was when first downloaded. Only
-    the named JSON, safetensors and text files are taken. InputError if it cannot be had.
+    the named JSON, safetensors and text files are taken. MissingModelError if it cannot be had.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -101,7 +128,7 @@ def from_hub(repo: str, revision: str | None = None) -> Found:
         raise
     except Exception as error:  # the Hub's client raises its own, the HTTP library's and the system's errors
         name = f"{repo}@{revision}" if revision else repo
-        raise InputError(
+        raise MissingModelError(
             f"The model {name} could not be downloaded ({type(error).__name__}): check the id and the connection, "
             "or name the folder of a model that is on this computer."
         ) from error

@@ -6,25 +6,37 @@ Raising `Cancelled` from the callback stops the task within that batch.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .volume import Volume
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task is: `step` steps and, of the next one, `window` windows are done."""
+    """How far a task is: `step` steps and, of the next one, `window` windows are done.
+
+    share: the part of all windows that is done, where steps differ in their windows; None where they do not.
+    preview, after a step of a task that can show it, makes the present estimate as a Volume in HU; nothing is
+    computed for it until it is called, which must happen within the callback.
+    """
 
     step: int
     steps: int
     window: int
     windows: int
     seconds_left: float | None = None
+    share: float | None = None
+    preview: Callable[[], Volume] | None = field(default=None, repr=False, compare=False)
 
     @property
     def fraction(self) -> float:
         """Done share of the whole task, 0 … 1."""
         done = (self.step + self.window / max(self.windows, 1)) / max(self.steps, 1)
-        return min(done, 1.0)
+        return min(done if self.share is None else self.share, 1.0)
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -39,10 +51,23 @@ class Reporter:
     windows: int = 1
     done: int = 0
     began: float = field(default_factory=time.monotonic)
+    costs: Sequence[int] = ()
+    show: Callable[[object], Volume] | None = None
 
-    def begin(self, steps: int, windows: int) -> None:
-        """State the size of the work; the clock starts here."""
+    def begin(
+        self,
+        steps: int,
+        windows: int,
+        costs: Sequence[int] = (),
+        show: Callable[[object], Volume] | None = None,
+    ) -> None:
+        """State the size of the work; the clock starts here.
+
+        costs: the windows of each step, where they differ. show: makes a Volume in HU of the sampler's estimate of x_0
+        (`Scan.as_volume` does), for those who want to see the result while it is made.
+        """
         self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
+        self.costs, self.show = costs, show
         self._tell(0)
 
     def tick(self) -> None:
@@ -57,12 +82,12 @@ class Reporter:
     def step(self, i: int, t: int, x0: object) -> None:
         """A sampler's callback."""
         self.done = i + 1
-        self._tell(0)
+        self._tell(0, partial(self.show, x0) if self.show else None)
 
-    def _tell(self, window: int) -> None:
+    def _tell(self, window: int, preview: Callable[[], Volume] | None = None) -> None:
         if self.callback is None:
             return
-        now = Progress(self.done, self.steps, window, self.windows)
-        elapsed = time.monotonic() - self.began
-        left = elapsed * (1 / now.fraction - 1) if now.fraction > 0 else None
-        self.callback(Progress(self.done, self.steps, window, self.windows, left))
+        share = (sum(self.costs[: self.done]) + window) / max(sum(self.costs), 1) if self.costs else None
+        fraction = Progress(self.done, self.steps, window, self.windows, share=share).fraction
+        left = (time.monotonic() - self.began) * (1 / fraction - 1) if fraction > 0 else None
+        self.callback(Progress(self.done, self.steps, window, self.windows, left, share, preview))

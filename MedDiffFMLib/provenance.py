@@ -1,5 +1,5 @@
-"""How a result came to be: OUTPUT.json beside OUTPUT.nii.gz. No patient identifiers; no paths, which may hold
-names.
+"""How a result came to be: OUTPUT.json beside OUTPUT.nii.gz or the DICOM folder OUTPUT. No patient identifiers; no
+paths, which may hold names.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
+from .dicom_out import check_series, is_series, put_folder, write_segmentation, write_series
 from .errors import InputError
 from .parameters import ANATOMY_FILE, ANATOMY_WORDS
 from .volume_io import check_folder, check_output, write_volume
@@ -40,25 +42,37 @@ def provenance_path(output: Path) -> Path:
 
 
 def check_result_path(output: Path, overwrite: bool) -> None:
-    """Before any work: InputError unless the volume and its provenance, or the table (.csv), can be written."""
-    if output.suffix.lower() == ".csv":
+    """Before any work: InputError unless the volume (a file, or a folder for a DICOM series) and its provenance, or
+    the table (.csv), can be written.
+    """
+    suffix = output.suffix.lower()
+    if is_series(output):
+        check_series(output, overwrite)
+    elif suffix in (".csv", ".dcm"):
         check_folder(output, overwrite)
+    else:
+        check_output(output, overwrite)
+    if suffix == ".csv":
         return
-    check_output(output, overwrite)
     beside = provenance_path(output)
     if beside.exists() and not overwrite:
         raise InputError(f"{beside} exists, and the result's provenance goes there: use another name or --overwrite.")
 
 
 def describe_run(
-    task: str, parameters: Parameters, common: CommonParameters, model: Model, sources: Sequence[Volume]
+    task: str,
+    parameters: Parameters,
+    common: CommonParameters,
+    model: Model,
+    sources: Sequence[Volume],
+    anatomy: Volume | None = None,
 ) -> dict:
     """The provenance of a run as a dict for JSON; add `facts` and `seconds` before it is written.
 
     Its `synthetic` says that the result shows anatomy that nobody has. Its `parameters` hold what `--json` needs to
-    run again.
+    run again. anatomy: the label map, if one was given.
     """
-    settings = parameters.to_dict() | {"device": common.device, "precision": common.precision}
+    settings = parameters.to_dict() | {"device": common.device, "precision": common.precision, "roi": common.roi}
     if settings.get("anatomy", "auto") not in ANATOMY_WORDS:
         settings["anatomy"] = ANATOMY_FILE
     if common.model and model.source != "folder":  # a folder's path may name a user
@@ -74,6 +88,7 @@ def describe_run(
         "parameters": settings,
         "source": describe_volume(sources[0]),
         "further_sources": [describe_volume(source) for source in sources[1:]],
+        "anatomy": describe_volume(anatomy) if anatomy is not None else None,
         "versions": versions(),
     }
 
@@ -114,7 +129,8 @@ class Item:
 def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
     """Write volumes with their provenance, and tables (CSV): all of them or none.
 
-    Everything is written under hidden names first; a file takes its own name only once all stand.
+    Everything is written under hidden names first; a file or folder takes its own name only once all stand, the
+    provenance before what it tells of: a volume without it would look like another maker's.
     """
     staged: list[tuple[Path, Path]] = []
     try:
@@ -124,18 +140,32 @@ def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
             if isinstance(item.content, list):
                 _write_table(item.content, hidden)
                 continue
-            write_volume(item.content, hidden)
+            _write_volume(item, hidden)
             beside = provenance_path(hidden)
             staged.append((beside, provenance_path(item.path)))
             beside.write_text(json.dumps(item.record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        for _, path in staged:
-            if path.exists() and not overwrite:
-                raise InputError(f"{path} exists already; choose another name or allow overwriting it (--overwrite).")
-        for hidden, path in staged:
-            os.replace(hidden, path)
+        for item in items:
+            check_result_path(item.path, overwrite)
+        for hidden, path in sorted(staged, key=lambda pair: pair[1].suffix != ".json"):
+            put_folder(hidden, path) if hidden.is_dir() else os.replace(hidden, path)
     finally:
         for hidden, _ in staged:
-            hidden.unlink(missing_ok=True)
+            shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)
+
+
+def _write_volume(item: Item, path: Path) -> None:
+    """Write an item's volume as `path`, in the format that its own name asks for."""
+    series = is_series(item.path)
+    if not series and path.suffix.lower() != ".dcm":
+        write_volume(item.content, path)
+        return
+    try:
+        (write_series if series else write_segmentation)(item.content, path, item.record)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"{item.path} could not be written ({reason}); check the free space and permissions."
+        ) from None
 
 
 def _write_table(rows: list[dict], path: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from .schedule import Schedule, check_steps
+from .thick import block_mean, replicate
 
 NoiseEstimate = Callable[[torch.Tensor, int], torch.Tensor]
 DataStep = Callable[[torch.Tensor, int], torch.Tensor]
@@ -181,27 +182,33 @@ def repaint(
     mask: torch.Tensor,
     resample: int = 1,
 ) -> torch.Tensor:
-    """RePaint (Lugmayr et al. 2022, algorithm 1; paper, eq. 13): ancestral sampling where `mask` is 1, `known`
+    """RePaint (Lugmayr et al. 2022, algorithm 1; paper, eq. 13): ancestral sampling where `mask` is True, `known`
     elsewhere.
 
         x_s = (1 − m)·(√ᾱ_s·known + √(1 − ᾱ_s)·z) + m·(a sample of q(x_s | x_t, x_0))
 
-    and, `resample` − 1 times in every step, back to t by √(ᾱ_t/ᾱ_s)·x_s + √(1 − ᾱ_t/ᾱ_s)·z, so that both parts agree.
-    At the last step the truth itself stands where the mask is 0. The network is evaluated `resample` times a step but
-    for the last. The callback is told each step's last estimate.
+    and, `resample` − 1 times in every step but the last, back to t by √(ᾱ_t/ᾱ_s)·x_s + √(1 − ᾱ_t/ᾱ_s)·z, so that the
+    new part learns of the known one. In the end the truth itself stands where the mask is False, to the last bit. mask
+    (bool) and known broadcast to x. A soft mask would be wrong here: a mixture of two noises has less noise than x_s
+    must have. The callback's i counts the evaluations of the network, see `repaint_evaluations`.
     """
-    for i, t, at, as_ in _pairs(schedule, steps):
+    evaluations = itertools.count()
+    for _, t, at, as_ in _pairs(schedule, steps):
         for again in reversed(range(resample if as_ is not None else 1)):
             x0 = data_step(predict_x0(x, epsilon(x, t), at), t)
+            callback(next(evaluations), t, x0)
             if as_ is None:
-                callback(i, t, x0)
-                return torch.where(mask == 0, known, mask * x0 + (1 - mask) * known)
+                return torch.where(mask, x0, known)
             noisy_known = math.sqrt(as_) * known + math.sqrt(1 - as_) * fresh_noise(x, generator)
-            x = mask * _posterior(x, x0, at, as_, generator) + (1 - mask) * noisy_known
+            x = torch.where(mask, _posterior(x, x0, at, as_, generator), noisy_known)
             if again:
                 x = math.sqrt(at / as_) * x + math.sqrt(1 - at / as_) * fresh_noise(x, generator)
-        callback(i, t, x0)
     raise AssertionError
+
+
+def repaint_evaluations(steps: Sequence[int], resample: int) -> int:
+    """How often `repaint` evaluates the network: `resample` times a step, once at the last."""
+    return resample * (len(steps) - 1) + 1
 
 
 def denoising_data_step(y: torch.Tensor, sigma_n: float, weight: float, schedule: Schedule) -> DataStep:
@@ -210,5 +217,22 @@ def denoising_data_step(y: torch.Tensor, sigma_n: float, weight: float, schedule
     def step(x0: torch.Tensor, t: int) -> torch.Tensor:
         rho = weight * sigma_n**2 / schedule.sigma_bar(t) ** 2
         return (y + rho * x0) / (1 + rho)
+
+    return step
+
+
+def super_resolution_data_step(
+    y: torch.Tensor, factor: int, axis: int, sigma_n: float, weight: float, schedule: Schedule
+) -> DataStep:
+    """x̂_0 = x_0 + Hᵀ(y_0 − H·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   (paper, eq. 12); `weight` is λ.
+
+    y: the thick slices; H: the mean of `factor` slices along `axis` (−3, −2 or −1). x_0 is first clipped to the model's
+    range, since the walk begins where a small error of ε is a large one of x_0.
+    """
+
+    def step(x0: torch.Tensor, t: int) -> torch.Tensor:
+        x0 = clip(x0, t)
+        rho = weight * sigma_n**2 / schedule.sigma_bar(t) ** 2
+        return x0 + replicate(y - block_mean(x0, factor, axis), factor, axis) / (1 + rho)
 
     return step

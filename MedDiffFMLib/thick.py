@@ -1,29 +1,87 @@
-"""Thick and thin slices: H, the block mean along z, its transpose, and interpolation between slices (paper, eq. 12).
+"""Thick and thin slices: H, the block mean across slices, its transpose, and interpolation (paper, eq. 12).
 
-Tensors are (…, Z, Y, X). H·Hᵀ = I: a replicated slice has itself as block mean. Training makes its pairs so too.
+Tensors are (…, Z, Y, X); `axis` (−3, −2 or −1) is the one that slices are stacked along. H·Hᵀ = I: a replicated slice
+has itself as block mean. Training makes its pairs so too.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.interpolate import CubicSpline
 
 
-def block_mean(thin: torch.Tensor, factor: int) -> torch.Tensor:
-    """H: every `factor` neighbouring slices averaged. Z must divide by `factor`."""
-    *rest, z, y, x = thin.shape
-    return thin.reshape(*rest, z // factor, factor, y, x).mean(dim=-3)
+def block_mean(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
+    """H: every `factor` neighbouring slices averaged. Their number must divide by `factor`."""
+    return thin.unflatten(axis, (-1, factor)).mean(dim=axis)
 
 
-def replicate(thick: torch.Tensor, factor: int) -> torch.Tensor:
+def replicate(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
     """Hᵀ (times `factor`, so that H·Hᵀ = I): every slice `factor` times."""
-    return thick.repeat_interleave(factor, dim=-3)
+    return thick.repeat_interleave(factor, dim=axis)
 
 
-def interpolate_slices(thick: torch.Tensor, factor: int) -> torch.Tensor:
+def interpolate_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
     """Thin slices by linear interpolation between the centres of thick ones (Z, Y, X); beyond the ends the end slice.
 
     This is what the ControlNet `super-resolution` is told.
     """
-    size = (thick.shape[0] * factor, *thick.shape[1:])
+    size = list(thick.shape)
+    size[axis] *= factor
     return F.interpolate(thick[None, None], size=size, mode="trilinear", align_corners=False)[0, 0]
+
+
+def cubic_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
+    """Thin slices by a cubic spline, whose block means are the thick ones: what is known without a model.
+
+    The spline runs through the sums of the slices up to each boundary; a thin slice is its rise. Nearer to real thin
+    slices than linear interpolation, or a spline through the slices' centres; it overshoots as splines do.
+    """
+    n = thick.shape[axis]
+    sums = np.concatenate([np.zeros((1, n)), np.cumsum(np.eye(n), axis=0)])
+    edges = np.arange(n * factor + 1) / factor
+    weights = np.diff(CubicSpline(np.arange(n + 1), sums, bc_type="natural")(edges), axis=0) * factor
+    weights = torch.from_numpy(weights).to(thick)
+    return torch.tensordot(weights, thick, dims=([1], [axis])).movedim(0, axis)
+
+
+def range_around(thick: torch.Tensor, axis: int = -3) -> tuple[torch.Tensor, torch.Tensor]:
+    """The lowest and the highest of each slice and its two neighbours, voxel by voxel."""
+    n = thick.shape[axis]
+    before = torch.cat([thick.narrow(axis, 0, 1), thick.narrow(axis, 0, n - 1)], dim=axis)
+    after = torch.cat([thick.narrow(axis, 1, n - 1), thick.narrow(axis, n - 1, 1)], dim=axis)
+    return torch.minimum(torch.minimum(before, after), thick), torch.maximum(torch.maximum(before, after), thick)
+
+
+def with_block_means(thin: torch.Tensor, thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
+    """The nearest image to `thin` whose block means are `thick`: thin + Hᵀ(thick − H·thin)."""
+    return thin + replicate(thick - block_mean(thin, factor, axis), factor, axis)
+
+
+def within(
+    thin: torch.Tensor,
+    thick: torch.Tensor,
+    factor: int,
+    axis: int,
+    low: torch.Tensor | float,
+    high: torch.Tensor | float,
+) -> torch.Tensor:
+    """`thin`, whose block means are `thick`, drawn towards them in every block until it lies in low … high.
+
+    low, high: numbers, or tensors like `thick` with low ≤ thick ≤ high. The block means stay.
+    """
+    apart = thin.unflatten(axis, (-1, factor)) - thick.unsqueeze(axis)
+    top, bottom = apart.amax(axis).clamp(min=1e-6), (-apart.amin(axis)).clamp(min=1e-6)
+    share = torch.minimum((high - thick) / top, (thick - low) / bottom).clamp(0, 1)
+    return (thick.unsqueeze(axis) + share.unsqueeze(axis) * apart).flatten(axis - 1, axis)
+
+
+def round_in_blocks(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
+    """Whole numbers, each less than 1 from `thin`, that keep every block's sum where it is a whole number.
+
+    What rounding takes from a slice its next one gets: the sums up to each slice are what is rounded.
+    """
+    sums = thin.unflatten(axis, (-1, factor)).cumsum(dim=axis).round_()
+    first = sums.narrow(axis, 0, 1)
+    return torch.cat([first, sums.diff(dim=axis)], dim=axis).flatten(axis - 1, axis)

@@ -13,7 +13,7 @@ import math
 import re
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +35,9 @@ class NiftiHeader:
     pixdim: tuple[float, ...]
     sform: tuple[tuple[float, ...], ...] | None
     grid: bytes
+    data_start: int = 352
+    float_type: str = ""  # numpy's name of the stored type, if it is a floating point type
+    not_finite: int = 0  # voxels that are NaN or infinite: ITK turns them into 0 without a word
 
     @property
     def shear_degrees(self) -> float:
@@ -60,14 +63,18 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         with open_plain(path) as file:
             raw = file.read(348)
             header = _parse_nifti(raw, path)
-            total = len(raw)
+            total, not_finite = len(raw) + len(file.read(header.data_start - len(raw))), 0
             while chunk := file.read(_CHUNK):  # to the end: gzip's checksum comes last
                 total += len(chunk)
+                if header.float_type:
+                    size = np.dtype(header.float_type).itemsize
+                    numbers = np.frombuffer(chunk[: len(chunk) // size * size], header.float_type)
+                    not_finite += numbers.size - int(np.count_nonzero(np.isfinite(numbers)))
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise _cut_short(path) from None
     if total < header.bytes_needed:
         raise _cut_short(path)
-    return header
+    return replace(header, not_finite=not_finite)
 
 
 def _parse_nifti(raw: bytes, path: Path) -> NiftiHeader:
@@ -85,7 +92,10 @@ def _parse_nifti(raw: bytes, path: Path) -> NiftiHeader:
     voxels = math.prod(max(n, 1) for n in dim[1 : 1 + max(0, min(dim[0], 7))])
     grid = b"".join(struct.pack("<" + kind, *values) for (_, kind), values in zip(_NIFTI_GRID, fields, strict=True))
     start = int(offset) if math.isfinite(offset) else 0
-    return NiftiHeader(dim, start + voxels * bits // 8, pixdim, rows if scode > 0 else None, grid)
+    (kind,) = struct.unpack_from(order + "h", raw, 70)
+    float_type = {16: order + "f4", 64: order + "f8"}.get(kind, "")
+    needed = start + voxels * bits // 8
+    return NiftiHeader(dim, needed, pixdim, rows if scode > 0 else None, grid, max(start, len(raw)), float_type)
 
 
 def _cut_short(path: Path) -> InputError:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import InputError
+from .errors import DiskFullError, InputError, kind_of
 from .itk import quiet
 from .volume import Volume
 from .volume_checks import check_grid
@@ -89,7 +89,9 @@ def write_volume(volume: Volume, path: str | os.PathLike, overwrite: bool = Fals
             os.replace(plain, path)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
-        raise InputError(f"{path} could not be written ({reason}); check the free space and permissions.") from None
+        full = kind_of(error) == "disk-full" or shutil.disk_usage(path.parent).free < volume.voxels.nbytes
+        refusal = DiskFullError if full else InputError
+        raise refusal(f"{path} could not be written ({reason}); check the free space and permissions.") from None
     finally:
         for part in (plain, copy, zipped):
             part.unlink(missing_ok=True)
@@ -179,6 +181,10 @@ def _suffix(path: Path) -> str:
 
 def _read_nifti(path: Path) -> Volume:
     header = read_nifti_header(path)
+    if header.not_finite:
+        raise InputError(
+            f"{path} has {header.not_finite} voxels that are NaN or infinite; replace them, for air with -1000."
+        )
     stored = np.abs(header.pixdim[1:4])
     if not np.all(np.isfinite(stored) & (stored > 0)):  # ITK would take it for 1 mm
         check_grid(header.dim[max(2, min(header.dim[0], 3)) : 0 : -1], stored, str(path))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import make_tiny_network
+from tiny_model import make_tiny_network, save_tiny_controls, save_tiny_model
 
-from MedDiffFMLib.models import Model
+from MedDiffFMLib.models import Model, load_model
 from MedDiffFMLib.network import Denoiser
 from MedDiffFMLib.schedule import cosine_schedule
 
@@ -46,3 +46,10 @@ def tiny_model(tiny_network) -> Model:
         dtype=torch.float32,
         sha256="0" * 64,
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_model_with_controls(tmp_path_factory) -> Model:
+    """A tiny model from a folder with the ControlNets `super-resolution` and `lesion-lung`, none of them trained."""
+    folder = save_tiny_model(tmp_path_factory.mktemp("controls") / "tiny", patch=16)
+    return load_model(save_tiny_controls(folder), device="cpu", precision="float32")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from MedDiffFMLib.control import Control, ControlConfig
+from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.network import Denoiser, NetworkConfig
 
@@ -24,7 +26,23 @@ def make_tiny_network() -> Denoiser:
     return network.eval().requires_grad_(False)
 
 
-def save_tiny_model(folder: Path, name: str = "tiny", **options) -> Path:
+def save_tiny_model(folder: Path, name: str = "tiny", patch: int = 48, **options) -> Path:
     """Save a tiny model as `folder`, with larger windows, so that a real volume takes seconds."""
-    config = model_config(name, dataclasses.replace(TINY, patch=48))
+    config = model_config(name, dataclasses.replace(TINY, patch=patch))
     return save_model_folder(folder, make_tiny_network().state_dict(), config, **options)
+
+
+def save_tiny_controls(folder: Path) -> Path:
+    """Give the tiny model in `folder` a ControlNet of each kind, of random weights: even the convolutions that start
+    at zero, so that another target gives another image.
+    """
+    torch.manual_seed(1)
+    denoiser = make_tiny_network()
+    for name, kind in (("super-resolution", "thick-ct"), ("lesion-lung", "lesion-mask")):
+        control = Control(TINY, ControlConfig(kind=kind))
+        control.start_from(denoiser)
+        for weights in control.parameters():
+            if not weights.any():
+                torch.nn.init.normal_(weights, std=0.1)
+        save_control(folder, name, control)
+    return folder

@@ -150,8 +150,9 @@ class Trainer:
             total += losses.mean().item() / len(batches)
             for t, loss in zip(batch.t.tolist(), losses.tolist(), strict=True):
                 bands.setdefault(f"t<{next(band for band in T_BANDS if t < band)}", []).append(loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        self.optimizer.step()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        if torch.isfinite(norm):  # one NaN (seen from bfloat16 kernels, now and then) would end the run for good
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.average.update_parameters(self.network)

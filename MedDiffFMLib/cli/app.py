@@ -9,14 +9,18 @@ from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from .. import __version__
 from ..errors import Cancelled
 from ..parameters import TASKS
+from .batch import batch_app
 from .doctor import doctor
 from .errors import exit_code, report
 from .models import models_app
 from .options import task_command
+from .place_lesion import place_lesion
+from .worker import worker
 
 log = logging.getLogger("MedDiffFMLib")
 PLUGINS = "meddiff_fm.commands"  # entry points: each a function register(app) that adds commands
@@ -44,8 +48,11 @@ def build_app() -> typer.Typer:
     app.callback(help=NOTICE)(_start)
     for task in TASKS:
         app.command(task, context_settings=HELP_NAMES)(task_command(task))
+    app.add_typer(batch_app(), name="batch")
     app.add_typer(models_app, name="models")
+    app.command("place-lesion", context_settings=HELP_NAMES)(place_lesion)
     app.command("doctor", context_settings=HELP_NAMES)(doctor)
+    app.command("worker", context_settings=HELP_NAMES)(worker)
     for plugin in entry_points(group=PLUGINS):
         try:
             plugin.load()(app)
@@ -56,6 +63,14 @@ def build_app() -> typer.Typer:
     return app
 
 
+def _has_details(app: typer.Typer, arguments: list[str]) -> bool:
+    """Whether the command that these arguments name has -v."""
+    command = get_command(app)
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word, command)
+    return any("--verbose" in parameter.opts for parameter in command.params)
+
+
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -63,20 +78,21 @@ def _cancel(number, frame) -> None:
     """A signal stops the work where it stands; a second one while it cleans up is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Cancelled("Cancelled.")
+    raise Cancelled
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `meddiff-fm` with `arguments` (default: the shell's). Returns the exit code."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     before = {number: signal.signal(number, _cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    app = build_app()
     try:
-        return build_app()(args=arguments, prog_name="meddiff-fm", standalone_mode=False) or 0
+        return app(args=arguments, prog_name="meddiff-fm", standalone_mode=False) or 0
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         sys.stderr.close()
         return 1
     except Exception as error:
-        report(error)
+        report(error, details=_has_details(app, sys.argv[1:] if arguments is None else arguments))
         return exit_code(error)
     finally:
         for number, handler in before.items():

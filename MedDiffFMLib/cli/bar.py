@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
-from ..progress import Progress, ProgressCallback
+from ..progress import Progress
 
 LINE_SECONDS = 10.0  # without a terminal: a line at most this often
 
 
 @contextmanager
-def progress_bar(title: str, quiet: bool = False) -> Iterator[ProgressCallback]:
-    """A callback for a task that shows its step, windows, percent and time left."""
-    console = Console(stderr=True)
+def progress_bar(
+    title: str, quiet: bool = False, words: Callable[[object], str] | None = None
+) -> Iterator[Callable[[object], None]]:
+    """A callback that shows how far the work is. It takes anything with a `fraction`; `words` tells the rest of it,
+    without it step, windows and time left of a task's `Progress`.
+    """
+    console, words = Console(stderr=True), words or describe
     if quiet:
         yield lambda event: None
     elif console.is_terminal:
         with _bar(console) as bar:
             row = bar.add_task(title, total=1.0, detail="starting")
-            yield lambda event: bar.update(row, completed=event.fraction, detail=describe(event))
+            yield lambda event: bar.update(row, completed=event.fraction, detail=words(event))
     else:
-        yield _lines(title, console)
+        yield _lines(title, console, words)
 
 
 def _bar(console: Console) -> RichProgress:
@@ -34,14 +38,14 @@ def _bar(console: Console) -> RichProgress:
     return RichProgress(*columns, console=console, transient=True)
 
 
-def _lines(title: str, console: Console) -> ProgressCallback:
+def _lines(title: str, console: Console, words: Callable[[object], str]) -> Callable[[object], None]:
     last = time.monotonic()
 
-    def show(event: Progress) -> None:
+    def show(event) -> None:
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            console.print(f"{title} {event.fraction:.0%}, {describe(event)}", highlight=False)
+            console.print(f"{title} {event.fraction:.0%}, {words(event)}", highlight=False)
 
     return show
 
@@ -50,7 +54,12 @@ def describe(event: Progress) -> str:
     """For example `step 2 of 8, window 13 of 48, 1:05 left`. Steps count from 1 while they run."""
     parts = [f"step {min(event.step + 1, event.steps)} of {event.steps}", f"window {event.window} of {event.windows}"]
     if event.seconds_left is not None:
-        whole = round(event.seconds_left)
-        hours, minutes = divmod(whole // 60, 60)
-        parts.append((f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{whole % 60:02d} left")
+        parts.append(f"{in_time(event.seconds_left)} left")
     return ", ".join(parts)
+
+
+def in_time(seconds: float) -> str:
+    """For example `1:05`, or `1:02:03` with hours."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

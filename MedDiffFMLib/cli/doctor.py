@@ -29,6 +29,8 @@ def doctor(
         print(json.dumps(facts | {"problem": problem}, indent=2))
     else:
         for name, value in facts.items():
+            if value is None:  # the system does not tell, or there is no GPU
+                continue
             print(f"{name.replace('_', ' '):>16}  {value}")
         print(f"{'verdict':>16}  {problem or 'ready'}")
     if problem:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
 
-models_app = typer.Typer(help="Models on this computer: list, show, verify, download.", no_args_is_help=True)
+models_app = typer.Typer(help="Models on this computer: list, show, verify, download, remove.", no_args_is_help=True)
 
 ModelName = Annotated[
     str | None, typer.Argument(metavar="MODEL", help="A name, a folder or a Hub id; without it the default model.")
@@ -31,23 +32,30 @@ def list_models() -> None:
 
 @models_app.command("show")
 def show_model(model: ModelName = None) -> None:
-    """Show a model's config.json: architecture, conditions, training, licence, checksum."""
+    """Show a model's config.json (architecture, conditions, training, licence, checksum) and its ControlNets."""
+    from ..control_folder import control_names, read_control_config
     from ..model_store import find_model
 
-    config = _read(find_model(model))
+    found = find_model(model)
+    config = _read(found)
     schedule = {key: value for key, value in config["schedule"].items() if key != "alpha_bar"}
-    print(json.dumps(config | {"schedule": schedule}, indent=2, ensure_ascii=False))
+    controls = {name: read_control_config(found.folder, name) for name in control_names(found.folder)}
+    print(json.dumps(config | {"schedule": schedule, "controlnets": controls}, indent=2, ensure_ascii=False))
 
 
 @models_app.command("verify")
 def verify_model(model: ModelName = None) -> None:
-    """Check a model's files against the checksum in its config.json."""
+    """Check a model's files, its ControlNets too, against the checksums in their config.json."""
+    from ..control_folder import control_names, verify_control
     from ..model_folder import verify
     from ..model_store import find_model
 
     found = find_model(model)
     config = verify(found.folder)
     print(f"{config['name']}: the weights have the stated SHA-256 {config['weights']['sha256']} ({found.folder})")
+    for name in control_names(found.folder):
+        checksum = verify_control(found.folder, name)["weights"]["sha256"]
+        print(f"ControlNet {name}: belongs to them, and has the stated SHA-256 {checksum}")
 
 
 @models_app.command("download")
@@ -62,6 +70,25 @@ def download_model(
         raise InputError(f"{model!r} is not a Hub id: write OWNER/NAME or OWNER/NAME@REVISION.")
     found = from_hub(match["repo"], match["revision"])
     verify_model(str(found.folder))
+
+
+@models_app.command("remove")
+def remove_model(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The name of your own model, or OWNER/NAME.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a model from your data folder, with all its files. Bundled models stay."""
+    from ..errors import Cancelled, InputError
+    from ..model_store import own_folder, remove
+
+    folder = own_folder(model)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"Removing {folder} needs a yes: run it again with --yes.")
+        if not typer.confirm(f"Remove {folder} and everything in it?", err=True):
+            raise Cancelled
+    remove(folder)
+    print(f"Removed {folder}")
 
 
 def _name(found) -> str:

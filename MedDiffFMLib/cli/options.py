@@ -9,12 +9,17 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
-from ..parameters import ANATOMY_FILE, TASKS, CommonParameters, FileSlot, Parameters
+from ..parameters import ANATOMY_FILE, TASKS, CommonParameters, FileSlot, Parameters, split_values
+
+if TYPE_CHECKING:
+    from ..volume import Volume
+
+log = logging.getLogger("MedDiffFMLib")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,14 +32,14 @@ class ShellOptions:
 
 
 _JSON_HELP = "Parameters: run from this file, or record them there if it does not exist."
-_SHELL = {
+SHELL = {
     "json": (Path | None, None, typer.Option("--json", metavar="FILE", help=_JSON_HELP)),
     "quiet": (bool, False, typer.Option("-q", "--quiet", help="Print nothing but errors.")),
     "verbose": (bool, False, typer.Option("-v", "--verbose", help="Print details, and tracebacks of errors.")),
 }
 
 
-def _option(field: dataclasses.Field) -> inspect.Parameter:
+def parameter_option(field: dataclasses.Field) -> inspect.Parameter:
     """A shell option of one parameter. It is text, checked by `Parameters.from_dict`; None means that it was not
     given.
     """
@@ -69,15 +74,15 @@ def task_command(task: str) -> Callable:
     """The command of a task, for `Typer.command`, made from its parameters and files; their docstring is the help."""
     slots, groups = TASKS[task].files, (TASKS[task], CommonParameters)
     files = sorted((_file(slot) for slot in slots), key=lambda p: p.kind)
-    options = [_option(field) for group in groups for field in dataclasses.fields(group)]
+    options = [parameter_option(field) for group in groups for field in dataclasses.fields(group)]
     shell = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
-        for name, (kind, default, option) in _SHELL.items()
+        for name, (kind, default, option) in SHELL.items()
     ]
 
     def command(**values):
         paths = {slot.name: values.pop(slot.name) for slot in slots}
-        shell_options = ShellOptions(*(values.pop(name) for name in _SHELL))
+        shell_options = ShellOptions(*(values.pop(name) for name in SHELL))
         set_verbosity(shell_options)
         check_record(shell_options.json)
         parameters, common = merge(task, values, shell_options.json)
@@ -92,11 +97,14 @@ def task_command(task: str) -> Callable:
 
 
 def _run(task: str, paths: dict, parameters: Parameters, common: CommonParameters, shell: ShellOptions) -> None:
-    from ..jobs import run_job
+    from ..jobs import open_job
     from .bar import progress_bar
 
+    job = open_job(task, paths, parameters, common)
+    if shell.json and shell.json.exists():
+        warn_of_other_inputs(shell.json, job.inputs)
     with progress_bar(task.replace("-", " ").capitalize(), shell.quiet) as progress:
-        report = run_job(task, paths, parameters, common, progress)
+        report = job.run(progress)
     if not shell.quiet:
         print(f"{report.summary}; wrote {', '.join(str(path) for some in report.written.values() for path in some)}")
 
@@ -119,11 +127,7 @@ def merge(task: str, given: dict, file: Path | None) -> tuple[Parameters, Common
     values |= {name: value for name, value in given.items() if value is not None and value is not False}
     if values.get("anatomy") == ANATOMY_FILE:
         raise InputError(f"{file} was made with an anatomy file that it does not name: give that file with --anatomy.")
-    common = {field.name for field in dataclasses.fields(CommonParameters)}
-    return (
-        TASKS[task].from_dict({name: value for name, value in values.items() if name not in common}),
-        CommonParameters.from_dict({name: value for name, value in values.items() if name in common}),
-    )
+    return split_values(TASKS[task], values)
 
 
 def read_parameters(task: str, file: Path) -> dict:
@@ -139,6 +143,26 @@ def read_parameters(task: str, file: Path) -> dict:
     if document.get("task", task) != task:
         raise InputError(f"{file} holds the parameters of {document['task']}, not of {task}: name another file.")
     return dict(document["parameters"])
+
+
+def warn_of_other_inputs(file: Path, inputs: list[Volume]) -> None:
+    """Say so if `file` is the provenance of a result whose inputs were others than these: the parameters are used, but
+    the result will not be the same.
+    """
+    from ..provenance import describe_volume
+
+    document = json.loads(file.read_text(encoding="utf-8"))
+    told = [document.get("source"), *document.get("further_sources", [])]
+    if told[0] is None:  # parameters alone
+        return
+    for before, now in zip(told, inputs, strict=False):
+        if before != describe_volume(now):
+            log.warning(
+                "%s is not what %s was made from (its voxels or its grid differ): the same parameters are used, the "
+                "result will be another.",
+                now.source,
+                file,
+            )
 
 
 def record(task: str, parameters: Parameters, common: CommonParameters, file: Path) -> None:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..errors import InputError
+from ..errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class FileSlot:
     """A file that a task reads or writes.
 
     kind: ct | labels (an anatomy label map) | mask (of a lesion; on the grid of the task's first file) for inputs,
-    volume | mask | table (CSV) for outputs. An optional one is an option of the command line, `--name FILE`, the others
-    are its arguments in their order.
+    volume (HU) | map (of scores) | mask | table (CSV) for outputs. An optional one is an option of the command line,
+    `--name FILE`, the others are its arguments in their order.
     """
 
     name: str
@@ -53,20 +53,27 @@ class Parameters:
     def from_dict(cls, values: dict):
         """From names and values (numbers also as text); what is absent keeps its default.
 
-        InputError names the first unknown name or unusable value and what is possible instead.
+        UsageError names the first unknown name or unusable value and what is possible instead.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for name in values:
             if name not in fields:
-                raise InputError(f"There is no parameter {name!r} here; the parameters are {', '.join(fields)}.")
+                raise UsageError(f"There is no parameter {name!r} here; the parameters are {', '.join(fields)}.")
         return cls(**{name: _typed(fields[name], value) for name, value in values.items()}).validate()
+
+    @classmethod
+    def describe(cls) -> list[dict]:
+        """Every parameter as a dict for JSON: name, default, and the metadata of `parameter`. A panel is built from
+        it.
+        """
+        return [{"name": f.name, "default": f.default, **f.metadata} for f in dataclasses.fields(cls)]
 
     def to_dict(self) -> dict:
         """Names and values, ready for JSON; `from_dict` gives the same object back."""
         return dataclasses.asdict(self)
 
     def validate(self):
-        """This object, if every value is usable; else InputError with one sentence."""
+        """This object, if every value is usable; else UsageError with one sentence."""
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
         return self
@@ -80,11 +87,11 @@ def _typed(field: dataclasses.Field, value):
     try:
         return float(value) if kind == "number" else int(value)
     except ValueError:
-        raise InputError(_sentence(field, value)) from None
+        raise UsageError(_sentence(field, value)) from None
 
 
 def _check(field: dataclasses.Field, value) -> None:
-    """InputError unless `value` is one that the field's metadata allow."""
+    """UsageError unless `value` is one that the field's metadata allow."""
     limits = field.metadata
     if (value is None and field.default is None) or value in limits.get("choices", ()):
         return
@@ -100,7 +107,7 @@ def _check(field: dataclasses.Field, value) -> None:
     else:
         usable = False
     if not usable:
-        raise InputError(_sentence(field, value))
+        raise UsageError(_sentence(field, value))
 
 
 def _sentence(field: dataclasses.Field, value) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
+from ..errors import UsageError
 from .base import FileSlot, Parameters, parameter
 
 REGION_NAMES = ("head-neck", "chest", "abdomen")
 ANATOMY_WORDS = ("auto", "none", "threshold", "totalsegmentator")  # what is possible without a label map
 ANATOMY_FILE = "(a file)"  # stands in provenance for the path of a label map, which may name a patient
+_NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*"
+ROI_PATTERN = ",".join([_NUMBER] * 6)
 
 CT = FileSlot("input", "ct", "CT volume: a file (NIfTI, NRRD, MHA) or a folder of DICOM slices.")
 OUTPUT = FileSlot(
-    "output", "volume", "File to write, for example OUT.nii.gz; OUT.json beside it tells how.", output=True
+    "output",
+    "volume",
+    "File to write, for example OUT.nii.gz, or a new folder OUT for a DICOM series; OUT.json beside it tells how.",
+    output=True,
 )
 
 
@@ -47,9 +54,64 @@ class CommonParameters(Parameters):
         choices=("auto", "float32", "bfloat16", "float16"),
         advanced=True,
     )
+    roi: str | None = parameter(
+        None,
+        "text",
+        "Box to work on, in mm, right, front and up positive: only it is computed, a result on the input's grid keeps "
+        "the rest of the input.",
+        label="Box",
+        pattern=ROI_PATTERN,
+        expected="six numbers x0,x1,y0,y1,z0,z1 in mm (RAS), each pair ascending",
+        metavar="X0,X1,Y0,Y1,Z0,Z1",
+        advanced=True,
+    )
     overwrite: bool = parameter(
         False, "flag", "Replace the output if it exists.", label="Replace an existing file", advanced=True
     )
+
+    def validate(self):
+        """As every group's; also that the box is one."""
+        super().validate()
+        if self.roi is not None:
+            read_box(self.roi)
+        return self
+
+
+def read_box(roi: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Low and high corner (x, y, z) in mm, RAS, of a `roi` of six numbers. UsageError unless each pair ascends."""
+    numbers = [float(part) for part in roi.split(",")]
+    low, high = tuple(numbers[0::2]), tuple(numbers[1::2])
+    for axis, a, b in zip("xyz", low, high, strict=True):
+        if a >= b:
+            raise UsageError(f"--roi has {axis} from {a:g} to {b:g}: give each pair ascending, x0,x1,y0,y1,z0,z1.")
+    return low, high
+
+
+def split_values(task: type[Parameters], values: dict) -> tuple[Parameters, CommonParameters]:
+    """One dict of names and values as a task's parameters and the common ones. UsageError for unknown or unusable
+    ones.
+    """
+    known = [field.name for group in (task, CommonParameters) for field in dataclasses.fields(group)]
+    for name in values:
+        if name not in known:
+            raise UsageError(f"There is no parameter {name!r} here; the parameters are {', '.join(known)}.")
+    common = {field.name for field in dataclasses.fields(CommonParameters)}
+    return (
+        task.from_dict({name: value for name, value in values.items() if name not in common}),
+        CommonParameters.from_dict({name: value for name, value in values.items() if name in common}),
+    )
+
+
+def describe_task(task: type[Parameters]) -> dict:
+    """What a panel or another program needs to offer a task: its help, files, and parameters with the common ones.
+    Ready for JSON.
+    """
+    return {
+        "help": " ".join((task.__doc__ or "").split()),
+        "synthetic": task.synthetic,
+        "files": [dataclasses.asdict(slot) for slot in task.files],
+        "parameters": task.describe() + CommonParameters.describe(),
+    }
 
 
 def region_parameter():

@@ -218,13 +218,15 @@ def _denoised(
     scan: Scan, runs: list[_Run], settings: DenoiseSettings, sigma_hu: float, seed: int, reporter: Reporter
 ) -> np.ndarray:
     """All parts sampled and merged with the scan, joined without a seam: HU, float32 (Z, Y, X)."""
-    reporter.begin(sum(len(run.steps) for run in runs), len(runs[0].ε.active))
+    costs = [len(run.ε.active) for run in runs for _ in run.steps]
+    reporter.begin(len(costs), costs[0], costs, show=runs[0].scan.as_volume)
     of_part = {run.part.start: run for run in runs}
     done = 0
 
     def run_part(part: BodyPart) -> np.ndarray:
         nonlocal done
         run = of_part[part.start]
+        reporter.show = run.scan.as_volume
         estimate = _sample(run, settings, seed, lambda i, t, x0, before=done: reporter.step(before + i, t, x0))
         done += len(run.steps)
         return merge(run.scan.frame.hu, estimate, run.scan.body, run.scan.window, sigma_hu)

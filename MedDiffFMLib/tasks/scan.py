@@ -16,7 +16,7 @@ from ..models import Model, choose_device
 from ..parameters import ANATOMY_WORDS
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import Reporter
-from ..regions import REGIONS, Region, detect_region, to_model
+from ..regions import REGIONS, Region, detect_region, to_hu, to_model
 from ..segmenter import choose_mode, find_organs
 from ..volume import Volume
 
@@ -39,6 +39,14 @@ class Scan:
     def air(self) -> float:
         """Air in the model's range."""
         return float(to_model(AIR_HU, self.window))
+
+    def as_volume(self, x0: torch.Tensor) -> Volume:
+        """An estimate (Z, Y, X) in the model's range as HU on the frame's grid, for a preview: what lies beyond the
+        window is the scan's own.
+        """
+        low, high = self.window
+        hu, estimate = self.frame.hu, to_hu(x0.cpu().numpy(), self.window)
+        return self.frame.frame.with_voxels(np.where((hu > low) & (hu < high), estimate, hu))
 
     def conditions(
         self, model: Model, anatomy: Volume | str | np.ndarray, target: np.ndarray | None = None

@@ -15,10 +15,12 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tiny_model import save_tiny_model
+from tiny_model import TINY, save_tiny_model
 
 from MedDiffFMLib import __version__
 from MedDiffFMLib.cli.app import main
+from MedDiffFMLib.control import Control, ControlConfig
+from MedDiffFMLib.control_folder import save_control
 
 COMMAND = [sys.executable, "-m", "MedDiffFMLib"]
 
@@ -222,6 +224,67 @@ def test_models_commands(run, monkeypatch, tmp_path):
     (folder / "config.json").write_text("{")
     code, listed, _ = run("models", "list")
     assert code == 0 and "own-model (damaged)" in listed and "meddiff-fm-small" in listed
+
+
+def test_a_run_from_the_provenance_of_another_scan_says_so(run, done, scan, model, tmp_path, caplog):
+    provenance, other = done[1].with_name("result.json"), tmp_path / "other.mha"
+    sitk.WriteImage(sitk.ReadImage(str(scan)) + 1, str(other))
+    assert run("denoise", other, tmp_path / "x.mha", "--json", provenance, "--model", model)[0] == 0
+    assert [m.split(" (")[0] for m in caplog.messages] == [f"{other} is not what {provenance} was made from"]
+    caplog.clear()
+    assert run("denoise", scan, tmp_path / "y.mha", "--json", provenance, "--model", model)[0] == 0
+    assert caplog.messages == []
+
+
+def test_show_and_verify_tell_of_the_controlnets(run, tmp_path):
+    folder = save_tiny_model(tmp_path / "own")
+    save_control(folder, "lesion-liver", Control(TINY, ControlConfig("lesion-mask", encoder_channels=(8,))))
+    shown = json.loads(run("models", "show", folder)[1])["controlnets"]
+    assert list(shown) == ["lesion-liver"] and shown["lesion-liver"]["kind"] == "lesion-mask"
+    code, out, _ = run("models", "verify", folder)
+    assert code == 0 and "ControlNet lesion-liver: belongs to them" in out
+    weights = folder / "controlnets" / "lesion-liver" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    code, _, err = run("models", "verify", folder)
+    assert code == 2 and "lesion-liver" in err and "checksum" in err
+
+
+def test_remove_takes_the_users_own_models_alone(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path / "home"))
+    folder = save_tiny_model(tmp_path / "home" / "models" / "own")
+    hub = tmp_path / "home" / "hub" / "models--someone--ct"
+    (hub / "snapshots" / "1").mkdir(parents=True)
+    elsewhere = save_tiny_model(tmp_path / "elsewhere")
+    refusals = {
+        ("own",): "--yes",
+        ("meddiff-fm-small", "--yes"): "came with the program",
+        ("nobody", "--yes"): "it has own, someone/ct",
+        (elsewhere, "--yes"): "There is no model",
+        ("..", "--yes"): "There is no model",
+        ("../models/own", "--yes"): "There is no model",
+    }
+    for arguments, message in refusals.items():
+        code, out, err = run("models", "remove", *arguments)
+        assert code == 2 and out == "" and message in err and "-v" not in err, (arguments, err)
+    assert folder.is_dir() and hub.is_dir() and elsewhere.is_dir()
+    assert run("models", "remove", "own", "--yes") == (0, f"Removed {folder}\n", "")
+    assert run("models", "remove", "someone/ct", "--yes")[0] == 0
+    assert list(folder.parent.iterdir()) == list(hub.parent.iterdir()) == [] and elsewhere.is_dir()
+
+
+def test_doctor_prints_no_fact_that_it_does_not_know(run, model):
+    code, out, _ = run("doctor", "--model", model)
+    assert code == 0 and "None" not in out and "ready" in out
+
+
+def test_the_hint_at_v_stands_only_where_there_is_v(run, monkeypatch):
+    for target in ("MedDiffFMLib.model_store.installed", "MedDiffFMLib.provenance.check_result_path"):
+        monkeypatch.setattr(target, lambda *a: 1 / 0)
+    monkeypatch.setattr("MedDiffFMLib.jobs.check_result_path", lambda *a: 1 / 0)
+    code, _, err = run("models", "list")
+    assert code == 1 and err == "meddiff-fm: ZeroDivisionError: division by zero\n"
+    code, _, err = run("denoise", "a", "b")
+    assert code == 1 and "run again with -v" in err
 
 
 def test_a_given_anatomy_is_used_and_its_name_not_told(run, scan, model, tmp_path):

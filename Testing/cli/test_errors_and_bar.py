@@ -26,7 +26,8 @@ def test_exit_codes():
     assert exit_code(memory.value) == exit_code(MemoryError()) == exit_code(torch.OutOfMemoryError("x")) == 4
     assert exit_code(ValueError("x")) == 1
     assert "--precision bfloat16" in sentence(memory.value)
-    assert sentence(ValueError("two\nlines")) == "ValueError: two lines (run again with -v for the details)"
+    assert sentence(ValueError("two\nlines")) == "ValueError: two lines"
+    assert sentence(ValueError("x"), details=True) == "ValueError: x (run again with -v for the details)"
 
 
 class _Plugin:
@@ -55,7 +56,7 @@ def test_a_plugin_adds_its_commands_and_a_broken_one_does_no_harm(monkeypatch, c
 
 def test_an_unexpected_error_gives_a_sentence_and_its_traceback_only_with_v():
     code = (
-        "import sys; import MedDiffFMLib.provenance as p; from MedDiffFMLib.cli.app import main; "
+        "import sys; import MedDiffFMLib.jobs as p; from MedDiffFMLib.cli.app import main; "
         "p.check_result_path = lambda *a: 1 / 0; sys.exit(main(sys.argv[1:]))"
     )
     for extra in ((), ("-v",)):

@@ -6,17 +6,27 @@ import json
 import pytest
 from typer.main import get_command
 
-from MedDiffFMLib.cli.app import build_app
+from MedDiffFMLib.cli.app import build_app, main
 from MedDiffFMLib.cli.options import merge, record
-from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.parameters import ANATOMY_FILE, REGION_NAMES, TASKS, CommonParameters, DenoiseParameters
+from MedDiffFMLib.errors import InputError, UsageError
+from MedDiffFMLib.parameters import (
+    ANATOMY_FILE,
+    REGION_NAMES,
+    TASKS,
+    CommonParameters,
+    DenoiseParameters,
+    describe_task,
+    split_values,
+)
+from MedDiffFMLib.parameters.common import read_box
 from MedDiffFMLib.regions import REGIONS
+from MedDiffFMLib.worker import check_request
 
 
 def test_defaults_are_those_of_the_contract():
     values = {"sigma": "auto", "quality": "balanced", "region": "auto", "anatomy": "auto", "steps": None, "seed": 0}
     assert DenoiseParameters().validate().to_dict() == values
-    common = {"model": None, "device": "auto", "precision": "auto", "overwrite": False}
+    common = {"model": None, "device": "auto", "precision": "auto", "roi": None, "overwrite": False}
     assert CommonParameters().validate().to_dict() == common
 
 
@@ -35,7 +45,7 @@ def test_text_becomes_numbers_and_json_gives_the_same_back():
         ("sigma", True, "use auto or a number"),
         ("quality", "best", "use fast, balanced or paper"),
         ("region", "leg", "use auto, head-neck, chest or abdomen"),
-        ("anatomy", "", "use auto, none or the path of a label map"),
+        ("anatomy", "", "use auto, none, threshold, totalsegmentator or the path of a label map"),
         ("steps", "2.5", "use a whole number from 1 to 1000"),
         ("steps", "0", "use a whole number from 1 to 1000"),
         ("seed", "-1", "use a whole number from 0"),
@@ -69,10 +79,11 @@ def test_the_commands_options_are_the_parameters(task):
     command = get_command(build_app()).commands[task]
     options = {p.name: p for p in command.params if p.param_type_name == "option"}
     fields = {f.name: f for group in (TASKS[task], CommonParameters) for f in dataclasses.fields(group)}
-    assert set(options) - {"json", "quiet", "verbose"} == set(fields)
+    files = {slot.name for slot in TASKS[task].files if slot.optional}
+    assert set(options) - {"json", "quiet", "verbose"} - files == set(fields)
     for name, field in fields.items():
         option, limits = options[name], field.metadata
-        assert option.opts == [f"--{name}"] and option.help.startswith(limits["help"])
+        assert option.opts == [f"--{name.replace('_', '-')}"] and option.help.startswith(limits["help"])
         if field.default is not None and limits["kind"] != "flag":
             assert f"Default: {field.default}." in option.help
         if limits["kind"] == "choice":
@@ -103,3 +114,53 @@ def test_files_that_cannot_be_run_from(tmp_path, content, message):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(InputError, match=message):
         merge("denoise", {}, tmp_path / "run.json")
+
+
+def test_a_box_is_read_in_pairs():
+    assert read_box(" -10, 20.5,.5,1,-3.,+4") == ((-10.0, 0.5, -3.0), (20.5, 1.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    "roi", ["1,2,3,4,5", "a,2,3,4,5,6", "1 2 3 4 5 6", "1,2,3,4,5,inf", "2,1,3,4,5,6", "1,1,3,4,5,6"]
+)
+def test_boxes_that_are_none(roi):
+    with pytest.raises(InputError, match="x0,x1,y0,y1,z0,z1"):
+        CommonParameters.from_dict({"roi": roi})
+
+
+def test_a_box_below_zero_passes_the_shell(capsys):
+    """It begins with a dash, as an option does."""
+    assert main(["denoise", "none.mha", "out.mha", "--roi", "-9,-1,-9,-1,-9,-1"]) == 2
+    assert "none.mha does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_command_line_batch_worker_and_dataclass_agree(task):
+    """Names, choices and defaults, and the files, of every way to give them."""
+    fields = {f.name: f for group in (TASKS[task], CommonParameters) for f in dataclasses.fields(group)}
+    app = get_command(build_app())
+    shell, batch = app.commands[task], app.commands["batch"].commands[task]
+    told = {p["name"]: p for p in describe_task(TASKS[task])["parameters"]}
+    for command in (shell, batch):
+        options = {p.name: p for p in command.params}
+        for name, field in fields.items():
+            assert options[name].opts == [f"--{name.replace('_', '-')}"]
+            assert bool(options[name].is_flag) == (field.metadata["kind"] == "flag")
+    assert list(told) == list(fields)
+    for name, field in fields.items():
+        assert told[name]["default"] == field.default and told[name].get("choices") == field.metadata.get("choices")
+    defaults = {name: field.default for name, field in fields.items()}
+    ours, common = split_values(TASKS[task], json.loads(json.dumps(defaults)))
+    assert ours == TASKS[task]() and common == CommonParameters()
+    assert (ours, common) == merge(task, dict.fromkeys(fields), None)
+    slots = {slot.name: slot for slot in TASKS[task].files}
+    for name, slot in slots.items():
+        assert (name in {p.name for p in shell.params}) and ({p.name: p.required for p in shell.params}[name]) == (
+            not slot.optional
+        )
+    files = {slot.name: "x" for slot in slots.values() if not slot.optional}
+    request = {"task": task, "files": files, "parameters": defaults}
+    assert check_request(request) == (ours, common)
+    for name in slots.keys() & files.keys():
+        with pytest.raises(UsageError, match=f"file '{name}'"):
+            check_request(request | {"files": {key: value for key, value in files.items() if key != name}})

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from MedDiffFMLib.schedule import check_steps, cosine_schedule, uniform_steps
+from MedDiffFMLib.schedule import check_steps, cosine_schedule, quadratic_steps, uniform_steps
 
 
 def test_alpha_bar_is_the_squared_cosine_until_beta_is_clipped():
@@ -52,3 +52,12 @@ def test_uniform_steps_end_at_zero(start, count, expected):
 def test_bad_steps_are_refused(steps):
     with pytest.raises(ValueError, match="descend"):
         check_steps(steps, 1000)
+
+
+def test_quadratic_steps_by_hand():
+    """100·(i/4)² for i = 4 … 0; no timestep twice; always down to 0."""
+    assert quadratic_steps(100, 5) == [100, 56, 25, 6, 0]
+    assert quadratic_steps(9, 10) == [9, 7, 5, 4, 3, 2, 1, 0]
+    assert (quadratic_steps(87, 1), quadratic_steps(0, 5)) == ([87], [0])
+    with pytest.raises(ValueError, match="count"):
+        quadratic_steps(5, 0)

@@ -236,6 +236,16 @@ def test_a_run_starts_from_a_state_or_a_model_folder(cases, tmp_path):
             assert value.allclose(average[name], atol=tolerance, rtol=tolerance), name
 
 
+def test_a_gradient_that_is_not_finite_changes_nothing(cases, tmp_path):
+    trainer = Trainer(CONFIG, cases, tmp_path)
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    batch = draw_batch(cases, CONFIG, trainer.schedule, 0)
+    batch.x_t[0, 0, 0, 0, 0] = torch.nan
+    trainer.update([batch])
+    assert trainer.step == 1
+    assert all(torch.equal(value, before[name]) for name, value in trainer.network.state_dict().items())
+
+
 def test_training_lowers_the_loss(cases, tmp_path):
     """The first step's loss is E|ε| = √(2/π) = 0.798, since the untrained output is zero; 40 steps on bring it
     down.

@@ -80,6 +80,18 @@ def test_not_a_scalar_3d_volume(ct, tmp_path):
             refused(path, word)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_in_nifti_is_not_taken_for_water(ct, tmp_path, suffix, dtype):
+    """ITK reads NaN in NIfTI as 0 HU; the last of an odd number of voxels counts too."""
+    voxels = ct.voxels[:3, :3, :3].astype(dtype)
+    voxels[1, 1, 1], voxels[2, 2, 2] = np.nan, np.inf
+    path = tmp_path / f"holes{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(path))
+    with pytest.raises(InputError, match="2 voxels that are NaN"):
+        read_volume(path)
+
+
 @pytest.mark.parametrize("spacing", [0.0, float("nan"), 1e-4, 400.0])
 def test_spacing_nifti(ct, tmp_path, spacing):
     refused(with_header(ct, tmp_path / "x.nii", (88, "f", [spacing])), "spacing")

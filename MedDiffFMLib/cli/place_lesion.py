@@ -1,0 +1,35 @@
+"""`meddiff-fm place-lesion`: a lesion mask at a random place in an organ, for inpaint-lesion and generate-lesion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def place_lesion(
+    anatomy: Annotated[
+        Path, typer.Argument(metavar="ANATOMY", help="Label map of organs with TotalSegmentator's numbers.")
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT_MASK", help="Mask to write, for example MASK.nii.gz.")],
+    organ: Annotated[
+        str, typer.Option("--organ", metavar="NAME|NUMBER", help="Organ: its name, as liver or lungs, or its label.")
+    ],
+    diameter: Annotated[float, typer.Option("--diameter", metavar="MM", min=1, max=150, help="Longest axis in mm.")],
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same place and shape.")
+    ] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+) -> None:
+    """Place an ellipsoidal lesion mask wholly inside an organ, at random."""
+    from .. import lesions
+    from ..organs import numbers_of
+    from ..volume_io import check_output, read_labels, write_volume
+
+    check_output(output, overwrite)
+    labels = (int(organ),) if organ.isdecimal() else numbers_of(organ)
+    mask = lesions.place_lesion(read_labels(anatomy), labels, diameter, seed)
+    write_volume(mask, output, overwrite)
+    millilitres = lesions.volume_ml(mask.voxels, mask.spacing)
+    print(f"A lesion of {diameter:g} mm and {millilitres:.2f} ml in {organ}; wrote {output}")

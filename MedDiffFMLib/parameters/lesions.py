@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import FileSlot, Parameters, parameter
+from .common import CT, OUTPUT, anatomy_parameter, region_parameter, samples_parameter, seed_parameter, steps_parameter
+
+LESION_MASK = FileSlot(
+    "lesion_mask", "mask", "Lesion mask: 0 is background, any other number lesion; another grid is resampled."
+)
+
+
+def kind_parameter():
+    return parameter(
+        "auto",
+        "text",
+        "Kind of lesion: a ControlNet of the model, with or without its prefix lesion-; auto takes the only one, or "
+        "the one for the region.",
+        label="Kind",
+        choices=("auto",),
+        pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+        expected="the name of a kind (meddiff-fm models show lists them)",
+        metavar="auto|NAME",
+    )
+
+
+def resample_parameter():
+    return parameter(
+        None,
+        "integer",
+        "How often each step is repeated, so that lesion and surroundings agree; the time grows with it.",
+        label="Resampling",
+        minimum=1,
+        maximum=50,
+        metavar="N",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class InpaintLesionParameters(Parameters):
+    """Draw a lesion into a CT where a mask says so. Every voxel outside the mask stays as it was."""
+
+    files = (CT, LESION_MASK, OUTPUT)
+    synthetic = True
+
+    kind: str = kind_parameter()
+    region: str = region_parameter()
+    anatomy: str = anatomy_parameter()
+    samples: int = samples_parameter()
+    steps: int | None = steps_parameter("Steps of the sampler, in place of the model's own number.")
+    resample: int | None = resample_parameter()
+    seed: int = seed_parameter()
+
+
+@dataclass(frozen=True)
+class GenerateLesionParameters(Parameters):
+    """Make a CT that nobody has, with a lesion, from a label map of its anatomy and a lesion mask."""
+
+    files = (
+        FileSlot("anatomy", "labels", "Label map with TotalSegmentator's numbers, 118 for other parts of the body."),
+        LESION_MASK,
+        OUTPUT,
+    )
+    synthetic = True
+
+    kind: str = kind_parameter()
+    region: str = region_parameter()
+    quality: str = parameter(
+        "balanced",
+        "choice",
+        "How the anatomy is made, see synthesize: fast is coarse, paper computes every window at 1 mm (slow).",
+        label="Quality",
+        choices=("fast", "balanced", "paper"),
+    )
+    samples: int = samples_parameter()
+    steps: int | None = steps_parameter("Steps of the sampler that draws the lesion, in place of the model's number.")
+    resample: int | None = resample_parameter()
+    seed: int = seed_parameter()

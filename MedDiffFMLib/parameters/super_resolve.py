@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+from .base import Parameters, parameter
+from .common import CT, OUTPUT, anatomy_parameter, region_parameter, seed_parameter, steps_parameter
+
+THIN_MM = 1.0  # what the slices become where nothing is asked for
+
+
+@dataclass(frozen=True)
+class SuperResolveParameters(Parameters):
+    """Make thin slices from thick ones. The mean of the new slices is the old slice; pixels within a slice stay."""
+
+    files = (CT, OUTPUT)
+
+    factor: int | None = parameter(
+        None,
+        "integer",
+        "Thin slices for each thick one. Without it as many as --spacing needs.",
+        label="Slices per slice",
+        minimum=2,
+        maximum=20,
+        metavar="N",
+    )
+    spacing: float | None = parameter(
+        None,
+        "number",
+        f"Distance of the new slices, or a little less: the old one is split evenly. Without it {THIN_MM:g} mm.",
+        label="Slice distance",
+        unit="mm",
+        minimum=0.3,
+        maximum=10,
+        metavar="MM",
+    )
+    quality: str = parameter(
+        "balanced",
+        "choice",
+        "fast and balanced: a few steps from the interpolated image; paper: the published method's settings (slow).",
+        label="Quality",
+        choices=("fast", "balanced", "paper"),
+    )
+    control: str = parameter(
+        "auto",
+        "choice",
+        "auto: the model's ControlNet for super-resolution; none: the foundation model alone.",
+        label="ControlNet",
+        choices=("auto", "none"),
+        advanced=True,
+    )
+    region: str = region_parameter()
+    anatomy: str = anatomy_parameter()
+    steps: int | None = steps_parameter()
+    seed: int = seed_parameter()
+
+    def validate(self):
+        """As of every group; and only one of factor and spacing."""
+        if self.factor is not None and self.spacing is not None:
+            raise InputError("--factor and --spacing say the same in two ways: give one of them.")
+        return super().validate()

@@ -1,0 +1,62 @@
+"""What stands of a job's outputs from an earlier run, told by the provenance beside them; and what killed runs left."""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+import shutil
+from pathlib import Path
+
+from .provenance import provenance_path
+
+_SAME = ("task", "source", "further_sources", "anatomy")
+_FREE = ("device", "model")  # where it ran, and how the model was named: the model is told by its checksum
+_HIDDEN = re.compile(r"\.[0-9a-f]{32}[-.].*")  # names that files carry while they are written
+
+
+class Standing(enum.Enum):
+    """DONE: all that the job would write. UNFINISHED: a part of it. OTHER: files of other runs, or of another
+    maker.
+    """
+
+    DONE = "done"
+    UNFINISHED = "unfinished"
+    OTHER = "other"
+
+
+def what_stands(paths: dict[str, list[Path]], record: dict) -> Standing:
+    """paths: the outputs by name; record: the provenance that the job would write (`describe_run`)."""
+    every = [path for some in paths.values() for path in some]
+    volumes = [path for path in every if path.suffix.lower() != ".csv"]
+    ours = [path for path in volumes if _is_ours(provenance_path(path), record)]
+    foreign = [p for p in volumes if p not in ours and (p.exists() or provenance_path(p).exists())]
+    if foreign or not ours:
+        return Standing.OTHER
+    return Standing.DONE if ours == volumes and all(path.exists() for path in every) else Standing.UNFINISHED
+
+
+def _is_ours(provenance: Path, record: dict) -> bool:
+    try:
+        told = json.loads(provenance.read_text(encoding="utf-8"))
+        return _fingerprint(told) == _fingerprint(json.loads(json.dumps(record)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _fingerprint(record: dict) -> dict:
+    """What two runs must share to make the same voxels on the same computer."""
+    parameters = {name: value for name, value in record["parameters"].items() if name not in _FREE}
+    same = {name: record.get(name) for name in _SAME}
+    return same | {"parameters": parameters, "model": record["model"]["sha256"]}
+
+
+def sweep(folder: Path) -> int:
+    """Remove the hidden files that killed runs left in a folder; nobody may be writing there. Returns their number."""
+    left = [path for path in folder.iterdir() if _HIDDEN.fullmatch(path.name)]
+    for path in left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(left)

@@ -1,0 +1,109 @@
+"""Lesion generation: a CT that nobody has, with a lesion, from a label map and a lesion mask (paper, III-E2).
+
+The paper samples the whole volume with the ControlNet. Here the anatomy is synthesized without it, coarse levels first
+where the quality has them, and then the ControlNet draws the lesion in the windows that meet it, by RePaint. The
+ControlNet speaks of nothing but the lesion, so this costs a few windows more than synthesis alone; and the same seed
+gives the same patient with another lesion, or with none (`synthesize`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..anatomy import BODY_LABEL
+from ..label_map import region_of_labels, with_body
+from ..lesions import check_place, lesion_voxels
+from ..models import Model, load_model
+from ..parameters import GenerateLesionParameters
+from ..prepare import prepare
+from ..progress import Progress, ProgressCallback, Reporter
+from ..regions import REGIONS, Region
+from ..volume import Volume
+from .lesion import LesionPainter, choose_kind, lesion_settings
+from .scan import Scan, check_anatomy
+from .synthesize import synthesize
+
+SYNTHESIS_SHARE = 0.5  # of the progress bar; which part is longer depends on the sizes of body and lesion
+
+
+@dataclass(frozen=True)
+class GenerateLesionResult:
+    """Synthetic CTs with a lesion on the label map's grid (HU, int16), one a sample, and facts."""
+
+    volumes: tuple[Volume, ...]
+    facts: dict
+
+    def outputs(self) -> dict:
+        return {"output": list(self.volumes)}
+
+    def summary(self) -> str:
+        number, lesion = len(self.volumes), self.facts["lesion"]
+        what = f"{number} synthetic CT{'s' * (number > 1)} with a {lesion['kind']} lesion of {lesion['lesion_ml']:g} ml"
+        return f"{what} ({lesion['region']}; {self.facts['network_evaluations']} network evaluations)"
+
+
+def generate_lesion(
+    anatomy: Volume,
+    lesion_mask: Volume,
+    model: Model | None = None,
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> GenerateLesionResult:
+    """Make CTs with a lesion that nobody has.
+
+    anatomy: labels 0–121 on any grid, as for `synthesize`; lesion_mask: on the same grid, everything above 0 is
+    lesion. parameters: those of `GenerateLesionParameters`. Outside the mask sample n equals sample n of `synthesize`
+    with the same seed, region and quality. InputError as of `synthesize` and `inpaint_lesion`; what `progress` raises
+    passes through.
+    """
+    wanted = GenerateLesionParameters.from_dict(parameters)
+    check_anatomy(anatomy, anatomy)
+    lesion = lesion_voxels(lesion_mask, anatomy, "anatomy")
+    model = model or load_model()
+    settings = lesion_settings(model, wanted)
+    labels, region = _complete(anatomy, wanted.region)
+    if region is not None:  # else synthesis refuses; what lesion and kind lack is said before the long part
+        check_place(lesion, labels.voxels > 0, lesion_mask.source)
+        choose_kind(model, wanted.kind, region)
+    same = {name: getattr(wanted, name) for name in ("region", "quality", "samples", "seed")}
+    made = synthesize(anatomy, model, _part(progress, 0.0, SYNTHESIS_SHARE), **same)
+    volumes, facts, each = [], {}, (1 - SYNTHESIS_SHARE) / wanted.samples
+    for number, healthy in enumerate(made.volumes):
+        first = SYNTHESIS_SHARE + number * each
+        reporter = Reporter(_part(progress, first, first + each))
+        scan = _scan(healthy, labels, REGIONS[made.facts["region"]], settings.spacing_mm)
+        painter = LesionPainter(model, scan, lesion_mask, labels, wanted.kind, settings, reporter)
+        reporter.begin(painter.evaluations, painter.windows, show=painter.as_volume)
+        volumes.append(painter.paint(wanted.seed + number))
+        facts = painter.facts(wanted.samples)
+    total = made.facts["network_evaluations"] + facts["network_evaluations"]
+    return GenerateLesionResult(tuple(volumes), made.facts | {"lesion": facts, "network_evaluations": total})
+
+
+def _complete(anatomy: Volume, region: str) -> tuple[Volume, Region | None]:
+    """The label map with a body, as `synthesize` completes it, and its region; None if nothing tells."""
+    frame = prepare(anatomy)
+    labels = frame.labels(anatomy)
+    if BODY_LABEL not in labels:
+        labels = with_body(labels, frame.spacing)
+    found = region_of_labels(labels) if region == "auto" else REGIONS[region]
+    return anatomy.with_voxels(np.rint(frame.restore(labels)).astype(np.uint8)), found
+
+
+def _scan(healthy: Volume, labels: Volume, region: Region, spacing_mm: float | None) -> Scan:
+    """A synthetic CT as a scan whose body is known."""
+    frame = prepare(healthy, spacing_mm)
+    return Scan(frame, frame.labels(labels) > 0, region, region.window)
+
+
+def _part(progress: ProgressCallback | None, first: float, last: float) -> ProgressCallback | None:
+    """A callback that tells a part of the work as that share of the whole."""
+    if progress is None:
+        return None
+
+    def tell(now: Progress) -> None:
+        progress(replace(now, share=first + (last - first) * now.fraction, seconds_left=None))
+
+    return tell

@@ -1,0 +1,276 @@
+"""Super-resolution across slices: thin slices whose means are the thick ones (paper, III-E1, eq. 12).
+
+y_0 = H·x_0, H the block mean of `factor` slices;  x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
+data step of eq. 12, the network told by a ControlNet what the thick slices show.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..conditions import Conditions
+from ..control import Control
+from ..control_folder import control_names, load_control
+from ..errors import InputError
+from ..models import Model, load_model
+from ..noise_model import NoiseModel
+from ..parameters import SuperResolveParameters
+from ..parameters.super_resolve import THIN_MM
+from ..progress import ProgressCallback, Reporter
+from ..regions import to_hu
+from ..samplers import diffpir, fresh_noise, super_resolution_data_step
+from ..schedule import uniform_steps
+from ..thick import (
+    block_mean,
+    cubic_slices,
+    interpolate_slices,
+    range_around,
+    replicate,
+    round_in_blocks,
+    with_block_means,
+    within,
+)
+from ..volume import Volume, as_input_type
+from ..volume_checks import check_ct
+from .scan import Scan, anatomy_in_words, check_anatomy, look_at
+
+CONTROL = "super-resolution"
+THINNEST_MM = 0.3
+MOST = 20  # slices that one becomes
+CT_SCALE_HU = (-1024.0, 3071.0)  # no new slice leaves it, unless the thick ones do
+PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
+
+
+@dataclass(frozen=True)
+class SuperResolveSettings:
+    """How a quality is computed. A model's config holds the values that fit its weights.
+
+    t_start: the first timestep, at which the interpolated image is noised. steps: timesteps from there down to 0.
+    sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step.
+    """
+
+    t_start: int = 990  # the paper's T: beyond it ᾱ is so small that ε tells nothing of x_0
+    steps: int = 100
+    sigma_n: float = 1.0
+    prior_weight: float = 1.0
+    zeta: float = 0.0
+    overlap: float = 0.25
+
+
+QUALITIES = {
+    # on a Gaussian image these find the posterior, the paper's do not: its data step fades as t → 0
+    "fast": SuperResolveSettings(t_start=200, steps=3, sigma_n=0.05, zeta=1.0),
+    "balanced": SuperResolveSettings(t_start=300, steps=12, sigma_n=0.05, zeta=1.0),
+    "paper": SuperResolveSettings(),
+}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the scan's frame is cut: every slice along `axis` (−3, −2 or −1) into `factor`."""
+
+    axis: int
+    factor: int
+
+
+@dataclass(frozen=True)
+class SuperResolveResult:
+    """The thin slices (the input's type and place), how many replace one, and facts."""
+
+    volume: Volume
+    factor: int
+    facts: dict
+
+    def outputs(self) -> dict:
+        return {"output": [self.volume]}
+
+    def summary(self) -> str:
+        (few, many), (before, after) = self.facts["slices"], self.facts["slice_distance_mm"]
+        error = self.facts["block_mean_error_hu"]
+        return (
+            f"{few} {self.facts['plane']} slices {before:g} mm apart → {many} slices {after:g} mm apart "
+            f"({self.facts['region']}; their means differ from the scan by at most {error:g} HU)"
+        )
+
+
+def super_resolve(
+    volume: Volume,
+    model: Model | None = None,
+    anatomy: Volume | str = "auto",
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> SuperResolveResult:
+    """Thin slices from thick ones, along the axis of the largest spacing (the axial one if all are alike).
+
+    volume: HU on any grid. anatomy: a label map on its grid, "auto" for the body by threshold, "none" for nothing.
+    parameters: those of `SuperResolveParameters`. The result covers the same space; the means of its slices are the
+    input's slices: exactly where these are whole numbers, else within 0.01 HU. What lies outside the body, or beyond
+    the model's HU window, comes from cubic interpolation. InputError if the slices are thin already, or the model has
+    no ControlNet for this and `control` is not "none".
+    """
+    wanted = SuperResolveParameters.from_dict(parameters)
+    check_ct(volume)
+    check_anatomy(anatomy, volume)
+    factor = choose_factor(volume, wanted)
+    model = model or load_model()
+    settings = settings_of(model, wanted.quality)
+    control = _control(model, wanted.control)
+    reporter = Reporter(progress)
+    scan = look_at(volume, wanted.region, reporter)
+    cut = Cut(_slice_axis(scan.frame.spacing), factor)
+    ε = NoiseModel(
+        model,
+        _thin_conditions(scan.conditions(model, anatomy), scan, cut),
+        scan.body.repeat(factor, cut.axis),
+        air=scan.air,
+        overlap=settings.overlap,
+        on_window=reporter.window,
+        control=control,
+    )
+    estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
+    hu = finish(estimate, scan, cut)
+    if np.issubdtype(volume.voxels.dtype, np.integer):
+        hu = round_in_blocks(hu, factor, cut.axis)
+    facts = {
+        **_facts(scan, hu, cut, wanted),
+        "anatomy": anatomy_in_words(anatomy),
+        "control": CONTROL if control else "none",
+        "timesteps": steps,
+        "windows": len(ε.active),
+        "windows_of_air": len(ε.skipped),
+        "network_evaluations": len(steps) * len(ε.active),
+    }
+    return SuperResolveResult(_on_input_axes(scan, hu, cut), factor, facts)
+
+
+def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:
+    """The factor asked for, or that whose slices come nearest to the distance asked for. InputError if that is 1."""
+    name, thick = volume.source or "The volume", max(volume.spacing)
+    goal = wanted.spacing or THIN_MM
+    factor = wanted.factor or min(range(1, MOST + 1), key=lambda n: abs(thick / n - goal))
+    if factor == 1:
+        raise InputError(
+            f"{name} has slices {thick:g} mm apart, and no even split of them comes nearer to {goal:g} mm: "
+            "name a smaller --spacing, or a --factor."
+        )
+    if thick / factor < THINNEST_MM:
+        raise InputError(
+            f"{name} has slices {thick:g} mm apart; a {factor}th of that is thinner than any scan, {THINNEST_MM:g} mm: "
+            "name a smaller --factor."
+        )
+    return factor
+
+
+def settings_of(model: Model, quality: str) -> SuperResolveSettings:
+    """The quality's settings: those of the model's config over the paper's. InputError for a setting that is none."""
+    own = model.config.get("tasks", {}).get("super-resolve", {}).get(quality, {})
+    try:
+        return replace(QUALITIES[quality], **own)
+    except TypeError:
+        raise InputError(
+            f"The model {model.name} has settings for {quality} super-resolution that this version does not know "
+            f"({', '.join(own)}): update meddiff-fm, or use another model."
+        ) from None
+
+
+def _control(model: Model, choice: str) -> Control | None:
+    if choice == "none":
+        return None
+    if CONTROL not in control_names(model.folder):
+        raise InputError(
+            f"The model {model.name} has no ControlNet {CONTROL!r}: use another model, or the foundation model alone "
+            "with --control none."
+        )
+    return load_control(model, CONTROL)
+
+
+def _slice_axis(spacing: tuple[float, float, float]) -> int:
+    """The axis (−3, −2 or −1) of the largest spacing (z, y, x); the first of those that are alike."""
+    return next(i for i in (-3, -2, -1) if spacing[i] > 0.99 * max(spacing))
+
+
+def _thin_conditions(thick: Conditions, scan: Scan, cut: Cut) -> Conditions:
+    """The conditions on the thin grid, and the interpolated image as target of the ControlNet."""
+    target = interpolate_slices(torch.from_numpy(scan.x), cut.factor, cut.axis)
+    return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target.numpy()[None])
+
+
+def _sample(
+    scan: Scan,
+    ε: NoiseModel,
+    settings: SuperResolveSettings,
+    cut: Cut,
+    wanted: SuperResolveParameters,
+    reporter: Reporter,
+) -> tuple[np.ndarray, list[int]]:
+    """DiffPIR from the noised interpolated image. Returns the estimate in HU, within the window, and the timesteps."""
+    schedule, device = ε.model.schedule, ε.model.device
+    steps = uniform_steps(min(settings.t_start, schedule.T - 1), wanted.steps or settings.steps)
+    reporter.begin(len(steps), len(ε.active))
+    generator = torch.Generator().manual_seed(wanted.seed)
+    alpha = float(schedule.alpha_bar[steps[0]])
+    x = torch.from_numpy(ε.conditions.target[0]).to(device)
+    x = math.sqrt(alpha) * x + math.sqrt(1 - alpha) * fresh_noise(x, generator)
+    data_step = super_resolution_data_step(
+        torch.from_numpy(scan.x).to(device), cut.factor, cut.axis, settings.sigma_n, settings.prior_weight, schedule
+    )
+    x0 = diffpir(ε, x, schedule, steps, data_step, generator, reporter.step, settings.zeta)
+    return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), steps
+
+
+def finish(estimate: np.ndarray, scan: Scan, cut: Cut) -> torch.Tensor:
+    """Thin slices in HU on the scan's frame: the estimate where the model can speak, with the block means exact.
+
+    estimate: HU within the window. What the slices have beyond the window (bone, lung, gas) is added to it as cubic
+    interpolation gives it. Interpolation alone stands outside the body, and where a thick slice and both its neighbours
+    are beyond the same end of the window.
+    """
+    thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
+    (low, high), (lowest, highest) = scan.window, range_around(thick, cut.axis)
+    known = ~body | (lowest > high) | (highest < low)
+    smooth = cubic_slices(thick, cut.factor, cut.axis)
+    change = torch.from_numpy(estimate) - smooth.clamp(low, high)
+    change[replicate(known, cut.factor, cut.axis)] = 0
+    hu = with_block_means(smooth.add_(change), thick, cut.factor, cut.axis)
+    floor, ceiling = min(CT_SCALE_HU[0], float(thick.min())), max(CT_SCALE_HU[1], float(thick.max()))
+    return within(hu, thick, cut.factor, cut.axis, floor, ceiling)
+
+
+def _facts(scan: Scan, hu: torch.Tensor, cut: Cut, wanted: SuperResolveParameters) -> dict:
+    """What was found and made, for the provenance."""
+    before, count = scan.frame.spacing[cut.axis], scan.frame.hu.shape[cut.axis]
+    error = block_mean(hu, cut.factor, cut.axis) - torch.from_numpy(scan.frame.hu)
+    return {
+        "region": scan.region.name,
+        "window_hu": list(scan.window),
+        "plane": PLANES[cut.axis],
+        "factor": cut.factor,
+        "slices": [count, count * cut.factor],
+        "slice_distance_mm": [round(before, 4), round(before / cut.factor, 4)],
+        "slice_distance_asked_mm": None if wanted.factor else wanted.spacing or THIN_MM,
+        "block_mean_error_hu": round(float(error.abs().max()), 4),
+    }
+
+
+def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> Volume:
+    """`voxels` as the volume with every slice along `axis` (−3, −2 or −1) split: the same faces, other centres."""
+    i = -1 - axis
+    spacing = list(volume.spacing)
+    spacing[i] /= factor
+    along = np.reshape(volume.direction, (3, 3))[:, i]
+    origin = np.array(volume.origin) - along * (spacing[i] * (factor - 1) / 2)
+    return Volume(voxels, tuple(spacing), tuple(origin.tolist()), volume.direction, volume.source)
+
+
+def _on_input_axes(scan: Scan, hu: torch.Tensor, cut: Cut) -> Volume:
+    """The thin slices in the input's order of axes and its type."""
+    source = scan.frame.source
+    voxels = as_input_type(hu.numpy(), like=source)
+    image = split_slices(scan.frame.frame, cut.axis, cut.factor, voxels).to_sitk()
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
+    return Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)

@@ -1,0 +1,295 @@
+"""The worker: JSON requests on stdin, one a line, JSON events on stdout (`Docs/worker.md` is the protocol).
+
+One thread reads the requests, so that `cancel` and `ping` are heard during a job; the main thread computes the jobs
+one after another and keeps the last model loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .errors import NEXT_STEPS, Cancelled, UsageError, in_words, kind_of
+from .parameters import TASKS, CommonParameters, Parameters, describe_task, split_values
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from .models import Model
+    from .worker_files import JobFiles
+
+PROTOCOL = 1
+PROGRESS_SECONDS = 0.1  # windows are told at most this often, steps always
+PREVIEW_SECONDS = 2.0
+
+log = logging.getLogger("MedDiffFMLib")
+
+
+class Worker:
+    """Answers requests until the last one. send: takes an event (a dict for JSON), from any thread."""
+
+    def __init__(self, send: Callable[[dict], None]):
+        self._send = send
+        self._jobs: queue.Queue[dict | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._open: dict[str, bool] = {}  # accepted and not finished, by id: whether it shall be cancelled
+        self._running: str | None = None
+        self._ending = False
+        self._model: tuple[tuple, Model] | None = None
+
+    def stop(self) -> None:
+        """End, and the job that runs with it, within a window."""
+        self._ending = True
+        self._jobs.put(None)
+
+    # the thread that reads
+
+    def hear(self, lines: Iterator[bytes]) -> None:
+        """Take requests until there are none, then end: a job that runs is stopped."""
+        try:
+            for line in lines:
+                if line.strip() and not self._take(line):
+                    break
+        finally:
+            self.stop()
+
+    def _take(self, line: bytes) -> bool:
+        """One request; False if it was the last one. A request that is wrong gets an `error` event."""
+        request = {}
+        try:
+            request = _parse(line)
+            return self._dispatch(request)
+        except Exception as error:  # whatever a line does, the next one is heard
+            key = request.get("id")
+            self._send(_ended_by(error) | {"id": key if isinstance(key, str) else None})
+        return True
+
+    def _dispatch(self, request: dict) -> bool:
+        match request.get("request"):
+            case "run":
+                self._accept(request)
+            case "cancel":
+                self._cancel(_id_of(request))
+            case "ping":
+                with self._lock:
+                    waiting = [key for key in self._open if key != self._running]
+                self._send({"event": "pong", "running": self._running, "waiting": waiting})
+            case "hello":
+                self._jobs.put(request)
+            case "quit":
+                return False
+            case other:
+                raise UsageError(f"There is no request {other!r}: use run, cancel, ping, hello or quit.")
+        return True
+
+    def _accept(self, request: dict) -> None:
+        key = _id_of(request)
+        check_request(request)
+        with self._lock:
+            if key in self._open:
+                raise UsageError(f"The id {key!r} is in use by a job that is not finished: give each job its own.")
+            self._open[key] = False
+            ahead = len(self._open) - 1
+        self._send({"event": "accepted", "id": key, "task": request["task"], "ahead": ahead})
+        self._jobs.put(request)
+
+    def _cancel(self, key: str) -> None:
+        with self._lock:
+            if key not in self._open:
+                raise UsageError(f"There is no job {key!r} to cancel: it is finished or was never accepted.")
+            waiting = key != self._running
+            if waiting:
+                del self._open[key]
+            else:
+                self._open[key] = True
+        if waiting:
+            self._send({"event": "cancelled", "id": key})
+
+    # the thread that computes
+
+    def work(self) -> None:
+        """Do the jobs in their order until `hear` ends."""
+        while not self._ending and (request := self._jobs.get()) is not None:
+            if request["request"] == "hello":
+                self._hello()
+                continue
+            with self._lock:
+                if request["id"] not in self._open:  # cancelled while it waited
+                    continue
+                self._running = request["id"]
+            try:
+                end = self._run(request)
+            except Exception as error:
+                log.debug("Job %s failed", request["id"], exc_info=True)
+                end = _ended_by(error)
+                if end["event"] == "cancelled" and not self._open[request["id"]]:  # by a signal: nobody asked here
+                    self.stop()
+            with self._lock:
+                self._running = None
+                del self._open[request["id"]]
+            self._send(end | {"id": request["id"]})
+
+    def _run(self, request: dict) -> dict:
+        """A job from its request to its last event; what it needs on the disk is gone afterwards."""
+        from .jobs import run_job
+        from .worker_files import JobFiles
+
+        with JobFiles(request) as files:
+            parameters, common = split_values(TASKS[request["task"]], files.parameters)
+            tell = self._teller(request["id"], files if request.get("preview") else None)
+            resume = request.get("resume", False)
+            report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume)
+            event = {"event": "result", "skipped": report.skipped, "summary": report.summary, "facts": report.facts}
+            return event | {"seconds": report.seconds, "files": files.results(report.written)}
+
+    def _teller(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
+        """The progress callback of a job: it stops the job where that is wanted, and tells how far it is."""
+        told, step, shown = 0.0, -1, time.monotonic()
+
+        def tell(now: Progress) -> None:
+            nonlocal told, step, shown
+            self._check(key)
+            event = {"event": "progress", "id": key, "step": now.step, "steps": now.steps}
+            event |= {"window": now.window, "windows": now.windows}
+            event |= {"fraction": now.fraction, "seconds_left": now.seconds_left}
+            if previews and now.preview and time.monotonic() - shown >= PREVIEW_SECONDS:
+                event["preview"] = previews.preview(now.preview())
+                shown = time.monotonic()
+            elif now.step == step and time.monotonic() - told < PROGRESS_SECONDS:
+                return
+            told, step = time.monotonic(), now.step
+            self._send(event)
+
+        return tell
+
+    def _check(self, key: str) -> None:
+        if self._ending or self._open[key]:
+            raise Cancelled
+
+    def _load(self, name: str | None, device: str, precision: str) -> Model:
+        """The model kept from the job before if it is the same one, else the one asked for."""
+        from .models import load_model
+
+        wanted = (name, device, precision)
+        self._check(self._running)
+        if self._model is None or self._model[0] != wanted:
+            self._model = None  # two at once may not fit
+            self._model = (wanted, load_model(name, device, precision))
+        self._check(self._running)
+        return self._model[1]
+
+    def _hello(self) -> None:
+        from .model_store import installed
+        from .models import choose_device
+
+        self._send(
+            {
+                "event": "hello",
+                "protocol": PROTOCOL,
+                "version": __version__,
+                "device": str(choose_device()),
+                "models": sorted({found.folder.name for found in installed() if not found.source.startswith("hub:")}),
+                "tasks": {name: describe_task(task) for name, task in TASKS.items()},
+            }
+        )
+
+
+def _ended_by(error: Exception) -> dict:
+    kind = kind_of(error)
+    if kind == "cancelled":
+        return {"event": "cancelled"}
+    return {"event": "error", "kind": kind, "message": in_words(error), "next": NEXT_STEPS[kind]}
+
+
+def _parse(line: bytes) -> dict:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"This line is no JSON object ({error}): send one request a line.") from None
+    if not isinstance(request, dict):
+        raise UsageError("This line is no JSON object: send one request a line.")
+    return request
+
+
+def _id_of(request: dict) -> str:
+    key = request.get("id")
+    if not isinstance(key, str) or not key:
+        raise UsageError("The request has no id: give each job a text of its own.")
+    return key
+
+
+def check_request(request: dict) -> tuple[Parameters, CommonParameters]:
+    """The parameters of a `run` request. UsageError if its task, files or parameters cannot be, whatever the files
+    hold.
+    """
+    task = request.get("task")
+    if not isinstance(task, str) or task not in TASKS:
+        raise UsageError(f"There is no task {task!r}: use {', '.join(TASKS)}.")
+    for name in ("files", "parameters"):
+        if not isinstance(request.get(name, {}), dict):
+            raise UsageError(f"{name!r} is no object of names and values.")
+    if not isinstance(request.get("folder", ""), str):
+        raise UsageError("'folder' is no path of a folder.")
+    files = request.get("files", {})
+    slots = {slot.name: slot for slot in TASKS[task].files}
+    for name in files:
+        if name not in slots:
+            raise UsageError(f"{task} has no file {name!r}: its files are {', '.join(slots)}.")
+    for name, slot in slots.items():
+        if files.get(name) is None and not slot.optional:
+            raise UsageError(f"The file {name!r} of {task} is missing: its files are {', '.join(slots)}.")
+    # a file within the line stands for a path here
+    values = request.get("parameters", {}).items()
+    return split_values(TASKS[task], {k: "a file" if isinstance(v, dict) else v for k, v in values})
+
+
+def read_lines(source: int) -> Iterator[bytes]:
+    """Lines of a file descriptor. Not through `sys.stdin`: a thread that waits there keeps Python from ending."""
+    parts: list[bytes] = []
+    while block := os.read(source, 1 << 20):
+        *whole, rest = block.split(b"\n")
+        for line in whole:
+            yield b"".join((*parts, line))
+            parts = []
+        if rest:
+            parts.append(rest)
+    if parts:
+        yield b"".join(parts)
+
+
+def take_stdout() -> int:
+    """The file descriptor of stdout, for events alone: what else prints there, libraries too, goes to stderr."""
+    events = os.dup(1)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # there is no stderr
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+    sys.stdout = sys.stderr
+    return events
+
+
+def serve() -> None:
+    """Be a worker on this process's stdin and stdout until stdin closes, `quit`, or nobody reads the events."""
+    lock, events = threading.Lock(), take_stdout()
+
+    def send(event: dict) -> None:
+        line = memoryview(json.dumps(event).encode() + b"\n")
+        try:
+            with lock:
+                while line:
+                    line = line[os.write(events, line) :]
+        except BrokenPipeError:
+            worker.stop()
+
+    worker = Worker(send)
+    threading.Thread(target=worker.hear, args=(read_lines(0),), daemon=True).start()
+    worker.work()

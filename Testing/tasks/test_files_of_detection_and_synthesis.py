@@ -1,0 +1,108 @@
+"""Anomaly detection and synthesis from files to files: what is written, where it lies, and what its provenance says."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from exact_model import Prior, exact_model
+
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.jobs import run_job
+from MedDiffFMLib.parameters import CommonParameters, DetectAnomaliesParameters, SynthesizeParameters
+
+MEANS, WINDOW = {5: 45.0, 118: -60.0}, (-120.0, 240.0)
+
+
+@pytest.fixture
+def files(data, tmp_path):
+    """A part of the real abdomen with a bright ball of 12 mm in its liver, and its labels, in a folder of their own."""
+    folder = tmp_path / "PATIENT_DOE"
+    folder.mkdir()
+    names = {"input": "abd_ts_example.nii.gz", "anatomy": "abd_ts_example_seg.nii.gz"}
+    paths = {}
+    for slot, name in names.items():
+        image = sitk.ReadImage(str(data / name))[8:80, 10:80, 72:112]
+        if slot == "input":
+            voxels = sitk.GetArrayFromImage(image)
+            z, y, x = (i - c for i, c in zip(np.indices(voxels.shape), (32, 33, 25), strict=True))
+            voxels[z**2 + y**2 + x**2 <= 16] += 90
+            bright = sitk.GetImageFromArray(voxels)
+            bright.CopyInformation(image)
+            image = bright
+        paths[slot] = folder / name
+        sitk.WriteImage(image, str(paths[slot]))
+    return paths
+
+
+def run(task, files, parameters):
+    own = {"tasks": {"detect-anomalies": {"spacing_mm": None}}}
+
+    def load(name, device, precision):
+        return exact_model(Prior(MEANS, WINDOW, other=20.0), config=own)
+
+    return run_job(task, files, parameters, CommonParameters(), load=load)
+
+
+def test_detection_writes_map_mask_and_table(files, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    paths = {"input": files["input"], "output_map": out / "map.nii.gz", "mask": out / "mask.nii.gz"}
+    paths["findings"] = out / "findings.csv"
+    parameters = DetectAnomaliesParameters(organ="liver", anatomy=str(files["anatomy"]), region="abdomen")
+    report = run("detect-anomalies", paths, parameters)
+    names = ["findings.csv", "map.json", "map.nii.gz", "mask.json", "mask.nii.gz"]
+    assert sorted(f.name for f in out.iterdir()) == names
+    source, map_, mask = (sitk.ReadImage(str(paths[name])) for name in ("input", "output_map", "mask"))
+    for image in (map_, mask):
+        assert image.GetSize() == source.GetSize()
+        np.testing.assert_allclose(image.GetOrigin(), source.GetOrigin(), atol=1e-4)
+    assert map_.GetPixelID() == sitk.sitkFloat32 and mask.GetPixelID() == sitk.sitkUInt8
+    with open(paths["findings"], newline="") as file:
+        first = next(csv.DictReader(file))
+    assert (first["finding"], first["organ"], first["deviation"]) == ("1", "liver", "brighter")
+    ball = np.array(source.TransformIndexToPhysicalPoint((25, 33, 32))) * (-1, -1, 1)
+    place = np.array([float(first[f"centre_{axis}_mm"]) for axis in "ras"])
+    assert np.abs(place - ball).max() < 3
+    told = (out / "map.json").read_text()
+    assert json.loads(told)["synthetic"] is False and json.loads(told)["facts"]["findings"] >= 1
+    assert "DOE" not in told and report.summary.startswith(f"{report.facts['findings']} finding")
+
+
+def test_mask_and_table_are_not_written_unasked(files, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    parameters = DetectAnomaliesParameters(organ="liver", anatomy=str(files["anatomy"]), region="abdomen")
+    run("detect-anomalies", {"input": files["input"], "output_map": out / "map.nii.gz"}, parameters)
+    assert sorted(f.name for f in out.iterdir()) == ["map.json", "map.nii.gz"]
+
+
+def test_synthesis_writes_every_sample_and_says_that_it_is_synthetic(files, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    paths = {"anatomy": files["anatomy"], "output": out / "made.nii.gz"}
+    report = run("synthesize", paths, SynthesizeParameters(samples=2, quality="fast", seed=3))
+    assert sorted(f.name for f in out.iterdir()) == ["made-1.json", "made-1.nii.gz", "made-2.json", "made-2.nii.gz"]
+    labels = sitk.ReadImage(str(files["anatomy"]))
+    made = [sitk.ReadImage(str(out / f"made-{n}.nii.gz")) for n in (1, 2)]
+    for image in made:
+        assert image.GetSize() == labels.GetSize() and image.GetPixelID() == sitk.sitkInt16
+        np.testing.assert_allclose(image.GetOrigin(), labels.GetOrigin(), atol=1e-4)
+    assert not np.array_equal(*(sitk.GetArrayFromImage(image) for image in made))
+    told = json.loads((out / "made-2.json").read_text())
+    assert told["synthetic"] is True and told["sample"] == 2 and told["facts"]["seeds"] == [3, 4]
+    assert told["facts"]["body"].startswith("estimated") and "DOE" not in (out / "made-2.json").read_text()
+    assert report.summary.startswith("2 synthetic CTs (abdomen; image; 40 network evaluations)")
+
+
+def test_a_refused_job_leaves_nothing(files, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(InputError, match="cannot be found by threshold"):
+        run(
+            "detect-anomalies",
+            {"input": files["input"], "output_map": out / "map.nii.gz"},
+            DetectAnomaliesParameters(organ="liver"),
+        )
+    assert list(out.iterdir()) == []
