@@ -10,7 +10,10 @@ from .errors import InputError
 from .label_names import Segment
 from .volume import Volume
 
-_NEEDS = "Reading DICOM SEG needs the package highdicom: install it, or export the segmentation as NIfTI or .seg.nrrd."
+_NEEDS = (
+    "Reading DICOM SEG needs the package highdicom: install it with pip install 'meddiff-fm[dicom]', "
+    "or export the segmentation as NIfTI or .seg.nrrd."
+)
 
 
 def read_dicom_seg(path: Path) -> tuple[list[Volume], list[Segment]]:

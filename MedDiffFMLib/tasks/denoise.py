@@ -227,6 +227,7 @@ def _denoised(
     def run_part(part: BodyPart) -> np.ndarray:
         nonlocal done
         run = of_part[part.start]
+        reporter.show = run.scan.as_volume
         estimate = _sample(run, settings, seed, lambda i, t, x0, before=done: reporter.step(before + i, t, x0))
         done += len(run.steps)
         return merge(run.scan.frame.hu, estimate, run.scan.body, run.scan.window, sigma_hu)

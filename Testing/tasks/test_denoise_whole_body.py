@@ -109,3 +109,5 @@ def test_turned_scans_and_other_grids_keep_what_is_promised(scan, model):
         beyond = (source[start:stop] < low - 60) | (source[start:stop] > high + 60)
         assert beyond.any() and np.array_equal(voxels[start:stop][beyond], source[start:stop][beyond])
         assert not np.array_equal(voxels[start:stop], source[start:stop])
+    changed = (voxels != source)[15:21]
+    assert changed[source[15:21] < -300].any()  # lung, which only the chest's window holds
