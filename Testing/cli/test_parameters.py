@@ -45,7 +45,7 @@ def test_text_becomes_numbers_and_json_gives_the_same_back():
         ("sigma", True, "use auto or a number"),
         ("quality", "best", "use fast, balanced or paper"),
         ("region", "leg", "use auto, head-neck, chest or abdomen"),
-        ("anatomy", "", "use auto, none or the path of a label map"),
+        ("anatomy", "", "use auto, none, threshold, totalsegmentator or the path of a label map"),
         ("steps", "2.5", "use a whole number from 1 to 1000"),
         ("steps", "0", "use a whole number from 1 to 1000"),
         ("seed", "-1", "use a whole number from 0"),
