@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-from .anatomy import BODY_LABEL, BONE_LABEL, GAS_LABEL, LUNG_LABEL
+from .organs import BODY, BONE, GAS, number_of, numbers_of
 from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
 
-LUNGS = (10, 11, 12, 13, 14, LUNG_LABEL)
-HEAD_AND_NECK = (17, *range(44, 51), 90, 91)  # thyroid, the cervical vertebrae, brain, skull
+LUNGS = numbers_of("lungs")
+HEAD_AND_NECK = tuple(map(number_of, ("thyroid_gland", "brain", "skull", *(f"vertebrae_C{n}" for n in range(1, 8)))))
 WALL_MM = 15.0  # of skin, fat and muscle around the outermost organs of an estimated body
 
 
@@ -19,7 +19,7 @@ def region_of_labels(labels: np.ndarray) -> Region | None:
     Chest and head or neck need more than half of the slices of the body, as in `regions.detect_region`.
     """
     shown = labels.any(axis=(1, 2))
-    if not np.setdiff1d(np.unique(labels), (0, BODY_LABEL, BONE_LABEL, GAS_LABEL)).size:
+    if not np.setdiff1d(np.unique(labels), (0, BODY, BONE, GAS)).size:
         return None
     area = (labels > 0).sum(axis=(1, 2))[shown]
     lungs = np.isin(labels, LUNGS).sum(axis=(1, 2))[shown]
@@ -35,7 +35,7 @@ def with_body(labels: np.ndarray, spacing: tuple[float, float, float]) -> np.nda
     as it is. This is a guess at a body, not anybody's.
     """
     body = np.stack([_hull(slice_ > 0, spacing[1:]) for slice_ in labels])
-    return np.where((labels == 0) & body, np.uint8(BODY_LABEL), labels).astype(np.uint8)
+    return np.where((labels == 0) & body, np.uint8(BODY), labels).astype(np.uint8)
 
 
 def _hull(organs: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:

@@ -20,7 +20,7 @@ class DetectAnomaliesParameters(Parameters):
     organ: str = parameter(
         "body",
         "text",
-        "Organ to look at, for example liver; body for all. Without an anatomy file: body, lung or bone.",
+        "Organ or group to look at, as liver or kidneys; body for all. By threshold alone: body, lungs, bones.",
         label="Organ",
         metavar="NAME",
     )

@@ -15,18 +15,19 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ..anatomy import BODY_LABEL, BONE_LABEL, GAS_LABEL, LAST_LABEL, LUNG_LABEL, complete_labels, find_tissue
+from ..anatomy import complete_labels, find_tissue
 from ..errors import InputError
 from ..findings import Threshold, find_parts, find_threshold, table_of
 from ..models import Model, load_model
 from ..noise_model import NoiseModel
+from ..organs import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
 from ..parameters import DetectAnomaliesParameters
 from ..progress import ProgressCallback, Reporter
 from ..regions import to_hu
 from ..samplers import clip, fresh_noise, predict_x0
 from ..volume import Volume
 from ..volume_checks import check_ct
-from .scan import Scan, anatomy_in_words, check_anatomy, look_at
+from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 
 
@@ -77,10 +78,11 @@ def detect_anomalies(
 ) -> DetectAnomaliesResult:
     """Find where an organ does not look as the model expects.
 
-    volume: HU on any grid. anatomy: a label map (0–121) on the same grid, or "auto" for body, lungs and bones by
-    threshold; with "none" the organ is found as with "auto" but the model is not told. parameters: those of
-    `DetectAnomaliesParameters`. HU count to the ends of the region's window: what lies beyond is as if at its end.
-    InputError for an unknown organ, or one that is not in the anatomy; what `progress` raises passes through.
+    volume: HU on any grid. anatomy: a label map (0–121) on the same grid, "totalsegmentator" to run it, or "auto" or
+    "threshold" for body, lungs, bones and gas; with "none" the organ is found as with "auto" but the model is not
+    told. parameters: those of `DetectAnomaliesParameters`. HU count to the ends of the region's window: what lies
+    beyond is as if at its end. InputError for an unknown organ, or one that is not in the anatomy; what `progress`
+    raises passes through.
     """
     wanted = DetectAnomaliesParameters.from_dict(parameters)
     check_ct(volume)
@@ -89,6 +91,7 @@ def detect_anomalies(
     model = model or load_model()
     settings = _settings(model, wanted)
     reporter = Reporter(progress)
+    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
     given = scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None
     labels = complete_labels(given, find_tissue(scan.frame.hu, scan.frame.spacing, scan.body))
@@ -116,37 +119,22 @@ def detect_anomalies(
     return DetectAnomaliesResult(volume.with_voxels(deviation), mask, findings, facts)
 
 
-_CLASSES = {
-    "body": range(1, LAST_LABEL + 1),
-    "lung": (*range(10, 15), LUNG_LABEL),
-    "bone": (*range(25, 51), *range(69, 79), *range(91, 117), BONE_LABEL),
-    "liver": (5,),
-    "spleen": (1,),
-    "kidney": (2, 3),
-    "pancreas": (7,),
-}
-_BY_THRESHOLD = {BODY_LABEL, LUNG_LABEL, BONE_LABEL, GAS_LABEL}
-
-
 def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:
-    """The labels of an organ. InputError if there is no such organ, or only a label map could show it."""
-    if organ not in _CLASSES:
-        raise InputError(f"There is no organ {organ!r}: use {', '.join(_CLASSES)}.")
-    classes = tuple(_CLASSES[organ])
-    if not isinstance(anatomy, Volume) and not _BY_THRESHOLD & set(classes):
+    """The labels of an organ or group. InputError if there is no such organ, or only a label map could show it."""
+    classes = numbers_of(organ)
+    known = isinstance(anatomy, Volume) or anatomy == "totalsegmentator"
+    if not known and not {BODY, LUNG, BONE, GAS} & set(classes):
         raise InputError(
-            f"The {organ} cannot be found by threshold: give a label map with --anatomy FILE, "
-            "or use --organ body, lung or bone."
+            f"The {organ} cannot be found by threshold: give a label map with --anatomy FILE, use --anatomy "
+            "totalsegmentator if it is installed, or look at --organ body, lungs or bones."
         )
     return classes
 
 
 def _organ_at(where: tuple, anatomy: Volume | str, asked: str) -> str:
     """The organ that most voxels of a finding lie in, if a label map tells; else the one that was looked at."""
-    if not isinstance(anatomy, Volume):
-        return asked
-    label = int(np.bincount(anatomy.voxels[where]).argmax())
-    return next((name for name, classes in _CLASSES.items() if name != "body" and label in classes), asked)
+    label = int(np.bincount(anatomy.voxels[where]).argmax()) if isinstance(anatomy, Volume) else 0
+    return ORGANS[label] if 0 < label < BODY else asked
 
 
 def _settings(model: Model, wanted: DetectAnomaliesParameters) -> DetectAnomaliesSettings:

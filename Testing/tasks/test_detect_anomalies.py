@@ -219,7 +219,7 @@ def test_smoothing_weighs_the_organ_alone():
     ("organ", "anatomy", "sentence"),
     [
         ("liver", "auto", "cannot be found by threshold: give a label map"),
-        ("spline", "auto", "no organ 'spline'"),
+        ("spline", "auto", "no organ 'spline': did you mean"),
         ("spleen", "given", "There is no spleen in the anatomy"),
     ],
 )
