@@ -82,7 +82,7 @@ def test_a_few_odd_slices_do_not_move_a_cut():
 
 
 def test_organs_tell_where_lungs_are_full_of_fluid():
-    """At 20 HU no threshold finds them; their labels do. In the dome (slices 20 and 21) the liver has 780 voxels and the
+    """At 20 HU no threshold finds them; their labels do. In the dome (slices 20, 21) the liver has 780 voxels and the
     lungs 420, which alone would be a chest (a twelfth of the body is 200): the larger organ has the slice.
     """
     hu, body = phantom(20, 15, 12, chest_hu=20)
