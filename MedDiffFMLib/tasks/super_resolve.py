@@ -37,7 +37,7 @@ from ..thick import (
 )
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .scan import Scan, anatomy_in_words, check_anatomy, look_at
+from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
 
 CONTROL = "super-resolution"
 THINNEST_MM = 0.3
@@ -107,7 +107,7 @@ def super_resolve(
 ) -> SuperResolveResult:
     """Thin slices from thick ones, along the axis of the largest spacing (the axial one if all are alike).
 
-    volume: HU on any grid. anatomy: a label map on its grid, "auto" for the body by threshold, "none" for nothing.
+    volume: HU on any grid. anatomy: a label map (0–121) on its grid, or a word (see `scan.anatomy_labels`).
     parameters: those of `SuperResolveParameters`. The result covers the same space; the means of its slices are the
     input's slices: exactly where these are whole numbers, else within 0.01 HU. What lies outside the body, or beyond
     the model's HU window, comes from cubic interpolation. InputError if the slices are thin already, or the model has
@@ -121,6 +121,7 @@ def super_resolve(
     settings = settings_of(model, wanted.quality)
     control = _control(model, wanted.control)
     reporter = Reporter(progress)
+    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
     cut = Cut(_slice_axis(scan.frame.spacing), factor)
     ε = NoiseModel(
