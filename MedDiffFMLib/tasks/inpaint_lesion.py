@@ -45,11 +45,12 @@ def inpaint_lesion(
 ) -> InpaintLesionResult:
     """Draw a lesion into a CT.
 
-    volume: HU on any grid. lesion_mask: on the same grid, everything above 0 is lesion. anatomy: a label map (0–121)
-    on the same grid, or a word (see `scan.anatomy_labels`). parameters: those of `InpaintLesionParameters`; sample n of
-    a seed is sample 1 of seed + n − 1. Every voxel outside the mask is bit-identical; all within are new, also those
-    beyond the HU window, and fade into what was there over the first millimetres of depth. InputError for a mask that is empty, too large, outside the body, on another grid or at the
-    volume's border; what `progress` raises passes through.
+    volume: HU on any grid. lesion_mask: on the same grid, everything above 0 is lesion. anatomy: a label map (0–121) on
+    the same grid, or a word (see `scan.anatomy_labels`). parameters: those of `InpaintLesionParameters`; sample n of a
+    seed is sample 1 of seed + n − 1. Every voxel outside the mask is bit-identical; all within are new, also those
+    beyond the HU window, and fade into what was there over the first millimetres of depth. InputError for a mask that
+    is empty, too large, outside the body, on another grid or at the volume's border; what `progress` raises passes
+    through.
     """
     wanted = InpaintLesionParameters.from_dict(parameters)
     check_ct(volume)

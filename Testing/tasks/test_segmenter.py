@@ -38,7 +38,7 @@ def ct(data) -> Volume:
 @pytest.fixture(scope="module")
 def model(tiny_model_with_controls):
     """A tiny model that computes on the scan's own grid: few windows."""
-    own = dict.fromkeys(("detect-anomalies", "inpaint-lesion"), {"spacing_mm": None})
+    own = {task: {"spacing_mm": None} for task in ("detect-anomalies", "inpaint-lesion")}
     return replace(tiny_model_with_controls, config=tiny_model_with_controls.config | {"tasks": own})
 
 
