@@ -1,4 +1,4 @@
-"""Anatomy as the model sees it: a label map of 118 classes, coded as 7 binary planes.
+"""Anatomy as the model sees it: a label map of 118 classes and three of our own, coded as 7 binary planes.
 
 Labels 1–117 are TotalSegmentator's (`organs` has the names), 118 is any other part of the body, 0 is the background.
 Three more, of this project, name what a threshold can tell without a segmentation model: lung, bone and gas. A one-hot

@@ -155,14 +155,14 @@ class Job:
         return region.name if region else "auto"
 
     def _items(self, made: dict, parts: list[Part], record: dict) -> list[Item]:
-        kinds = {slot.name: slot.kind for slot in TASKS[self.task].files}
+        slots = {slot.name: slot for slot in TASKS[self.task].files}
         of_ct = _inputs_of(self.task)[0].kind == "ct"
         items = []
         for name, some in self.paths.items():
             for number, (path, one) in enumerate(zip(some, _each(made[name]), strict=True), 1):
                 if parts and isinstance(one, Volume):
-                    one = parts[0].paste(one, kinds[name], of_ct)
-                items.append(Item(path, one, record | {"output": name, "sample": number}))
+                    one = parts[0].paste(one, slots[name].kind, of_ct)
+                items.append(Item(path, one, record | {"output": name, "sample": number}, slots[name].columns))
         return items
 
 

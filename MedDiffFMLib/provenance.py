@@ -119,11 +119,15 @@ def versions() -> dict:
 
 @dataclass(frozen=True)
 class Item:
-    """Something to write: a volume, or the rows of a table, and the provenance that goes beside a volume."""
+    """Something to write: a volume, or the rows of a table, and the provenance that goes beside a volume.
+
+    columns: of the table, which need no row then; without them, those of its first row.
+    """
 
     path: Path
     content: Volume | list[dict]
     record: dict
+    columns: tuple[str, ...] = ()
 
 
 def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
@@ -138,7 +142,7 @@ def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
             hidden = item.path.with_name(f".{uuid.uuid4().hex}-{item.path.name}")
             staged.append((hidden, item.path))
             if isinstance(item.content, list):
-                _write_table(item.content, hidden)
+                _write_table(item, hidden)
                 continue
             _write_volume(item, hidden)
             beside = provenance_path(hidden)
@@ -168,10 +172,10 @@ def _write_volume(item: Item, path: Path) -> None:
         ) from None
 
 
-def _write_table(rows: list[dict], path: Path) -> None:
-    """CSV with a header line; the first row names the columns, so a table without rows is an empty file."""
+def _write_table(item: Item, path: Path) -> None:
+    """An item's rows as `path`: CSV with a header line."""
+    columns = item.columns or tuple(item.content[0] if item.content else ())
     with path.open("w", newline="", encoding="utf-8") as file:
-        if rows:
-            table = csv.DictWriter(file, fieldnames=list(rows[0]))
-            table.writeheader()
-            table.writerows(rows)
+        table = csv.DictWriter(file, fieldnames=columns)
+        table.writeheader()
+        table.writerows(item.content)

@@ -10,11 +10,15 @@ import typer
 
 def place_lesion(
     anatomy: Annotated[
-        Path, typer.Argument(metavar="ANATOMY", help="Label map of organs with TotalSegmentator's numbers.")
+        Path,
+        typer.Argument(metavar="ANATOMY", help="Label map of organs, with its names or TotalSegmentator's numbers."),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT_MASK", help="Mask to write, for example MASK.nii.gz.")],
     organ: Annotated[
-        str, typer.Option("--organ", metavar="NAME|NUMBER", help="Organ: its name, as liver or lungs, or its label.")
+        str,
+        typer.Option(
+            "--organ", metavar="NAME|NUMBER", help="Organ: its name, as liver or lungs, or its TotalSegmentator number."
+        ),
     ],
     diameter: Annotated[float, typer.Option("--diameter", metavar="MM", min=1, max=150, help="Longest axis in mm.")],
     seed: Annotated[
@@ -24,12 +28,13 @@ def place_lesion(
 ) -> None:
     """Place an ellipsoidal lesion mask wholly inside an organ, at random."""
     from .. import lesions
+    from ..anatomy_io import read_anatomy
     from ..organs import numbers_of
-    from ..volume_io import check_output, read_labels, write_volume
+    from ..volume_io import check_output, write_volume
 
     check_output(output, overwrite)
     labels = (int(organ),) if organ.isdecimal() else numbers_of(organ)
-    mask = lesions.place_lesion(read_labels(anatomy), labels, diameter, seed)
+    mask = lesions.place_lesion(read_anatomy(anatomy), labels, diameter, seed)
     write_volume(mask, output, overwrite)
     millilitres = lesions.volume_ml(mask.voxels, mask.spacing)
     print(f"A lesion of {diameter:g} mm and {millilitres:.2f} ml in {organ}; wrote {output}")

@@ -21,7 +21,7 @@ class FileSlot:
 
     kind: ct | labels (an anatomy label map) | mask (of a lesion; on the grid of the task's first file) for inputs,
     volume (HU) | map (of scores) | mask | table (CSV) for outputs. An optional one is an option of the command line,
-    `--name FILE`, the others are its arguments in their order.
+    `--name FILE`, the others are its arguments in their order. columns: of a table, else those of its first row.
     """
 
     name: str
@@ -29,6 +29,7 @@ class FileSlot:
     help: str
     output: bool = False
     optional: bool = False
+    columns: tuple[str, ...] = ()
 
 
 def parameter(default, kind: str, help: str, **limits):

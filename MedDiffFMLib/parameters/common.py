@@ -58,7 +58,8 @@ class CommonParameters(Parameters):
         None,
         "text",
         "Box to work on, in mm, right, front and up positive: only it is computed, a result on the input's grid keeps "
-        "the rest of the input.",
+        "the rest of the input. TotalSegmentator sees the box alone too: for a small one, give the whole scan's organs "
+        "as a label map.",
         label="Box",
         pattern=ROI_PATTERN,
         expected="six numbers x0,x1,y0,y1,z0,z1 in mm (RAS), each pair ascending",

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from .base import FileSlot, Parameters, parameter
 from .common import CT, anatomy_parameter, region_parameter, seed_parameter
 
+FINDING_COLUMNS = (
+    *("finding", "organ", "deviation", "volume_ml", "peak_hu", "mean_hu"),
+    *("centre_r_mm", "centre_a_mm", "centre_s_mm"),
+)
+
 
 @dataclass(frozen=True)
 class DetectAnomaliesParameters(Parameters):
@@ -14,7 +19,14 @@ class DetectAnomaliesParameters(Parameters):
         CT,
         FileSlot("output_map", "map", "Map to write, in HU: image − expected, 0 outside the organ.", output=True),
         FileSlot("mask", "mask", "Write the findings as a mask too.", output=True, optional=True),
-        FileSlot("findings", "table", "Write a table of the findings too (.csv).", output=True, optional=True),
+        FileSlot(
+            "findings",
+            "table",
+            "Write a table of the findings too (.csv).",
+            output=True,
+            optional=True,
+            columns=FINDING_COLUMNS,
+        ),
     )
 
     organ: str = parameter(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from ..schedule import uniform_steps
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
+from .settings import settings_for
 
 LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
 
@@ -99,7 +100,7 @@ def denoise(
     check_ct(volume)
     check_anatomy(anatomy, volume)
     model = model or load_model()
-    settings = settings_of(model, wanted.quality)
+    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm, settings.windows_hu)
@@ -115,18 +116,6 @@ def denoise(
     noise = {"sigma_hu": sigma_hu, "noise_before_hu": found, "noise_after_hu": after}
     facts = {**noise, "anatomy": anatomy_in_words(anatomy), **_facts(scan, settings, runs)}
     return DenoiseResult(restored, sigma_hu, found, after, facts)
-
-
-def settings_of(model: Model, quality: str) -> DenoiseSettings:
-    """The quality's settings: those of the model's config over the paper's. InputError for a setting that is none."""
-    own = model.config.get("tasks", {}).get("denoise", {}).get(quality, {})
-    try:
-        return replace(QUALITIES[quality], **own)
-    except TypeError:
-        raise InputError(
-            f"The model {model.name} has settings for {quality} denoising that this version does not know "
-            f"({', '.join(own)}): update meddiff-fm, or use another model."
-        ) from None
 
 
 @dataclass(frozen=True)

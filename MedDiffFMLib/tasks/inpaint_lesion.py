@@ -14,7 +14,7 @@ from ..regions import detect_region
 from ..volume import Volume
 from ..volume_checks import check_ct
 from .lesion import LesionPainter, lesion_settings
-from .scan import Scan, anatomy_in_words, check_anatomy, look_at
+from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
 
 AROUND_MM = 50.0  # of the scan above and below a lesion decide on its region
 
@@ -45,12 +45,12 @@ def inpaint_lesion(
 ) -> InpaintLesionResult:
     """Draw a lesion into a CT.
 
-    volume: HU on any grid. lesion_mask: on the same grid, everything above 0 is lesion. anatomy: a label map (0–121)
-    on the same grid, "auto" for the body by threshold, "none" for nothing. parameters: those of
-    `InpaintLesionParameters`; sample n of a seed is sample 1 of seed + n − 1. Every voxel outside the mask is
-    bit-identical; all within are new, also those beyond the HU window, and fade into what was there over the first
-    millimetres of depth. InputError for a mask that is empty, too large, outside the body, on another grid or at the
-    volume's border; what `progress` raises passes through.
+    volume: HU on any grid. lesion_mask: on the same grid, everything above 0 is lesion. anatomy: a label map (0–121) on
+    the same grid, or a word (see `scan.anatomy_labels`). parameters: those of `InpaintLesionParameters`; sample n of a
+    seed is sample 1 of seed + n − 1. Every voxel outside the mask is bit-identical; all within are new, also those
+    beyond the HU window, and fade into what was there over the first millimetres of depth. InputError for a mask that
+    is empty, too large, outside the body, on another grid or at the volume's border; what `progress` raises passes
+    through.
     """
     wanted = InpaintLesionParameters.from_dict(parameters)
     check_ct(volume)
@@ -59,6 +59,7 @@ def inpaint_lesion(
     model = model or load_model()
     settings = lesion_settings(model, wanted)
     reporter = Reporter(progress)
+    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
     if wanted.region == "auto":
         scan = _at_the_lesion(scan, lesion_mask)

@@ -12,7 +12,7 @@ from ..anatomy_io import Anatomy
 from ..body_parts import BodyPart, split_body, whole_scan
 from ..conditions import Conditions
 from ..errors import InputError
-from ..models import Model, choose_device
+from ..models import Model
 from ..parameters import ANATOMY_WORDS
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import Reporter
@@ -122,29 +122,25 @@ def check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
         )
 
 
-def find_anatomy(
-    anatomy: Volume | str, volume: Volume, reporter: Reporter | None = None, device: torch.device | None = None
-) -> Volume | str:
+def find_anatomy(anatomy: Volume | str, volume: Volume, reporter: Reporter, device: torch.device) -> Volume | str:
     """The organs of `volume` by TotalSegmentator if `anatomy` says so, else `anatomy` itself.
 
-    reporter: is told that the task is alive meanwhile, and may stop it. device: where it runs; the best one without.
+    reporter: is told that the task is alive meanwhile, and may stop it. device: where it runs.
     """
     if isinstance(anatomy, Volume) or anatomy != "totalsegmentator":
         return anatomy
-    tick = reporter.tick if reporter else lambda: None
-    return find_organs(volume, device or choose_device(), tick)
+    return find_organs(volume, device, reporter.tick)
 
 
 def anatomy_labels(scan: Scan, anatomy: Volume | str) -> np.ndarray:
     """The label map of the conditions, uint8 (Z, Y, X): given organs and the rest of the body; the body alone ("auto");
-    body, lungs, bones and gas ("threshold"); nothing ("none"); or TotalSegmentator's organs, which are found here if
-    `find_anatomy` did not do it before.
+    body, lungs, bones and gas ("threshold"); nothing ("none"). TotalSegmentator's organs are given ones: `find_anatomy`
+    puts them in the word's place.
     """
     if isinstance(anatomy, str) and anatomy == "none":
         return np.zeros(scan.body.shape, np.uint8)
     if isinstance(anatomy, str) and anatomy == "threshold":
         return find_tissue(scan.frame.hu, scan.frame.spacing, scan.body)
-    anatomy = find_anatomy(anatomy, scan.frame.source)
     return complete_labels(scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None, scan.body)
 
 

@@ -37,7 +37,8 @@ from ..thick import (
 )
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .scan import Scan, anatomy_in_words, check_anatomy, look_at
+from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
+from .settings import settings_for
 
 CONTROL = "super-resolution"
 THINNEST_MM = 0.3
@@ -107,7 +108,7 @@ def super_resolve(
 ) -> SuperResolveResult:
     """Thin slices from thick ones, along the axis of the largest spacing (the axial one if all are alike).
 
-    volume: HU on any grid. anatomy: a label map on its grid, "auto" for the body by threshold, "none" for nothing.
+    volume: HU on any grid. anatomy: a label map (0–121) on its grid, or a word (see `scan.anatomy_labels`).
     parameters: those of `SuperResolveParameters`. The result covers the same space; the means of its slices are the
     input's slices: exactly where these are whole numbers, else within 0.01 HU. What lies outside the body, or beyond
     the model's HU window, comes from cubic interpolation. InputError if the slices are thin already, or the model has
@@ -118,9 +119,10 @@ def super_resolve(
     check_anatomy(anatomy, volume)
     factor = choose_factor(volume, wanted)
     model = model or load_model()
-    settings = settings_of(model, wanted.quality)
+    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality)
     control = _control(model, wanted.control)
     reporter = Reporter(progress)
+    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
     cut = Cut(_slice_axis(scan.frame.spacing), factor)
     ε = NoiseModel(
@@ -164,18 +166,6 @@ def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:
             "name a smaller --factor."
         )
     return factor
-
-
-def settings_of(model: Model, quality: str) -> SuperResolveSettings:
-    """The quality's settings: those of the model's config over the paper's. InputError for a setting that is none."""
-    own = model.config.get("tasks", {}).get("super-resolve", {}).get(quality, {})
-    try:
-        return replace(QUALITIES[quality], **own)
-    except TypeError:
-        raise InputError(
-            f"The model {model.name} has settings for {quality} super-resolution that this version does not know "
-            f"({', '.join(own)}): update meddiff-fm, or use another model."
-        ) from None
 
 
 def _control(model: Model, choice: str) -> Control | None:

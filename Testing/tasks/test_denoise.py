@@ -10,7 +10,8 @@ import SimpleITK as sitk
 from MedDiffFMLib.anatomy import body_mask
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.noise_model import NoiseModel
-from MedDiffFMLib.tasks.denoise import denoise, merge, settings_of
+from MedDiffFMLib.tasks.denoise import QUALITIES, denoise, merge
+from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
 
@@ -109,9 +110,9 @@ def test_batches_of_windows_do_not_change_the_voxels(ct, tiny_model, monkeypatch
 
 def test_settings_come_from_the_models_config(tiny_model):
     model = _with_config(tiny_model, {"tasks": {"denoise": {"fast": {"sigma_scale": 1.3}}}})
-    assert settings_of(model, "fast").sigma_scale == 1.3
-    assert settings_of(model, "fast").steps == 1
-    paper = settings_of(model, "paper")
+    assert settings_for(model, "denoise", QUALITIES["fast"], "fast").sigma_scale == 1.3
+    assert settings_for(model, "denoise", QUALITIES["fast"], "fast").steps == 1
+    paper = settings_for(model, "denoise", QUALITIES["paper"], "paper")
     assert (paper.spacing_mm, paper.prior_weight, paper.steps) == (1.0, 10.0, None)
     assert paper.windows_hu["chest"] == (-160.0, 240.0)
 
@@ -174,7 +175,7 @@ def test_given_organs_change_the_result(ct, tiny_model):
 def test_a_models_unknown_setting_is_said(tiny_model):
     model = _with_config(tiny_model, {"tasks": {"denoise": {"fast": {"sharpness": 2}}}})
     with pytest.raises(InputError, match="sharpness"):
-        settings_of(model, "fast")
+        settings_for(model, "denoise", QUALITIES["fast"], "fast")
 
 
 def test_an_mr_is_refused(tiny_model):

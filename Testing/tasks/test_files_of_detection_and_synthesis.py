@@ -70,6 +70,20 @@ def test_detection_writes_map_mask_and_table(files, tmp_path):
     assert "DOE" not in told and report.summary.startswith(f"{report.facts['findings']} finding")
 
 
+def test_a_table_without_findings_has_its_header(files, tmp_path):
+    headers = []
+    for threshold in (20.0, 2000.0):
+        paths = {"input": files["input"], "output_map": tmp_path / f"{threshold}.nii.gz"}
+        paths["findings"] = tmp_path / f"{threshold}.csv"
+        wanted = {"organ": "liver", "anatomy": str(files["anatomy"]), "region": "abdomen", "threshold": threshold}
+        report = run("detect-anomalies", paths, DetectAnomaliesParameters(**wanted))
+        lines = paths["findings"].read_text().splitlines()
+        assert len(lines) == 1 + report.facts["findings"]
+        headers.append(lines[0])
+    assert report.facts["findings"] == 0 and headers[0] == headers[1]
+    assert headers[0].startswith("finding,organ,deviation,volume_ml,peak_hu,mean_hu,centre_r_mm")
+
+
 def test_mask_and_table_are_not_written_unasked(files, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

@@ -113,6 +113,17 @@ def test_a_mask_placed_from_the_shell_serves_both_tasks(folder, tmp_path, capfd)
     assert run(folder, "inpaint-lesion", folder / "ct.nii.gz", mask, tmp_path / "ct.nii.gz") == 0
 
 
+def test_a_mask_is_placed_by_the_names_in_the_label_map(folder, tmp_path, capfd):
+    """Of a map with numbers of its own, the names beside it count: there 1 is the liver, and 5 the spleen."""
+    labels = read_volume(folder / "_seg.nii.gz")
+    swapped = np.select([labels.voxels == 5, labels.voxels == 1], [1, 5], 0).astype(np.uint8)
+    write_volume(labels.with_voxels(swapped), tmp_path / "own.nii.gz")
+    (tmp_path / "own.json").write_text('{"1": "liver", "5": "spleen"}')
+    options = ["--organ", "liver", "--diameter", "24", "--seed", "2"]
+    assert main(["place-lesion", str(tmp_path / "own.nii.gz"), str(tmp_path / "mask.nii.gz"), *options]) == 0
+    assert set(labels.voxels[read_volume(tmp_path / "mask.nii.gz").voxels > 0]) == {5}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

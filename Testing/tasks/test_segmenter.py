@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,12 @@ import pytest
 import SimpleITK as sitk
 
 from MedDiffFMLib.errors import Cancelled, InputError
+from MedDiffFMLib.parameters import TASKS
 from MedDiffFMLib.segmenter import choose_mode, describe, find_organs
 from MedDiffFMLib.tasks.denoise import denoise
+from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
+from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
+from MedDiffFMLib.tasks.super_resolve import super_resolve
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume, write_volume
 
@@ -28,6 +33,13 @@ FAST, FULL = ("Dataset297_x",), tuple(f"Dataset{n}_x" for n in range(291, 296))
 def ct(data) -> Volume:
     image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()
     return Volume.from_sitk(image[10:50, 20:60, 40:56], "abdomen")
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model_with_controls):
+    """A tiny model that computes on the scan's own grid: few windows."""
+    own = {task: {"spacing_mm": None} for task in ("detect-anomalies", "inpaint-lesion")}
+    return replace(tiny_model_with_controls, config=tiny_model_with_controls.config | {"tasks": own})
 
 
 @pytest.fixture
@@ -71,16 +83,60 @@ def test_organs_come_by_name_on_the_ct_s_grid(ct, installed, capfd, tmp_path, or
     assert [f.name for f in tmp_path.iterdir()] == ["weights"]
 
 
-def test_denoise_takes_the_word(ct, installed, tiny_model, tmp_path):
+def lesion_in(ct):
+    z, y, x = np.indices(ct.voxels.shape)
+    ball = (z - 8) ** 2 + (y - 20) ** 2 + (x - 20) ** 2 < 16
+    return ct.with_voxels(ball.astype(np.uint8))
+
+
+TAKES_ANATOMY = {
+    "denoise": lambda ct, **options: denoise(ct, sigma=20, quality="fast", **options),
+    "detect-anomalies": lambda ct, **options: detect_anomalies(ct, noise_level=300, **options),
+    "super-resolve": lambda ct, **options: super_resolve(ct, factor=2, quality="fast", control="none", **options),
+    "inpaint-lesion": lambda ct, **options: inpaint_lesion(ct, lesion_in(ct), steps=2, resample=1, **options),
+}
+
+
+def test_every_task_with_an_anatomy_is_tried_here():
+    assert set(TAKES_ANATOMY) == {name for name, task in TASKS.items() if "anatomy" in task.from_dict({}).to_dict()}
+
+
+@pytest.mark.parametrize("task", TAKES_ANATOMY)
+def test_every_task_takes_the_word(ct, installed, model, task):
     """The word gives what a label map of the same organs gives, and the facts say where they came from."""
     installed(*FAST)
-    options = {"sigma": 20, "quality": "fast", "region": "abdomen"}
-    word = denoise(ct, tiny_model, anatomy="totalsegmentator", **options)
-    given = denoise(ct, tiny_model, anatomy=ct.with_voxels(expected(ct).astype(np.uint8)), **options)
-    auto = denoise(ct, tiny_model, **options)
-    assert np.array_equal(word.volume.voxels, given.volume.voxels)
-    assert not np.array_equal(word.volume.voxels, auto.volume.voxels)
+    run, options = TAKES_ANATOMY[task], {"model": model, "region": "abdomen"}
+    first = lambda result: next(iter(result.outputs().values()))[0].voxels  # noqa: E731
+    word = run(ct, anatomy="totalsegmentator", **options)
+    assert np.array_equal(first(word), first(run(ct, anatomy=ct.with_voxels(expected(ct).astype(np.uint8)), **options)))
+    assert not np.array_equal(first(word), first(run(ct, anatomy="auto", **options)))
     assert word.facts["anatomy"] == "totalsegmentator (3 mm)"
+
+
+@pytest.mark.parametrize("task", TAKES_ANATOMY)
+def test_every_task_can_be_cancelled_while_it_runs(ct, installed, monkeypatch, model, task):
+    log = installed(*FAST)
+    monkeypatch.setenv("STAND_IN", "hang")
+
+    def progress(_):
+        if log.exists() and log.read_text().count(" "):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        options = {"model": model, "anatomy": "totalsegmentator", "progress": progress}
+        TAKES_ANATOMY[task](ct, region="abdomen", **options)
+    assert all(map(ended, log.read_text().split()))
+
+
+def test_detection_looks_at_an_organ_that_it_found(ct, installed, model):
+    installed(*FAST)
+    options = {"model": model, "region": "abdomen", "noise_level": 300, "organ": "liver"}
+    found = detect_anomalies(ct, anatomy="totalsegmentator", threshold=5.0, **options)
+    assert found.facts["organ_ml"] == round((expected(ct) == 5).sum() * np.prod(ct.spacing) / 1000, 2)
+    assert not found.map.voxels[expected(ct) != 5].any() and found.map.voxels[expected(ct) == 5].all()
+    assert {row["organ"] for row in found.findings} == {"liver"}
+    with pytest.raises(InputError, match="cannot be found by threshold"):
+        detect_anomalies(ct, anatomy="auto", **options)
 
 
 def test_the_full_weights_do_where_the_fast_ones_are_missing(ct, installed, monkeypatch):

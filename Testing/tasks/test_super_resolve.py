@@ -12,7 +12,8 @@ from MedDiffFMLib.noise_model import NoiseModel
 from MedDiffFMLib.parameters import SuperResolveParameters
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.tasks.scan import look_at
-from MedDiffFMLib.tasks.super_resolve import Cut, choose_factor, finish, settings_of, split_slices, super_resolve
+from MedDiffFMLib.tasks.settings import settings_for
+from MedDiffFMLib.tasks.super_resolve import QUALITIES, Cut, choose_factor, finish, split_slices, super_resolve
 from MedDiffFMLib.thick import cubic_slices, replicate
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
@@ -236,13 +237,13 @@ def test_a_model_without_the_controlnet_is_said(thick, tiny_model):
 
 
 def test_the_papers_settings_and_a_models_own(tiny_model):
-    paper = settings_of(tiny_model, "paper")
+    paper = settings_for(tiny_model, "super-resolve", QUALITIES["paper"], "paper")
     assert (paper.t_start, paper.steps, paper.sigma_n, paper.prior_weight) == (990, 100, 1.0, 1.0)
     own = replace(tiny_model, config={"tasks": {"super-resolve": {"fast": {"t_start": 77}}}})
-    assert settings_of(own, "fast").t_start == 77
+    assert settings_for(own, "super-resolve", QUALITIES["fast"], "fast").t_start == 77
     wrong = replace(tiny_model, config={"tasks": {"super-resolve": {"fast": {"sharpness": 2}}}})
     with pytest.raises(InputError, match="sharpness"):
-        settings_of(wrong, "fast")
+        settings_for(wrong, "super-resolve", QUALITIES["fast"], "fast")
 
 
 def test_cancel_stops_within_one_window(thick, tiny_model_with_controls):
