@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 
+from patience import PATIENCE
+
 WORKER = [sys.executable, "-m", "MedDiffFMLib", "worker"]
-PATIENCE = 90  # seconds; a busy computer takes long to load PyTorch
 
 
 class Client:

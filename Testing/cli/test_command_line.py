@@ -15,6 +15,7 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from patience import PATIENCE
 from tiny_model import TINY, save_tiny_model
 
 from MedDiffFMLib import __version__
@@ -58,7 +59,7 @@ def done(scan, model, tmp_path_factory):
     output, parameters = folder / "result.nii.gz", folder / "run.json"
     options = ("--quality", "fast", "--region", "chest", "--seed", "7", "--model", model, "--device", "cpu")
     command = [*COMMAND, "denoise", scan, output, *options, "--json", parameters]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120), output
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE), output
 
 
 def test_denoise_writes_the_volume_and_its_provenance_and_nothing_else(done, scan):
@@ -161,10 +162,10 @@ def test_a_signal_cancels_within_a_window_and_leaves_no_file(scan, model, tmp_pa
         seen += block
     process.send_signal(number)
     asked = time.monotonic()
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 3 and out == b""
     assert b"Cancelled; no file was written." in err and b"Traceback" not in err
-    assert time.monotonic() - asked < 20  # a whole run takes minutes
+    assert time.monotonic() - asked < 60  # a whole run takes minutes
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,14 +182,14 @@ print(code, sorted(heavy))
 @pytest.mark.parametrize("arguments", [["--help"], ["denoise", "--help"], ["--version"], ["denoise", "a"]])
 def test_help_answers_without_the_heavy_packages(arguments):
     result = subprocess.run(
-        [sys.executable, "-c", LIGHT.format(arguments=arguments)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", LIGHT.format(arguments=arguments)], capture_output=True, text=True, timeout=PATIENCE
     )
     assert result.stdout.splitlines()[-1] == ("2 []" if arguments[-1] == "a" else "0 []"), result
 
 
 def test_importing_the_library_and_its_parameters_needs_only_the_standard_library():
     code = "import sys; sys.path.insert(0, '.'); import MedDiffFMLib, MedDiffFMLib.parameters, MedDiffFMLib.progress"
-    result = subprocess.run([sys.executable, "-S", "-E", "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-S", "-E", "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 0, result.stderr
 
 

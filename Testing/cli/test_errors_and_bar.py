@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 import typer
+from patience import PATIENCE
 
 from MedDiffFMLib.cli import app as cli
 from MedDiffFMLib.cli.bar import describe, progress_bar
@@ -61,7 +62,7 @@ def test_an_unexpected_error_gives_a_sentence_and_its_traceback_only_with_v():
     )
     for extra in ((), ("-v",)):
         arguments = [sys.executable, "-c", code, "denoise", "a", "b", *extra]
-        result = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE)
         assert result.returncode == 1 and "ZeroDivisionError: division by zero" in result.stderr
         assert ("Traceback" in result.stderr) == bool(extra)
 

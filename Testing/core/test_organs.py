@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.organs import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, close_names, label_of, number_of, numbers_of
@@ -85,5 +86,5 @@ def test_a_wrong_name_gets_the_nearest_ones(wrong, words):
 
 def test_it_needs_the_standard_library_only():
     code = "import sys, MedDiffFMLib.organs; print([m for m in ('numpy', 'torch', 'SimpleITK') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.strip() == "[]", done.stderr

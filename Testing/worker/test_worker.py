@@ -16,8 +16,9 @@ import threading
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from patience import PATIENCE
 from tiny_model import save_tiny_model
-from worker_client import PATIENCE, Client
+from worker_client import Client
 
 from MedDiffFMLib import __version__
 from MedDiffFMLib.parameters import TASKS, CommonParameters

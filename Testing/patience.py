@@ -1,0 +1,3 @@
+"""How long tests wait for other processes."""
+
+PATIENCE = 600  # seconds; a busy computer takes long to load PyTorch, and only a test that fails waits so long
