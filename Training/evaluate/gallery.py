@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MedDiffFMLib.anatomy import body_mask, find_tissue
+from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
 from MedDiffFMLib.anatomy_io import read_anatomy
 from MedDiffFMLib.findings import to_ras
 from MedDiffFMLib.lesions import place_lesion
@@ -26,7 +26,7 @@ from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
 
 from .cases import TESTING_DATA
-from .pictures import Row, slices_picture
+from .pictures import Row, middle_of, slices_picture
 
 SOFT, LUNG = (-160.0, 240.0), (-1100.0, 300.0)
 THICK = 4  # slices averaged into one
@@ -74,13 +74,18 @@ def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | 
 
 
 def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | None) -> str:
-    """The real abdomen whose organs are the label map, and two CTs that nobody has."""
+    """Two real CTs, and CTs that nobody has, made of their organs and tissues."""
     ct, organs = abdomen()
-    made = synthesize(organs, model, progress, samples=2)
-    titles = [f"synthetic, seed {seed}" for seed in made.facts["seeds"]]
-    rows = [Row(v, t, SOFT) for v, t in zip((ct, *made.volumes), ("real", *titles), strict=True)]
+    with_tissue = organs.with_voxels(complete_labels(organs.voxels, tissue(ct).voxels))
+    rows, summaries = [], []
+    for real, labels, region, hu in ((ct, with_tissue, "abdomen", SOFT), (chest(), tissue(chest()), "chest", LUNG)):
+        made = synthesize(labels, model, progress, region=region)
+        middle = tuple(middle_of(real))
+        rows += [Row(real, f"{region}, real", hu, centre_ras=middle)]
+        rows += [Row(made.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
+        summaries.append(made.summary())
     slices_picture(rows, path)
-    return made.summary()
+    return "; ".join(summaries)
 
 
 def picture_of_super_resolution(model: Model, path: Path, progress: ProgressCallback | None) -> str:

@@ -21,7 +21,7 @@ class Row:
 
     hu_range: what is black and what is white. overlay: a map or mask on the same grid, in colour where it is not 0;
     overlay_range: the values at the ends of the colours (negative ones blue, positive ones red), None for its largest.
-    outline: a mask on the same grid, drawn as a line.
+    outline: a mask on the same grid, drawn as a line. centre_ras: its own point, in place of the picture's.
     """
 
     volume: Volume
@@ -30,6 +30,7 @@ class Row:
     overlay: Volume | None = None
     overlay_range: float | None = None
     outline: Volume | None = None
+    centre_ras: Sequence[float] | None = None
 
 
 def slices_picture(rows: Sequence[Row], path: Path, centre_ras: Sequence[float] | None = None) -> None:
@@ -46,7 +47,7 @@ def slices_picture(rows: Sequence[Row], path: Path, centre_ras: Sequence[float] 
     grid = figure.subplots(len(rows), 3, squeeze=False)
     for row, axes in zip(rows, grid, strict=True):
         for axis, (view, cut, top) in zip(axes, VIEWS, strict=True):
-            _draw(axis, row, cut, centre)
+            _draw(axis, row, cut, centre if row.centre_ras is None else np.asarray(row.centre_ras, float))
             _mark_sides(axis, view, top)
         low, high = row.hu_range
         axes[0].set_title(f"{row.title}  ({low:g} … {high:g} HU)", color="white", fontsize=9, loc="left")
