@@ -65,7 +65,7 @@ def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | 
     ball = place_lesion(organs, (5,), 30.0, seed=3)
     changed = ct.with_voxels((ct.voxels - 60 * ball.voxels).astype(np.int16))
     rows, summaries = [], []
-    for title, volume in (("as it is", ct), ("a ball of 30 mm made 60 HU darker", changed)):
+    for title, volume in (("as it is", ct), ("a ball made darker", changed)):
         result = detect_anomalies(volume, model, organs, progress, organ="liver")
         rows.append(Row(volume, f"liver, {title}", SOFT, result.map, 60.0, outline=result.mask))
         summaries.append(result.summary())
