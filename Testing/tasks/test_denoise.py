@@ -22,9 +22,9 @@ def _with_config(model, config):
 
 @pytest.fixture(scope="module")
 def ct(data) -> Volume:
-    """A corner of the real abdomen with body, bone and air: 24 × 64 × 60 voxels of 3 mm."""
+    """A corner of the real abdomen with body, bone and air: 16 × 64 × 60 voxels of 3 mm, one window high."""
     image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()
-    return Volume.from_sitk(image[0:60, 20:84, 40:64], "abdomen")
+    return Volume.from_sitk(image[0:60, 20:84, 44:60], "abdomen")
 
 
 def test_result_keeps_the_grid_and_type(ct, tiny_model):
@@ -69,10 +69,14 @@ def test_a_wrong_sigma_cannot_do_much(ct, tiny_model):
     assert change.max() == 20
 
 
+@pytest.fixture(scope="module")
+def reference(ct, tiny_model) -> Volume:
+    return denoise(ct, tiny_model, sigma=20, quality="fast", region="abdomen").volume
+
+
 @pytest.mark.parametrize("orientation", ["RAS", "LPI", "ASL", "SPR"])
-def test_every_orientation_gives_the_same_voxels(ct, tiny_model, orientation):
+def test_every_orientation_gives_the_same_voxels(ct, reference, tiny_model, orientation):
     """The same scan stored with other axes is the same scan."""
-    reference = denoise(ct, tiny_model, sigma=20, quality="fast", region="abdomen").volume
     turned = Volume.from_sitk(sitk.DICOMOrient(ct.to_sitk(), orientation), "turned")
     result = denoise(turned, tiny_model, sigma=20, quality="fast", region="abdomen").volume
     assert (result.spacing, result.origin, result.direction) == (turned.spacing, turned.origin, turned.direction)
@@ -96,8 +100,8 @@ def test_the_seed_decides_the_voxels(ct, tiny_model):
     config = {"tasks": {"denoise": {"balanced": {"zeta": 0.5}}}}
     model = _with_config(tiny_model, config)
     run = lambda seed: denoise(ct, model, sigma=40, quality="balanced", steps=2, region="abdomen", seed=seed)  # noqa: E731
-    assert np.array_equal(run(7).volume.voxels, run(7).volume.voxels)
-    assert not np.array_equal(run(7).volume.voxels, run(8).volume.voxels)
+    first, again, other = (run(seed).volume.voxels for seed in (7, 7, 8))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
 def test_batches_of_windows_do_not_change_the_voxels(ct, tiny_model, monkeypatch):

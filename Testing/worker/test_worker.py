@@ -196,7 +196,7 @@ def test_hello_describes_every_task_as_the_parameters_do(shared):
     assert set(hello["tasks"]) == set(TASKS) and "meddiff-fm-small" in hello["models"]
     for name, task in TASKS.items():
         told = hello["tasks"][name]
-        assert told["files"] == [dataclasses.asdict(slot) for slot in task.files]
+        assert told["files"] == json.loads(json.dumps([dataclasses.asdict(slot) for slot in task.files]))
         assert told["help"] == " ".join(task.__doc__.split()) and told["synthetic"] == task.synthetic
         fields = [*dataclasses.fields(task), *dataclasses.fields(CommonParameters)]
         assert [p["name"] for p in told["parameters"]] == [f.name for f in fields]
