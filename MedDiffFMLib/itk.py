@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import locale
 import os
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ import SimpleITK as sitk
 def quiet() -> Iterator[None]:
     """Send what ITK, GDCM and MetaIO print on stderr to nowhere; Python code inside must not log.
 
-    MetaIO and the NIfTI library write to the process's stderr themselves, so the file descriptor is redirected.
+    MetaIO and the NIfTI library write to the process's stderr themselves, so the file descriptor is redirected. ITK's
+    readers set the process's locale while they work: it is put back should one not do so.
     """
+    spoken = locale.setlocale(locale.LC_CTYPE)
     warned = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -35,3 +38,5 @@ def quiet() -> Iterator[None]:
             os.dup2(saved, 2)
             os.close(saved)
         sitk.ProcessObject.SetGlobalWarningDisplay(warned)
+        if locale.setlocale(locale.LC_CTYPE) != spoken:
+            locale.setlocale(locale.LC_CTYPE, spoken)

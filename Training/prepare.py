@@ -13,7 +13,7 @@ from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
 
 from .store import CaseFacts, write_case
 
-SPLIT = json.loads(Path(__file__).with_name("split.json").read_text())
+SPLIT = json.loads(Path(__file__).with_name("split.json").read_text(encoding="utf-8"))
 # TotalSegmentator v2's numbers of the masks that the data folder names differently or alone.
 CLASS_OF_MASK = {
     "lung_left": 10,  # the upper lobe stands for the whole left lung
@@ -51,8 +51,8 @@ def prepare(data: Path, store: Path) -> Iterator[str]:
 
     Test and held-out cases are never written: what is not in the store cannot be trained on.
     """
-    index = json.loads((data / "index.json").read_text())
-    names = json.loads((data / "labels.json").read_text())
+    index = json.loads((data / "index.json").read_text(encoding="utf-8"))
+    names = json.loads((data / "labels.json").read_text(encoding="utf-8"))
     for name, entry in index.items():
         split = split_of(name)
         if split not in ("train", "validation"):

@@ -34,7 +34,7 @@ class Case:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        record = json.loads((folder / "case.json").read_text())
+        record = json.loads((folder / "case.json").read_text(encoding="utf-8"))
         self.facts = CaseFacts(**record | {"spacing": tuple(record["spacing"])})
 
     @cached_property

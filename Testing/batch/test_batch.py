@@ -134,7 +134,7 @@ def workers_of(pid):
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
+            fields = stat.read_text(encoding="utf-8").rsplit(")", 1)[1].split()
         except OSError:
             continue
         if fields[1] == str(pid) and b"MedDiffFMLib" in stat.with_name("cmdline").read_bytes():
@@ -151,7 +151,8 @@ def until(condition):
 
 def gone(pids):
     return not any(
-        Path(f"/proc/{pid}/stat").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+        Path(f"/proc/{pid}/stat").exists()
+        and "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2]
         for pid in pids
     )
 
@@ -308,7 +309,7 @@ def test_a_dask_cluster_does_the_same(cluster, scans, model, tmp_path, capfd):
     assert main([*command, "--scheduler", cluster.scheduler_address]) == 1
     assert statuses(out) == {"a": "done", "b": "done", "series": "done", "broken": "failed", "mr": "failed"}
     assert "MR" in rows(out)["mr"]["reason"]
-    told = json.loads((out / "a.json").read_text())
+    told = json.loads((out / "a.json").read_text(encoding="utf-8"))
     assert told["model"]["name"] == "tiny" and hidden(out) == []
 
 

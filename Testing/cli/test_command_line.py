@@ -59,7 +59,9 @@ def done(scan, model, tmp_path_factory):
     output, parameters = folder / "result.nii.gz", folder / "run.json"
     options = ("--quality", "fast", "--region", "chest", "--seed", "7", "--model", model, "--device", "cpu")
     command = [*COMMAND, "denoise", scan, output, *options, "--json", parameters]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE), output
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE
+    ), output
 
 
 def test_denoise_writes_the_volume_and_its_provenance_and_nothing_else(done, scan):
@@ -144,7 +146,7 @@ def test_provenance_that_exists_is_not_overwritten_either(run, scan, tmp_path):
     (tmp_path / "x.json").write_text("mine")
     code, _, err = run("denoise", scan, tmp_path / "x.nii.gz")
     assert code == 2 and "x.json exists" in err
-    assert [f.read_text() for f in tmp_path.iterdir()] == ["mine"]
+    assert [f.read_text(encoding="utf-8") for f in tmp_path.iterdir()] == ["mine"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -182,14 +184,20 @@ print(code, sorted(heavy))
 @pytest.mark.parametrize("arguments", [["--help"], ["denoise", "--help"], ["--version"], ["denoise", "a"]])
 def test_help_answers_without_the_heavy_packages(arguments):
     result = subprocess.run(
-        [sys.executable, "-c", LIGHT.format(arguments=arguments)], capture_output=True, text=True, timeout=PATIENCE
+        [sys.executable, "-c", LIGHT.format(arguments=arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
     )
     assert result.stdout.splitlines()[-1] == ("2 []" if arguments[-1] == "a" else "0 []"), result
 
 
 def test_importing_the_library_and_its_parameters_needs_only_the_standard_library():
     code = "import sys; sys.path.insert(0, '.'); import MedDiffFMLib, MedDiffFMLib.parameters, MedDiffFMLib.progress"
-    result = subprocess.run([sys.executable, "-S", "-E", "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    result = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", code], capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE
+    )
     assert result.returncode == 0, result.stderr
 
 

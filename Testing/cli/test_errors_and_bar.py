@@ -62,7 +62,7 @@ def test_an_unexpected_error_gives_a_sentence_and_its_traceback_only_with_v():
     )
     for extra in ((), ("-v",)):
         arguments = [sys.executable, "-c", code, "denoise", "a", "b", *extra]
-        result = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE)
+        result = subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE)
         assert result.returncode == 1 and "ZeroDivisionError: division by zero" in result.stderr
         assert ("Traceback" in result.stderr) == bool(extra)
 

@@ -93,7 +93,7 @@ def test_a_changed_control_is_refused(folder):
 
 def test_a_control_of_other_weights_is_refused(folder):
     path = folder / "config.json"
-    config = json.loads(path.read_text())
+    config = json.loads(path.read_text(encoding="utf-8"))
     config["weights"]["sha256"] = "0" * 64
     path.write_text(json.dumps(config))
     with pytest.raises(InputError, match="trained for other weights"):

@@ -31,7 +31,7 @@ def test_the_installed_totalsegmentator_agrees():
 def test_the_label_map_in_the_repository_has_these_numbers(data):
     import json
 
-    names = json.loads((data / "labels.json").read_text())["abd_ts_example"]
+    names = json.loads((data / "labels.json").read_text(encoding="utf-8"))["abd_ts_example"]
     assert len(names) > 50 and all(number_of(name) == int(number) for number, name in names.items())
 
 
@@ -86,5 +86,7 @@ def test_a_wrong_name_gets_the_nearest_ones(wrong, words):
 
 def test_it_needs_the_standard_library_only():
     code = "import sys, MedDiffFMLib.organs; print([m for m in ('numpy', 'torch', 'SimpleITK') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE
+    )
     assert done.stdout.strip() == "[]", done.stderr

@@ -54,7 +54,7 @@ def test_evaluate_measures_every_method_on_the_same_input(run, small_ct, model, 
     report, cache = tmp_path / "report.json", tmp_path / "cache"
     options = ("--tools", "nlm,tv", "--qualities", "fast", "--model", model, "--cache", cache, "--device", "cpu")
     printed = run("evaluate", "denoise", "--data", small_ct, "--cases", "chest_small:chest", *options, "--json", report)
-    result = json.loads(report.read_text())
+    result = json.loads(report.read_text(encoding="utf-8"))
     methods = ["non-local means", "total variation", "model, fast", "model, fast, σ auto"]
     assert [row["method"] for row in result["rows"]] == methods
     assert [row["sigma_hu"] for row in result["rows"][:3]] == [60, 60, 60]
@@ -95,7 +95,7 @@ def test_the_slab_is_axial_and_central_in_any_orientation(chest):
 
 def test_test_and_validation_patients_are_apart():
     assert not set(cases.TEST) & set(cases.VALIDATION)
-    split = json.loads((cases.TESTING_DATA.parents[1] / "Training" / "split.json").read_text())
+    split = json.loads((cases.TESTING_DATA.parents[1] / "Training" / "split.json").read_text(encoding="utf-8"))
     assert set(cases.TEST) == set(split["test"]) and set(cases.VALIDATION) == set(split["validation"])
     held_out = {name for names in split.values() for name in names}
     assert {name for name in cases.REPOSITORY if name not in held_out} == cases.TRAINED_ON

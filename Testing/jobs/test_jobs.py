@@ -76,7 +76,7 @@ def test_a_box_changes_the_voxels_within_it_and_no_others(task, files, tmp_path)
     shape = tuple(where.max(axis=0) - where.min(axis=0) + 1)
     assert seen["volume"].voxels.shape == seen["mask"].voxels.shape == seen["anatomy"].voxels.shape == shape
     np.testing.assert_array_equal(seen["anatomy"].voxels.ravel(), read(tmp_path / "organs.nrrd")[box])
-    told = json.loads((tmp_path / "out.json").read_text())
+    told = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert told["parameters"]["roi"] == roi and told["facts"]["box_size"] == list(shape[::-1])
     assert told["source"]["size"] == [60, 50, 40]  # the scan, not the box
 
@@ -135,7 +135,7 @@ def test_samples_and_tables_are_written_with_their_names(task, files, tmp_path):
     report = task(files | {"findings": tmp_path / "found.csv"}, {"samples": 2})
     assert [p.name for p in report.written["output"]] == ["out-1.nrrd", "out-2.nrrd"]
     assert (read(tmp_path / "out-2.nrrd") - read(tmp_path / "out-1.nrrd") == 1).all()
-    assert (tmp_path / "found.csv").read_text().splitlines() == ["organ,volume_ml", "liver,1.5"]
+    assert (tmp_path / "found.csv").read_text(encoding="utf-8").splitlines() == ["organ,volume_ml", "liver,1.5"]
 
 
 def times(folder):

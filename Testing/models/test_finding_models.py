@@ -81,7 +81,9 @@ def fetch(model: str, home, endpoint: str) -> str:
     environment |= {"HF_HOME": str(home / "hf"), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_ETAG_TIMEOUT": "3"}
     environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
     command = [sys.executable, "-c", FETCH, model]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 

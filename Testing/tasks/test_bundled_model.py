@@ -31,7 +31,7 @@ def test_the_model_is_verified_and_small(model):
     assert sum(p.numel() for p in model.network.parameters()) == 7_208_385
     assert (model.folder / "model.safetensors").stat().st_size <= 16 * 2**20
     assert model.config["training"]["steps"] > 0
-    assert "research" in (model.folder / "README.md").read_text().lower()
+    assert "research" in (model.folder / "README.md").read_text(encoding="utf-8").lower()
 
 
 def test_denoising_gains(case, fast):

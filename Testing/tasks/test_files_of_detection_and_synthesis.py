@@ -65,7 +65,7 @@ def test_detection_writes_map_mask_and_table(files, tmp_path):
     ball = np.array(source.TransformIndexToPhysicalPoint((25, 33, 32))) * (-1, -1, 1)
     place = np.array([float(first[f"centre_{axis}_mm"]) for axis in "ras"])
     assert np.abs(place - ball).max() < 3
-    told = (out / "map.json").read_text()
+    told = (out / "map.json").read_text(encoding="utf-8")
     assert json.loads(told)["synthetic"] is False and json.loads(told)["facts"]["findings"] >= 1
     assert "DOE" not in told and report.summary.startswith(f"{report.facts['findings']} finding")
 
@@ -77,7 +77,7 @@ def test_a_table_without_findings_has_its_header(files, tmp_path):
         paths["findings"] = tmp_path / f"{threshold}.csv"
         wanted = {"organ": "liver", "anatomy": str(files["anatomy"]), "region": "abdomen", "threshold": threshold}
         report = run("detect-anomalies", paths, DetectAnomaliesParameters(**wanted))
-        lines = paths["findings"].read_text().splitlines()
+        lines = paths["findings"].read_text(encoding="utf-8").splitlines()
         assert len(lines) == 1 + report.facts["findings"]
         headers.append(lines[0])
     assert report.facts["findings"] == 0 and headers[0] == headers[1]
@@ -104,9 +104,11 @@ def test_synthesis_writes_every_sample_and_says_that_it_is_synthetic(files, tmp_
         assert image.GetSize() == labels.GetSize() and image.GetPixelID() == sitk.sitkInt16
         np.testing.assert_allclose(image.GetOrigin(), labels.GetOrigin(), atol=1e-4)
     assert not np.array_equal(*(sitk.GetArrayFromImage(image) for image in made))
-    told = json.loads((out / "made-2.json").read_text())
+    told = json.loads((out / "made-2.json").read_text(encoding="utf-8"))
     assert told["synthetic"] is True and told["sample"] == 2 and told["facts"]["seeds"] == [3, 4]
-    assert told["facts"]["body"].startswith("estimated") and "DOE" not in (out / "made-2.json").read_text()
+    assert told["facts"]["body"].startswith("estimated") and "DOE" not in (out / "made-2.json").read_text(
+        encoding="utf-8"
+    )
     assert report.summary.startswith("2 synthetic CTs (abdomen; image; 40 network evaluations)")
 
 

@@ -26,7 +26,7 @@ def folder(data, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("lesions")
     model = save_tiny_controls(save_tiny_model(folder / "tiny", patch=16))
-    config = json.loads((model / "config.json").read_text())
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     (model / "config.json").write_text(json.dumps(config | {"tasks": QUICK}))
     part = (slice(30, 78), slice(20, 70), slice(80, 104))  # x, y, z
     for name in ("abd_ts_example", "abd_ts_example_seg"):
@@ -59,7 +59,7 @@ def test_inpainting_with_a_mask_of_another_grid(folder, tmp_path):
     assert made[0].same_grid(ct) and made[0].voxels.dtype == np.int16
     assert 200 < changed.sum() <= 300  # a ball of 12 mm radius, 7.2 ml, has 268 voxels of 27 µl; some keep their HU
     assert not np.array_equal(made[0].voxels, made[1].voxels)
-    record = json.loads((tmp_path / "out-2.json").read_text())
+    record = json.loads((tmp_path / "out-2.json").read_text(encoding="utf-8"))
     assert record["synthetic"] is True and record["sample"] == 2
     facts = record["facts"]
     assert facts["lesion_mask"] == "given, resampled" and facts["kind"] == "lung" and facts["seeds"] == [0, 1]
@@ -74,7 +74,7 @@ def test_generation_from_a_label_map(folder, tmp_path):
     assert run(folder, "synthesize", folder / "_seg.nii.gz", tmp_path / "healthy.mha", *options) == 0
     changed = read_volume(out).voxels != read_volume(tmp_path / "healthy.mha").voxels
     assert 150 < changed.sum() <= 300
-    record = json.loads((tmp_path / "out.json").read_text())
+    record = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert record["synthetic"] is True and record["facts"]["lesion"]["lesion_mask"] == "given, resampled"
 
 

@@ -119,13 +119,13 @@ def test_every_task_can_be_cancelled_while_it_runs(ct, installed, monkeypatch, m
     monkeypatch.setenv("STAND_IN", "hang")
 
     def progress(_):
-        if log.exists() and log.read_text().count(" "):
+        if log.exists() and log.read_text(encoding="utf-8").count(" "):
             raise Cancelled
 
     with pytest.raises(Cancelled):
         options = {"model": model, "anatomy": "totalsegmentator", "progress": progress}
         TAKES_ANATOMY[task](ct, region="abdomen", **options)
-    assert all(map(ended, log.read_text().split()))
+    assert all(map(ended, log.read_text(encoding="utf-8").split()))
 
 
 def test_detection_looks_at_an_organ_that_it_found(ct, installed, model):
@@ -182,7 +182,9 @@ def test_failures_are_one_sentence(ct, installed, monkeypatch, tmp_path, wish, w
 
 def ended(pid):
     """Whether a process is gone, or a zombie that nobody waited for."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True).stdout.strip()
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, encoding="utf-8"
+    ).stdout.strip()
     return state in ("", "Z") or state.startswith("Z")
 
 
@@ -192,12 +194,12 @@ def test_cancelling_ends_it_and_its_children_at_once(ct, installed, monkeypatch,
     monkeypatch.setenv("STAND_IN", "hang")
 
     def tick():
-        if log.exists() and log.read_text().count(" "):
+        if log.exists() and log.read_text(encoding="utf-8").count(" "):
             raise Cancelled
 
     with pytest.raises(Cancelled):
         find_organs(ct, tick=tick)
-    pids = log.read_text().split()
+    pids = log.read_text(encoding="utf-8").split()
     until = time.monotonic() + 5
     while not all(map(ended, pids)) and time.monotonic() < until:
         time.sleep(0.05)

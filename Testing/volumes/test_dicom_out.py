@@ -305,7 +305,7 @@ def test_a_task_from_dicom_to_dicom(scan, ct, tmp_path, monkeypatch):
     np.testing.assert_allclose(thin.origin, first, atol=1e-6)
     one = images(tmp_path / "thin")[0]
     assert one.PatientID == "P-1234" and one.SliceThickness == pytest.approx(1.25)
-    told = (tmp_path / "thin.json").read_text()
+    told = (tmp_path / "thin.json").read_text(encoding="utf-8")
     assert json.loads(told)["facts"] == report.facts and report.facts["block_mean_error_hu"] == 0
     for word in (NAME, "ller", "1234", "1955", "Thorax", str(tmp_path)):
         assert word not in told

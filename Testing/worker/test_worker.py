@@ -96,7 +96,7 @@ def test_two_jobs_with_the_model_loaded_once(shared, folder, model, tmp_path):
     second, _ = shared.until("result", "error")
     assert second["event"] == "result" and second["id"] == "second", second
     assert second["files"]["output"][0]["path"] == str(folder / "again.nrrd")
-    told = json.loads((folder / "again.json").read_text())
+    told = json.loads((folder / "again.json").read_text(encoding="utf-8"))
     assert second["files"]["output"][0]["provenance"] == str(folder / "again.json")
     assert second["facts"] == told["facts"] and second["seconds"] > 0 and "HU" in second["summary"]
     one, two = (sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f))) for f in ("out.nrrd", "again.nrrd"))
