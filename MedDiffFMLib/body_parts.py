@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .anatomy import lung_mask
+from .anatomy import LUNG_LABEL, lung_mask
 from .organs import numbers_of
 from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
 
@@ -63,6 +63,17 @@ def split_body(
     of at least 80 mm there are other parts, and they have at least 80 mm of body themselves.
     """
     lungs = (lung_mask(hu) & body) if labels is None else (lung_mask(hu) & body) | np.isin(labels, _LOBES)
+    return _split(lungs, spacing, body, labels)
+
+
+def split_labels(labels: np.ndarray, spacing: tuple[float, float, float]) -> list[BodyPart]:
+    """The parts of a label map (Z, Y, X) without its CT, as `split_body`: what is labelled lung counts as such."""
+    return _split(np.isin(labels, (*_LOBES, LUNG_LABEL)), spacing, labels > 0, labels)
+
+
+def _split(
+    lungs: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray, labels: np.ndarray | None
+) -> list[BodyPart]:
     first, last = _best_cuts(_contradictions(lungs, body, labels, spacing))
     shown = body.any(axis=(1, 2))
     length = lambda a, b: float(shown[a:b].sum() * spacing[0])  # noqa: E731
@@ -71,7 +82,7 @@ def split_body(
     if lungs[first:last].sum() * spacing[1] * spacing[2] / 100 < SMALLEST_LUNGS_CM2 * max(shown[first:last].sum(), 1):
         return []
     edges = [0, first if length(0, first) >= SHORTEST_MM else 0]
-    edges += [last if length(last, len(hu)) >= SHORTEST_MM else len(hu), len(hu)]
+    edges += [last if length(last, len(body)) >= SHORTEST_MM else len(body), len(body)]
     found = [(r, a, b) for r, a, b in zip(_UPWARDS, edges[:-1], edges[1:], strict=True) if b > a]
     return _faded(found, spacing[0]) if len(found) > 1 else []
 

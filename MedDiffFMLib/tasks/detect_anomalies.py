@@ -100,6 +100,8 @@ def detect_anomalies(
     organ_here = _on_input_grid(scan, organ, classes, anatomy)
     if not organ.any() or not organ_here.any():
         raise InputError(f"There is no {wanted.organ} in the anatomy of this CT: name another organ with --organ.")
+    if wanted.region == "auto":
+        scan = _at_the_organ(scan, organ, labels)
     ε = _noise_model(model, scan, labels, organ, anatomy, settings, reporter)
     expected = _expected(scan, organ, ε, settings, wanted.seed, reporter)
     deviation = _deviation(scan, expected, organ, organ_here, wanted)
@@ -117,6 +119,12 @@ def detect_anomalies(
     }
     mask = volume.with_voxels((parts > 0).astype(np.uint8))
     return DetectAnomaliesResult(volume.with_voxels(deviation), mask, findings, facts)
+
+
+def _at_the_organ(scan: Scan, organ: np.ndarray, labels: np.ndarray) -> Scan:
+    """A whole-body scan with the region of the part that holds most of the organ."""
+    part = max(scan.parts(labels), key=lambda part: int(organ[part.z].sum()))
+    return replace(scan, region=part.region, window=part.region.window)
 
 
 def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:

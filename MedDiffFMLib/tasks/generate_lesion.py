@@ -8,7 +8,7 @@ gives the same patient with another lesion, or with none (`synthesize`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,9 +18,10 @@ from ..lesions import check_place, lesion_voxels
 from ..models import Model, load_model
 from ..parameters import GenerateLesionParameters
 from ..prepare import prepare
-from ..progress import Progress, ProgressCallback, Reporter
+from ..progress import ProgressCallback, Reporter
 from ..regions import REGIONS, Region
 from ..volume import Volume
+from .in_parts import share_of
 from .lesion import LesionPainter, choose_kind, lesion_settings
 from .scan import Scan, check_anatomy
 from .synthesize import synthesize
@@ -68,11 +69,11 @@ def generate_lesion(
         check_place(lesion, labels.voxels > 0, lesion_mask.source)
         choose_kind(model, wanted.kind, region)
     same = {name: getattr(wanted, name) for name in ("region", "quality", "samples", "seed")}
-    made = synthesize(anatomy, model, _part(progress, 0.0, SYNTHESIS_SHARE), **same)
+    made = synthesize(anatomy, model, share_of(progress, 0.0, SYNTHESIS_SHARE), **same)
     volumes, facts, each = [], {}, (1 - SYNTHESIS_SHARE) / wanted.samples
     for number, healthy in enumerate(made.volumes):
         first = SYNTHESIS_SHARE + number * each
-        reporter = Reporter(_part(progress, first, first + each))
+        reporter = Reporter(share_of(progress, first, first + each))
         scan = _scan(healthy, labels, REGIONS[made.facts["region"]], settings.spacing_mm)
         painter = LesionPainter(model, scan, lesion_mask, labels, wanted.kind, settings, reporter)
         reporter.begin(painter.evaluations, painter.windows, show=painter.as_volume)
@@ -96,14 +97,3 @@ def _scan(healthy: Volume, labels: Volume, region: Region, spacing_mm: float | N
     """A synthetic CT as a scan whose body is known."""
     frame = prepare(healthy, spacing_mm)
     return Scan(frame, frame.labels(labels) > 0, region, region.window)
-
-
-def _part(progress: ProgressCallback | None, first: float, last: float) -> ProgressCallback | None:
-    """A callback that tells a part of the work as that share of the whole."""
-    if progress is None:
-        return None
-
-    def tell(now: Progress) -> None:
-        progress(replace(now, share=first + (last - first) * now.fraction, seconds_left=None))
-
-    return tell

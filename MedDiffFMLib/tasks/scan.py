@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from ..progress import Reporter
 from ..regions import REGIONS, Region, detect_region, to_hu, to_model
 from ..segmenter import choose_mode, find_organs
 from ..volume import Volume
+from .in_parts import part_of
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,7 @@ class Scan:
         """The slices of a part as a scan of their own, whose position is its own too, as in training. Its frame is its
         source: `restore` knows only the part. windows_hu: other windows than the regions'.
         """
-        whole = self.frame.frame
-        origin = np.asarray(whole.origin) + part.start * whole.spacing[2] * np.reshape(whole.direction, (3, 3))[:, 2]
-        frame = replace(whole, voxels=whole.voxels[part.z], origin=tuple(origin.tolist()))
+        frame = part_of(self.frame.frame, part)
         window = (windows_hu or {}).get(part.region.name, part.region.window)
         return Scan(Prepared(frame, frame), self.body[part.z], part.region, window)
 

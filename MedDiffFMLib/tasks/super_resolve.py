@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from ..body_parts import BodyPart, join_parts
 from ..conditions import Conditions
 from ..control import Control
 from ..control_folder import control_names, load_control
@@ -37,7 +38,8 @@ from ..thick import (
 )
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
+from .in_parts import part_of, run_each
+from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 
 CONTROL = "super-resolution"
@@ -125,6 +127,10 @@ def super_resolve(
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
     cut = Cut(_slice_axis(scan.frame.spacing), factor)
+    if wanted.region == "auto" and cut.axis == -3:
+        parts = scan.parts(anatomy_labels(scan, anatomy))
+        if len(parts) > 1:
+            return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
     ε = NoiseModel(
         model,
         _thin_conditions(scan.conditions(model, anatomy), scan, cut),
@@ -148,6 +154,47 @@ def super_resolve(
         "network_evaluations": len(steps) * len(ε.active),
     }
     return SuperResolveResult(_on_input_axes(scan, hu, cut), factor, facts)
+
+
+def _in_parts(
+    scan: Scan,
+    parts: list[BodyPart],
+    cut: Cut,
+    anatomy: Volume | str,
+    model: Model,
+    progress: ProgressCallback | None,
+    wanted: SuperResolveParameters,
+) -> SuperResolveResult:
+    """The parts of a whole-body scan, each with its own HU window. A thick slice counts in a part as a whole, so that
+    the mean of those it becomes stays what it is.
+    """
+    source = scan.frame.source
+    whole = scan.frame.frame.with_voxels(as_input_type(scan.frame.hu, like=source))
+    values = wanted.to_dict() | {"factor": cut.factor, "spacing": None}
+    organs = whole.with_voxels(scan.frame.labels(anatomy)) if isinstance(anatomy, Volume) else None
+
+    def run(part: BodyPart, progress: ProgressCallback | None) -> SuperResolveResult:
+        own = anatomy if organs is None else part_of(organs, part)
+        return super_resolve(
+            part_of(whole, part), model, progress=progress, **values | {"region": part.region.name, "anatomy": own}
+        )
+
+    made = run_each(parts, run, progress)
+    f, shape = cut.factor, scan.body.shape
+    thin = [BodyPart(p.region, p.start * f, p.stop * f, p.weights.repeat(f)) for p in parts]
+    joined = join_parts(thin, (shape[0] * f, *shape[1:]), lambda p: made[p.start // f].volume.voxels.astype(np.float32))
+    hu = with_block_means(torch.from_numpy(joined), torch.from_numpy(scan.frame.hu), f, cut.axis)
+    if np.issubdtype(source.voxels.dtype, np.integer):
+        hu = round_in_blocks(hu, f, cut.axis)
+    each = [one.facts for one in made.values()]
+    facts = {
+        **_facts(scan, hu, cut, wanted),
+        "region": " + ".join(part.region.name for part in parts),
+        "anatomy": anatomy_in_words(anatomy),
+        "parts": each,
+        "network_evaluations": sum(one["network_evaluations"] for one in each),
+    }
+    return SuperResolveResult(_on_input_axes(scan, hu, cut), f, facts)
 
 
 def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:

@@ -15,18 +15,20 @@ import numpy as np
 import torch
 
 from ..anatomy import BODY_LABEL
+from ..body_parts import BodyPart, join_parts, split_labels
 from ..errors import InputError
 from ..label_map import WALL_MM, region_of_labels, with_body
 from ..levels import Level, is_finer, level_of, resample
 from ..models import Model, load_model
 from ..noise_model import NoiseModel
 from ..parameters import SynthesizeParameters
-from ..prepare import AIR_HU, prepare
+from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
 from ..regions import REGIONS, Region, to_hu, to_model
 from ..samplers import ancestral, clip, ddim, dpm_solver_2m, fresh_noise
 from ..schedule import uniform_steps
 from ..volume import Volume
+from .in_parts import part_of, run_each
 from .scan import check_anatomy
 from .settings import settings_for
 
@@ -89,7 +91,7 @@ def synthesize(
 ) -> SynthesizeResult:
     """Make CTs that nobody has from a label map.
 
-    anatomy: labels 0–121 on any grid, the whole of one region; without any 118 (other body) a body is estimated
+    anatomy: labels 0–121 on any grid; a whole body is made region by region; without any 118 a body is estimated
     around the organs, and the facts say so. parameters: those of `SynthesizeParameters`; sample n of a seed is sample
     1 of seed + n − 1. Outside the body the result is air, −1000 HU; within, HU end at those of the region's window.
     InputError for a map without organs or with unknown labels; what `progress` raises passes through.
@@ -108,6 +110,8 @@ def synthesize(
     estimated = BODY_LABEL not in labels
     labels = with_body(labels, frame.spacing) if estimated else labels
     reporter.tick()
+    if wanted.region == "auto" and (parts := split_labels(labels, frame.spacing)):
+        return _in_parts(anatomy, frame, labels, parts, model, progress, wanted)
     region = _region(wanted.region, labels, name)
     stages = _stages(model, settings, labels, frame.spacing, region, reporter)
     seeds = [wanted.seed + number for number in range(wanted.samples)]
@@ -121,6 +125,33 @@ def synthesize(
     body = f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given"
     facts = {"body": body, "seeds": seeds, **_facts(stages, settings, region, frame.spacing)}
     return SynthesizeResult(tuple(volumes), facts | {"network_evaluations": sum(costs)})
+
+
+def _in_parts(
+    anatomy: Volume,
+    frame: Prepared,
+    labels: np.ndarray,
+    parts: list[BodyPart],
+    model: Model,
+    progress: ProgressCallback | None,
+    wanted: SynthesizeParameters,
+) -> SynthesizeResult:
+    """The parts of a whole body, each synthesized in its region and joined without a seam."""
+    values, whole = wanted.to_dict(), frame.frame.with_voxels(labels)
+
+    def run(part: BodyPart, progress: ProgressCallback | None) -> SynthesizeResult:
+        return synthesize(part_of(whole, part), model, progress, **values | {"region": part.region.name})
+
+    made = run_each(parts, run, progress)
+    volumes = []
+    for number in range(wanted.samples):
+        of_sample = {start: one.volumes[number].voxels.astype(np.float32) for start, one in made.items()}
+        hu = join_parts(parts, labels.shape, lambda part, of_sample=of_sample: of_sample[part.start])
+        volumes.append(replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source=""))
+    facts = {"region": " + ".join(part.region.name for part in parts), "parts": [one.facts for one in made.values()]}
+    facts["levels"] = [level for one in made.values() for level in one.facts["levels"]]
+    facts["network_evaluations"] = sum(one.facts["network_evaluations"] for one in made.values())
+    return SynthesizeResult(tuple(volumes), facts | {"seeds": facts["parts"][0]["seeds"]})
 
 
 def _settings(model: Model, wanted: SynthesizeParameters) -> SynthesizeSettings:
