@@ -41,15 +41,8 @@ class Control(torch.nn.Module):
         super().__init__()
         self.network, self.config = network, config
         self.net = ControlNet(
-            spatial_dims=3,
-            in_channels=network.in_channels,
-            channels=network.channels,
-            attention_levels=network.attention_levels,
-            num_head_channels=network.head_channels,
-            num_res_blocks=network.res_blocks,
-            norm_num_groups=network.norm_groups,
+            **network.encoder_arguments(),
             num_class_embeds=region_count,
-            use_flash_attention=True,
             conditioning_embedding_in_channels=config.target_channels,
             conditioning_embedding_num_channels=config.encoder_channels,
         )

@@ -31,6 +31,19 @@ class NetworkConfig:
         """x_t, then the position encoding, then the anatomy code."""
         return 1 + 6 * self.position_frequencies + CODE_PLANES
 
+    def encoder_arguments(self) -> dict:
+        """MONAI's arguments for the encoder, which the U-Net and its ControlNets have alike."""
+        return {
+            "spatial_dims": 3,
+            "in_channels": self.in_channels,
+            "channels": self.channels,
+            "attention_levels": self.attention_levels,
+            "num_head_channels": self.head_channels,
+            "num_res_blocks": self.res_blocks,
+            "norm_num_groups": self.norm_groups,
+            "use_flash_attention": True,  # the same result with far less memory, on the CPU too
+        }
+
     @classmethod
     def from_dict(cls, values: dict) -> NetworkConfig:
         known = {f.name for f in dataclasses.fields(cls)}
@@ -47,18 +60,7 @@ class Denoiser(torch.nn.Module):
     def __init__(self, config: NetworkConfig, region_count: int = 3):
         super().__init__()
         self.config = config
-        self.unet = DiffusionModelUNet(
-            spatial_dims=3,
-            in_channels=config.in_channels,
-            out_channels=1,
-            channels=config.channels,
-            attention_levels=config.attention_levels,
-            num_head_channels=config.head_channels,
-            num_res_blocks=config.res_blocks,
-            norm_num_groups=config.norm_groups,
-            num_class_embeds=region_count,
-            use_flash_attention=True,  # the same result with far less memory, on the CPU too
-        )
+        self.unet = DiffusionModelUNet(out_channels=1, num_class_embeds=region_count, **config.encoder_arguments())
 
     def forward(
         self,
