@@ -6,8 +6,8 @@ import torch
 
 from MedDiffFMLib.levels import is_finer, level_of, resample
 from MedDiffFMLib.regions import ABDOMEN
-from MedDiffFMTraining.crops import CropConfig, draw_crop
-from MedDiffFMTraining.store import Case, CaseFacts, write_case
+from MedDiffFMTraining.data.crops import CropConfig, draw_crop
+from MedDiffFMTraining.data.store import Case, CaseFacts, write_case
 
 PATCH = 16
 

@@ -10,13 +10,13 @@ from tiny_model import TINY, save_tiny_model
 
 from MedDiffFMLib.control_folder import load_control, save_control
 from MedDiffFMLib.models import load_model
-from MedDiffFMTraining.config import PretrainConfig
-from MedDiffFMTraining.crops import CropConfig, draw_crop, thick_target
-from MedDiffFMTraining.finetune import ControlTrainer
-from MedDiffFMTraining.pack import pack, unpack
-from MedDiffFMTraining.prepare import add_case
-from MedDiffFMTraining.pretrain import draw_batch, pretrain
-from MedDiffFMTraining.store import CaseFacts, open_store
+from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
+from MedDiffFMTraining.data.pack import pack, unpack
+from MedDiffFMTraining.data.prepare import add_case
+from MedDiffFMTraining.data.store import CaseFacts, open_store
+from MedDiffFMTraining.learn.config import PretrainConfig
+from MedDiffFMTraining.learn.finetune import ControlTrainer
+from MedDiffFMTraining.learn.pretrain import draw_batch, pretrain
 
 CONFIG = PretrainConfig(
     crops=CropConfig(patch=(8, 16, 16), levels=(0, 0, 1, 1), target="lesion-mask"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MedDiffFMTraining.noise import ct_amplitude, ct_noise
+from MedDiffFMTraining.data.noise import ct_amplitude, ct_noise
 
 
 def _power(cutoff, count=400, side=32):

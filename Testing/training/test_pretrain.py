@@ -13,12 +13,12 @@ from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.network import NetworkConfig
 from MedDiffFMLib.position import window_position
 from MedDiffFMLib.schedule import cosine_schedule
-from MedDiffFMTraining.config import PretrainConfig
-from MedDiffFMTraining.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
-from MedDiffFMTraining.pack import pack, unpack
-from MedDiffFMTraining.prepare import SPLIT, add_case, region_of, split_of
-from MedDiffFMTraining.pretrain import Trainer, draw_batch, draw_timestep, pretrain
-from MedDiffFMTraining.store import CaseFacts, open_store
+from MedDiffFMTraining.data.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
+from MedDiffFMTraining.data.pack import pack, unpack
+from MedDiffFMTraining.data.prepare import SPLIT, add_case, region_of, split_of
+from MedDiffFMTraining.data.store import CaseFacts, open_store
+from MedDiffFMTraining.learn.config import PretrainConfig
+from MedDiffFMTraining.learn.pretrain import Trainer, draw_batch, draw_timestep, pretrain
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16

@@ -22,10 +22,10 @@ from torch.utils.data import DataLoader, Dataset
 from MedDiffFMLib.network import Denoiser, v_target
 from MedDiffFMLib.schedule import Schedule, cosine_schedule
 
+from ..data.crops import Crop, draw_crop
+from ..data.noise import ct_noise
+from ..data.store import Case
 from .config import PretrainConfig
-from .crops import Crop, draw_crop
-from .noise import ct_noise
-from .store import Case
 
 T_BANDS = (30, 100, 300, 1000)
 

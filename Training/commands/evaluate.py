@@ -1,4 +1,4 @@
-"""`meddiff-fm evaluate` and `meddiff-fm demo`: their options. The work is in the modules beside this one."""
+"""`meddiff-fm evaluate` and `meddiff-fm demo`: their options."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def evaluate_denoise(
 
     from MedDiffFMLib.errors import InputError
 
-    from .cases import REPOSITORY, TEST, TESTING_DATA, find_volume, load_case, named_cases
+    from ..evaluate.cases import REPOSITORY, TEST, TESTING_DATA, find_volume, load_case, named_cases
 
     chosen_tools = _chosen(tools, ("bm3d", "nlm", "tv", "curvature"), "tool")
     chosen_qualities = _chosen(qualities, ("fast", "balanced", "paper"), "quality")
@@ -51,7 +51,7 @@ def evaluate_denoise(
 
     from MedDiffFMLib.models import load_model
 
-    from .denoise import as_json, compare, print_tables
+    from ..evaluate.denoise import as_json, compare, print_tables
 
     loaded = load_model(model, device=device) if chosen_qualities else None
     slabs = (load_case(files[name], region, slices, seed, cache) for name, region in regions.items())
@@ -71,12 +71,12 @@ def tune_classical(
     seed: Seed = 0,
 ) -> None:
     """Choose the classical tools' settings on the validation patients: the best mean PSNR gain of a small grid."""
-    from .cases import VALIDATION, find_volume, load_case
+    from ..evaluate.cases import VALIDATION, find_volume, load_case
 
     chosen = _chosen(tools, ("bm3d", "nlm", "tv", "curvature"), "tool")
     files = {name: find_volume(data, name) for name in VALIDATION}
     _require_comparison_packages()
-    from .tune import tune
+    from ..evaluate.tune import tune
 
     cases = [load_case(files[name], region, slices, seed, cache) for name, region in VALIDATION.items()]
     print("PSNR gain (dB) on", ", ".join(VALIDATION))
@@ -93,7 +93,7 @@ def demo(
 ) -> None:
     """See it work: a real CT, the same with simulated low dose, and denoised; with a picture."""
     _require_comparison_packages()
-    from .demo import run_demo
+    from ..evaluate.demo import run_demo
 
     run_demo(output, model, device, seed)
 
@@ -110,7 +110,7 @@ def evaluate_pictures(
     from MedDiffFMLib.errors import InputError
     from MedDiffFMLib.models import load_model
 
-    from .gallery import PICTURES, make_gallery
+    from ..evaluate.gallery import PICTURES, make_gallery
 
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist: create the folder first.")

@@ -15,9 +15,9 @@ import torch
 from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.model_folder import load_network, verify
 
+from ..data.store import Case
 from .config import PretrainConfig
 from .pretrain import Batch, Trainer
-from .store import Case
 
 LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much more
 

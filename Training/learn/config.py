@@ -10,7 +10,7 @@ from pathlib import Path
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.network import SMALL, NetworkConfig
 
-from .crops import CropConfig
+from ..data.crops import CropConfig
 
 
 @dataclass(frozen=True)

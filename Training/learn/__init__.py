@@ -1,0 +1,1 @@
+"""How weights are made: pre-training and the fine-tuning of ControlNets."""
