@@ -23,10 +23,10 @@ def write_state(state: dict, path: Path) -> None:
     part.replace(path)
 
 
-def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
-    """Read a state, never running code from it (`weights_only`). InputError if it is none."""
+def read_state(path: Path) -> dict:
+    """Read a state, never running code from it (`weights_only`), onto the CPU. InputError if it is none."""
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         state["network"], state["average"], state["optimizer"], state["step"]
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: name the state of a run (last.pt or best.pt).") from None

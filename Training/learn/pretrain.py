@@ -77,7 +77,7 @@ def look(trainer: Trainer, show: Show | None) -> dict[str, float]:
 def speed(trainer: Trainer, waited: float, seconds: float) -> dict[str, float]:
     """Patches a second of all processes, the share of the time that data were waited for, and the memory."""
     return {
-        "speed/patches a second": trainer.samples_per_step / seconds,
-        "speed/share waiting for data": waited / seconds,
-        "speed/memory (MiB)": memory_mib(trainer.device),
+        "speed/patches_per_second": trainer.samples_per_step / seconds,
+        "speed/waiting_share": waited / seconds,
+        "speed/memory_mib": memory_mib(trainer.device),
     }

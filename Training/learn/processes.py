@@ -51,7 +51,7 @@ class ManyProcesses(OneProcess):
             from accelerate import Accelerator, DistributedDataParallelKwargs
         except ImportError:
             raise InputError("Several processes need Accelerate: pip install 'meddiff-fm[training]'.") from None
-        options = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
+        options = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
         self.accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no", kwargs_handlers=[options])
         self.device = self.accelerator.device
         self.rank, self.count = self.accelerator.process_index, self.accelerator.num_processes

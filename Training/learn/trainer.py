@@ -169,7 +169,7 @@ class Trainer:
 
         InputError if it is none, is another network's, or a step had another number of samples: all are numbered.
         """
-        state = read_state(path, self.device)
+        state = read_state(path)
         had = state.get("samples_per_step", self.samples_per_step)
         if had != self.samples_per_step:
             raise InputError(
@@ -183,7 +183,7 @@ class Trainer:
 
     def start_from(self, path: Path) -> None:
         """Begin a new run with the averaged weights of a state, or with those of a model folder."""
-        weights = load_file(path / "model.safetensors") if path.is_dir() else read_state(path, self.device)["average"]
+        weights = load_file(path / "model.safetensors") if path.is_dir() else read_state(path)["average"]
         self._load(path, weights, weights)
 
     def _load(self, path: Path, network: dict, average: dict) -> None:
