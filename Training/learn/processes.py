@@ -53,6 +53,9 @@ class ManyProcesses(OneProcess):
             raise InputError("Several processes need Accelerate: pip install 'meddiff-fm[training]'.") from None
         options = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
         self.accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no", kwargs_handlers=[options])
+        kind = self.accelerator.distributed_type.name
+        if kind in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+            raise InputError(f"{kind} would save half a GiB of a GPU and is not supported: launch without it, for DDP.")
         self.device = self.accelerator.device
         self.rank, self.count = self.accelerator.process_index, self.accelerator.num_processes
         self.main = self.accelerator.is_main_process
