@@ -1,4 +1,4 @@
-"""`meddiff-fm train pretrain | finetune`: the runs."""
+"""`meddiff-fm train pretrain | finetune | distill`: the runs."""
 
 from __future__ import annotations
 
@@ -58,6 +58,29 @@ def finetune(
     if start_from and not (run / "last.pt").exists():
         trainer.start_from(start_from)
     _train(trainer, run, workers)
+
+
+def distill(
+    store: Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the rounds: steps-16, steps-8, …, each a run of its own.")],
+    model: Annotated[Path, typer.Argument(help="Model folder of the first teacher; its network tells v.")],
+    config: Annotated[Path, typer.Option(help="Settings (JSON); steps are those of a round.")],
+    first: Annotated[int, typer.Option("--from", help="Steps of the first teacher's walk.", min=2)] = 32,
+    last: Annotated[int, typer.Option("--to", help="Steps of the last student's walk.", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda[:N] or auto.")] = "cpu",
+    workers: Annotated[int, typer.Option(help="Processes that draw crops ahead.", min=0)] = 1,
+) -> None:
+    """Distil a model to few steps, half as many a round. A stopped run goes on where it was, with the same losses."""
+    from MedDiffFMLib.models import choose_device
+
+    from ..data.store import open_store
+    from ..learn.config import PretrainConfig
+    from ..learn.distill import rounds
+
+    settings, cases = PretrainConfig.from_json(config), open_store(store, "train")
+    for trainer in rounds(settings, cases, run, model, first, last, str(choose_device(device))):
+        print(f"{2 * trainer.config.distilled_to} steps to {trainer.config.distilled_to}", flush=True)
+        _train(trainer, trainer.folder, workers)
 
 
 def _train(trainer, run: Path, workers: int) -> None:
