@@ -85,6 +85,7 @@ def distill(
 
 def _train(trainer, run: Path, workers: int) -> None:
     """Run a trainer to its end, from its last state if there is one, with a log; Cancelled if it is asked to stop."""
+    from ..learn.export import write_facts
     from ..learn.pretrain import RunLog
     from ..learn.pretrain import pretrain as train
 
@@ -92,6 +93,7 @@ def _train(trainer, run: Path, workers: int) -> None:
         trainer.restore(run / "last.pt")
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.json").write_text(trainer.config.to_json())
+    write_facts(trainer)
     stop = _stop_on_signal()
     log = RunLog(run)
 

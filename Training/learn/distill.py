@@ -117,10 +117,12 @@ def rounds(
     counts = [first >> n for n in range(1, first.bit_length()) if first >> n >= last]
     if not counts or counts[-1] != last or last << len(counts) != first:
         raise InputError(f"{first} steps cannot be halved to {last}: choose powers of two, as 32 and 1.")
-    teacher = load_network(model, verify(model))
+    record = verify(model)
+    teacher = load_network(model, record)
     for count in counts:
         steps = config.steps * (HARD if count <= 2 else 1)
         settings = replace(config, distilled_to=count, steps=steps, seed=config.seed + count)
         trainer = DistillTrainer(settings, cases, Path(run) / f"steps-{count}", teacher, device)
+        trainer.origin = {"distilled_from": record["name"], "distilled_from_sha256": record["weights"]["sha256"]}
         yield trainer
         teacher = copy.deepcopy(trainer.average.module).eval()

@@ -26,9 +26,11 @@ class ControlTrainer(Trainer):
     """A run whose trained network is a ControlNet of the model in the folder `base`."""
 
     def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, base: Path, device: str = "cpu"):
-        self.base = load_network(base, verify(base))
+        record = verify(base)
+        self.base = load_network(base, record)
         super().__init__(replace(config, network=self.base.config), cases, folder, device)
         self.base.to(self.device)
+        self.origin = {"base": record["name"], "base_sha256": record["weights"]["sha256"]}
 
     def make_network(self) -> Control:
         """The copy of the U-Net's encoder, its convolutions to the U-Net at zero."""

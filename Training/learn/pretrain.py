@@ -98,6 +98,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         self.average = AveragedModel(self.network, avg_fn=self._ema)
         self.step = 0
+        self.origin: dict[str, str] = {}  # what else than data the weights come from, for the run's facts
 
     def make_network(self) -> torch.nn.Module:
         """What is trained."""
