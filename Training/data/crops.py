@@ -24,6 +24,7 @@ from .store import Case
 
 LEVELS = ("image", "double", "patch", "own")
 AIR_HU = -1024
+TARGETS = ("thick-ct", "pair", "lesion-mask")
 
 
 @dataclass(frozen=True)
@@ -141,17 +142,18 @@ def pair_of(case: Case) -> np.ndarray | None:
     return getattr(case, "pair", None)
 
 
+def has_target(case: Case, target: str) -> bool:
+    """Whether a case has what `crops.target` says; thick slices are made of any."""
+    if target == "pair":
+        return pair_of(case) is not None
+    return target != "lesion-mask" or len(case.lesion_voxels) > 0
+
+
 def with_target(cases: Sequence[Case], target: str) -> list[Case]:
     """The cases that have what a ControlNet is to be told. InputError if none has, or there is no such target."""
-    has = {
-        "": lambda case: True,
-        "thick-ct": lambda case: True,
-        "pair": lambda case: pair_of(case) is not None,
-        "lesion-mask": lambda case: len(case.lesion_voxels) > 0,
-    }
-    if target not in has:
-        raise InputError(f"There is no crops.target {target!r}: use one of {', '.join(filter(None, has))}.")
-    chosen = [case for case in cases if has[target](case)]
+    if target not in ("", *TARGETS):
+        raise InputError(f"There is no crops.target {target!r}: use one of {', '.join(TARGETS)}.")
+    chosen = [case for case in cases if has_target(case, target)]
     if not chosen:
         raise InputError(f"No case of the store has what crops.target {target!r} needs: prepare some that have it.")
     return chosen

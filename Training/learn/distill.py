@@ -31,8 +31,9 @@ from MedDiffFMLib.network import Denoiser
 from MedDiffFMLib.schedule import trailing_steps
 
 from ..data.store import Case
+from .batches import Batch
 from .config import PretrainConfig
-from .pretrain import Batch, Trainer
+from .trainer import Trainer
 
 T_START = 990  # where synthesis begins, see SynthesizeSettings
 HARD = 2  # rounds down to 2 and 1 steps take twice as many updates, as in the source
@@ -58,14 +59,13 @@ def weight_of_second(alpha_t: torch.Tensor, alpha_m: torch.Tensor, alpha_s: torc
 class DistillTrainer(Trainer):
     """One round: a student of `config.distilled_to` steps, begun as a copy of its teacher of twice as many."""
 
-    def __init__(
-        self, config: PretrainConfig, cases: Sequence[Case], folder: Path, teacher: Denoiser, device: str = "cpu"
-    ):
+    def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, teacher: Denoiser, **options):
         if teacher.config.prediction != "v":
             raise InputError("The teacher tells ε, of which a single step makes nothing: distil a model that tells v.")
-        self.teacher = teacher.requires_grad_(False)
-        super().__init__(replace(config, network=teacher.config, low_noise=0.0), cases, folder, device)
-        self.teacher.to(self.device)
+        self.teacher = teacher
+        settings = replace(config, network=teacher.config, low_noise=0.0, ct_noise=0.0, sample_every=0)
+        super().__init__(settings, cases, folder, **options)
+        self.teacher.to(self.device).to(memory_format=self.memory_format)
         walk = sorted(trailing_steps(T_START, 2 * config.distilled_to))
         self.walk = torch.tensor([-1, *walk])  # ascending; -1 stands for the clean image
         self.alphas = torch.tensor([1.0, *self.schedule.alpha_bar[walk]], dtype=torch.float64)
@@ -73,11 +73,18 @@ class DistillTrainer(Trainer):
     def make_network(self) -> Denoiser:
         return copy.deepcopy(self.teacher).requires_grad_(True)
 
-    def update(self, batches: Sequence[Batch]) -> tuple[float, dict[str, list[float]]]:
+    def update(self, batches: Sequence[Batch]) -> dict[str, float]:
         return super().update([self.on_walk(batch) for batch in batches])
 
+    def losses(self, batch: Batch) -> torch.Tensor:
+        """As in pre-training; validation, too, asks with any t."""
+        return super().losses(self.on_walk(batch))
+
     def on_walk(self, batch: Batch) -> Batch:
-        """The batch with each t moved to one of the student's timesteps, all equally often, and x_t made for it."""
+        """The batch with each t moved to one of the student's timesteps, all equally often, and x_t made for it.
+
+        One that is there already stays.
+        """
         steps = self.walk[2::2]
         t = steps[batch.t * len(steps) // self.schedule.T]
         alpha = self._alpha(torch.searchsorted(self.walk, t))
@@ -101,28 +108,29 @@ class DistillTrainer(Trainer):
 
     def _x0(self, x: torch.Tensor, t: torch.Tensor, alpha: torch.Tensor, conditions: list) -> torch.Tensor:
         """The teacher's x_0 = √ᾱ·x − √(1 − ᾱ)·v̂, in the model's range."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+        with self.autocast():
             v = self.teacher(x, t, *conditions).float()
         return (alpha.sqrt().float() * x - (1 - alpha).sqrt().float() * v).clamp(-1, 1)
 
 
 def rounds(
-    config: PretrainConfig, cases: Sequence[Case], run: Path, model: Path, first: int, last: int, device: str = "cpu"
+    config: PretrainConfig, cases: Sequence[Case], run: Path, model: Path, steps: tuple[int, int], **options
 ) -> Iterator[DistillTrainer]:
-    """The rounds from `first` steps of the model in the folder `model` down to `last`, each in run/steps-K.
+    """The rounds from the walk of steps[0] of the model in the folder `model` down to steps[1], each in run/steps-K.
 
-    Ask for the next only when one is trained: its state's average is the next one's teacher. InputError unless `last`
-    is `first` halved some times.
+    Ask for the next only when one is trained: its averaged weights are the next one's teacher. options: the
+    `Trainer`'s. InputError unless the first number, halved some times, is the last.
     """
+    first, last = steps
     counts = [first >> n for n in range(1, first.bit_length()) if first >> n >= last]
     if not counts or counts[-1] != last or last << len(counts) != first:
         raise InputError(f"{first} steps cannot be halved to {last}: choose powers of two, as 32 and 1.")
     record = verify(model)
     teacher = load_network(model, record)
     for count in counts:
-        steps = config.steps * (HARD if count <= 2 else 1)
-        settings = replace(config, distilled_to=count, steps=steps, seed=config.seed + count)
-        trainer = DistillTrainer(settings, cases, Path(run) / f"steps-{count}", teacher, device)
+        updates = config.steps * (HARD if count <= 2 else 1)
+        settings = replace(config, distilled_to=count, steps=updates, seed=config.seed + count)
+        trainer = DistillTrainer(settings, cases, Path(run) / f"steps-{count}", teacher, **options)
         trainer.origin = {"distilled_from": record["name"], "distilled_from_sha256": record["weights"]["sha256"]}
         yield trainer
         teacher = copy.deepcopy(trainer.average.module).eval()

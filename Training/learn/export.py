@@ -14,8 +14,10 @@ from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.model_folder import model_config, read_config, save_model_folder
 
+from .checkpoint import read_state
 from .config import PretrainConfig
-from .pretrain import Trainer
+from .log import replace_file
+from .trainer import Trainer
 
 FACTS = "facts.json"
 
@@ -27,13 +29,18 @@ class Run:
     settings: PretrainConfig
     weights: dict[str, torch.Tensor]
     steps: int
+    samples: int
     facts: dict
 
     @property
     def training(self) -> dict:
         """What a config.json tells of how the weights came to be."""
-        samples = self.steps * self.settings.batch * self.settings.accumulate
-        return {"steps": self.steps, "samples": samples, **self.facts, "config": json.loads(self.settings.to_json())}
+        return {
+            "steps": self.steps,
+            "samples": self.samples,
+            **self.facts,
+            "config": json.loads(self.settings.to_json()),
+        }
 
 
 def write_facts(trainer: Trainer) -> None:
@@ -41,23 +48,16 @@ def write_facts(trainer: Trainer) -> None:
     cases = [case.facts for case in trainer.cases]
     regions = dict(sorted(Counter(facts.region for facts in cases).items()))
     data = {"volumes": len(cases), "patients": len({facts.patient for facts in cases}), "regions": regions}
-    text = json.dumps({"data": data, **trainer.origin}, indent=1)
-    (trainer.folder / FACTS).write_text(text + "\n", encoding="utf-8")
+    replace_file(trainer.folder / FACTS, json.dumps({"data": data, **trainer.origin}, indent=1).encode())
 
 
 def read_run(state: Path, config: Path) -> Run:
     """A run's state (last.pt) and config.json; the facts lie beside them. InputError if one cannot be read."""
-    for path in (state, config):
-        if not path.is_file():
-            raise InputError(f"{path} does not exist: name the state and the config of a run.")
-    settings = PretrainConfig.from_json(config)
-    try:
-        loaded = torch.load(state, map_location="cpu", weights_only=True)
-        weights, steps = loaded["average"], loaded["step"]
-    except Exception as error:  # torch names many, by what is damaged
-        raise InputError(f"{state} is damaged or not a run's state: name a run's last.pt.") from error
-    facts = config.with_name(FACTS)
-    return Run(settings, weights, steps, json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {})
+    settings, loaded = PretrainConfig.from_json(config), read_state(state)
+    samples = loaded["step"] * loaded.get("samples_per_step", settings.batch * settings.accumulate)
+    file = config.with_name(FACTS)
+    facts = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return Run(settings, loaded["average"], loaded["step"], samples, facts)
 
 
 def export_model(
@@ -134,7 +134,7 @@ def model_card(name: str, run: Run, licence: str) -> str:
 |---|---|
 | network | 3D U-Net, channels {", ".join(str(c) for c in s.network.channels)}; it tells {s.network.prediction} |
 | training data | {seen} |
-| training | {run.steps:,} steps of {s.batch * s.accumulate} crops of {patch}, Adam {s.learning_rate:g}, seed {s.seed} |
+| training | {run.steps:,} steps, {run.samples:,} crops of {patch}, Adam {s.learning_rate:g}, seed {s.seed} |
 | licence of the weights | {licence} |
 
 **Its quality was not measured when this card was written**: see `meddiff-fm evaluate`.
