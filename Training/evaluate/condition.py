@@ -21,6 +21,10 @@ from .report import Line, Metric, Report
 T_START = 990
 BANDS = ((0, 30), (30, 100), (100, 300), (300, 600), (600, 1000))
 LOSSES = (Metric("right", "down", 4), Metric("wrong", "", 4), Metric("none", "", 4), Metric("gain %", "up", 1, True))
+CHANGES = (
+    *(Metric("condition", "", 1), Metric("noise", "", 1), Metric("correlation", "", 2)),
+    *(Metric("inside", "", 1), Metric("outside", "", 1)),
+)
 NOTES = (
     "Loss: mean |error| of the network's output on the crops, noised to a t of each band: told the crop's own "
     "condition, another one, and without the ControlNet; gain: of right over none.",
@@ -91,33 +95,30 @@ def _mean(change: np.ndarray) -> float:
     return float(np.abs(change).mean())
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's, NaN where one does not change."""
+def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Pearson's, None where one does not change."""
     a, b = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else float("nan")
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else None
 
 
 def check_condition(
     model: Model, control: Control, samples: Sequence[Sample], steps: int = 10, tell: Callable[[str], None] = print
 ) -> tuple[Report, Report]:
-    """Two tables: the losses by band of t, and the changes."""
+    """Two tables: the losses by band of t, and the changes of the result of `steps` steps."""
     facts = {"model": model.name, "sha256": model.sha256, "kind": control.config.kind, "crops": len(samples)}
-    by_band = losses(model, control, samples, tell)
-    lines = []
-    for low, high in BANDS:
-        band = f"{low} ≤ t < {high}"
-        right, wrong, none = (np.mean([r[told] for r in by_band if r["band"] == band]) for told in LOSS_NAMES)
-        lines.append(Line("", band, (right, wrong, none, 100 * (1 - right / none))))
+    by_band, changed = losses(model, control, samples, tell), reactions(model, control, samples, steps, tell)
+    lines = [Line("", band, _loss_values(by_band, band)) for band in dict.fromkeys(row["band"] for row in by_band)]
     loss = Report("condition-loss", "Loss by condition", LOSSES, lines, notes=NOTES[:1], facts=facts, cases=by_band)
-    changed = reactions(model, control, samples, steps, tell)
-    names = [name for name in ("condition", "noise", "correlation", "inside", "outside") if name in changed[0]]
-    metrics = tuple(Metric(name, "", 2 if name == "correlation" else 1) for name in names)
-    means = tuple(float(np.nanmean([row.get(name, np.nan) for row in changed])) for name in names)
-    facts = facts | {"steps": steps}
-    lines = [Line("", "change", means)]
-    return loss, Report(
-        "condition", "What changes the result", metrics, lines, notes=NOTES[1:], facts=facts, cases=changed
-    )
+    metrics = [metric for metric in CHANGES if any(metric.name in row for row in changed)]
+    known = [[row[metric.name] for row in changed if row.get(metric.name) is not None] for metric in metrics]
+    means = tuple(float(np.mean(values)) if values else None for values in known)
+    lines, facts = [Line("", "change", means)], facts | {"steps": steps}
+    title = "What changes the result"
+    return loss, Report("condition", title, tuple(metrics), lines, notes=NOTES[1:], facts=facts, cases=changed)
 
 
-LOSS_NAMES = ("right", "wrong", "none")
+def _loss_values(rows: Sequence[dict], band: str) -> tuple[float, ...]:
+    """The means of a band as `LOSSES` has them."""
+    own = [row for row in rows if row["band"] == band]
+    right, wrong, none = (float(np.mean([row[told] for row in own])) for told in ("right", "wrong", "none"))
+    return right, wrong, none, 100 * (1 - right / none)

@@ -77,16 +77,16 @@ def compare_steps(
     return Report("distillation", "Few steps", METRICS, lines, notes=NOTES, facts=facts, cases=cases)
 
 
-def measure(made: np.ndarray, reference: np.ndarray, sample: Sample) -> dict[str, float]:
-    """The metrics of one result in HU (Z, Y, X), but for its evaluations; NaN where it is the reference itself."""
+def measure(made: np.ndarray, reference: np.ndarray, sample: Sample) -> dict[str, float | None]:
+    """The metrics of one result in HU (Z, Y, X), but for its evaluations; None where it is the reference itself."""
     real, body, window = sample.hu(sample.crop.x0), sample.crop.labels.numpy() > 0, sample.region.window
     body = body if body.any() else np.ones_like(body)
     same = made is reference
     to_teacher = quality(made, reference, body, window)
     return {
-        "HU from 50 steps": float("nan") if same else float(np.abs(made - reference)[body].mean()),
-        "PSNR": float("nan") if same else to_teacher.psnr,
-        "SSIM": float("nan") if same else to_teacher.ssim,
+        "HU from 50 steps": None if same else float(np.abs(made - reference)[body].mean()),
+        "PSNR": None if same else to_teacher.psnr,
+        "SSIM": None if same else to_teacher.ssim,
         "SSIM to CT": quality(made, real, body, window).ssim,
         "histogram HU": float(wasserstein_distance(made[body], real[body])),
         "detail": detail(made, body) / detail(real, body),
@@ -102,6 +102,7 @@ def detail(hu: np.ndarray, body: np.ndarray) -> float:
     return float(np.concatenate(steps).mean())
 
 
-def _means(cases: Sequence[dict], method: str) -> tuple[float, ...]:
+def _means(cases: Sequence[dict], method: str) -> tuple[float | None, ...]:
     own = [case for case in cases if case["method"] == method]
-    return tuple(float(np.mean([case[metric.name] for case in own])) for metric in METRICS)
+    columns = [[case[metric.name] for case in own] for metric in METRICS]
+    return tuple(None if None in column else float(np.mean(column)) for column in columns)
