@@ -1,4 +1,4 @@
-"""`meddiff-fm train pretrain | finetune | split | join`: the runs and their states."""
+"""`meddiff-fm train pretrain | finetune | distill | split | join`: the runs and their states."""
 
 from __future__ import annotations
 
@@ -62,6 +62,28 @@ def finetune(
         raise InputError(f"{start_from} does not exist: name the state of a finetune run to start from.")
     trainer = ControlTrainer(settings, *_data(store, run), base, **_place(store, settings, device))
     train(trainer, start_from, workers, dry_run)
+
+
+def distill(
+    store: Store,
+    run: Annotated[Path, typer.Argument(help="Folder of the rounds: steps-16, steps-8, …, each a run of its own.")],
+    model: Annotated[Path, typer.Argument(help="Model folder of the first teacher; its network tells v.")],
+    config: Annotated[Path, typer.Option(help="Settings (JSON); steps are those of a round.")],
+    first: Annotated[int, typer.Option("--from", help="Steps of the first teacher's walk.", min=2)] = 32,
+    last: Annotated[int, typer.Option("--to", help="Steps of the last student's walk.", min=1)] = 1,
+    device: Device = "auto",
+    workers: Workers = 1,
+) -> None:
+    """Distil a model to few steps, half as many a round. A stopped run goes on where it was, with the same losses."""
+    from ..learn.config import PretrainConfig
+    from ..learn.distill import rounds
+
+    settings = PretrainConfig.from_json(config)
+    cases, place = _data(store, run)[0], _place(store, settings, device)
+    for trainer in rounds(settings, cases, run, model, (first, last), **place):
+        if trainer.processes.main:
+            print(f"{2 * trainer.config.distilled_to} steps to {trainer.config.distilled_to}", flush=True)
+        train(trainer, None, workers)
 
 
 def split(
@@ -131,6 +153,7 @@ def train(trainer: Trainer, start_from: Path | None, workers: int, dry_run: bool
 
 
 def _run(trainer: Trainer, workers: int) -> None:
+    from ..learn.export import write_facts
     from ..learn.log import RunLog, replace_file
     from ..learn.pretrain import pretrain as loop
 
@@ -139,6 +162,7 @@ def _run(trainer: Trainer, workers: int) -> None:
         trainer.folder.mkdir(parents=True, exist_ok=True)
         log = RunLog(trainer.folder, trainer.step)
         replace_file(trainer.folder / "config.json", trainer.config.to_json().encode())
+        write_facts(trainer)
     stop, began = _stop_on_signal(), trainer.step
 
     def report(row: dict) -> None:

@@ -51,6 +51,7 @@ class PretrainConfig:
     low_noise: float = 0.0  # share of samples with σ̄_t log-uniform in low_sigma; the rest has t uniform (the paper)
     low_sigma: tuple[float, float] = (0.03, 0.5)
     ct_noise: float = 0.0  # share of the scans' own crops within low_sigma whose noise is correlated as CT's is
+    distilled_to: int = 0  # steps of the walk that a student is for (see `distill`); 0: none
     seed: int = 0
     save_every: int = 200
     validate_every: int = 500  # steps; 0: never

@@ -1,7 +1,8 @@
 """Fine-tuning of a ControlNet, the U-Net locked (paper, III-B, eq. 4):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a, c_t)‖₁.
 
-`config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean, or "lesion-mask". The loop, its
-random numbers and its exact resume are pre-training's.
+`config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean; "pair", the same crop of another CT
+of the patient on the case's grid (thick slices, low dose); or "lesion-mask". The loop, its random numbers and its exact
+resume are pre-training's.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class ControlTrainer(Trainer):
     def __init__(
         self, config: PretrainConfig, cases: Sequence[Case], folder: Path, base: Path, device: str = "cpu", **options
     ):
-        self.base = load_network(base, verify(base))
+        record = verify(base)
+        self.base = load_network(base, record)
         super().__init__(replace(config, network=self.base.config), cases, folder, device, **options)
         self.base.to(self.device).to(memory_format=self.memory_format)
+        self.origin = {"base": record["name"], "base_sha256": record["weights"]["sha256"]}
 
     def make_network(self) -> Control:
         """The copy of the U-Net's encoder, its convolutions to the U-Net at zero."""

@@ -52,6 +52,7 @@ class Trainer:
         self.model = self.processes.wrap(torch.compile(self.network) if config.compile else self.network)
         self.step = 0
         self.best = math.inf  # the lowest validation loss so far
+        self.origin: dict[str, str] = {}  # what else than data the weights come from, for the run's facts
 
     def make_network(self) -> torch.nn.Module:
         """What is trained."""

@@ -15,7 +15,7 @@ from MedDiffFMLib.network import as_epsilon
 from MedDiffFMLib.samplers import clip, ddim, predict_x0
 from MedDiffFMLib.schedule import uniform_steps
 
-from ..data.crops import Crop, draw_crop
+from ..data.crops import Crop, draw_crop, has_target
 from ..data.store import Case
 from .batches import Batch, mix
 from .trainer import T_BANDS, Trainer
@@ -28,8 +28,8 @@ DDIM_STEPS = 20
 
 
 def usable(cases: Sequence[Case], target: str) -> list[Case]:
-    """The cases that a run can be validated with: those with a lesion, where a ControlNet is told lesions."""
-    return [case for case in cases if target != "lesion-mask" or len(case.lesion_voxels)]
+    """The cases that a run can be validated with: those that have what a ControlNet is told."""
+    return [case for case in cases if has_target(case, target)]
 
 
 def fixed_crops(trainer: Trainer, count: int) -> list[tuple[Crop, torch.Tensor]]:
