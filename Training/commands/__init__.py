@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from .data import pack, prepare, unpack
+from .data import manifest, pack, prepare, unpack
 from .evaluate import demo, evaluate_app
 from .export import export, export_control
 from .learn import finetune, pretrain
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
-for command in (prepare, pack, unpack, pretrain, finetune, export):
+for command in (manifest, prepare, pack, unpack, pretrain, finetune, export):
     train_app.command()(command)
 train_app.command("export-control")(export_control)
 

@@ -19,10 +19,9 @@ from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMLib.thick import block_mean, interpolate_slices
 
-from .store import Case
+from .store import Case, FramedArray
 
 LEVELS = ("image", "double", "patch", "own")
-AIR_HU = -1024
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,10 @@ def box_size(level: str, patch: Sequence[int], case: Case, binned: bool) -> list
     return [max(1, round(mm * p / s)) for p, s in zip(patch, case.facts.spacing, strict=True)]
 
 
-def read_box(array: np.ndarray, start: Sequence[int], size: Sequence[int], fill: int) -> np.ndarray:
-    """The box [start, start + size) of a (z, y, x) array; what lies outside the array is `fill`."""
+def read_box(array: np.ndarray | FramedArray, start: Sequence[int], size: Sequence[int], fill: int) -> np.ndarray:
+    """The box [start, start + size) of a (z, y, x) array; what lies outside the array is `fill`. Of an array of a
+    store only the box is read.
+    """
     out = np.full(size, fill, array.dtype)
     inside = tuple(slice(max(s, 0), min(s + n, have)) for s, n, have in zip(start, size, array.shape, strict=True))
     target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start, strict=True))
@@ -145,7 +146,7 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     size = box_size(level, config.patch, case, binned=bool(rng.random() < config.bin_in_plane))
     lesions = config.target == "lesion-mask"
     start = [0, 0, 0] if level == "image" else _start(rng, case, size, config.around_lesion if lesions else 0.0)
-    hu = torch.from_numpy(read_box(case.hu, start, size, AIR_HU)).float()
+    hu = torch.from_numpy(read_box(case.hu, start, size, case.place.air_hu)).float()
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
     low, high = REGIONS[case.facts.region].window
     jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
