@@ -34,8 +34,8 @@ class Quality:
     """What was measured of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it cannot be told.
 
     air_hu, tissue_hu: the peaks around and in the body. padding: share below −1100 HU. clipped_low, clipped_high:
-    share of voxels, or of the body's, at the lowest and highest value. cut_slices: share of the slices whose body is cut
-    by the field of view; cut_border: how much of the border is body. ends: whether the body goes on beyond the lowest
+    share of voxels, or of the body's, at the lowest and highest value. cut_slices: share of the slices whose body is
+    cut by the field of view; cut_border: how much of the border is body. ends: whether the body goes on beyond the lowest
     and the highest slice.
     """
 

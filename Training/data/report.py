@@ -47,11 +47,12 @@ def as_table(outcomes: Sequence[Outcome]) -> str:
     """A line for every row that a person should read: line, name, split, status, and why."""
     ordered = sorted(outcomes, key=lambda outcome: outcome.line)
     width = max((len(outcome.name) for outcome in ordered), default=4)
+    head = f" line  {'name':<{width}}  {'split':<10}  {'status':<8}  why"
     rows = [
-        f"{outcome.line:>5}  {outcome.name:<{width}}  {outcome.split:<10}  {outcome.status:<8}  {'; '.join(outcome.reasons)}"
-        for outcome in ordered
+        f"{o.line:>5}  {o.name:<{width}}  {o.split:<10}  {o.status:<8}  {'; '.join(o.reasons)}".rstrip()
+        for o in ordered
     ]
-    return "\n".join([f" line  {'name':<{width}}  {'split':<10}  {'status':<8}  why", *map(str.rstrip, rows)])
+    return "\n".join([head, *rows])
 
 
 def in_words(outcomes: Sequence[Outcome]) -> str:

@@ -103,8 +103,8 @@ class Keeper:
             row = side.get(outcome.patient)
             if row and outcome.name not in self.rows and outcome.cases and outcome.split != self.splits[row.name]:
                 raise InputError(
-                    f"{row.name} (line {row.line}, {self.splits[row.name]}) is the patient of {outcome.name}, which the "
-                    f"store has in {outcome.split}: give them the same split, or start another store."
+                    f"{row.name} (line {row.line}, {self.splits[row.name]}) is the patient of {outcome.name}, which "
+                    f"the store has in {outcome.split}: give them the same split, or start another store."
                 )
 
     def stands(self, name: str, sources: str) -> bool:
