@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from small_store import add_case
 from tiny_model import TINY, save_tiny_model
 
 from MedDiffFMLib.control_folder import load_control, save_control
 from MedDiffFMLib.models import load_model
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
 from MedDiffFMTraining.data.pack import pack, unpack
-from MedDiffFMTraining.data.prepare import add_case
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.finetune import ControlTrainer

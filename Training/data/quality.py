@@ -35,8 +35,8 @@ class Quality:
 
     air_hu, tissue_hu: the peaks around and in the body. padding: share below −1100 HU. clipped_low, clipped_high:
     share of voxels, or of the body's, at the lowest and highest value. cut_slices: share of the slices whose body is
-    cut by the field of view; cut_border: how much of the border is body. ends: whether the body goes on beyond the lowest
-    and the highest slice.
+    cut by the field of view; cut_border: how much of the border is body. ends: whether the body goes on beyond the
+    lowest and the highest slice.
     """
 
     size_mm: tuple[float, float, float]
