@@ -25,6 +25,7 @@ from MedDiffFMTraining.data.run import prepare_manifest
 from MedDiffFMTraining.data.store import Case, open_store
 
 OWN = Settings(spacing_mm=None)
+RECORD = {"task": "denoise", "synthetic": False, "model": {"name": "tiny", "sha256": "0" * 64}}
 SECRET = "Jane-Doe-1970"
 
 
@@ -45,9 +46,8 @@ def files(data, tmp_path_factory):
     image, organs = slab(data, "abd_ts_example")
     sitk.WriteImage(image, str(folder / "abdomen.nii.gz"))
     sitk.WriteImage(organs, str(folder / "organs.nii.gz"))
-    sitk.WriteImage(sitk.Cast(organs, sitk.sitkInt16), str(folder / "twin_mask.nii.gz"))
     chest = Volume.from_sitk(slab(data, "chest_ts_aorta", slices=30)[0])
-    write_series(chest, folder / "dicom", {"task": "test", "synthetic": False})
+    write_series(chest, folder / "dicom", RECORD)
     (folder / "damaged.nii.gz").write_bytes((folder / "abdomen.nii.gz").read_bytes()[:5000])
     sitk.WriteImage(sitk.DICOMOrient(image, "RAI"), str(folder / "twin.mha"))
     voxels = sitk.GetArrayFromImage(image)
@@ -55,7 +55,7 @@ def files(data, tmp_path_factory):
         wrong[:, :6, :] = -2000 if name == "offset" else wrong[:, :6, :]
         write_volume(Volume.from_sitk(image).with_voxels(wrong.astype(np.int16)), folder / f"{name}.nrrd")
     lines = [
-        {"path": "abdomen.nii.gz", "anatomy": "organs.nii.gz", "lesion": "organs.nii.gz", "lesion_labels": "3"},
+        {"path": "abdomen.nii.gz", "anatomy": "organs.nii.gz", "lesion": "organs.nii.gz", "lesion_labels": "18"},
         {"path": "dicom", "region": "chest"},
         {"path": "damaged.nii.gz"},
         {"path": "twin.mha"},
@@ -87,7 +87,7 @@ def test_every_row_is_accounted_for(prepared):
     assert [outcomes[n].cases for n in ("abdomen", "dicom")] == [["abdomen"], ["dicom"]]
     why = {name: outcome.reasons[0] for name, outcome in outcomes.items() if outcome.status == "refused"}
     assert set(why) == {"damaged", "twin", "offset", "half", "missing"}
-    assert "damaged, cut short" in why["damaged"] and "does not exist" in why["missing"]
+    assert "damaged or cut short" in why["damaged"] and "does not exist" in why["missing"]
     assert "same voxels as abdomen" in why["twin"]
     assert "offset by 1024" in why["offset"] and "air is at -" in why["half"]
     assert sorted(case.facts.name for case in open_store(store, "train")) == ["abdomen", "dicom"]
@@ -104,7 +104,7 @@ def test_no_patient_and_no_path_is_in_the_store(prepared, files):
 
 
 def test_voxels_organs_and_lesion_are_the_files(prepared, data):
-    """In RAS order; label 3 is the lesion; what no organ is given is body, lung, bone or gas."""
+    """In RAS order; label 18 plays the lesion; what no organ is given is body, lung, bone or gas."""
     store, _ = prepared
     case = Case(store / "train" / "abdomen")
     image, organs = slab(data, "abd_ts_example")
@@ -112,7 +112,7 @@ def test_voxels_organs_and_lesion_are_the_files(prepared, data):
     assert case.hu.shape == ras(image).shape and np.array_equal(case.hu[inside], ras(image)[inside])
     given, labels = ras(organs), np.asarray(case.labels)
     assert np.array_equal(labels[given > 0], given[given > 0]) and set(np.unique(labels[given == 0])) >= {0, 118, 120}
-    assert np.array_equal(case.lesion, given == 3) and case.facts.region == "abdomen"
+    assert np.array_equal(case.lesion, given == 18) and case.facts.region == "abdomen"
     chest = Case(store / "train" / "dicom")
     image = ras(slab(data, "chest_ts_aorta", slices=30)[0])
     inside = tuple(slice(o, o + n) for o, n in zip(chest.place.offset, chest.hu.box().shape, strict=True))
@@ -125,7 +125,6 @@ def test_what_is_done_stays_and_what_changed_is_done_again(prepared, files):
     before = {p: p.stat().st_ino for p in store.glob("train/*/case.json")}
     prepare_manifest(files / "manifest.csv", store, OWN)
     assert {p: p.stat().st_ino for p in store.glob("train/*/case.json")} == before
-    (files / "other.csv").write_text((files / "manifest.csv").read_text().replace("dicom,", "dicom,", 1))
     changed = (files / "manifest.csv").read_text().replace(f"dicom,{SECRET}-1,chest", f"dicom,{SECRET}-1,abdomen")
     (files / "other.csv").write_text(changed)
     prepare_manifest(files / "other.csv", store, OWN)
@@ -170,14 +169,14 @@ def test_the_twin_of_a_test_patients_ct_leaves_the_training(files, tmp_path):
         assert not list(store.glob("*/*/hu.b2nd"))
 
 
-def test_one_millimetre_is_the_frame_of_inference(files, tmp_path):
-    """14 slices of 3 mm are 42 of 1 mm: voxels and organs as `MedDiffFMLib.prepare` gives them to a task."""
+def test_another_spacing_is_the_frame_of_inference(files, tmp_path):
+    """14 slices of 3 mm are 21 of 2 mm: voxels and organs as `MedDiffFMLib.prepare` gives them to a task."""
     one = {"path": "abdomen.nii.gz", "patient": "a", "region": "auto", "anatomy": "organs.nii.gz", "split": "train"}
     write_manifest(files / "fine.csv", [one | {"name": "fine"}])
-    prepare_manifest(files / "fine.csv", tmp_path, Settings())
+    prepare_manifest(files / "fine.csv", tmp_path, Settings(spacing_mm=2.0))
     case = Case(tmp_path / "train" / "fine")
-    frame = prepare(read_volume(files / "abdomen.nii.gz"), 1.0)
-    assert case.hu.shape == frame.hu.shape == (42, 303, 366) and case.facts.spacing == (1, 1, 1)
+    frame = prepare(read_volume(files / "abdomen.nii.gz"), 2.0)
+    assert case.hu.shape == frame.hu.shape == (21, 152, 183) and case.facts.spacing == (2, 2, 2)
     inside = tuple(slice(o, o + n) for o, n in zip(case.place.offset, case.hu.box().shape, strict=True))
     assert np.array_equal(case.hu[inside], np.clip(np.rint(frame.hu), -1024, 3071)[inside])
     organs = frame.labels(read_volume(files / "organs.nii.gz"))

@@ -70,7 +70,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator:
     except ImportError:
         raise InputError("--jobs and --scheduler need Dask: pip install 'meddiff-fm[batch]'.") from None
     if scheduler is None:
-        local = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+        local = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
         with LocalCluster(**local, silence_logs=logging.CRITICAL) as cluster, Client(cluster) as client:
             yield client
         return

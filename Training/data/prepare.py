@@ -92,9 +92,13 @@ def _prepare(row: Row, settings: Settings, folder: Path, outcome: Outcome) -> No
     outcome.regions = [part.region.name for part in parts]
     padding = to_frame(volume.with_voxels(padding.astype(np.int16))).hu > 0
     outcome.quality = examine(scan.hu, scan.spacing, body, padding, [part.region for part in parts])
-    outcome.reasons = list(outcome.quality.warnings)
-    outcome.status = "warning" if outcome.reasons else "accepted"
     lesion, pair = _lesion(row, volume), _pair(row)
+    outcome.reasons = list(outcome.quality.warnings)
+    if organs is not None and organs.as_body:
+        outcome.reasons.append(f"{organs.as_body} names of no class in its label map counted as body")
+    if lesion is not None and not lesion.voxels.any():
+        outcome.reasons.append("no lesion in its mask")
+    outcome.status = "warning" if outcome.reasons else "accepted"
     if outcome.split not in STORED:
         return
     if settings.spacing_mm is not None:
@@ -149,15 +153,11 @@ def _labels(scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> np.n
 
 
 def _lesion(row: Row, volume: Volume) -> Volume | None:
-    """The row's lesions on the CT's grid as 0 and 1. InputError if none of the values it names is in the mask."""
+    """The row's lesions on the CT's grid as 0 and 1; None without a mask."""
     if row.lesion is None:
         return None
     mask = read_labels(row.lesion, like=volume)
     marked = np.isin(mask.voxels, row.lesion_labels) if row.lesion_labels else mask.voxels > 0
-    if row.lesion_labels and mask.voxels.any() and not marked.any():
-        raise InputError(
-            f"{row.lesion} has no voxels of {' or '.join(map(str, row.lesion_labels))}: correct lesion_labels."
-        )
     return mask.with_voxels(marked.astype(mask.voxels.dtype))
 
 
