@@ -35,9 +35,9 @@ def test_a_sound_ct_is_measured(ct):
 
 def test_a_wrong_scale_is_refused(ct):
     hu, body = ct
-    with pytest.raises(InputError, match="air is at -8.. HU"):
+    with pytest.raises(InputError, match=r"air is at -8.. HU"):
         look(hu + 150, body)
-    with pytest.raises(InputError, match="soft tissue is at 2.. HU"):
+    with pytest.raises(InputError, match=r"soft tissue is at 2.. HU"):
         look(np.where(body, hu + 200, hu), body)
     with pytest.raises(InputError, match="Hardly any of its body"):
         look(np.where(body, hu + 900, hu), body)
