@@ -155,6 +155,16 @@ def test_two_processes_make_the_same_store(files, prepared, tmp_path):
     assert fingerprints(tmp_path / "store") == fingerprints(prepared[0])
 
 
+def test_a_cluster_is_reached_by_its_address(files, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    line = {"path": "abdomen.nii.gz", "patient": "a", "region": "abdomen", "anatomy": "none", "split": "train"}
+    write_manifest(files / "cluster.csv", [line | {"name": "one"}])
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster:
+        address = cluster.scheduler_address
+        (outcome,) = prepare_manifest(files / "cluster.csv", tmp_path, OWN, scheduler=address)
+    assert outcome.cases == ["one"] and Case(tmp_path / "train" / "one").hu.shape == (14, 101, 122)
+
+
 def test_the_twin_of_a_test_patients_ct_leaves_the_training(files, tmp_path):
     """In whatever order they come: the CT stays out of the store, and so does its copy under another patient."""
     lines = [
