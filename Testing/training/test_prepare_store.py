@@ -16,7 +16,7 @@ from MedDiffFMLib.body_parts import split_body
 from MedDiffFMLib.dicom_out import write_series
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.prepare import prepare
-from MedDiffFMLib.thick import block_mean, interpolate_slices
+from MedDiffFMLib.thick import block_mean, interpolate_slices, replicate
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume, write_volume
 from MedDiffFMTraining.data.manifest import write_manifest
@@ -194,12 +194,14 @@ def test_another_spacing_is_the_frame_of_inference(files, tmp_path):
 
 
 def test_a_thick_pair_lies_where_inference_puts_thick_slices(files, tmp_path):
-    """Pairs of 3 mm slices averaged to 6 mm, on a grid of their own whose first slice lies 1.5 mm higher."""
+    """Pairs of 3 mm slices averaged to 6 mm, on a grid of their own whose first slice lies 1.5 mm higher;
+    where it ends, its last voxels go on.
+    """
     thin = read_volume(files / "abdomen.nii.gz")
     thick = block_mean(torch.from_numpy(thin.voxels.astype(np.float32)), 2)
     x, y, z = thin.origin
     grid = ((3.0, 3.0, 6.0), (x, y, z + 1.5 * thin.direction[8]), thin.direction)
-    write_volume(Volume(thick.numpy(), *grid), files / "thick.nii.gz")
+    write_volume(Volume(thick[:, :, :118].numpy(), *grid), files / "thick.nii.gz")  # 4 columns less than the CT
     line = {"path": "abdomen.nii.gz", "patient": "a", "region": "abdomen", "anatomy": "none", "split": "train"}
     far = Volume(thick.numpy(), grid[0], (x, y, z + 500), thin.direction)
     write_volume(far, files / "far.nii.gz")
@@ -207,7 +209,10 @@ def test_a_thick_pair_lies_where_inference_puts_thick_slices(files, tmp_path):
     write_manifest(files / "pair.csv", pairs)
     outcomes = prepare_manifest(files / "pair.csv", tmp_path, OWN)
     case = Case(tmp_path / "train" / "thick")
-    expected = interpolate_slices(thick, 2).numpy()[:, ::-1, ::-1]
+    thick[:, :, 118:] = thick[:, :, 117:118]
+    expected = interpolate_slices(thick, 2)
+    expected[:, :, 118:] = replicate(thick, 2)[:, :, 118:]
+    expected = expected.numpy()[:, ::-1, ::-1]
     inside = tuple(slice(o, o + n) for o, n in zip(case.place.offset, case.pair.box().shape, strict=True))
     assert np.abs(case.pair[inside] - np.clip(expected, -1024, 3071)[inside]).max() <= 1
     assert outcomes[1].status == "refused" and "<pair> shows only 0% of the body" in outcomes[1].reasons[0]
