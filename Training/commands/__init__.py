@@ -5,13 +5,13 @@ from __future__ import annotations
 import typer
 
 from .check import evaluate_condition, evaluate_distillation
-from .data import pack, prepare, unpack
+from .data import manifest, pack, prepare, unpack
 from .evaluate import demo, evaluate_app
 from .export import export, export_control
 from .learn import distill, finetune, join, pretrain, split
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
-for command in (prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
+for command in (manifest, prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
     train_app.command()(command)
 train_app.command("export-control")(export_control)
 evaluate_app.command("distillation")(evaluate_distillation)
