@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: what one method reached in one group (a region, a data set, a case); values as the metrics."""
+    """A row of a table: what one method reached in one group (a region, a data set, a case); values as the metrics. A
+    group's name may have several lines.
+    """
 
     group: str
     method: str
@@ -62,6 +65,20 @@ class Report:
     cases: Sequence[Mapping[str, object]] = ()
 
 
+def with_means(lines: Sequence[Line]) -> list[Line]:
+    """The lines, and a group "mean" of every method over the groups: of what was measured, None if nothing was. No such
+    group if there is only one.
+    """
+    if len({line.group for line in lines}) < 2:
+        return list(lines)
+    means = []
+    for method in dict.fromkeys(line.method for line in lines):
+        columns = zip(*(line.values for line in lines if line.method == method), strict=True)
+        known = [[value for value in column if value is not None] for column in columns]
+        means.append(Line("mean", method, tuple(sum(some) / len(some) if some else None for some in known)))
+    return [*lines, *means]
+
+
 def print_report(report: Report, console=None) -> None:
     """Print the measured table, the paper's for orientation, and the notes. `console`: rich's, wide enough."""
     from rich.console import Console
@@ -85,11 +102,22 @@ def _table(title: str, metrics: Sequence[Metric], lines: Sequence[Line]):
         table.add_column(heading)
     for metric in metrics:
         table.add_column(metric.heading, justify="right")
-    for line, following in zip(lines, [*lines[1:], None], strict=True):
+    followings = [*lines[1:], None]
+    for line, following, head in zip(lines, followings, _heads(lines), strict=True):
         cells = [metric.text(value) for metric, value in zip(metrics, line.values, strict=True)]
         ends = following is not None and following.group != line.group
-        table.add_row(*([line.group] if grouped else []), line.method, *cells, end_section=ends)
+        table.add_row(*([head] if grouped else []), line.method, *cells, end_section=ends)
     return table
+
+
+def _heads(lines: Sequence[Line]) -> list[str]:
+    """What stands before each line: its group's name beside the first, a line of it each, the rest beside the last."""
+    heads: list[str] = []
+    for _, group in itertools.groupby(lines, key=lambda line: line.group):
+        group = list(group)
+        words = group[0].group.split("\n")
+        heads += [*words[: len(group) - 1], *[""] * (len(group) - 1 - len(words)), "\n".join(words[len(group) - 1 :])]
+    return heads
 
 
 def write_json(report: Report, file: Path) -> None:
@@ -98,9 +126,7 @@ def write_json(report: Report, file: Path) -> None:
         "task": report.task,
         **report.facts,
         "metrics": [asdict(metric) for metric in report.metrics],
-        "table": [
-            {"group": line.group, "method": line.method, **_named(report.metrics, line)} for line in report.lines
-        ],
+        "table": [_named(report.metrics, line) for line in report.lines],
         "cases": list(report.cases),
         "notes": list(report.notes),
         "paper": {
@@ -118,7 +144,7 @@ def write_json(report: Report, file: Path) -> None:
 
 def _named(metrics: Sequence[Metric], line: Line) -> dict[str, object]:
     values = {metric.name: value for metric, value in zip(metrics, line.values, strict=True)}
-    return {"group": line.group, "method": line.method, **values}
+    return {"group": line.group.replace("\n", ", "), "method": line.method, **values}
 
 
 def plot(report: Report, file: Path) -> None:
