@@ -41,7 +41,8 @@ METRICS = (*paper.SUPER_RESOLUTION, MISFIT)
 class Pair:
     """A scan in thick slices and the thin ones that are the truth, both axial (z to superior), in HU.
 
-    thin: `factor` slices for each thick one. known: which of them the truth holds; the others are not measured.
+    thin: `factor` slices for each thick one. known: the first of them that the truth holds, and the one after the last
+    (None for all); the others are not measured.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Pair:
     thick: Volume
     thin: np.ndarray
     factor: int
-    known: slice = slice(None)
+    known: tuple[int, int] | None = None
     real: bool = False
 
 
@@ -117,12 +118,12 @@ def real_pair(thick: Volume, thin: Volume, region: str) -> Pair:
             "split into them: give thin slices whose distance is a whole part and whose places fit."
         )
     first, count = round(first), thick.voxels.shape[0] * factor
-    known = slice(max(0, -first), min(count, thin.voxels.shape[0] - first))
-    if known.stop - known.start < 1:
+    start, stop = max(0, -first), min(count, thin.voxels.shape[0] - first)
+    if stop <= start:
         raise InputError(f"{name} and its thin slices do not overlap: give two reconstructions of one scan.")
     truth = np.zeros((count, *thin.voxels.shape[1:]), thin.voxels.dtype)
-    truth[known] = thin.voxels[known.start + first : known.stop + first]
-    return Pair(name, region, thick, truth, factor, known, real=True)
+    truth[start:stop] = thin.voxels[start + first : stop + first]
+    return Pair(name, region, thick, truth, factor, (start, stop), real=True)
 
 
 def evaluate_super_resolution(
@@ -188,7 +189,8 @@ def measure(pair: Pair, hu: np.ndarray, end_slices: int = END_SLICES) -> tuple[f
 
     hu: thin slices (Z, Y, X). PSNR and SSIM over whole slices within the region's HU window, which is the data range.
     """
-    kept = slice((pair.known.start or 0) + end_slices, (pair.known.stop or len(pair.thin)) - end_slices)
+    start, stop = pair.known or (0, len(pair.thin))
+    kept = slice(start + end_slices, max(stop - end_slices, 0))
     made, truth = hu[kept], pair.thin[kept]
     if not len(made):
         raise InputError(f"{pair.name} has too few slices to leave out {end_slices} at each end: name fewer --ends.")
