@@ -23,7 +23,7 @@ def test_an_image_scores_as_its_highest_counted_voxel():
     """Slices score 5, 4, 6 (lesion) and 3 (lesion): 6 beats both healthy ones, 3 none: 2 of 4. The slice without
     counted voxels and the voxel of 99 that is not counted do not matter.
     """
-    score = np.array([[5, 99], [4, 0], [6, 1], [3, 3], [70, 70]], float).reshape(5, 1, 2)
+    score = np.array([[5, 99], [4, 0], [6, -6], [3, 3], [70, 70]], float).reshape(5, 1, 2)
     lesion = np.zeros(score.shape, bool)
     lesion[2, 0, 1] = lesion[3, 0, 0] = True
     counted = np.ones(score.shape, bool)

@@ -62,6 +62,8 @@ def test_interpolation_of_a_ramp_is_known():
     linear, cubic, spline = report.lines
     assert linear.values[0] > 100 and linear.values[1] == pytest.approx(1) and linear.values[2] == pytest.approx(6)
     assert cubic.values[0] > 30 and spline.values[0] > 30 and spline.values[2] == pytest.approx(0, abs=1e-3)
+    longer = simulated_pair("ramp", "abdomen", ramp(70, 0.3), 5)
+    assert evaluate_super_resolution([longer], [], end_slices=25, tell=lambda line: None).lines[1].values[0] > 55
     with pytest.raises(InputError, match="too few for two thick ones"):
         simulated_pair("ramp", "abdomen", ramp(9), 5)
 
