@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -45,6 +47,11 @@ def test_means_are_of_what_was_measured():
     lines = [Line("x", "a", (1.0, None)), Line("x", "b", (5.0, None)), Line("y", "a", (2.0, 4.0))]
     assert with_means(lines)[3:] == [Line("mean", "a", (1.5, 4.0)), Line("mean", "b", (5.0, None))]
     assert with_means(lines[:2]) == lines[:2]
+
+
+def test_json_is_valid_where_images_are_equal(tmp_path):
+    write_json(replace(REPORT, cases=[{"psnr": [math.inf, 1.5]}]), tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["cases"] == [{"psnr": [None, 1.5]}]
 
 
 def test_json_holds_every_value_and_a_dash_is_null(tmp_path):

@@ -139,8 +139,17 @@ def write_json(report: Report, file: Path) -> None:
         },
     }
     part = file.with_name(file.name + ".part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(_valid(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(file)
+
+
+def _valid(thing: object) -> object:
+    """The same as JSON can say it: a number that is not finite (PSNR of equal images) becomes null."""
+    if isinstance(thing, Mapping):
+        return {name: _valid(value) for name, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [_valid(value) for value in thing]
+    return None if isinstance(thing, float) and not math.isfinite(thing) else thing
 
 
 def _named(metrics: Sequence[Metric], line: Line) -> dict[str, object]:
