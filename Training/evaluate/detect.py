@@ -145,6 +145,8 @@ def _notes(rows: Sequence[dict]) -> list[str]:
         "PRO: false positive rate up to 0.3, normalised; Dice: the map of each slice with a lesion scaled to [0, 1], "
         "threshold 0.5, averaged over these slices. “–”: every slice shows the lesion.",
     ]
+    if any(row["organ"] == "body" for row in rows):
+        notes.append("Image AUROC in the body also tells slices with much bone or gas from others, lesion or not.")
     if any(row["planted"] for row in rows):
         notes.append(
             "Planted anomalies are blended ellipsoids of one offset in HU, which a median finds easily; no tumour is."
