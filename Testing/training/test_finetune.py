@@ -14,9 +14,10 @@ from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
 from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.prepare import add_case
 from MedDiffFMTraining.data.store import CaseFacts, open_store
+from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.finetune import ControlTrainer
-from MedDiffFMTraining.learn.pretrain import draw_batch, pretrain
+from MedDiffFMTraining.learn.pretrain import pretrain
 
 CONFIG = PretrainConfig(
     crops=CropConfig(patch=(8, 16, 16), levels=(0, 0, 1, 1), target="lesion-mask"),
