@@ -6,9 +6,10 @@ import typer
 
 from .check import evaluate_condition, evaluate_distillation
 from .data import manifest, pack, prepare, unpack
-from .evaluate import demo, evaluate_app
+from .evaluate import evaluate_app
 from .export import export, export_control
 from .learn import distill, finetune, join, pretrain, split
+from .show import demo
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
 for command in (manifest, prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
