@@ -6,6 +6,7 @@ import typer
 
 from .data import pack, prepare, unpack
 from .evaluate import demo, evaluate_app
+from .evaluate_synthesis import evaluate_synthesize
 from .export import export, export_control
 from .learn import finetune, pretrain
 
@@ -13,6 +14,7 @@ train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare da
 for command in (prepare, pack, unpack, pretrain, finetune, export):
     train_app.command()(command)
 train_app.command("export-control")(export_control)
+evaluate_app.command("synthesize")(evaluate_synthesize)
 
 
 def register(app: typer.Typer) -> None:
