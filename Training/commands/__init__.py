@@ -6,7 +6,7 @@ import typer
 
 from .data import pack, prepare, unpack
 from .evaluate import demo, evaluate_app
-from .evaluate_synthesis import evaluate_synthesize
+from .evaluate_synthesis import evaluate_generate_lesion, evaluate_inpaint_lesion, evaluate_synthesize
 from .export import export, export_control
 from .learn import finetune, pretrain
 
@@ -15,6 +15,8 @@ for command in (prepare, pack, unpack, pretrain, finetune, export):
     train_app.command()(command)
 train_app.command("export-control")(export_control)
 evaluate_app.command("synthesize")(evaluate_synthesize)
+evaluate_app.command("generate-lesion")(evaluate_generate_lesion)
+evaluate_app.command("inpaint-lesion")(evaluate_inpaint_lesion)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,6 +70,160 @@ def evaluate_synthesize(
     options = {"quality": quality, "steps": steps, "spacing_mm": spacing, "slab_mm": slab}
     facts = shared.facts(model) | options | {"features": network and network.name}
     shared.give(report_of(rows, notes_on(rows, yardstick, spacing or None), facts))
+
+
+KindOption = Annotated[str, typer.Option("--kind", metavar="NAME", help="Kind of lesion: a ControlNet of the model.")]
+Diameters = Annotated[str, typer.Option("--diameters", metavar="MM,...", help="New ellipsoids in each healthy CT.")]
+RealCases = Annotated[
+    str | None,
+    typer.Option("--real-cases", metavar="NAME,...", help='CTs of --data with a lesion\'s mask; "none" for none.'),
+]
+Keep = Annotated[
+    Path | None, typer.Option("--keep", metavar="DIR", help="Keep images and masks there, as nnU-Net wants them.")
+]
+KeepReal = Annotated[bool, typer.Option("--real", help="Keep the real lesions too.")]
+Segmentations = Annotated[
+    Path | None,
+    typer.Option("--segmentations", metavar="DIR", help="What an nnU-Net predicted for the images in --keep: Dice."),
+]
+
+
+@with_shared_options
+def evaluate_inpaint_lesion(
+    shared: SharedOptions,
+    kind: KindOption = "lung",
+    diameters: Diameters = "12,20,30",
+    steps: Steps = None,
+    slab: Slab = None,
+    real_cases: RealCases = None,
+    keep: Keep = None,
+    real: KeepReal = False,
+    segmentations: Segmentations = None,
+) -> None:
+    """Draw lesions into healthy CT, and measure them beside real ones: the paper's Table IX.
+
+    With --data a test volume and the real lesions there, without it the repository's and no real ones.
+    """
+    from MedDiffFMLib.cli.bar import progress_bar
+
+    from ..evaluate.lesion_cases import places, read_diameters
+    from ..evaluate.lesions import add_real, inpaint_all
+    from ..evaluate.synthesis_cases import load_pair
+
+    sizes = read_diameters(diameters)
+    lesions, model = _start(shared, "inpaint-lesion", kind, keep, segmentations)
+    if model is not None:
+        add_real(lesions, _real(shared, kind, real_cases), real)
+        pairs = [load_pair(file, region, None, slab) for file, region in _healthy(shared, kind).items()]
+        where = [place for pair in pairs for place in places(pair, kind, sizes, shared.seed)]
+        with progress_bar("Lesions") as progress:
+            inpaint_all(lesions, where, model, progress, kind=kind, steps=steps, seed=shared.seed)
+    notes = ["Drawn on the CT's own grid, told the body alone (--anatomy auto)."]
+    _finish(shared, lesions, model, notes, {"kind": kind, "diameters_mm": sizes, "steps": steps, "slab_mm": slab})
+
+
+@with_shared_options
+def evaluate_generate_lesion(
+    shared: SharedOptions,
+    kind: KindOption = "lung",
+    diameters: Diameters = "20",
+    quality: Quality = "balanced",
+    steps: Steps = None,
+    spacing: Spacing = 2.0,
+    slab: Slab = None,
+    features: FeaturesOption = "model",
+    real_cases: RealCases = None,
+    keep: Keep = None,
+    real: KeepReal = False,
+    segmentations: Segmentations = None,
+) -> None:
+    """Make CTs with lesions from label maps and lesion masks, and measure them: the paper's Table VIII.
+
+    The label maps are those of healthy CTs, with new ellipsoids, and of CTs with real lesions, with their masks.
+    """
+    from MedDiffFMLib.cli.bar import progress_bar
+
+    from ..evaluate.features import load_features
+    from ..evaluate.lesion_cases import own_place, places, read_diameters
+    from ..evaluate.lesions import add_real, generate_all
+    from ..evaluate.similarity import kernel_that_fits
+    from ..evaluate.synthesis import Yardstick
+    from ..evaluate.synthesis_cases import load_pair
+
+    check_quality(quality)
+    sizes = read_diameters(diameters)
+    require_packages("medmetric")
+    lesions, model = _start(shared, "generate-lesion", kind, keep, segmentations)
+    notes, network = [], None
+    if model is not None:
+        network = load_features(features, model)
+        there = _real(shared, kind, real_cases)
+        add_real(lesions, there, real)
+        pair_of = lambda file, region: load_pair(file, region, spacing or None, slab)  # noqa: E731
+        healthy = [pair_of(file, region) for file, region in _healthy(shared, kind).items()]
+        where = [place for pair in healthy for place in places(pair, kind, sizes, shared.seed)]
+        where += [own_place(one, pair_of(one.file, one.region)) for one in there]
+        kernel = kernel_that_fits([place.pair.ct.voxels.shape for place in where])
+        with progress_bar("Lesions") as progress:
+            settings = {"kind": kind, "quality": quality, "steps": steps, "seed": shared.seed}
+            generate_all(lesions, where, model, Yardstick(network, kernel), progress, **settings)
+        notes = similarity_notes(network, kernel)
+    options = {"kind": kind, "diameters_mm": sizes, "quality": quality, "steps": steps, "spacing_mm": spacing}
+    _finish(shared, lesions, model, notes, options | {"slab_mm": slab, "features": network and network.name})
+
+
+def similarity_notes(network, kernel: int | None) -> list[str]:
+    """What MS-SSIM, LPIPS, FID and MMD are of."""
+    first = f"MS-SSIM: beside the real CT of the label map, 3D, kernel {kernel}³." if kernel else "MS-SSIM: too small."
+    return [first, network.note if network else "LPIPS, FID, MMD: not measured (--features none)."]
+
+
+def _start(shared: SharedOptions, task: str, kind: str, keep: Path | None, segmentations: Path | None):
+    """(Lesions, the model): empty ones and the model to measure, or what was kept with its Dice and None."""
+    from MedDiffFMLib.errors import InputError
+
+    from ..evaluate.lesions import Lesions, with_dice
+    from ..evaluate.nnunet import start_folder
+
+    require_packages("matplotlib")
+    if segmentations is not None:
+        if keep is None:
+            raise InputError("--segmentations needs the images that were segmented: name their folder with --keep.")
+        return with_dice(keep, segmentations, task), None
+    _healthy(shared, kind)
+    model = shared.load_model()
+    if keep is not None:
+        start_folder(keep)
+    return Lesions(task, kind, keep), model
+
+
+def _finish(shared: SharedOptions, lesions, model, notes: list[str], options: dict) -> None:
+    from ..evaluate.lesions import report_of
+
+    if lesions.keep is not None and model is not None:
+        lesions.save(shared.facts(model) | options, notes)
+    facts = lesions.facts or shared.facts(model) | options
+    shared.give(report_of(lesions, lesions.notes or notes, facts))
+
+
+def _healthy(shared: SharedOptions, kind: str) -> dict[Path, str]:
+    """{file: region} of the CTs that lesions are drawn into: those named, or the test's (the repository's) of the
+    kind's region.
+    """
+    from ..evaluate.cases import REPOSITORY, TEST, TESTING_DATA, find_volume, named_cases
+
+    region = "chest" if kind == "lung" else "abdomen"
+    usual = {name: where for name, where in (TEST if shared.data else REPOSITORY).items() if where == region}
+    return {find_volume(shared.data or TESTING_DATA, n): r for n, r in named_cases(shared.cases, usual).items()}
+
+
+def _real(shared: SharedOptions, kind: str, names: str | None) -> list:
+    """The real lesions of --data: those named, or those known of the kind."""
+    from ..evaluate.lesion_cases import REAL, real_lesions
+
+    if shared.data is None or names == "none":
+        return []
+    return real_lesions(shared.data, names.split(",") if names else REAL.get(kind, ()), kind)
 
 
 def check_quality(quality: str) -> None:
