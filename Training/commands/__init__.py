@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 from .data import pack, prepare, unpack
-from .evaluate import demo, evaluate_app
+from .evaluate import evaluate_app
 from .evaluate_synthesis import evaluate_generate_lesion, evaluate_inpaint_lesion, evaluate_synthesize
 from .export import export, export_control
 from .learn import finetune, pretrain
+from .show import demo
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
 for command in (prepare, pack, unpack, pretrain, finetune, export):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_type_hints
@@ -44,7 +44,9 @@ class SharedOptions:
             if file.is_dir() or not file.parent.is_dir():
                 raise InputError(f"{file} cannot be written: name a file in a folder that exists.")
         if self.plot and self.plot.suffix != ".png":
-            raise InputError(f"The plot is written as PNG, not {self.plot.suffix or 'this'}: call it {self.plot}.png.")
+            raise InputError(
+                f"The plot is written as PNG, but {self.plot} is named otherwise: call it {self.plot}.png."
+            )
 
     def load_model(self) -> Model:
         """The model to measure. InputError as of `models.load_model`."""
@@ -52,22 +54,22 @@ class SharedOptions:
 
         return load_model(self.model, device=self.device, precision=self.precision)
 
-    def facts(self, model: Model | None) -> dict[str, object]:
-        """What a report must say of how it was made."""
-        if model is None:
-            return {"model": None, "sha256": None, "seed": self.seed}
-        precision = str(model.dtype).removeprefix("torch.")
-        return {"model": model.name, "sha256": model.sha256, "precision": precision, "seed": self.seed}
-
-    def give(self, report: Report) -> None:
-        """Print the report, and write it where `--json` and `--plot` say."""
+    def give(self, report: Report, model: Model | None, **facts: object) -> None:
+        """Print the report; write it, with the model, the seed and further `facts`, where --json and --plot say."""
         from ..evaluate.report import plot, print_report, write_json
 
+        report = replace(report, facts={**self._facts(model), **facts, **report.facts})
         print_report(report)
         if self.json:
             write_json(report, self.json)
         if self.plot:
             plot(report, self.plot)
+
+    def _facts(self, model: Model | None) -> dict[str, object]:
+        if model is None:
+            return {"model": None, "sha256": None, "seed": self.seed}
+        precision = str(model.dtype).removeprefix("torch.")
+        return {"model": model.name, "sha256": model.sha256, "precision": precision, "seed": self.seed}
 
 
 def with_shared_options(command: Callable) -> Callable:
