@@ -26,6 +26,9 @@ SegmenterOption = Annotated[
         help="What finds organs for Dice; tissue: thresholds of HU; auto: TotalSegmentator if it can run.",
     ),
 ]
+Tell = Annotated[
+    str, typer.Option("--anatomy", metavar="given|threshold", help="Tell the model given organs, or thresholds' alone.")
+]
 Quality = Annotated[str, typer.Option("--quality", metavar="fast|balanced|paper", help="As of synthesize.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps of the sampler, in place of the quality's.")]
 Spacing = Annotated[
@@ -42,6 +45,7 @@ def evaluate_synthesize(
     spacing: Spacing = 2.0,
     slab: Slab = None,
     features: FeaturesOption = "model",
+    anatomy: Tell = "given",
     segmenter: SegmenterOption = "auto",
 ) -> None:
     """Make CTs from the label maps of real ones, and measure them beside the real: the paper's Table IV.
@@ -56,20 +60,22 @@ def evaluate_synthesize(
     from ..evaluate.synthesis import Yardstick, compare, notes_on, report_of
     from ..evaluate.synthesis_cases import load_pair
 
-    check_quality(quality)
+    check_choice("quality", quality, ("fast", "balanced", "paper"))
+    check_choice("anatomy", anatomy, ("given", "threshold"))
     regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
     files = {name: find_volume(shared.data or TESTING_DATA, name) for name in regions}
     require_packages("medmetric", "matplotlib")
     segment = choose_segmenter(segmenter)
     model = shared.load_model()
     network = load_features(features, model)
-    pairs = [load_pair(files[n], region, spacing or None, slab, segment is not None) for n, region in regions.items()]
+    one = {"spacing_mm": spacing or None, "slab_mm": slab, "segment": segment is not None}
+    pairs = [load_pair(files[n], r, **one, tell_organs=anatomy == "given") for n, r in regions.items()]
     yardstick = Yardstick(network, kernel_that_fits([pair.ct.voxels.shape for pair in pairs]), segment)
     with progress_bar("Synthesis") as progress:
         rows = compare(pairs, model, yardstick, progress, quality=quality, steps=steps, seed=shared.seed)
-    options = {"quality": quality, "steps": steps, "spacing_mm": spacing, "slab_mm": slab}
-    facts = shared.facts(model) | options | {"features": network and network.name}
-    shared.give(report_of(rows, notes_on(rows, yardstick, spacing or None), facts))
+    options = {"quality": quality, "steps": steps, "spacing_mm": spacing, "slab_mm": slab, "anatomy": anatomy}
+    facts = options | {"features": network and network.name}
+    shared.give(report_of(rows, notes_on(rows, yardstick, spacing or None), facts), model)
 
 
 KindOption = Annotated[str, typer.Option("--kind", metavar="NAME", help="Kind of lesion: a ControlNet of the model.")]
@@ -150,7 +156,7 @@ def evaluate_generate_lesion(
     from ..evaluate.synthesis import Yardstick
     from ..evaluate.synthesis_cases import load_pair
 
-    check_quality(quality)
+    check_choice("quality", quality, ("fast", "balanced", "paper"))
     sizes = read_diameters(diameters)
     require_packages("medmetric")
     lesions, model = _start(shared, "generate-lesion", kind, keep, segmentations)
@@ -200,10 +206,10 @@ def _start(shared: SharedOptions, task: str, kind: str, keep: Path | None, segme
 def _finish(shared: SharedOptions, lesions, model, notes: list[str], options: dict) -> None:
     from ..evaluate.lesions import report_of
 
+    facts = options if model is None else options | {"model": model.name, "sha256": model.sha256}
     if lesions.keep is not None and model is not None:
-        lesions.save(shared.facts(model) | options, notes)
-    facts = lesions.facts or shared.facts(model) | options
-    shared.give(report_of(lesions, lesions.notes or notes, facts))
+        lesions.save(facts, notes)
+    shared.give(report_of(lesions, lesions.notes or notes, lesions.facts or facts), model)
 
 
 def _healthy(shared: SharedOptions, kind: str) -> dict[Path, str]:
@@ -226,20 +232,18 @@ def _real(shared: SharedOptions, kind: str, names: str | None) -> list:
     return real_lesions(shared.data, names.split(",") if names else REAL.get(kind, ()), kind)
 
 
-def check_quality(quality: str) -> None:
+def check_choice(what: str, value: str, possible: tuple[str, ...]) -> None:
     from MedDiffFMLib.errors import InputError
 
-    if quality not in ("fast", "balanced", "paper"):
-        raise InputError(f"There is no quality {quality!r}; use fast, balanced or paper.")
+    if value not in possible:
+        raise InputError(f"There is no {what} {value!r}; use {', '.join(possible)}.")
 
 
 def choose_segmenter(wanted: str):
     """What finds organs in a CT (Volume to label numbers), None for thresholds. InputError if it cannot run."""
-    from MedDiffFMLib.errors import InputError
     from MedDiffFMLib.segmenter import choose_mode, find_organs, is_installed, modes_with_weights
 
-    if wanted not in ("auto", "totalsegmentator", "tissue"):
-        raise InputError(f"There is no segmenter {wanted!r}; use auto, totalsegmentator or tissue.")
+    check_choice("segmenter", wanted, ("auto", "totalsegmentator", "tissue"))
     if wanted == "tissue" or (wanted == "auto" and not (is_installed() and modes_with_weights())):
         return None
     choose_mode()

@@ -80,7 +80,7 @@ def measure(
     """An image in HU (Z, Y, X) beside the pair's real CT. borders: of its windows by axis, None for one without."""
     real = np.where(pair.body, pair.ct.voxels, AIR_HU)  # a table is none of the label map's
     units = [(to_model(image, pair.window) + 1) / 2 for image in (hu, real)]
-    medians = organ_medians(pair.labels.voxels, pair.window, real=real, synthetic=hu)
+    medians = organ_medians(pair.organs, pair.window, real=real, synthetic=hu)
     parts = _dice(pair, hu, real, yardstick)
     values = {
         "region": pair.region,
@@ -109,7 +109,7 @@ def _dice(pair: Pair, hu: np.ndarray, real: np.ndarray, yardstick: Yardstick) ->
         found, given = (find_tissues(image, pair.window, pair.body) for image in (hu, real))
         return dice_of_each(found, given)
     found = organ_masks(yardstick.segment(pair.ct.with_voxels(np.asarray(hu, np.float32))), pair.region)
-    return dice_of_each(found, organ_masks(pair.labels.voxels, pair.region))
+    return dice_of_each(found, organ_masks(pair.organs, pair.region))
 
 
 def _seams(hu: np.ndarray, real: np.ndarray, borders, body: np.ndarray) -> dict[str, float | None]:

@@ -24,12 +24,17 @@ from .cases import axial_slab
 
 @dataclass(frozen=True)
 class Pair:
-    """A real CT (float32 HU) and its label map (0–121) on one grid. made_by: where the labels come from, in words."""
+    """A real CT (float32 HU) and its label map (0–121) on one grid.
+
+    labels: what the model is told; organs: those of `labels` or more, which medians and Dice go by. made_by: where the
+    labels come from, in words.
+    """
 
     name: str
     region: str
     ct: Volume
     labels: Volume
+    organs: np.ndarray
     made_by: str
 
     @property
@@ -42,12 +47,18 @@ class Pair:
 
 
 def load_pair(
-    file: Path, region: str, spacing_mm: float | None, slab_mm: float | None = None, segment: bool = False
+    file: Path,
+    region: str,
+    spacing_mm: float | None,
+    slab_mm: float | None = None,
+    segment: bool = False,
+    tell_organs: bool = True,
 ) -> Pair:
     """A CT and its label map: the organs of NAME_seg.nii.gz beside it, if there are any (or TotalSegmentator's, if
     `segment`), and over the rest what thresholds find: body, lungs, bones, gas.
 
     spacing_mm: the isotropic grid of both, None for the CT's own. slab_mm: only the middle of the CT, along z.
+    tell_organs: False for a label map of what thresholds find alone.
     """
     ct = read_volume(file)
     check_ct(ct)
@@ -55,14 +66,15 @@ def load_pair(
     if organs is None and segment:
         organs = find_organs(ct)
     ct, made_by = middle(ct, slab_mm), "thresholds"
-    found = find_tissue(ct.voxels, ct.spacing[::-1], body_mask(ct.voxels))
+    told = known = find_tissue(ct.voxels, ct.spacing[::-1], body_mask(ct.voxels))
     if organs is not None:
-        made_by = f"{organs.made_by} organs, thresholds elsewhere"
-        found = complete_labels(middle(organs, slab_mm).voxels.astype(np.uint8), found)
-    labels = ct.with_voxels(found)
+        known = complete_labels(middle(organs, slab_mm).voxels.astype(np.uint8), known)
+    if organs is not None and tell_organs:
+        told, made_by = known, f"{organs.made_by} organs, thresholds elsewhere"
     frame = prepare(smoothed(ct, spacing_mm) if spacing_mm else ct, spacing_mm)
-    labels = replace(frame.frame, voxels=frame.labels(labels), source="")
-    return Pair(file.name.removesuffix(".nii.gz"), region, frame.frame, labels, made_by)
+    told, known = (frame.labels(ct.with_voxels(labels)) for labels in (told, known))
+    labels = replace(frame.frame, voxels=told, source="")
+    return Pair(file.name.removesuffix(".nii.gz"), region, frame.frame, labels, known, made_by)
 
 
 def given_organs(file: Path, ct: Volume) -> Anatomy | None:
@@ -90,8 +102,8 @@ def smoothed(ct: Volume, spacing_mm: float) -> Volume:
 def painted(pair: Pair) -> Volume:
     """Every label in the real CT's own median HU: what the label map alone gives, without any texture."""
     voxels = np.full(pair.ct.voxels.shape, -1000, np.float32)
-    for number in np.unique(pair.labels.voxels[pair.body]):
-        where = pair.labels.voxels == number
+    for number in np.unique(pair.organs[pair.body]):
+        where = pair.body & (pair.organs == number)
         voxels[where] = np.median(pair.ct.voxels[where])
     return pair.ct.with_voxels(voxels)
 
