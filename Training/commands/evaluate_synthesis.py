@@ -168,7 +168,7 @@ def evaluate_generate_lesion(
         pair_of = lambda file, region: load_pair(file, region, spacing or None, slab)  # noqa: E731
         healthy = [pair_of(file, region) for file, region in _healthy(shared, kind).items()]
         where = [place for pair in healthy for place in places(pair, kind, sizes, shared.seed)]
-        where += [own_place(one, pair_of(one.file, one.region)) for one in there]
+        where += [place for one in there for place in own_place(one, pair_of(one.file, one.region))]
         kernel = kernel_that_fits([place.pair.ct.voxels.shape for place in where])
         with progress_bar("Lesions") as progress:
             settings = {"kind": kind, "quality": quality, "steps": steps, "seed": shared.seed}

@@ -30,9 +30,10 @@ def dice(one: np.ndarray, other: np.ndarray) -> float | None:
     """Dice of two masks, by MONAI; None if both are empty."""
     from monai.metrics import DiceMetric
 
+    if not one.any() and not other.any():
+        return None
     pair = [torch.from_numpy(np.ascontiguousarray(mask))[None, None].float() for mask in (one, other)]
-    value = float(DiceMetric(include_background=True, ignore_empty=True)(*pair).mean())
-    return None if np.isnan(value) else value
+    return float(DiceMetric(include_background=True, ignore_empty=False)(*pair).mean())  # else one empty gives no 0
 
 
 def find_tissues(hu: np.ndarray, window: tuple[float, float], body: np.ndarray) -> dict[str, np.ndarray]:

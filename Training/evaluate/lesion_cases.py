@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.lesions import place_lesion
+from MedDiffFMLib.lesions import check_place, lesion_voxels, place_lesion
 from MedDiffFMLib.organs import numbers_of
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import onto_grid, read_labels, read_volume
@@ -90,10 +90,16 @@ def places(pair: Pair, kind: str, diameters_mm: Sequence[float], seed: int) -> I
         yield Place(f"{pair.name}_{diameter:g}mm", pair, mask)
 
 
-def own_place(lesion: RealLesion, pair: Pair) -> Place:
-    """The place of a real lesion in the label map of its own CT, to draw another one there."""
+def own_place(lesion: RealLesion, pair: Pair) -> Iterator[Place]:
+    """The place of a real lesion in the label map of its own CT, to draw another one there; none where it is cut off by
+    the CT's border, or lies outside of what thresholds take for the body.
+    """
     mask = onto_grid(lesion.ct.with_voxels(lesion.mask.astype(np.uint8)), pair.ct)
-    return Place(f"{lesion.name}_own_mask", pair, mask)
+    try:
+        check_place(lesion_voxels(mask, pair.ct), pair.body, lesion.name)
+    except InputError:
+        return
+    yield Place(f"{lesion.name}_own_mask", pair, mask)
 
 
 def read_diameters(text: str) -> list[float]:

@@ -172,7 +172,7 @@ def notes_on(rows: Sequence[Measured], yardstick: Yardstick, spacing_mm: float |
         count = sum(crops.values())
         notes.append(yardstick.features.note)
         notes.append(
-            f"FID and MMD: of {count} crops, not of volumes; of so few FID is too large. MMD: Gaussian kernels."
+            f"FID and MMD: of {count} crops, not of volumes; of so few FID is too large, MMD 0 where chance hides it."
         )
     if yardstick.segment is None:
         notes.append(
@@ -182,6 +182,7 @@ def notes_on(rows: Sequence[Measured], yardstick: Yardstick, spacing_mm: float |
     else:
         notes.append("Dice: of the paper's organs, found by TotalSegmentator, and those of the label map.")
     notes.append(f"{PAINTED}: no model, the real CT's own medians; what texture adds can be seen beside it.")
+    notes.append("Median HU: of organs' cores, one voxel within their masks, clipped to the region's window.")
     notes.append("Seam: gradient across windows' borders over that elsewhere, over the same of the real CT.")
     if any(row.values["trained_on"] for row in rows):
         notes.append("* with a volume that the bundled model was trained on")
