@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .report import Line, Metric, Report, with_means
 
 INPUT = "input"
 TIME = Metric("time / NLM", "down", 2)
-METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING, TIME)
+METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING)
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,15 @@ def _model(case: Case, model: Model, quality_name: str, sigma: float | str, seed
 def report_of(rows: Sequence[Row]) -> Report:
     """The rows as a table: a group a case, and their mean; time beside that of non-local means on the same case."""
     reference = {row.case: row.seconds for row in rows if row.method == NAMES["nlm"]}
-    lines = [Line(_group(row), row.method, _values(row, reference.get(row.case))) for row in rows]
+    lines = [Line(_group(row), row.method, _values(row)) for row in rows]
+    if reference:
+        times = [row.seconds / reference[row.case] if row.method != INPUT else None for row in rows]
+        lines = [replace(line, values=(*line.values, time)) for line, time in zip(lines, times, strict=True)]
     cases = [asdict(row) | {"gain": asdict(row.gain)} for row in rows]
     return Report(
         task="denoise",
         title="Denoising of simulated low dose, measured inside the body",
-        metrics=METRICS,
+        metrics=(*METRICS, TIME) if reference else METRICS,
         lines=with_means(lines),
         paper_table="Table V (Mayo 2016, a quarter of the dose)",
         paper=paper.TABLE_V,
@@ -117,11 +120,9 @@ def _group(row: Row) -> str:
     return f"{marked(row.case)}\n{row.region}, {sigma:g} HU\nwindow {low:g} … {high:g} HU"
 
 
-def _values(row: Row, reference_seconds: float | None) -> tuple[float | None, ...]:
-    if row.method == INPUT:
-        return (row.after.psnr, row.after.ssim, None, None, None)
-    ratio = row.seconds / reference_seconds if reference_seconds else None
-    return (row.after.psnr, row.after.ssim, row.gain.psnr, row.gain.ssim, ratio)
+def _values(row: Row) -> tuple[float | None, ...]:
+    gain = (None, None) if row.method == INPUT else (row.gain.psnr, row.gain.ssim)
+    return (row.after.psnr, row.after.ssim, *gain)
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -129,7 +130,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         "Low dose is simulated (photon noise in the sinogram, filtered back-projection); the paper's is real. "
         "Full dose, the reference, is noisy itself.",
         "PSNR over the body's voxels, SSIM (Gaussian 11, σ 1.5) of axial slices averaged over the body; the window is "
-        "the data range. Time is beside 3D non-local means on the same computer.",
+        "the data range. Time, if any, is beside 3D non-local means on the same computer.",
     ]
     if any(row.trained_on for row in rows):
         notes.append("* a volume that the bundled model was trained on.")

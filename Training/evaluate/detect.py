@@ -23,6 +23,7 @@ from .anomaly_metrics import detection_quality
 from .cases import marked, trained_on
 from .report import Line, Report, with_means
 
+NO_FINDINGS_ML = 1000.0  # the map is wanted, not the table of findings
 METRIC_NAMES = ("image_auroc", "pixel_auroc", "pro", "dice")
 
 
@@ -103,7 +104,7 @@ def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int |
     """How far the model's map is from its median in the organ. t: None for the model's own."""
     options = {"organ": case.organ, "region": case.region, "smoothing": settings.smoothing_mm, "seed": settings.seed}
     result = detect_anomalies(
-        case.volume, model, case.anatomy, noise_level=t, draws=settings.draws, min_volume=0.0, **options
+        case.volume, model, case.anatomy, noise_level=t, draws=settings.draws, min_volume=NO_FINDINGS_ML, **options
     )
     found, counted = result.map.voxels, case.counted
     return directed(found - np.median(found[counted]), counted, settings.direction)
