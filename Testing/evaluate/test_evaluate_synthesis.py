@@ -16,10 +16,11 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 
 from MedDiffFMLib.anatomy import body_mask, find_tissue
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.segmenter import is_installed
 from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate import cases
 from MedDiffFMTraining.evaluate.lesion_cases import places, read_diameters
-from MedDiffFMTraining.evaluate.synthesis import PAINTED, Yardstick, compare
+from MedDiffFMTraining.evaluate.synthesis import PAINTED, Yardstick, compare, measure
 from MedDiffFMTraining.evaluate.synthesis_cases import load_pair
 
 
@@ -78,21 +79,39 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
     assert good.values["dice"] == pytest.approx(paint.values["dice"], abs=0.1)
     assert good.values["ms_ssim"] is None and good.values["lpips"] is None
 
+    without = np.where(pair.organs == 52, 118, pair.organs)  # a segmenter that finds all organs but the aorta
+    seen = measure(pair, pair.ct.voxels, "real", Yardstick(None, None, segment=lambda ct: without))
+    assert seen.values["dice_of"] == {"lungs": 1, "heart": 1, "aorta": 0} and seen.values["hu_error"] == 0
+
+
+def test_the_model_can_be_told_less_than_it_is_held_against():
+    file = cases.TESTING_DATA / "chest_ts_aorta.nii.gz"
+    told, untold = (load_pair(file, "chest", 6.0, 60, tell_organs=tell) for tell in (True, False))
+    assert 52 in told.labels.voxels and np.array_equal(told.labels.voxels, told.organs)
+    assert 52 not in untold.labels.voxels and np.array_equal(untold.organs, told.organs)
+    assert untold.made_by == "thresholds" and np.array_equal(untold.body, told.body)
+
+
+@pytest.mark.skipif(is_installed(), reason="TotalSegmentator is installed")
+def test_a_segmenter_that_is_not_there_is_said(run):
+    with pytest.raises(InputError, match="TotalSegmentator is not installed"):
+        run("evaluate", "synthesize", "--segmenter", "totalsegmentator")
+
 
 def test_synthesize_makes_the_papers_table(run, folder, model, tmp_path):
-    options = ("--quality", "fast", "--steps", "1", "--spacing", "0", "--slab", "24", "--segmenter", "tissue")
+    options = ("--quality", "fast", "--steps", "1", "--spacing", "0", "--slab", "16.5", "--segmenter", "tissue")
     named = ("--data", folder, "--cases", "healthy:chest", "--model", model, "--device", "cpu")
     printed = run(
         "evaluate", "synthesize", *named, *options, "--json", tmp_path / "r.json", "--plot", tmp_path / "r.png"
     )
     result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
-    assert result["task"] == "synthesize" and result["model"] == "tiny" and result["slab_mm"] == 24
+    assert result["task"] == "synthesize" and result["model"] == "tiny" and result["slab_mm"] == 16.5
     own, painted = result["table"]
     assert own["group"] == painted["group"] == "chest" and painted["method"] == PAINTED
     assert own["MS-SSIM"] is None and own["LPIPS"] > painted["LPIPS"] > 0 and own["FID"] > 0 and own["MMD"] >= 0
     assert 0 < own["Dice"] < painted["Dice"] < 1
     case = result["cases"][0]
-    assert case["size"] == [100, 100, 16] and case["median_hu_of"]["lung"]["real"] < -700 and not case["trained_on"]
+    assert case["size"] == [100, 100, 11] and case["median_hu_of"]["lung"]["real"] < -700 and not case["trained_on"]
     assert "Table IV" in printed and "tiny's own encoder" in printed and "not of TotalSegmentator's" in printed
     assert "MS-SSIM: not measured" in printed and (tmp_path / "r.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -21,7 +21,7 @@ from MedDiffFMLib.volume import Volume
 
 from . import nnunet, paper
 from .anatomy_measures import mean
-from .cases import TRAINED_ON
+from .cases import trained_on
 from .lesion_cases import Place, RealLesion
 from .lesion_measures import measure_change, measure_lesion
 from .report import Line, Metric, Report
@@ -61,16 +61,15 @@ class Lesions:
     facts: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, case: str, method: str, ct: Volume, lesion: np.ndarray, **more) -> dict:
-        """Measure a lesion in a CT, and keep both for nnU-Net if wanted."""
+    def add(self, case: str, method: str, ct: Volume, lesion: np.ndarray, kept: bool = True, **more) -> None:
+        """Measure a lesion in a CT, and keep both for nnU-Net if there is a folder for it."""
         file = f"{'real' if method == REAL else 'drawn'}_{case}"
         looks = measure_lesion(ct.voxels, lesion, ct.spacing[::-1])
         values = {"case": case, "method": method, "dice": None, **looks, **more}
-        if self.keep is not None and method != HEALTHY:
+        if kept and self.keep is not None:
             nnunet.write_case(self.keep, file, ct, lesion)
             values["file"] = file
         self.cases.append(values)
-        return values
 
     def save(self, facts: dict, notes: list[str]) -> None:
         """Beside the kept images, so that the Dice of an nnU-Net can join later."""
@@ -81,10 +80,8 @@ class Lesions:
 
 def add_real(lesions: Lesions, real: Iterable[RealLesion], keep: bool) -> None:
     """Real lesions; they are kept for nnU-Net only if wanted."""
-    folder, lesions.keep = lesions.keep, lesions.keep if keep else None
     for one in real:
-        lesions.add(one.name, REAL, one.ct, one.mask, trained_on=one.name in TRAINED_ON)
-    lesions.keep = folder
+        lesions.add(one.name, REAL, one.ct, one.mask, kept=keep, trained_on=trained_on(one.name))
 
 
 def inpaint_all(
@@ -96,8 +93,8 @@ def inpaint_all(
         made = inpaint_lesion(ct, place.mask, model, progress=progress, region=region, samples=2, **parameters)
         one, other = (volume.voxels.astype(np.float64) for volume in made.volumes)
         apart = float(np.abs(one - other)[mask].mean())
-        seen = {"trained_on": place.pair.name in TRAINED_ON}
-        lesions.add(place.name, HEALTHY, ct, mask, **seen)
+        seen = {"trained_on": trained_on(place.pair.name)}
+        lesions.add(place.name, HEALTHY, ct, mask, kept=False, **seen)
         for seed, volume in zip(made.facts["seeds"], made.volumes, strict=True):
             change = measure_change(volume.voxels, ct.voxels, mask)
             lesions.add(f"{place.name}_seed{seed}", model.name, volume, mask, seeds_apart=apart, **change, **seen)

@@ -27,7 +27,7 @@ from .anatomy_measures import (
     seam,
     window_borders,
 )
-from .cases import TRAINED_ON
+from .cases import trained_on
 from .features import Features
 from .report import Line, Metric, Report
 from .synthesis_cases import Pair, grouped, painted
@@ -84,7 +84,7 @@ def measure(
     parts = _dice(pair, hu, real, yardstick)
     values = {
         "region": pair.region,
-        "trained_on": pair.name in TRAINED_ON,
+        "trained_on": trained_on(pair.name),
         "labels": pair.made_by,
         "size": list(hu.shape[::-1]),
         "spacing_mm": [round(s, 3) for s in pair.ct.spacing],
@@ -132,7 +132,7 @@ def report_of(rows: Sequence[Measured], notes: Sequence[str], facts: dict) -> Re
     regions = {row.case: row.values["region"] for row in rows}
     lines = []
     for group, names in grouped(regions).items():
-        star = " *" if any(name in TRAINED_ON for name in names) else ""
+        star = " *" if any(map(trained_on, names)) else ""
         for method in dict.fromkeys(row.method for row in rows):
             own = [row for row in rows if row.case in names and row.method == method]
             lines.append(Line(group + star, method, _values(own)))
