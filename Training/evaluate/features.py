@@ -114,24 +114,32 @@ def depth_of(file: Path) -> int:
     return 34 if depth == 50 and not any(".conv3." in name for name in names) else depth
 
 
+class _Reached(Exception):
+    """Carries the features out of the network."""
+
+
 def own_features(model: Model) -> Features:
     """The U-Net's middle block at t = 0, told the region but neither place nor anatomy. Not the paper's: it was trained
     on this project's few volumes, and what it cannot see, it cannot miss.
     """
     network = model.network.eval()
 
+    def stop(block, inputs, output: torch.Tensor) -> None:
+        raise _Reached(output)  # the decoder would cost twice as much and tell nothing
+
     def of_crop(crop: torch.Tensor, region: int) -> torch.Tensor:
-        found = []
-        hook = network.unet.middle_block.register_forward_hook(lambda block, inputs, output: found.append(output))
+        hook = network.unet.middle_block.register_forward_hook(stop)
         config, multiple = network.config, 2 ** (len(network.config.channels) - 1)
         x = _padded(crop, multiple).to(model.device)
         conditions = [x.new_zeros((1, n, *x.shape[2:])) for n in (6 * config.position_frequencies, 7)]
         number = torch.zeros(1, dtype=torch.long, device=model.device)
         try:
             network(x, number, *conditions, number + region)
+        except _Reached as reached:
+            return reached.args[0]
         finally:
             hook.remove()
-        return found[0]
+        raise AssertionError("the U-Net has no middle block")
 
     name = f"{model.name}'s own encoder"
     note = (
