@@ -165,6 +165,7 @@ def test_lesions_come_into_lung_that_is_free(folder):
     ("task", "options", "words"),
     [
         ("synthesize", ("--quality", "best"), "no quality 'best'"),
+        ("synthesize", ("--spacing", "0.1"), "too fine"),
         ("synthesize", ("--segmenter", "eye"), "no segmenter 'eye'"),
         ("synthesize", ("--anatomy", "none"), "no anatomy 'none'"),
         ("synthesize", ("--features", "other.pth"), "no file other.pth"),

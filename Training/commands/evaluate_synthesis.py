@@ -62,6 +62,7 @@ def evaluate_synthesize(
 
     check_choice("quality", quality, ("fast", "balanced", "paper"))
     check_choice("anatomy", anatomy, ("given", "threshold"))
+    check_spacing(spacing)
     regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
     files = {name: find_volume(shared.data or TESTING_DATA, name) for name in regions}
     require_packages("medmetric", "matplotlib")
@@ -157,6 +158,7 @@ def evaluate_generate_lesion(
     from ..evaluate.synthesis_cases import load_pair
 
     check_choice("quality", quality, ("fast", "balanced", "paper"))
+    check_spacing(spacing)
     sizes = read_diameters(diameters)
     require_packages("medmetric")
     lesions, model = _start(shared, "generate-lesion", kind, keep, segmentations)
@@ -237,6 +239,13 @@ def check_choice(what: str, value: str, possible: tuple[str, ...]) -> None:
 
     if value not in possible:
         raise InputError(f"There is no {what} {value!r}; use {', '.join(possible)}.")
+
+
+def check_spacing(spacing: float) -> None:
+    from MedDiffFMLib.errors import InputError
+
+    if 0 < spacing < 0.5:
+        raise InputError(f"--spacing cannot be {spacing:g} mm, too fine to compute: give 0.5 to 10 mm, or 0.")
 
 
 def choose_segmenter(wanted: str):
