@@ -138,6 +138,7 @@ def evaluate_generate_lesion(
     steps: Steps = None,
     spacing: Spacing = 2.0,
     slab: Slab = None,
+    anatomy: Tell = "given",
     features: FeaturesOption = "model",
     real_cases: RealCases = None,
     keep: Keep = None,
@@ -158,6 +159,7 @@ def evaluate_generate_lesion(
     from ..evaluate.synthesis_cases import load_pair
 
     check_choice("quality", quality, ("fast", "balanced", "paper"))
+    check_choice("anatomy", anatomy, ("given", "threshold"))
     check_spacing(spacing)
     sizes = read_diameters(diameters)
     require_packages("medmetric")
@@ -167,7 +169,8 @@ def evaluate_generate_lesion(
         network = load_features(features, model)
         there = _real(shared, kind, real_cases)
         add_real(lesions, there, real)
-        pair_of = lambda file, region: load_pair(file, region, spacing or None, slab)  # noqa: E731
+        told = {"spacing_mm": spacing or None, "slab_mm": slab, "tell_organs": anatomy == "given"}
+        pair_of = lambda file, region: load_pair(file, region, **told)  # noqa: E731
         healthy = [pair_of(file, region) for file, region in _healthy(shared, kind).items()]
         where = [place for pair in healthy for place in places(pair, kind, sizes, shared.seed)]
         where += [place for one in there for place in own_place(one, pair_of(one.file, one.region))]
@@ -177,7 +180,8 @@ def evaluate_generate_lesion(
             generate_all(lesions, where, model, Yardstick(network, kernel), progress, **settings)
         notes = similarity_notes(network, kernel)
     options = {"kind": kind, "diameters_mm": sizes, "quality": quality, "steps": steps, "spacing_mm": spacing}
-    _finish(shared, lesions, model, notes, options | {"slab_mm": slab, "features": network and network.name})
+    options |= {"slab_mm": slab, "anatomy": anatomy, "features": network and network.name}
+    _finish(shared, lesions, model, notes, options)
 
 
 def similarity_notes(network, kernel: int | None) -> list[str]:
