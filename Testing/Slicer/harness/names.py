@@ -193,6 +193,7 @@ def problems_in_ui(path: Path) -> list[str]:
         known = _properties(cls) | (
             LAYOUT_MARGINS if widget.tag == "layout" else {"SlicerParameterName", "orientation"}
         )
+        known |= {"orientation"} if widget.get("class") == "Line" else set()
         for name in [child.get("name") for child in widget.findall("property")]:
             if name not in known:
                 found.append(f"{path}: {cls} {widget.get('name')} has no property {name}")
