@@ -1,0 +1,52 @@
+"""3D Slicer's real core with real Qt widgets, started once per test session; see harness/README.md."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+if any(importlib.util.find_spec(name) is None for name in ("slicer", "PySide6")):
+    collect_ignore_glob = ["test_*.py"]  # a Python that slicer-core or PySide6 has no wheel for
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def _core():
+    import harness
+
+    return harness.start()
+
+
+@pytest.fixture(autouse=True)
+def slicer(_core, monkeypatch):
+    """The `slicer` module with an empty scene. Exceptions in slots and observers, which Qt and VTK swallow, fail the test."""
+    errors: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: errors.append("".join(traceback.format_exception(*error))))
+    _core.mrmlScene.Clear(False)
+    yield _core
+    _core.app.processEvents()
+    assert not errors, "exceptions in slots:\n" + "\n".join(errors)
+
+
+@pytest.fixture
+def open_panel(slicer):
+    """`open_panel("MedDiffFMDenoise")` or `open_panel(path_of_py)`: the module's widget object; closed after the test."""
+    import harness
+
+    opened = []
+
+    def open_(module):
+        path = Path(module)
+        if path.suffix != ".py":
+            path = REPOSITORY / "MedDiffFM" / str(module) / f"{module}.py"
+        opened.append(harness.open_module(path))
+        return opened[-1]
+
+    yield open_
+    for widget in reversed(opened):
+        harness.close_module(widget)
