@@ -25,7 +25,9 @@ def boxOf(roiNode):
 
 
 def exportLabels(segmentationNode, volumeNode):
-    """A segmentation's visible segments on a volume's grid: (uint8 or uint16 labels (k, j, i), {label: name})."""
+    """A segmentation's segments on a volume's grid. Generator; its return value is (uint8 or uint16 labels (k, j, i),
+    {label: name}).
+    """
     segmentation = segmentationNode.GetSegmentation()
     labels = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, np.uint16)
     names = {}
@@ -33,6 +35,7 @@ def exportLabels(segmentationNode, volumeNode):
         mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, volumeNode)
         labels[np.asarray(mask) > 0] = number
         names[number] = segmentation.GetSegment(segmentId).GetName()
+        yield
     return labels.astype(np.uint8) if len(names) < 256 else labels, names
 
 

@@ -109,11 +109,14 @@ class Job:
             if process and process.running:
                 process.send({"request": "cancel", "id": self.id})
 
-    def abandon(self):
-        """Stop at once and tell nobody: the panel or the application closes."""
+    def abandon(self, keepWorker=False):
+        """Stop at once and tell nobody. keepWorker: it may go on, and its answer will not be heard."""
         if self.running:
             self._onEnd = lambda result, failure: None
-            sharedWorker().end()
+            if keepWorker:
+                self.cancel()
+            else:
+                sharedWorker().end()
             self._close(None, None)
 
     def turn(self):

@@ -1,9 +1,11 @@
 """What runs a task on nodes of the scene, with a panel or from a script. No widgets."""
 
 import json
+import shlex
 import time
 
 import slicer
+import vtk
 from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
@@ -114,6 +116,11 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         if self._job:
             self._job.abandon()
 
+    def leave(self):
+        """Let the worker drop the job, and tell nobody; the worker and its model stay."""
+        if self._job:
+            self._job.abandon(keepWorker=True)
+
     @property
     def log(self):
         return (self._job.log if self._job else "") or sharedWorker().log()
@@ -164,8 +171,8 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             values["anatomy"] = inputFile(path, place.remote)
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
-        whole = {"request": request, "task": self.task, "files": files, "parameters": values}
-        return whole | ({"preview": preview, "inline": True} if place.remote else {"preview": preview, "folder": str(folder)})
+        whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
+        return whole | ({"inline": True} if place.remote else {"folder": str(folder)})
 
     def _outputName(self, slot, folder, place):
         name = f"{slot.name}.csv" if slot.kind == "table" else f"{slot.name}-result.nrrd"
@@ -187,8 +194,6 @@ class _Watch:
     def __init__(self, nodes, logic):
         self._names = {node.GetID(): node.GetName() for node in nodes}
         self._logic, scene = logic, slicer.mrmlScene
-        import vtk
-
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def removed(caller, event, node):
             if node.GetID() in self._names and not scene.IsClosing():
@@ -209,8 +214,7 @@ class _Watch:
 
 
 def _writeLabels(path, segmentationNode, volumeNode, remote):
-    labels, names = exchange.exportLabels(segmentationNode, volumeNode)
-    yield
+    labels, names = yield from exchange.exportLabels(segmentationNode, volumeNode)
     yield from writeNrrd(path, labels, exchange.ijkToRAS(volumeNode), compress=remote, segments=names)
 
 
@@ -225,11 +229,6 @@ def commandLine(task, values, inputName="INPUT.nii.gz", outputName="OUTPUT.nii.g
             value = f"{value.GetName()}.seg.nrrd"
         if name == "roi" and not isinstance(value, str):
             value = exchange.boxOf(value)
-        words += [f"--{name.replace('_', '-')}={value}" if str(value).startswith("-") else f"--{name.replace('_', '-')}", *([] if str(value).startswith("-") else [str(value)])]
-    return _quoted(words)
-
-
-def _quoted(words):
-    import shlex
-
+        option = f"--{name.replace('_', '-')}"
+        words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
     return shlex.join(words)

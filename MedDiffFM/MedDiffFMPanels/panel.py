@@ -18,6 +18,7 @@ from .bindings import Bindings, firstVolume
 from .failures import Failure
 from .input_part import InputPart
 from .job import sharedWorker
+from .logic import commandLine
 from .look_part import LookPart
 from .preview import Preview
 from .result_part import ResultPart
@@ -84,6 +85,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.preview.end()
         self.result.stop()
         self.removeObservers()
+        if sharedWorker().job is None:
+            sharedWorker().end()
         if self.bindings:
             self.bindings.setNode(None)
 
@@ -211,8 +214,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.update()
 
     def onCopy(self, checked=False):
-        from .logic import commandLine
-
         name = self.inputNode.GetName() if self.inputNode else "INPUT"
         qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), f"{name}.nii.gz"))
         self.run.tell(_("The command is on the clipboard. Save the volume under the name in it first."))

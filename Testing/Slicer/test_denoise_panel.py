@@ -1,0 +1,291 @@
+"""The Denoise panel with the real worker: a real CT, the bundled model, and what a user clicks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from panels import add_chest, folders_left, group_is_gone, names_in_scene, to_ras
+from patience import PATIENCE
+
+pytest.importorskip("slicer")
+import harness  # noqa: E402
+from harness import click, wait_until  # noqa: E402
+
+
+@pytest.fixture
+def chest(slicer):
+    return add_chest()
+
+
+@pytest.fixture
+def panel(chest, open_panel):
+    widget = open_panel("MedDiffFMDenoise")
+    yield widget
+    from MedDiffFMPanels.job import sharedWorker
+
+    widget.logic.abandon()
+    sharedWorker().end()
+    assert folders_left() == []
+
+
+def choose(combo, key):
+    index = combo.findData(key)
+    assert index >= 0, key
+    combo.setCurrentIndex(index)
+
+
+def run(panel):
+    click(panel.ui.runButton)
+    wait_until(lambda: not panel.logic.busy, PATIENCE)
+
+
+def worker_pid(panel):
+    from MedDiffFMPanels.job import sharedWorker
+
+    wait_until(lambda: sharedWorker().pid is not None, PATIENCE)
+    return sharedWorker().pid
+
+
+def start_and_wait_for_worker(panel):
+    """A run whose worker has accepted the job and computes nothing yet."""
+    click(panel.ui.runButton)
+    wait_until(lambda: panel.ui.statusLabel.text.startswith("Loading"), PATIENCE)
+    return worker_pid(panel)
+
+
+def test_a_run_from_the_first_click_to_the_result(slicer, chest, panel):
+    """Noise shown before, result beside its source, provenance, the same voxels again, and a window that never hangs."""
+    ui, before = panel.ui, slicer.util.arrayFromVolume(chest).copy()
+    assert ui.inputSelector.currentNode() is chest and ui.runButton.enabled
+    wait_until(lambda: "Measured" in ui.noiseLabel.text, PATIENCE)
+    assert "A run takes about" in ui.estimateLabel.text and "GB of memory" in ui.estimateLabel.text
+    noise = float(ui.noiseLabel.text.split()[1])
+    choose(ui.qualityBox, "fast")
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "Study")
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(chest), folder)
+
+    import qt
+
+    turns, timer = [], qt.QTimer()
+    timer.connect("timeout()", lambda: turns.append(time.monotonic()))
+    timer.start(10)
+    click(ui.runButton)
+    assert ui.runButton.text == "Cancel" and ui.progressBar.visible
+    wait_until(lambda: not panel.logic.busy, PATIENCE)
+    timer.stop()
+    longest = max(np.diff(turns))
+
+    assert ui.messageFrame.isHidden(), ui.messageLabel.text
+    result = slicer.util.getNode("Chest denoised")
+    voxels = slicer.util.arrayFromVolume(result).copy()
+    assert voxels.dtype == before.dtype and np.allclose(to_ras(result), to_ras(chest))
+    assert (slicer.util.arrayFromVolume(chest) == before).all(), "the input was changed"
+    assert result.GetDisplayNode().GetWindow() == 700 and result.GetDisplayNode().GetLevel() == 100
+    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(result)) == folder
+    record = json.loads(result.GetAttribute("MedDiffFM.provenance"))
+    assert record["task"] == "denoise" and record["parameters"]["quality"] == "fast"
+    assert record["source"]["size"] == [64, 64, 32] and result.GetAttribute("MedDiffFM.synthetic") == "false"
+    assert record["facts"]["noise_before_hu"] == pytest.approx(noise, abs=0.51)
+    assert record["facts"]["noise_after_hu"] < 0.6 * record["facts"]["noise_before_hu"]
+    assert f"{record['facts']['noise_before_hu']:.0f} HU" in ui.resultLabel.text
+    assert np.abs(voxels.astype(int) - before).max() <= 4 * record["facts"]["sigma_hu"] + 1
+
+    pid = worker_pid(panel)
+    run(panel)
+    again = slicer.util.getNode("Chest denoised_1")
+    assert worker_pid(panel) == pid, "the worker, and with it the model, was not kept"
+    assert (slicer.util.arrayFromVolume(again) == voxels).all(), "the same seed gave other voxels"
+    compare_views(slicer, panel, chest, again)
+    assert longest < 0.3, f"Slicer stood still for {longest:.2f} s"
+
+
+def compare_views(slicer, panel, source, result):
+    ui, shown = panel.ui, background
+    assert shown() == result.GetID()
+    click(ui.inputViewButton)
+    assert shown() == source.GetID()
+    click(ui.differenceButton)
+    change = slicer.mrmlScene.GetNodeByID(shown())
+    difference = slicer.util.arrayFromVolume(result).astype(np.float32) - slicer.util.arrayFromVolume(source)
+    assert (slicer.util.arrayFromVolume(change) == difference).all() and not change.GetSaveWithScene()
+    click(ui.flickerButton)
+    first = shown()
+    wait_until(lambda: shown() != first, 5)
+    click(ui.sideButton)
+    assert (background("Red"), background("Yellow")) == (source.GetID(), result.GetID())
+    click(ui.resultViewButton)
+    assert shown() == result.GetID()
+
+
+def background(view="Red"):
+    import slicer
+
+    composite = slicer.app.layoutManager().sliceWidget(view).sliceLogic().GetSliceCompositeNode()
+    return composite.GetBackgroundVolumeID()
+
+
+def test_cancel_ends_every_process_within_3_seconds_and_leaves_the_scene(chest, panel):
+    before = names_in_scene()
+    choose(panel.ui.qualityBox, "paper")
+    click(panel.ui.runButton)
+    wait_until(lambda: panel.ui.statusLabel.text.startswith("Step"), PATIENCE)
+    pid, asked = worker_pid(panel), time.monotonic()
+    click(panel.ui.runButton)
+    wait_until(lambda: not panel.logic.busy, 5)
+    assert time.monotonic() - asked < 3 and group_is_gone(pid)
+    assert names_in_scene() == before and panel.ui.messageLabel.text.startswith("Cancelled")
+    assert panel.ui.runButton.text == "Run" and panel.ui.runButton.enabled
+
+
+@pytest.mark.parametrize(
+    ("number", "title", "advice"),
+    [
+        (signal.SIGSEGV, "The computation stopped unexpectedly.", "Click Run again"),
+        (signal.SIGKILL, "The memory was not enough.", "limit the work to a box"),
+    ],
+)
+def test_a_worker_that_dies(panel, number, title, advice):
+    """SIGKILL that nobody here sent is what Linux does when memory runs out."""
+    before = names_in_scene()
+    os.kill(start_and_wait_for_worker(panel), number)
+    wait_until(lambda: not panel.logic.busy, PATIENCE)
+    assert title in panel.ui.messageLabel.text and advice in panel.ui.messageLabel.text
+    assert panel.ui.runButton.enabled and names_in_scene() == before
+
+
+def test_a_deleted_input_stops_the_run(slicer, chest, panel):
+    pid = start_and_wait_for_worker(panel)
+    slicer.mrmlScene.RemoveNode(chest)
+    wait_until(lambda: not panel.logic.busy, 5)
+    assert "“Chest” was deleted" in panel.ui.messageLabel.text and group_is_gone(pid)
+    assert names_in_scene() == [] and not panel.ui.runButton.enabled
+    assert "no CT volume" in panel.ui.runButton.toolTip
+
+
+def test_a_deleted_output_stops_the_run(slicer, chest, panel):
+    target = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
+    panel.ui.targetSelector.setCurrentNode(target)
+    pid = start_and_wait_for_worker(panel)
+    slicer.mrmlScene.RemoveNode(target)
+    wait_until(lambda: not panel.logic.busy, 5)
+    assert "“Mine” was deleted" in panel.ui.messageLabel.text and group_is_gone(pid)
+
+
+def test_a_closed_scene_stops_the_run(slicer, panel):
+    pid = start_and_wait_for_worker(panel)
+    slicer.mrmlScene.Clear(False)
+    wait_until(lambda: not panel.logic.busy, 5)
+    assert "The scene was closed" in panel.ui.messageLabel.text and group_is_gone(pid)
+    assert names_in_scene() == [] and not panel.ui.runButton.enabled
+
+
+def test_a_closed_application_leaves_no_process_and_no_file(panel):
+    from harness.application import _state
+
+    pid = start_and_wait_for_worker(panel)
+    _state["signals"].aboutToQuit.emit()
+    assert group_is_gone(pid) and folders_left() == []
+
+
+def test_missing_weights(panel, monkeypatch):
+    panel.bindings.node.SetParameter("model", "nowhere-model")
+    monkeypatch.setattr(panel, "parameters", lambda: {"model": "nowhere-model"})
+    run(panel)
+    assert "weights are missing" in panel.ui.messageLabel.text and "nowhere-model" in panel.ui.messageLabel.text
+    assert "Choose another model under Advanced" in panel.ui.messageLabel.text
+
+
+def test_a_full_disk(panel, monkeypatch):
+    """/dev/full answers as a full disk does."""
+    from MedDiffFMPanels import logic, nrrd
+
+    monkeypatch.setattr(logic, "writeNrrd", lambda path, *rest, **more: nrrd.writeNrrd("/dev/full", *rest, **more))
+    before = names_in_scene()
+    run(panel)
+    assert "The disk is full" in panel.ui.messageLabel.text and "Free some space" in panel.ui.messageLabel.text
+    assert names_in_scene() == before
+
+
+def test_settings_survive_saving_and_loading_the_scene(slicer, chest, panel, tmp_path):
+    ui = panel.ui
+    choose(ui.qualityBox, "paper")
+    choose(ui.sigmaBox, "own")
+    ui.sigmaSlider.value = 42
+    choose(ui.regionBox, "abdomen")
+    ui.seedBox.value = 7
+    ui.stepsBox.value = 4
+    values = panel.parameters()
+    assert values["sigma"] == "42" and values["seed"] == "7" and values["quality"] == "paper"
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(False)
+    assert panel.parameters()["seed"] == "0" and ui.seedBox.value == 0
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert panel.parameters() == values
+    assert (ui.seedBox.value, ui.stepsBox.value, ui.sigmaSlider.value) == (7, 4, 42)
+    assert ui.inputSelector.currentNode().GetName() == "Chest"
+
+
+def test_why_run_is_disabled(slicer, chest, panel):
+    button = panel.ui.runButton
+    import vtk
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Shift")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 12)
+    transform.SetMatrixTransformToParent(matrix)
+    chest.SetAndObserveTransformNodeID(transform.GetID())
+    panel.update()
+    assert not button.enabled and "“Shift”" in button.toolTip and not panel.ui.fixButton.isHidden()
+    click(panel.ui.fixButton)
+    assert button.enabled and chest.GetParentTransformNode() is None
+
+    picture = slicer.util.addVolumeFromArray(np.random.default_rng(0).integers(0, 255, (8, 16, 16)).astype(np.uint8))
+    panel.ui.inputSelector.setCurrentNode(picture)
+    assert not button.enabled and "8 bits" in button.toolTip
+    panel.ui.inputSelector.setCurrentNode(chest)
+    choose(panel.ui.areaBox, "box")
+    assert not button.enabled and "no box yet" in button.toolTip
+    click(panel.ui.newBoxButton)
+    assert button.enabled and len(panel.parameters()) > 0
+    choose(panel.ui.anatomyBox, "segmentation")
+    assert not button.enabled and "segmentation" in button.toolTip
+
+
+def test_copy_as_command(panel):
+    import qt
+
+    choose(panel.ui.qualityBox, "paper")
+    panel.ui.seedBox.value = 3
+    panel.ui.copyButton.click()
+    words = qt.QApplication.clipboard().text().split()
+    assert words[:4] == ["meddiff-fm", "denoise", "Chest.nii.gz", "OUTPUT.nii.gz"]
+    assert "--quality" in words and "paper" in words and "--seed" in words and "--region" not in words
+
+
+def test_another_place_and_its_test_button(panel):
+    """A command instead of a Python: volumes pass within the lines then, and nothing is asked before a run."""
+    import sys
+
+    choose(panel.ui.placeBox, "command")
+    panel.ui.placeEdit.text = f"{sys.executable} -m MedDiffFMLib worker"
+    panel.ui.placeEdit.editingFinished.emit()
+    panel.ui.testButton.click()
+    wait_until(lambda: panel.ui.testButton.enabled, PATIENCE)
+    assert "PyTorch" in panel.ui.systemLabel.text and "meddiff-fm-small" in panel.ui.systemLabel.text
+    panel.ui.placeEdit.text = "/nowhere/ssh host"
+    panel.ui.placeEdit.editingFinished.emit()
+    panel.ui.testButton.click()
+    wait_until(lambda: panel.ui.testButton.enabled, PATIENCE)
+    assert "could not be started" in panel.ui.systemLabel.text
+    choose(panel.ui.placeBox, "slicer")
+
+
+def test_a_picture_can_be_made(panel, tmp_path):
+    harness.screenshot(panel, tmp_path / "panel.png")
+    assert (tmp_path / "panel.png").stat().st_size > 10_000
