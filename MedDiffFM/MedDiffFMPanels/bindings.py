@@ -96,7 +96,7 @@ class Bindings:
         self._onChange()
 
     def _fromWidgets(self, *_):
-        if self._busy or self._node is None:
+        if self._busy or self._node is None or slicer.mrmlScene.IsBatchProcessing():
             return
         self._busy = True
         before = self._node.StartModify()

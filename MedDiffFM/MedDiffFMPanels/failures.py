@@ -69,10 +69,11 @@ def sceneClosed():
     return Failure("scene-closed", _("The computation was stopped with it."), _("Load a volume to start again."))
 
 
-def died(code, lastLine):
-    """A worker whose process ended without an answer."""
+def died(code, lastLine, slicersPython):
+    """A worker whose process ended without an answer. slicersPython: whether it was Slicer's own Python."""
     if "No module named" in lastLine:
-        return Failure("packages", lastLine, nextSteps()["packages"])
+        there = _("Install meddiff-fm there, or choose another place under Advanced, “Where it runs”.")
+        return Failure("packages", lastLine, nextSteps()["packages"] if slicersPython else there)
     if code == -9:  # nobody here sent that signal
         message = _("The system ended it, most likely because the memory ran out.")
         return Failure("out-of-memory", message, nextSteps()["out-of-memory"])

@@ -181,7 +181,8 @@ class Job:
                 if self._cancelled is not None:
                     raise _Cancelled
                 self.log = process.messages()
-                raise failures.died(code, self.log.splitlines()[-1] if self.log else "")
+                lastLine = self.log.splitlines()[-1] if self.log else ""
+                raise failures.died(code, lastLine, self.place.kind == "slicer")
             yield "wait"
 
     def _close(self, result, failure):

@@ -53,7 +53,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
+        # a loaded scene: node selectors know its nodes only when the whole batch is over
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
         self.initializeParameterNode()
@@ -116,7 +117,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.bindings.setNode(None)
 
     def onSceneEndClose(self, caller, event):
-        if self.parent.isEntered:
+        if self.parent.isEntered and not slicer.mrmlScene.IsBatchProcessing():
             self.initializeParameterNode()
 
     def onNodesChanged(self, caller, event):

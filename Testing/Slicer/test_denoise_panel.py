@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from panels import add_chest, folders_left, group_is_gone, names_in_scene, to_ras
 from patience import PATIENCE
+from tiny_model import save_tiny_model
 
 pytest.importorskip("slicer")
 import harness  # noqa: E402
@@ -19,6 +23,8 @@ from harness import click, wait_until  # noqa: E402
 
 @pytest.fixture
 def chest(slicer):
+    for view in ("Red", "Yellow", "Green"):
+        slicer.app.layoutManager().sliceWidget(view)
     return add_chest()
 
 
@@ -225,10 +231,35 @@ def test_settings_survive_saving_and_loading_the_scene(slicer, chest, panel, tmp
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(False)
     assert panel.parameters()["seed"] == "0" and ui.seedBox.value == 0
-    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    load_scene(slicer, tmp_path / "scene.mrb")
     assert panel.parameters() == values
     assert (ui.seedBox.value, ui.stepsBox.value, ui.sigmaSlider.value) == (7, 4, 42)
     assert ui.inputSelector.currentNode().GetName() == "Chest"
+
+
+def load_scene(slicer, path):
+    """What loading an .mrb does: unpack it, and read the .mrml inside."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(path.parent)
+    (mrml,) = path.parent.glob("*/*.mrml")
+    slicer.mrmlScene.SetURL(str(mrml))
+    slicer.mrmlScene.SetRootDirectory(str(mrml.parent))
+    assert slicer.mrmlScene.Connect()
+    slicer.app.processEvents()
+
+
+def test_a_result_survives_saving_and_loading_the_scene(slicer, chest, tmp_path):
+    from MedDiffFMPanels.exchange import addResult, ijkToRAS, provenanceOf, sourceOf
+
+    record = {"task": "denoise", "synthetic": True, "facts": {"words": 'a;b:c "d" é → <e>'}}
+    voxels = slicer.util.arrayFromVolume(chest) + 1
+    result = addResult(chest, voxels, ijkToRAS(chest), "Chest denoised", record)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(False)
+    load_scene(slicer, tmp_path / "scene.mrb")
+    result = slicer.util.getNode("Chest denoised")
+    assert provenanceOf(result) == record and result.GetAttribute("MedDiffFM.synthetic") == "true"
+    assert sourceOf(result).GetName() == "Chest" and (slicer.util.arrayFromVolume(result) == voxels).all()
 
 
 def test_why_run_is_disabled(slicer, chest, panel):
@@ -268,22 +299,39 @@ def test_copy_as_command(panel):
     assert "--quality" in words and "paper" in words and "--seed" in words and "--region" not in words
 
 
-def test_another_place_and_its_test_button(panel):
-    """A command instead of a Python: volumes pass within the lines then, and nothing is asked before a run."""
-    import sys
-
+def test_behind_a_command_volumes_pass_within_the_lines(slicer, chest, panel, tmp_path, monkeypatch):
+    """As behind `ssh host meddiff-fm worker`; nothing is asked before a run there. The model is a tiny one."""
+    save_tiny_model(tmp_path / "models" / "tiny")
+    monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    panel.advanced.listModels()
     choose(panel.ui.placeBox, "command")
-    panel.ui.placeEdit.text = f"{sys.executable} -m MedDiffFMLib worker"
-    panel.ui.placeEdit.editingFinished.emit()
-    panel.ui.testButton.click()
-    wait_until(lambda: panel.ui.testButton.enabled, PATIENCE)
-    assert "PyTorch" in panel.ui.systemLabel.text and "meddiff-fm-small" in panel.ui.systemLabel.text
-    panel.ui.placeEdit.text = "/nowhere/ssh host"
-    panel.ui.placeEdit.editingFinished.emit()
-    panel.ui.testButton.click()
-    wait_until(lambda: panel.ui.testButton.enabled, PATIENCE)
-    assert "could not be started" in panel.ui.systemLabel.text
-    choose(panel.ui.placeBox, "slicer")
+    try:
+        type_command(panel, f"{sys.executable} -m MedDiffFMLib worker")
+        panel.ui.testButton.click()
+        wait_until(lambda: panel.ui.testButton.enabled, PATIENCE)
+        assert "PyTorch" in panel.ui.systemLabel.text and "tiny" in panel.ui.systemLabel.text
+        choose(panel.ui.modelBox, "tiny")
+        choose(panel.ui.qualityBox, "fast")
+        run(panel)
+        result = slicer.util.getNode("Chest denoised")
+        assert slicer.util.arrayFromVolume(result).shape == slicer.util.arrayFromVolume(chest).shape
+        assert json.loads(result.GetAttribute("MedDiffFM.provenance"))["model"]["name"] == "tiny"
+        assert panel.ui.estimateLabel.text == "", "a volume was sent before Run was clicked"
+        type_command(panel, "/nowhere/ssh host")
+        panel.ui.testButton.click()
+        wait_until(lambda: panel.ui.testButton.enabled, PATIENCE)
+        assert "could not be started" in panel.ui.systemLabel.text
+    finally:
+        choose(panel.ui.placeBox, "slicer")
+
+
+def type_command(panel, text):
+    import qt
+
+    panel.ui.placeEdit.clear()
+    harness.type_text(panel.ui.placeEdit, text)
+    harness.press(panel.ui.placeEdit, qt.Qt.Key_Return)
 
 
 def test_a_picture_can_be_made(panel, tmp_path):

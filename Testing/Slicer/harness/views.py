@@ -154,5 +154,7 @@ class LayoutManager:
         if self._t:
             self._t.resetFocalPoint()
 
+    layout = 3  # four-up, as Slicer starts
+
     def setLayout(self, i):
-        pass
+        self.layout = i
