@@ -145,7 +145,9 @@ class Worker:
             parameters, common = split_values(TASKS[request["task"]], files.parameters)
             tell = self._teller(request["id"], files if request.get("preview") else None)
             if request["request"] == "look":
-                inputs = {slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output}
+                inputs = {
+                    slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
+                }
                 job = open_job(request["task"], inputs, parameters, common)
                 return {"event": "looked", "facts": job.look(tell, self._load)}
             resume = request.get("resume", False)

@@ -12,7 +12,9 @@ from .place import Place, savedPlace, savePlace
 class AdvancedPart:
     def __init__(self, ui, panel):
         self.ui, self._panel, self._hello = ui, panel, None
-        fillCombo(ui.deviceBox, [("auto", _("Automatic")), ("cuda", _("Graphics card (GPU)")), ("cpu", _("Processor (CPU)"))])
+        fillCombo(
+            ui.deviceBox, [("auto", _("Automatic")), ("cuda", _("Graphics card (GPU)")), ("cpu", _("Processor (CPU)"))]
+        )
         self.listModels()
         places = [("slicer", _("Slicer's Python")), ("python", _("Another Python")), ("command", _("A command"))]
         fillCombo(ui.placeBox, places)
@@ -77,7 +79,9 @@ class AdvancedPart:
 
         def end(hello, failure):
             self.ui.testButton.enabled = True
-            self.ui.systemLabel.text = f"{failure.title} {failure.message} {failure.next}" if failure else systemInWords(hello)
+            self.ui.systemLabel.text = (
+                f"{failure.title} {failure.message} {failure.next}" if failure else systemInWords(hello)
+            )
 
         job = Job(prepare, finish, None, end, self.place)
         try:

@@ -73,7 +73,10 @@ def _valueProblem(node):
     if some.dtype.itemsize == 1 or (low >= 0 and high <= 255 and high - low > 200):
         return Problem(_("This looks like a picture of 8 bits ({span}).").format(span=span), wayOn)
     if low >= 0 and (high - low > 400 or low > 600):
-        return Problem(_("This volume has no negative values ({span}): an MR, or a CT that is offset by 1024.").format(span=span), wayOn)
+        return Problem(
+            _("This volume has no negative values ({span}): an MR, or a CT that is offset by 1024.").format(span=span),
+            wayOn,
+        )
     if np.mean(some > 3071) > 0.01 or np.percentile(some, 99.5) < -200:
         return Problem(_("These are not the values of a CT of a patient ({span}).").format(span=span), wayOn)
     return None

@@ -8,7 +8,6 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import slicer
 from slicer.i18n import tr as _
 
 TORCH = "torch"

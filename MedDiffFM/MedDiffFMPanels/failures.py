@@ -78,7 +78,9 @@ def died(code, lastLine, slicersPython):
         message = _("The system ended it, most likely because the memory ran out.")
         return Failure("out-of-memory", message, nextSteps()["out-of-memory"])
     what = _("signal {number}").format(number=-code) if code and code < 0 else _("code {number}").format(number=code)
-    return Failure("crash", _("It ended with {what}: {line}").format(what=what, line=lastLine or "—"), nextSteps()["crash"])
+    return Failure(
+        "crash", _("It ended with {what}: {line}").format(what=what, line=lastLine or "—"), nextSteps()["crash"]
+    )
 
 
 def unexpected(error):

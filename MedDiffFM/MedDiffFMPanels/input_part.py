@@ -42,7 +42,11 @@ class InputPart:
     def _volumeProblem(self, node):
         """Looked at once for each state of the volume: it reads many voxels."""
         transform = node.GetParentTransformNode() if node else None
-        state = node and (node.GetID(), node.GetMTime(), node.GetImageDataMTime() if hasattr(node, "GetImageDataMTime") else 0)
+        state = node and (
+            node.GetID(),
+            node.GetMTime(),
+            node.GetImageDataMTime() if hasattr(node, "GetImageDataMTime") else 0,
+        )
         state = (state, transform and transform.GetMTime())
         if state != self._checked[0] or node is None:
             self._checked = (state, problemOf(node))

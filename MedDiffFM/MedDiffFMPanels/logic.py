@@ -6,9 +6,10 @@ import time
 
 import slicer
 import vtk
-from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
 
 from . import exchange, failures
 from .checks import problemOf
@@ -194,6 +195,7 @@ class _Watch:
     def __init__(self, nodes, logic):
         self._names = {node.GetID(): node.GetName() for node in nodes}
         self._logic, scene = logic, slicer.mrmlScene
+
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def removed(caller, event, node):
             if node.GetID() in self._names and not scene.IsClosing():

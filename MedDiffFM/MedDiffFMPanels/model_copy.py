@@ -20,11 +20,15 @@ def copyModel(source, target):
         record = json.loads(config.read_text(encoding="utf-8"))
         name, checksum = record["name"], record["weights"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(_("{folder} is no model folder: it has no usable config.json.").format(folder=source)) from None
+        raise ValueError(
+            _("{folder} is no model folder: it has no usable config.json.").format(folder=source)
+        ) from None
     if Path(name).name != name or name.startswith("."):
         raise ValueError(_("The model's name “{name}” is no name for a folder.").format(name=name))
     if sha256(source / "model.safetensors") != checksum:
-        raise ValueError(_("The weights in {folder} are damaged: copy them again from where they are from.").format(folder=source))
+        raise ValueError(
+            _("The weights in {folder} are damaged: copy them again from where they are from.").format(folder=source)
+        )
     if (target / name).exists():
         raise ValueError(_("There is a model “{name}” already: remove it first.").format(name=name))
     target.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,9 @@
 
 import qt
 import slicer
-from MedDiffFMLib import model_store
 from slicer.i18n import tr as _
+
+from MedDiffFMLib import model_store
 
 
 def manageModels(parent=None):
@@ -24,7 +25,9 @@ class ModelsDialog:
         self.ui.removeButton.connect("clicked(bool)", lambda checked: self.remove())
         self.ui.closeButton.connect("clicked(bool)", lambda checked: self.widget.accept())
         self.ui.modelList.connect("currentRowChanged(int)", lambda row: self._showButtons())
-        self.ui.whereLabel.text = _("Your own models are in {folder}.").format(folder=model_store.data_folder() / "models")
+        self.ui.whereLabel.text = _("Your own models are in {folder}.").format(
+            folder=model_store.data_folder() / "models"
+        )
         self.show()
 
     def show(self):

@@ -1,6 +1,9 @@
 """What the six modules say of themselves."""
 
+import slicer
 from slicer.i18n import tr as _
+
+from .sample_data import registerSampleData
 
 
 def describeModule(parent, whatItDoes):
@@ -15,3 +18,4 @@ def describeModule(parent, whatItDoes):
         "The method is MedDiff-FM, a diffusion-based foundation model for CT. The anatomical classes are those of "
         "TotalSegmentator."
     )
+    slicer.app.connect("startupCompleted()", registerSampleData)

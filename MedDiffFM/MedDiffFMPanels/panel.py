@@ -7,10 +7,11 @@ from pathlib import Path
 
 import qt
 import slicer
-from MedDiffFMLib.parameters import TASKS
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
+
+from MedDiffFMLib.parameters import TASKS
 
 from . import exchange
 from .advanced_part import AdvancedPart
@@ -31,7 +32,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A module's widget. A subclass names its `taskPart` (a class)."""
 
     taskPart = None
-
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)

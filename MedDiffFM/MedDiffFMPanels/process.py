@@ -45,7 +45,7 @@ class WorkerProcess:
                 **_ownGroup(),
             )
         os.set_blocking(self._process.stdin.fileno(), False)
-        self._events = open(self._eventsPath, "rb")  # noqa: SIM115  closed in `end`
+        self._events = open(self._eventsPath, "rb")
         self._line, self._unsent = b"", []
 
     @property

@@ -2,7 +2,6 @@
 
 import qt
 import slicer
-from slicer.i18n import tr as _
 
 from . import exchange
 from .compare import CompareViews

@@ -37,7 +37,8 @@ class SetUpDialog:
         every = environment.packages()
         needed = [package for package in every if package.state != "ready"]
         rows = "".join(
-            f"<tr><td>{p.name}&nbsp;&nbsp;</td><td>{p.version or '–'}&nbsp;&nbsp;</td><td>{_words(p)}</td></tr>" for p in every
+            f"<tr><td>{p.name}&nbsp;&nbsp;</td><td>{p.version or '–'}&nbsp;&nbsp;</td><td>{_words(p)}</td></tr>"
+            for p in every
         )
         self.ui.packagesLabel.text = f"<table>{rows}</table>"
         self.ui.installButton.enabled = bool(needed)

@@ -2,8 +2,6 @@
 
 import html
 
-from slicer.i18n import tr as _
-
 
 class TaskPart:
     title = ""
@@ -34,4 +32,3 @@ class TaskPart:
     def resultInWords(self, nodes, provenance):
         """The numbers that matter, as rich text."""
         return html.escape(provenance.get("summary", ""))
-

@@ -17,8 +17,8 @@ from patience import PATIENCE
 from tiny_model import save_tiny_model
 
 pytest.importorskip("slicer")
-import harness  # noqa: E402
-from harness import click, wait_until  # noqa: E402
+import harness
+from harness import click, wait_until
 
 
 @pytest.fixture
