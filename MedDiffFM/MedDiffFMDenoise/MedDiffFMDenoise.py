@@ -1,4 +1,4 @@
-"""Denoise: removes the noise of a CT and keeps its anatomy. A thin module; what it shows and does is MedDiffFMPanels."""
+"""Denoise: removes the noise of a CT and keeps its anatomy. A thin module over MedDiffFMPanels."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
 
 try:
-    import MedDiffFMPanels
+    import MedDiffFMPanels  # noqa: F401
 except ImportError:  # opened from the source tree, where it lies beside this module's folder
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path += [os.path.dirname(here), os.path.dirname(os.path.dirname(here))]
