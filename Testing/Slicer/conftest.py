@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -19,23 +20,30 @@ REPOSITORY = Path(__file__).parents[2]
 def _core():
     import harness
 
-    return harness.start()
+    slicer = harness.start()
+    yield slicer
+    shutil.rmtree(slicer.app.temporaryPath, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
 def slicer(_core, monkeypatch):
-    """The `slicer` module with an empty scene. Exceptions in slots and observers, which Qt and VTK swallow, fail the test."""
+    """The `slicer` module with an empty scene; exceptions in slots and observers, which Qt and VTK swallow, fail it."""
     errors: list[str] = []
     monkeypatch.setattr(sys, "excepthook", lambda *error: errors.append("".join(traceback.format_exception(*error))))
+    from harness import dialogs, packages
+
+    dialogs.reset()
+    packages.reset()
     _core.mrmlScene.Clear(False)
     yield _core
     _core.app.processEvents()
     assert not errors, "exceptions in slots:\n" + "\n".join(errors)
+    assert not dialogs.unanswered(), "answers were prepared for dialogs that did not come"
 
 
 @pytest.fixture
 def open_panel(slicer):
-    """`open_panel("MedDiffFMDenoise")` or `open_panel(path_of_py)`: the module's widget object; closed after the test."""
+    """`open_panel("MedDiffFMDenoise")` or `open_panel(path_of_py)`: the module's widget object, closed at the end."""
     import harness
 
     opened = []

@@ -4,13 +4,15 @@ import sys
 
 import pytest
 
+qt = ctk = None
+
 
 @pytest.fixture(autouse=True)
 def modules(slicer):
     import ctk
     import qt
 
-    globals().update(qt=qt, ctk=ctk)
+    globals().update(qt=qt, ctk=ctk)  # they exist only once the core runs
 
 
 def test_properties_are_attributes_and_setters_stay():
@@ -63,9 +65,9 @@ def test_dynamic_properties_children_and_static_methods(slicer):
     assert w.dyn == 5
     w.dyn = 6
     assert w.property("dyn") == 6
-    l = qt.QLabel("t", w)
-    l.objectName = "lab"
-    assert w.lab is l
+    label = qt.QLabel("t", w)
+    label.objectName = "lab"
+    assert w.lab is label
     got = []
     qt.QTimer.singleShot(0, lambda: got.append(1))
     slicer.app.processEvents()

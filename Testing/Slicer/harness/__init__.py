@@ -1,13 +1,32 @@
-"""3D Slicer's scripted modules on Slicer's real core (slicer-core) and real Qt widgets (PySide6), without the application.
+"""3D Slicer's scripted modules on its real core (slicer-core) and real Qt widgets (PySide6), without the application.
 
 slicer = harness.start()                      # the tests' fixture `slicer` does it
-widget = harness.open_module("….py")          # its ScriptedLoadableModuleWidget; widget.ui, widget.logic, widget.parent
+widget = harness.open_module("Module.py")     # the module's widget object: widget.ui, widget.logic, widget.parent
 harness.click(widget.ui.applyButton)
 harness.wait_until(lambda: not widget.logic.busy)
 """
 
-from .application import close_module, open_module, start
-from .gestures import click, press, type_text, wait_until
+from . import dialogs, packages
+from .core import start
+from .gestures import click, click_in_slice, press, type_text, wait_until, without_main_window
+from .modules import close_module, enter_module, leave_module, open_module
+from .painting import paint_ball
 from .pictures import screenshot
 
-__all__ = ["click", "close_module", "open_module", "press", "screenshot", "start", "type_text", "wait_until"]
+__all__ = [
+    "click",
+    "click_in_slice",
+    "close_module",
+    "dialogs",
+    "enter_module",
+    "leave_module",
+    "open_module",
+    "packages",
+    "paint_ball",
+    "press",
+    "screenshot",
+    "start",
+    "type_text",
+    "wait_until",
+    "without_main_window",
+]

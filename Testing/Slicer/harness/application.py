@@ -1,109 +1,48 @@
-"""slicer.app / slicer.modules / slicer.mrmlScene over slicer-core, and opening of scripted modules."""
+"""slicer.app: qSlicerApplication over slicer-core's real application logic."""
 
-import importlib.util
+from __future__ import annotations
+
 import os
-import sys
 import tempfile
 import types
+from typing import ClassVar
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-_state = {}
+from PySide6 import QtCore
+from PySide6.QtCore import Property, Signal
 
-
-class ModuleRecord:
-    """What qSlicerScriptedLoadableModule offers to its Python object and to slicer.modules.<name>."""
-
-    def __init__(self, name, path="", logic=None):
-        self.name, self.path, self._logic, self.title = name, path, logic, name
-        self.icon = None
-        self.hidden = False
-        self.widget = None
-
-    def logic(self):
-        return self._logic
-
-    def widgetRepresentation(self):
-        return self.widget
-
-    def __getattr__(self, n):
-        raise AttributeError(f"module {self.name} has no {n} in the harness")
+from .errors import NotInSlicer
+from .files import CoreIOManager
+from .modules import ModuleManager
+from .properties import remembered
+from .uiloader import stand_in
 
 
-class CoreIOManager:
-    _READ = {
-        "VolumeFile": ("vtkMRMLScalarVolumeNode", "vtkMRMLVolumeArchetypeStorageNode"),
-        "SegmentationFile": ("vtkMRMLSegmentationNode", "vtkMRMLSegmentationStorageNode"),
-        "MarkupsFile": ("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsFiducialStorageNode"),
-        "ModelFile": ("vtkMRMLModelNode", "vtkMRMLModelStorageNode"),
-    }
+@stand_in("Base/QTGUI/qSlicerApplication.h, Base/QTCore/qSlicerCoreApplication.h")
+class qSlicerApplication(QtCore.QObject):
+    """qSlicerApplication and qSlicerCoreApplication. Not in testing mode by default, so that the panels' message boxes
+    and installations take the way they take for a user; harness.dialogs and harness.packages answer them."""
 
-    def fileType(self, f):
-        f = str(f).lower()
-        return (
-            "SegmentationFile"
-            if ".seg." in f
-            else "MarkupsFile"
-            if f.endswith(".mrk.json")
-            else "ModelFile"
-            if f.endswith((".vtk", ".vtp", ".stl", ".ply", ".obj"))
-            else "VolumeFile"
-        )
+    startupCompleted = Signal()
+    aboutToQuit = Signal()
+    mrmlSceneChanged = Signal(object)
+    signatures: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
 
-    def loadNodes(self, filetype, properties, loaded, messages=None):
-        import slicer
+    def __init__(self, scene, logic, qt_application):
+        super().__init__()
+        self._scene, self._logic, self._qt = scene, logic, qt_application
+        self._io, self._modules = CoreIOManager(), ModuleManager()
+        self._folder = tempfile.mkdtemp(prefix="slicer-harness-")
+        self._testing, self._layout, self._extensions = False, None, ExtensionsManagerModel()
 
-        cls, st = self._READ[filetype]
-        if filetype == "VolumeFile" and properties.get("labelmap"):
-            cls = "vtkMRMLLabelMapVolumeNode"
-        f = os.path.abspath(properties["fileName"])
-        if not os.path.exists(f):
-            return False
-        n = slicer.mrmlScene.AddNewNodeByClass(cls, properties.get("name") or os.path.basename(f).split(".")[0])
-        s = slicer.mrmlScene.AddNewNodeByClass(st)
-        s.SetFileName(f)
-        if not s.ReadData(n):
-            slicer.mrmlScene.RemoveNode(n)
-            slicer.mrmlScene.RemoveNode(s)
-            return False
-        n.SetAndObserveStorageNodeID(s.GetID())
-        if not n.GetDisplayNode():
-            n.CreateDefaultDisplayNodes()
-        loaded.AddItem(n)
-        if properties.get("show", True) and n.IsA("vtkMRMLVolumeNode"):
-            sel = slicer.app.applicationLogic().GetSelectionNode()
-            sel.SetActiveVolumeID(n.GetID())
-            slicer.app.applicationLogic().PropagateVolumeSelection()
-        return True
-
-    def fileWriterFileType(self, node, filename=""):
-        return "NodeFile"
-
-    def saveNodes(self, filetype, properties, messages=None):
-        import slicer
-
-        scene = slicer.mrmlScene
-        f = os.path.abspath(properties["fileName"])
-        if filetype == "SceneFile" or f.endswith((".mrml", ".mrb")):
-            scene.SetURL(f)
-            scene.SetRootDirectory(os.path.dirname(f))
-            return bool(scene.WriteToMRB(f) if f.endswith(".mrb") else scene.Commit(f))
-        n = scene.GetNodeByID(properties["nodeID"])
-        if n.GetStorageNode() is None:
-            n.AddDefaultStorageNode(f)
-        s = n.GetStorageNode()
-        s.SetFileName(f)
-        s.SetUseCompression(properties.get("useCompression", 1))
-        return bool(s.WriteData(n))
-
-
-class App:
-    def __init__(self, scene, logic, qapp):
-        self._scene, self._logic, self._q = scene, logic, qapp
-        self._io = CoreIOManager()
-        self.temporaryPath = tempfile.mkdtemp(prefix="slicer_harness_")
-        self.slicerHome = ""
-        self.revision = "0"
-        self.applicationVersion = "5.13.0-harness"
+    temporaryPath = Property(str, lambda self: self._folder)
+    cachePath = Property(str, lambda self: os.path.join(self._folder, "cache"))
+    slicerHome = Property(str, lambda self: self._folder)
+    slicerUserSettingsFilePath = Property(str, lambda self: os.path.join(self._folder, "Slicer.ini"))
+    applicationName = Property(str, lambda self: "Slicer")
+    applicationVersion = Property(str, lambda self: "5.13.0")
+    majorVersion = Property(int, lambda self: 5)
+    minorVersion = Property(int, lambda self: 13)
+    revision = Property(str, lambda self: "0")
 
     def mrmlScene(self):
         return self._scene
@@ -117,10 +56,17 @@ class App:
     ioManager = coreIOManager
 
     def layoutManager(self):
-        return _state.get("layout")
+        """None without a main window: harness.without_main_window()."""
+        return self._layout
 
-    def processEvents(self, *a):
-        self._q.processEvents()
+    def moduleManager(self):
+        return self._modules
+
+    def extensionsManagerModel(self):
+        return self._extensions
+
+    def processEvents(self, *_):
+        self._qt.processEvents()
 
     def pauseRender(self):
         pass
@@ -128,199 +74,66 @@ class App:
     def resumeRender(self):
         pass
 
-    def setOverrideCursor(self, c):
-        self._q.setOverrideCursor(c)
+    def setRenderPaused(self, paused):
+        pass
+
+    def setOverrideCursor(self, cursor):
+        self._qt.setOverrideCursor(cursor)
 
     def restoreOverrideCursor(self):
-        self._q.restoreOverrideCursor()
+        self._qt.restoreOverrideCursor()
 
-    def translate(self, ctx, text):
+    def overrideCursor(self):
+        return self._qt.overrideCursor()
+
+    def translate(self, context, text):
         return text
 
     def settings(self):
         import qt
 
-        return qt.QSettings(os.path.join(self.temporaryPath, "settings.ini"), qt.QSettings.IniFormat)
+        return qt.QSettings(self.slicerUserSettingsFilePath, qt.QSettings.IniFormat)
 
     userSettings = settings
 
-    def moduleManager(self):
-        return _state["moduleManager"]
-
     def startupEnvironment(self):
-        import qt
-
-        return qt.QProcessEnvironment.systemEnvironment()
+        return QtCore.QProcessEnvironment.systemEnvironment()
 
     def topLevelWidgets(self):
-        return self._q.topLevelWidgets()
+        return tuple(self._qt.topLevelWidgets())
+
+    def clipboard(self):
+        return self._qt.clipboard()
 
     def testingEnabled(self):
-        return True
+        return self._testing
 
     def commandOptions(self):
-        return types.SimpleNamespace(testingEnabled=True, noMainWindow=True)
+        return types.SimpleNamespace(testingEnabled=self._testing, noMainWindow=self._layout is None)
 
-    def connect(self, signal, *args):
-        return _state["signals"].connect(signal, *args)
-
-    def disconnect(self, signal, *args):
-        return _state["signals"].disconnect(signal, *args)
-
-    def __getattr__(self, n):
-        raise AttributeError(f"slicer.app.{n} is not in the harness")
+    def openExtensionsManagerDialog(self):
+        raise NotInSlicer("slicer.app.openExtensionsManagerDialog is not in the harness")
 
 
-def start(base_classes=None):
-    """Bring everything up once; returns the ``slicer`` module. base_classes: module to serve as slicer.ScriptedLoadableModule."""
-    if _state:
-        return sys.modules["slicer"]
-    from PySide6 import QtWidgets
+@stand_in("Base/QTCore/qSlicerExtensionsManagerModel.h")
+class ExtensionsManagerModel(QtCore.QObject):
+    """qSlicerExtensionsManagerModel: nothing is installed until a test says so by installExtensionFromServer()."""
 
-    qapp = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["harness"])
-    qapp.setOrganizationName("harness")
-    qapp.setStyle("Fusion")
-    from . import pythonqt
+    extensionInstalled = Signal(str)
 
-    qt = pythonqt.install()
-    from . import ctk_widgets, mrml_widgets
+    def __init__(self):
+        super().__init__()
+        self._installed = set()
 
-    ctk_widgets.install()
-    import slicer
-    import vtk
+    def isExtensionInstalled(self, name):
+        return name in self._installed
 
-    mrml_widgets.install(slicer)
-    scene = slicer.vtkMRMLScene()
-    slicer.mrmlScene = scene
-    cross = slicer.vtkMRMLCrosshairNode()
-    cross.SetCrosshairName("default")
-    scene.AddNode(cross)
-    logic = slicer.vtkSlicerApplicationLogic()
-    logic.SetMRMLScene(scene)
-    logic.GetColorLogic().SetMRMLScene(scene)
-    logic.GetColorLogic().AddDefaultColorNodes()
-    logic.SetSliceLogics(vtk.vtkCollection())
-    logic.SetViewLogics(vtk.vtkCollection())
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
-    slicer.app = App(scene, logic, qapp)
-    slicer.modules = types.ModuleType("slicer.modules")
-    sys.modules["slicer.modules"] = slicer.modules
-    slicer.moduleNames = types.SimpleNamespace()
-    for name, cls in (
-        ("Colors", "vtkMRMLColorLogic"),
-        ("Volumes", "vtkSlicerVolumesLogic"),
-        ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
-        ("Markups", "vtkSlicerMarkupsLogic"),
-        ("VolumeRendering", "vtkSlicerVolumeRenderingLogic"),
-        ("Models", "vtkSlicerModelsLogic"),
-        ("CropVolume", "vtkSlicerCropVolumeLogic"),
-    ):  # Terminologies needs share files the wheel lacks
-        l = logic.GetColorLogic() if name == "Colors" else getattr(slicer, cls)()
-        if name != "Colors":
-            l.SetMRMLApplicationLogic(logic)
-            l.SetMRMLScene(scene)
-        logic.SetModuleLogic(name, l)
-        setattr(slicer.modules, name.lower(), ModuleRecord(name, logic=l))
-        setattr(slicer.moduleNames, name, name)
-    _keep_subject_hierarchy(slicer, vtk)
+    def installExtensionFromServer(self, name, restart=True, update=True):
+        self._installed.add(name)
+        self.extensionInstalled.emit(name)
+        return True
 
-    from PySide6.QtCore import Signal
+    def updateExtensionsMetadataFromServer(self, force=False, wait=False):
+        return True
 
-    class ModuleManager(qt.QObject):
-        moduleAboutToBeUnloaded = Signal(str)
-
-    class AppSignals(qt.QObject):
-        startupCompleted = Signal()
-        aboutToQuit = Signal()
-        mrmlSceneChanged = Signal(object)
-        _cpp_signals = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
-
-    _state["signals"] = AppSignals()
-    _state["moduleManager"] = ModuleManager()
-    if base_classes is None:
-        from . import scripted_modules as base_classes
-    slicer.ScriptedLoadableModule = base_classes
-    sys.modules["slicer.ScriptedLoadableModule"] = base_classes
-    if "slicer.i18n" not in sys.modules:
-        i18n = types.ModuleType("slicer.i18n")
-        i18n.tr = lambda t: t
-        i18n.translate = lambda c, t: t
-        slicer.i18n = sys.modules["slicer.i18n"] = i18n
-    from . import views
-
-    _state["layout"] = views.LayoutManager(slicer)
-    return slicer
-
-
-def _keep_subject_hierarchy(slicer, vtk):
-    """In Slicer the Qt plugin logic adds every data node to the subject hierarchy; do the same."""
-    scene = slicer.mrmlScene
-
-    def handled(n):
-        return (
-            (n.IsA("vtkMRMLDisplayableNode") and not n.GetHideFromEditors())
-            or n.IsA("vtkMRMLTableNode")
-            or n.IsA("vtkMRMLTextNode")
-        )
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def added(c, e, n):
-        sh = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-        if handled(n) and not scene.IsImporting() and not sh.GetItemByDataNode(n):
-            sh.CreateItem(sh.GetSceneItemID(), n)
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def removed(c, e, n):
-        sh = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-        i = sh.GetItemByDataNode(n) if sh else 0
-        if i:
-            sh.RemoveItem(i, False, False)
-
-    scene.AddObserver(scene.NodeAddedEvent, added)
-    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)
-
-
-def open_module(path):
-    """Import the scripted module at path, build module object, panel and widget as Slicer does; returns the Widget object."""
-    import qt
-    import slicer
-
-    path = os.path.abspath(path)
-    name = os.path.splitext(os.path.basename(path))[0]
-    if os.path.dirname(path) not in sys.path:
-        sys.path.insert(0, os.path.dirname(path))
-    spec = importlib.util.spec_from_file_location(name, path)
-    mod = importlib.util.module_from_spec(spec)
-    sys.modules[name] = mod
-    spec.loader.exec_module(mod)
-    rec = ModuleRecord(name, path)
-    setattr(slicer.modules, name.lower(), rec)
-    setattr(slicer.moduleNames, name, name)
-    setattr(slicer.modules, name + "Instance", getattr(mod, name)(rec))
-    panel = slicer.qSlicerWidget()
-    panel.setObjectName(name + "Panel")
-    panel.setWindowTitle(rec.title)
-    type(panel).isEntered = False
-    panel.setLayout(qt.QVBoxLayout())
-    panel.setMRMLScene(slicer.mrmlScene)
-    w = getattr(mod, name + "Widget")(panel)
-    setattr(slicer.modules, name + "Widget", w)
-    rec.widget = panel
-    w.setup()
-    panel.layout().addStretch(1)
-    type(panel).isEntered = True
-    w.enter() if hasattr(w, "enter") else None
-    panel.show()
-    slicer.app.processEvents()
-    return w
-
-
-def close_module(w):
-    import slicer
-
-    if hasattr(w, "exit"):
-        w.exit()
-    w.cleanup()
-    w.parent.hide()
-    w.parent.deleteLater()
-    slicer.app.processEvents()
+    interactive = remembered(bool, True)

@@ -1,187 +1,207 @@
-"""Stand-ins for the CTK widgets. Only what PythonQt exposes of the C++ classes: properties, slots, signals, invokables."""
+"""Stand-ins for CTK's buttons, paths and boxes: what PythonQt shows of the C++ classes, nothing more."""
 
-import sys
-import types
+from __future__ import annotations
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal, Slot
 
+from .dialogs import QFileDialog
+from .properties import passed_on, remembered
 from .uiloader import stand_in
 
+HEADER_HEIGHT = 26
 
-@stand_in
-class ctkCollapsibleButton(QtWidgets.QWidget):
-    """A header button over the contents; QWidget::text etc. as on the QAbstractButton it is in C++."""
+
+@stand_in("Libs/Widgets/ctkCollapsibleButton.h")
+class ctkCollapsibleButton(QtWidgets.QAbstractButton):
+    """ctkCollapsibleButton, a QAbstractButton: a header over its contents; checked is the contrary of collapsed."""
 
     contentsCollapsed = Signal(bool)
-    toggled = Signal(bool)
-    clicked = Signal(bool)
 
-    def __init__(self, *a):
-        text = a[0] if a and isinstance(a[0], str) else ""
-        super().__init__(*[x for x in a if not isinstance(x, str)])
-        self._text, self._collapsed, self._h = text, False, 26
-        self.setContentsMargins(0, self._h, 0, 0)
+    def __init__(self, *arguments):
+        super().__init__(*[given for given in arguments if not isinstance(given, str)])
+        self._hidden_by_us = []
+        for text in arguments:
+            if isinstance(text, str):
+                self.text = text
+        self.checkable = self.checked = True
+        self.setContentsMargins(0, HEADER_HEIGHT, 0, 0)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Preferred)
+        self.connect("toggled(bool)", self._on_toggled)
 
-    def _get_text(self):
-        return self._text
+    def setCollapsed(self, collapsed):
+        self.checked = not collapsed
 
-    def setText(self, t):
-        self._text = t
-        self.update()
+    collapsed = Property(bool, lambda self: not self.checked, lambda self, value: self.setCollapsed(value))
+    collapsedHeight = remembered(int, 10)
+    flat = remembered(bool, False)
 
-    text = Property(str, _get_text, setText)
+    def _on_toggled(self, shown):
+        if shown:
+            for child in self._hidden_by_us:
+                child.show()
+            self._hidden_by_us = []
+        else:
+            for child in self.children():
+                self._hide(child)
+        self.setMaximumHeight(16777215 if shown else HEADER_HEIGHT)
+        self.contentsCollapsed.emit(not shown)
 
-    def _get_collapsed(self):
-        return self._collapsed
+    def _hide(self, child):
+        if isinstance(child, QtWidgets.QWidget) and not child.isHidden():
+            self._hidden_by_us.append(child)
+            child.hide()
 
-    def setCollapsed(self, c):
-        c = bool(c)
-        if c == self._collapsed:
-            return
-        self._collapsed = c
-        for w in self.children():
-            if isinstance(w, QtWidgets.QWidget):
-                w.setVisible(not c)
-        self.setMaximumHeight(self._h if c else 16777215)
-        self.contentsCollapsed.emit(c)
-        self.toggled.emit(not c)
-        self.update()
+    def childEvent(self, event):
+        if event.added() and not self.checked:  # collapsed in the .ui file, before there were contents
+            self._hide(event.child())
 
-    collapsed = Property(bool, _get_collapsed, setCollapsed)
+    def hitButton(self, position):
+        return position.y() < HEADER_HEIGHT
 
-    def _get_checked(self):
-        return not self._collapsed
+    def sizeHint(self):
+        layout = QtWidgets.QWidget.layout(self)
+        return layout.sizeHint() if layout and self.checked else QtCore.QSize(60, HEADER_HEIGHT)
 
-    def setChecked(self, v):
-        self.setCollapsed(not v)
-
-    checked = Property(bool, _get_checked, setChecked)
-
-    def mousePressEvent(self, e):
-        if e.position().y() < self._h:
-            self.setCollapsed(not self._collapsed)
-
-    def paintEvent(self, e):
-        o = QtWidgets.QStyleOptionButton()
-        o.initFrom(self)
-        o.rect = QtCore.QRect(0, 0, self.width, self._h - 4)
-        o.text = ("\u25b8 " if self._collapsed else "\u25be ") + self._text
-        p = QtWidgets.QStylePainter(self)
-        p.drawControl(QtWidgets.QStyle.CE_PushButton, o)
+    def paintEvent(self, event):
+        option = QtWidgets.QStyleOptionButton()
+        option.initFrom(self)
+        option.rect = QtCore.QRect(0, 0, self.width, HEADER_HEIGHT - 4)
+        option.text = ("▾ " if self.checked else "▸ ") + self.text
+        QtWidgets.QStylePainter(self).drawControl(QtWidgets.QStyle.CE_PushButton, option)
 
 
-@stand_in
-class ctkSliderWidget(QtWidgets.QWidget):
-    valueChanged = Signal(float)
-    valueIsChanging = Signal(float)
-    decimalsChanged = Signal(int)
+@stand_in("Libs/Widgets/ctkCollapsibleGroupBox.h")
+class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
+    """ctkCollapsibleGroupBox: a checkable group box that hides its contents."""
 
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self._slider = QtWidgets.QSlider(QtCore.Qt.Horizontal)
-        self._spin = QtWidgets.QDoubleSpinBox()
-        l = QtWidgets.QHBoxLayout(self)
-        l.setContentsMargins(0, 0, 0, 0)
-        l.addWidget(self._slider, 1)
-        l.addWidget(self._spin)
-        self._spin.setRange(0, 99)
-        self._slider.setRange(0, 1000)
-        self._busy = False
-        self._slider.valueChanged.connect(self._from_slider)
-        self._spin.valueChanged.connect(self._from_spin)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.checkable = self.checked = True
 
-    def _from_slider(self, i):
-        if self._busy:
-            return
-        lo, hi = self._spin.minimum, self._spin.maximum
-        self._spin.setValue(lo + (hi - lo) * i / 1000.0)
-
-    def _from_spin(self, v):
-        lo, hi = self._spin.minimum, self._spin.maximum
-        self._busy = True
-        self._slider.setValue(round(1000 * (v - lo) / ((hi - lo) or 1)))
-        self._busy = False
-        self.valueChanged.emit(v)
-
-    @Slot(float)
-    def setValue(self, v):
-        self._spin.setValue(v)
-
-    @Slot(int)
-    def setDecimals(self, n):
-        self._spin.setDecimals(n)
-        self.decimalsChanged.emit(n)
-
-    @Slot()
-    def reset(self):
-        self._spin.setValue(self._spin.minimum)
-
-    value = Property(float, lambda s: s._spin.value, setValue)
-    decimals = Property(int, lambda s: s._spin.decimals, setDecimals)
-    minimum = Property(float, lambda s: s._spin.minimum, lambda s, v: s._spin.setMinimum(v))
-    maximum = Property(float, lambda s: s._spin.maximum, lambda s, v: s._spin.setMaximum(v))
-    singleStep = Property(float, lambda s: s._spin.singleStep, lambda s, v: s._spin.setSingleStep(v))
-    pageStep = Property(float, lambda s: s._spin.singleStep * 10, lambda s, v: None)
-    suffix = Property(str, lambda s: s._spin.suffix, lambda s, v: s._spin.setSuffix(v))
-    prefix = Property(str, lambda s: s._spin.prefix, lambda s, v: s._spin.setPrefix(v))
-    tracking = Property(bool, lambda s: s._slider.tracking, lambda s, v: s._slider.setTracking(v))
+    collapsed = Property(bool, lambda self: not self.checked, lambda self, value: setattr(self, "checked", not value))
+    collapsedHeight = remembered(int, 14)
 
 
-@stand_in
+@stand_in("Libs/Widgets/ctkPathLineEdit.h")
 class ctkPathLineEdit(QtWidgets.QWidget):
+    """ctkPathLineEdit: a path to type or to browse for; its history under `settingKey`."""
+
     currentPathChanged = Signal(str)
     validInputChanged = Signal(bool)
+    Dirs, Files, Drives, Readable, Writable, Executable = 0x001, 0x002, 0x004, 0x010, 0x020, 0x040
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._edit = QtWidgets.QLineEdit()
-        self._btn = QtWidgets.QToolButton()
-        self._btn.setText("...")
-        l = QtWidgets.QHBoxLayout(self)
-        l.setContentsMargins(0, 0, 0, 0)
-        l.addWidget(self._edit, 1)
-        l.addWidget(self._btn)
-        self._edit.textChanged.connect(self.currentPathChanged)
-        self._key = ""
-        self._filters = []
+        self._combo = QtWidgets.QComboBox()
+        self._combo.editable = True
+        self._button = QtWidgets.QToolButton()
+        self._button.text = "..."
+        _row(self, self._combo, self._button)
+        self.setFocusProxy(self._combo)
+        self._combo.connect("editTextChanged(QString)", self.currentPathChanged.emit)
+        self._button.connect("clicked(bool)", self.browse)
 
     @Slot(str)
-    def setCurrentPath(self, p):
-        self._edit.setText(p)
+    def setCurrentPath(self, path):
+        self._combo.setEditText(path)
+
+    @Slot()
+    def browse(self, *_):
+        if self.filters & self.Files:
+            path = QFileDialog.getOpenFileName(self, self.label, self.currentPath)
+        else:
+            path = QFileDialog.getExistingDirectory(self, self.label, self.currentPath)
+        if path:
+            self.setCurrentPath(path)
 
     @Slot()
     def addCurrentPathToHistory(self):
-        pass
+        if self.currentPath and self._combo.findText(self.currentPath) < 0:
+            self._combo.addItem(self.currentPath)
 
     @Slot()
     def retrieveHistory(self):
         pass
 
-    currentPath = Property(str, lambda s: s._edit.text, setCurrentPath)
-    settingKey = Property(str, lambda s: s._key, lambda s, v: setattr(s, "_key", v))
-    nameFilters = Property("QStringList", lambda s: s._filters, lambda s, v: setattr(s, "_filters", list(v)))
-    showBrowseButton = Property(bool, lambda s: not s._btn.isHidden(), lambda s, v: s._btn.setVisible(v))
+    def comboBox(self):
+        return self._combo
+
+    currentPath = Property(str, lambda self: self._combo.currentText, setCurrentPath)
+    label = remembered(str, "")
+    settingKey = remembered(str, "")
+    filters = remembered(int, 0x007)
+    nameFilters = remembered("QStringList", ())
+    showBrowseButton = passed_on(bool, "_button", "visible")
+    showHistoryButton = remembered(bool, True)
 
 
-@stand_in
-class ctkDoubleSpinBox(QtWidgets.QDoubleSpinBox):
-    pass
+@stand_in("Libs/Widgets/ctkDirectoryButton.h")
+class ctkDirectoryButton(QtWidgets.QWidget):
+    """ctkDirectoryButton: a button that shows a folder and lets one choose another."""
+
+    directoryChanged = Signal(str)
+    directorySelected = Signal(str)
+
+    def __init__(self, *arguments):
+        super().__init__(*[given for given in arguments if isinstance(given, QtWidgets.QWidget)])
+        self._button = QtWidgets.QPushButton()
+        _row(self, self._button)
+        self.setFocusProxy(self._button)
+        self._button.connect("clicked(bool)", self.browse)
+        for directory in arguments:
+            if isinstance(directory, str):
+                self.directory = directory
+
+    @Slot(result=str)
+    def browse(self, *_):
+        path = QFileDialog.getExistingDirectory(self, self.caption, self.directory)
+        if path:
+            self.directory = path
+            self.directorySelected.emit(path)
+        return path
+
+    def _changed(self):
+        self._button.text = self.text or self.directory
+        self.directoryChanged.emit(self.directory)
+
+    directory = remembered(str, "", _changed)
+    caption = remembered(str, "")
+    text = remembered(str, "", lambda self: setattr(self._button, "text", self.text))
 
 
-@stand_in
+@stand_in("Libs/Widgets/ctkComboBox.h")
 class ctkComboBox(QtWidgets.QComboBox):
-    pass
+    """ctkComboBox: a QComboBox with a text for "nothing chosen"."""
+
+    returnRelease = Signal()
+    defaultText = remembered(str, "", lambda self: self.setPlaceholderText(self.defaultText))
+    forceDefault = remembered(bool, False)
+    currentUserDataAsString = Property(
+        str,
+        lambda self: str(self.currentData or ""),
+        lambda self, value: self.setCurrentIndex(self.findData(value)),
+    )
+
+
+@stand_in("Libs/Widgets/ctkCheckBox.h")
+class ctkCheckBox(QtWidgets.QCheckBox):
+    """ctkCheckBox: a QCheckBox with an icon as indicator."""
+
+    indicatorIcon = remembered(QtGui.QIcon, QtGui.QIcon())
+    indicatorIconSize = remembered(QtCore.QSize, QtCore.QSize())
 
 
 class ctkWidgetsUtils:
-    grabWidget = staticmethod(lambda w: w.grab().toImage())
+    """The functions of Libs/Widgets/ctkWidgetsUtils.h that Python has."""
+
+    @staticmethod
+    def grabWidget(widget):
+        return widget.grab().toImage()
 
 
-def install():
-    m = types.ModuleType("ctk")
-    for n, v in list(globals().items()):
-        if n.startswith("ctk"):
-            setattr(m, n, v)
-    sys.modules["ctk"] = m
-    return m
+def _row(widget, *parts) -> None:
+    layout = QtWidgets.QHBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        layout.addWidget(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 
 
 def click(widget) -> None:
@@ -34,3 +35,30 @@ def wait_until(condition, seconds: float = 30.0) -> None:
         assert time.monotonic() < end, f"still not so after {seconds} s: {getattr(condition, '__name__', condition)}"
         slicer.app.processEvents()
         time.sleep(0.005)
+
+
+def click_in_slice(name: str, ras) -> None:
+    """A left click in the slice view `name` at world RAS (mm), through the real interactor: places a markups point
+    when the application is in place mode. The view must show that position."""
+    import slicer
+
+    view = slicer.app.layoutManager().sliceWidget(name)
+    x, y = view.position_of(ras)
+    interactor = view.interactor
+    view.grab()
+    for event in ("MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+        interactor.SetEventInformation(x, y, 0, 0, "\0", 0, None)
+        interactor.InvokeEvent(event)
+    slicer.app.processEvents()
+
+
+@contextmanager
+def without_main_window():
+    """slicer.app.layoutManager() is None, as with Slicer --no-main-window."""
+    import slicer
+
+    layout, slicer.app.__dict__["_layout"] = slicer.app.__dict__["_layout"], None
+    try:
+        yield
+    finally:
+        slicer.app.__dict__["_layout"] = layout

@@ -1,19 +1,26 @@
-"""Stand-ins for the MRML widgets (qMRMLWidget, qMRMLNodeComboBox, ...) over the real vtkMRMLScene."""
+"""Stand-ins for the widgets of Slicer that show nodes, over the real scene."""
+
+from __future__ import annotations
+
+from typing import ClassVar
 
 import vtk
 from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal, Slot
 
+from .properties import remembered
 from .uiloader import stand_in
 
 
-@stand_in
+@stand_in("Libs/MRML/Widgets/qMRMLWidget.h")
 class qMRMLWidget(QtWidgets.QWidget):
-    mrmlSceneChanged = Signal(object)
-    _cpp_signals = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    """qMRMLWidget: a widget that knows the scene."""
 
-    def __init__(self, *a):
-        super().__init__(*a)
+    mrmlSceneChanged = Signal(object)
+    signatures: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
         self._scene = None
 
     def mrmlScene(self):
@@ -25,210 +32,259 @@ class qMRMLWidget(QtWidgets.QWidget):
             self.mrmlSceneChanged.emit(scene)
 
 
-@stand_in
+@stand_in("Base/QTGUI/qSlicerWidget.h")
 class qSlicerWidget(qMRMLWidget):
-    pass
+    """qSlicerWidget: a qMRMLWidget of the application."""
 
 
-@stand_in
+def watch(widget, subject, events: dict) -> list:
+    """Call {event: function} of a VTK object for as long as the Qt widget lives; the observer tags."""
+    tags = [subject.AddObserver(event, function) for event, function in events.items()]
+    widget.destroyed.connect(lambda *_: [subject.RemoveObserver(tag) for tag in tags])
+    return tags
+
+
+def with_node(function):
+    """The node that an event of the scene carries."""
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def call(caller, event, node):
+        function(node)
+
+    return call
+
+
+@stand_in("Libs/MRML/Widgets/qMRMLNodeComboBox.h")
 class qMRMLNodeComboBox(QtWidgets.QWidget):
+    """qMRMLNodeComboBox: the scene's nodes of certain types; it selects nothing by itself but what was created here."""
+
     currentNodeChanged = Signal(object)
     _validChanged = Signal(bool)
-    _nodeActivated = Signal(object)
-    _nodeAdded = Signal(object)
-    _nodeAddedByUser = Signal(object)
+    nodeActivated = Signal(object)
+    nodeAdded = Signal(object)
+    nodeAddedByUser = Signal(object)
+    nodeAboutToBeRemoved = Signal(object)
     currentNodeIDChanged = Signal(str)
-    _cpp_signals = {
+    currentNodeRenamed = Signal(str)
+    signatures: ClassVar = {
         "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
         "currentNodeChanged(bool)": "_validChanged",
-        "nodeActivated(vtkMRMLNode*)": "_nodeActivated",
-        "nodeAdded(vtkMRMLNode*)": "_nodeAdded",
-        "nodeAddedByUser(vtkMRMLNode*)": "_nodeAddedByUser",
+        "nodeActivated(vtkMRMLNode*)": "nodeActivated",
+        "nodeAdded(vtkMRMLNode*)": "nodeAdded",
+        "nodeAddedByUser(vtkMRMLNode*)": "nodeAddedByUser",
+        "nodeAboutToBeRemoved(vtkMRMLNode*)": "nodeAboutToBeRemoved",
     }
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._scene, self._tags, self._node, self._attrs, self._flag = None, [], None, [], {}
-        self._types, self._base, self._none = [], "", "None"
+        self._scene, self._node, self._nodes = None, None, []
+        self._tags, self._attributes, self._types = [], [], []
         self._combo = QtWidgets.QComboBox()
-        l = QtWidgets.QHBoxLayout(self)
-        l.setContentsMargins(0, 0, 0, 0)
-        l.addWidget(self._combo)
-        self._combo.activated.connect(self._on_activated)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._combo)
+        self.setFocusProxy(self._combo)
+        self._combo.connect("activated(int)", self._on_activated)
         self._rebuild()
 
-    # -- scene ---------------------------------------------------------------------------------
     def mrmlScene(self):
         return self._scene
 
     def setMRMLScene(self, scene):
-        if not self._tags and scene:
-            self.destroyed.connect(self._dropper(scene, self._tags))
-        for t in self._tags:
-            self._scene.RemoveObserver(t)
-        self._tags[:] = []
-        self._scene = scene
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._tags, self._scene = [], scene
+        self.enabled = scene is not None  # as in C++: forgotten scenes show
         if scene:
+            events = {
+                scene.NodeAddedEvent: with_node(self._on_added),
+                scene.NodeAboutToBeRemovedEvent: with_node(self._on_about_to_be_removed),
+                scene.NodeRemovedEvent: with_node(self._on_removed),
+                scene.EndBatchProcessEvent: lambda *_: self._rebuild(),
+            }
+            self._tags = watch(self, scene, events)
+        self._rebuild()
 
-            @vtk.calldata_type(vtk.VTK_OBJECT)
-            def added(c, e, node):
-                self._on_added(node)
-
-            @vtk.calldata_type(vtk.VTK_OBJECT)
-            def removed(c, e, node):
-                self._on_removed(node)
-
-            self._tags[:] = [
-                scene.AddObserver(scene.NodeAddedEvent, added),
-                scene.AddObserver(scene.NodeRemovedEvent, removed),
-                scene.AddObserver(scene.EndBatchProcessEvent, lambda c, e: self._rebuild()),
-            ]
-        self._rebuild()  # no automatic selection: the module chooses its defaults
-
-    @staticmethod
-    def _dropper(scene, tags):
-        return lambda *a: [scene.RemoveObserver(t) for t in tags]
-
-    def _accepts(self, n):
-        if not any(n.IsA(t) for t in self._types):
+    def _accepts(self, node) -> bool:
+        if not any(node.IsA(kind) for kind in self._types):
             return False
-        if n.GetHideFromEditors() and not self.showHidden:
+        if node.GetHideFromEditors() and not self.showHidden:
             return False
-        if not self.showChildNodeTypes and n.GetClassName() not in self._types:
+        if not self.showChildNodeTypes and node.GetClassName() not in self._types:
             return False
+        if any(node.IsA(kind) for kind in self.hideChildNodeTypes):
+            return False
+        wanted = [(name, value) for kind, name, value in self._attributes if node.IsA(kind)]
         return all(
-            n.GetAttribute(a) == v or (v is None and n.GetAttribute(a) is not None)
-            for t, a, v in self._attrs
-            if n.IsA(t)
+            node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name)) for name, value in wanted
         )
 
-    def _on_added(self, n):
-        if self._scene.IsBatchProcessing() or not self._accepts(n):
-            return
-        self._rebuild()
-        self._nodeAdded.emit(n)
+    def _on_added(self, node):
+        if not self._scene.IsBatchProcessing() and self._accepts(node):
+            self._rebuild()
+            self.nodeAdded.emit(node)
 
-    def _on_removed(self, n):
-        gone = n is self._node
+    def _on_about_to_be_removed(self, node):
+        if node in self._nodes:
+            self.nodeAboutToBeRemoved.emit(node)
+
+    def _on_removed(self, node):
         self._rebuild()
-        if gone:
+        if node is self._node:
             self._select(None if self.noneEnabled or not self._nodes else self._nodes[-1])
 
     def _rebuild(self):
-        s = self._scene
-        all_ = [s.GetNthNode(i) for i in range(s.GetNumberOfNodes())] if s else []
-        self._nodes = [n for n in all_ if self._accepts(n)] if self._types else []
-        self._combo.blockSignals(True)
+        scene = self._scene
+        nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())] if scene else []
+        self._nodes = [node for node in nodes if self._accepts(node)]
+        blocked = self._combo.blockSignals(True)
         self._combo.clear()
         if self.noneEnabled:
-            self._combo.addItem(self._none, None)
-        for n in self._nodes:
-            self._combo.addItem(n.GetName(), n.GetID())
+            self._combo.addItem(self.noneDisplay, None)
+        for node in self._nodes:
+            self._combo.addItem(node.GetName(), node.GetID())
         if self.addEnabled:
-            for t in self._types:
-                self._combo.addItem("Create new %s" % t.replace("vtkMRML", "").replace("Node", ""), "add:" + t)
+            for kind in self._types:
+                self._combo.addItem(f"Create new {_plain(kind)}", "add:" + kind)
+        if self.removeEnabled and self._nodes:
+            self._combo.addItem("Delete current", "remove:")
         self._show_current()
-        self._combo.blockSignals(False)
+        self._combo.blockSignals(blocked)
 
     def _show_current(self):
-        i = self._combo.findData(self._node.GetID()) if self._node else (0 if self.noneEnabled else -1)
-        self._combo.setCurrentIndex(i)
+        self._combo.setCurrentIndex(self._combo.findData(self._node.GetID()) if self._node else -1 + self.noneEnabled)
 
-    def _select(self, n):
-        if n is self._node:
-            self._show_current()
-            return
-        self._node = n
-        self._combo.blockSignals(True)
+    def _select(self, node):
+        changed = node is not self._node
+        self._node = node
+        blocked = self._combo.blockSignals(True)
         self._show_current()
-        self._combo.blockSignals(False)
-        self.currentNodeChanged.emit(n)
-        self._validChanged.emit(n is not None)
-        self.currentNodeIDChanged.emit(n.GetID() if n else "")
+        self._combo.blockSignals(blocked)
+        if changed:
+            self.currentNodeChanged.emit(node)
+            self._validChanged.emit(node is not None)
+            self.currentNodeIDChanged.emit(node.GetID() if node else "")
 
-    def _on_activated(self, i):
-        d = self._combo.itemData(i)
-        if isinstance(d, str) and d.startswith("add:"):
-            n = self.addNode(d[4:])
-            self._nodeAddedByUser.emit(n)
+    def _on_activated(self, index):
+        chosen = self._combo.itemData(index)
+        if isinstance(chosen, str) and chosen.startswith("add:"):
+            self.nodeAddedByUser.emit(self.addNode(chosen.removeprefix("add:")))
+        elif chosen == "remove:":
+            self.removeCurrentNode()
         else:
-            self._select(self._scene.GetNodeByID(d) if d else None)
-        self._nodeActivated.emit(self._node)
+            self._select(self._scene.GetNodeByID(chosen) if chosen else None)
+        self.nodeActivated.emit(self._node)
 
-    # -- public C++ API ------------------------------------------------------------------------
     def currentNode(self):
         return self._node
 
     def nodeCount(self):
         return len(self._nodes)
 
-    def nodeFromIndex(self, i):
-        return self._nodes[i]
+    def nodeFromIndex(self, index):
+        return self._nodes[index]
 
-    def setCurrentNode(self, n):
-        if isinstance(n, str):
-            n = self._scene.GetNodeByID(n)
-        if n is not None and n not in self._nodes:
-            n = None
-        self._select(n)
+    def setCurrentNode(self, node):
+        if isinstance(node, str):
+            node = self._scene.GetNodeByID(node)
+        self._select(node if node in self._nodes else None)
 
     @Slot(str)
-    def setCurrentNodeID(self, i):
-        self.setCurrentNode(self._scene.GetNodeByID(i) if i and self._scene else None)
+    def setCurrentNodeID(self, node_id):
+        self.setCurrentNode(self._scene.GetNodeByID(node_id) if node_id and self._scene else None)
 
     @Slot(int)
-    def setCurrentNodeIndex(self, i):
-        self._select(self._nodes[i])
+    def setCurrentNodeIndex(self, index):
+        self._select(self._nodes[index])
 
-    def addNode(self, t=None):
-        t = t or self._types[0]
-        n = self._scene.AddNewNodeByClass(
-            t, self._scene.GenerateUniqueName(self._base or t.replace("vtkMRML", "").replace("Node", ""))
-        )
-        if hasattr(n, "CreateDefaultDisplayNodes"):
-            n.CreateDefaultDisplayNodes()
-        self._select(n)
-        return n
+    def addNode(self, kind=None):
+        kind = kind or self._types[0]
+        name = self._scene.GenerateUniqueName(self.baseName or _plain(kind))
+        node = self._scene.AddNewNodeByClass(kind, name)
+        if hasattr(node, "CreateDefaultDisplayNodes"):
+            node.CreateDefaultDisplayNodes()
+        if self.selectNodeUponCreation:
+            self._select(node)
+        return node
 
-    def addAttribute(self, t, a, v=None):
-        self._attrs.append((t, a, v))
+    def addAttribute(self, kind, name, value=None):
+        self._attributes.append((kind, name, value))
         self._rebuild()
 
-    def removeAttribute(self, t, a):
-        self._attrs = [x for x in self._attrs if x[:2] != (t, a)]
+    def removeAttribute(self, kind, name):
+        self._attributes = [kept for kept in self._attributes if kept[:2] != (kind, name)]
         self._rebuild()
 
     def removeCurrentNode(self):
         self._scene.RemoveNode(self._node)
 
-    def _boolprop(key, default):
-        def set_(s, v):
-            s._flag[key] = bool(v)
-            s._rebuild()
-
-        return Property(bool, lambda s: s._flag.get(key, default), set_)
-
-    def setNodeTypes(self, v):
-        self._types = list(v)
+    def _set_types(self, types):
+        self._types = list(types)
         self._rebuild()
 
-    nodeTypes = Property(
-        "QStringList", lambda s: tuple(s._types), setNodeTypes
-    )  # PythonQt turns a QStringList into a tuple
-    currentNodeID = Property(str, lambda s: s._node.GetID() if s._node else "", setCurrentNodeID)
-    noneEnabled = _boolprop("none", False)
-    addEnabled = _boolprop("add", True)
-    removeEnabled = _boolprop("rm", True)
-    editEnabled = _boolprop("edit", False)
-    renameEnabled = _boolprop("rename", False)
-    showHidden = _boolprop("hid", False)
-    showChildNodeTypes = _boolprop("child", True)
-    selectNodeUponCreation = _boolprop("sel", True)
-    baseName = Property(str, lambda s: s._base, lambda s, v: setattr(s, "_base", v))
-    noneDisplay = Property(str, lambda s: s._none, lambda s, v: (setattr(s, "_none", v), s._rebuild()) and None)
+    nodeTypes = Property("QStringList", lambda self: tuple(self._types), _set_types)
+    currentNodeID = Property(str, lambda self: self._node.GetID() if self._node else "", setCurrentNodeID)
+    hideChildNodeTypes = remembered("QStringList", (), _rebuild)
+    showHidden = remembered(bool, False, _rebuild)
+    showChildNodeTypes = remembered(bool, True, _rebuild)
+    noneEnabled = remembered(bool, False, _rebuild)
+    noneDisplay = remembered(str, "None", _rebuild)
+    addEnabled = remembered(bool, True, _rebuild)
+    removeEnabled = remembered(bool, True, _rebuild)
+    editEnabled = remembered(bool, False)
+    renameEnabled = remembered(bool, False)
+    baseName = remembered(str, "")
+    selectNodeUponCreation = remembered(bool, True)
+    interactionNodeSingletonTag = remembered(str, "")
 
 
-def install(slicer):
-    for n, v in list(globals().items()):
-        if n.startswith(("qMRML", "qSlicer")):
-            setattr(slicer, n, v)
+def _plain(kind: str) -> str:
+    return kind.replace("vtkMRML", "").replace("Node", "")
+
+
+@stand_in("Libs/MRML/Widgets/qMRMLTableView.h")
+class qMRMLTableView(QtWidgets.QTableView):
+    """qMRMLTableView: a vtkMRMLTableNode as a table."""
+
+    selectionChanged = Signal()
+    mrmlSceneChanged = Signal(object)
+    signatures: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._scene, self._table, self._tags = None, None, []
+
+    def mrmlScene(self):
+        return self._scene
+
+    def setMRMLScene(self, scene):
+        self._scene = scene
+        self.mrmlSceneChanged.emit(scene)
+
+    def mrmlTableNode(self):
+        return self._table
+
+    def setMRMLTableNode(self, node):
+        for tag in self._tags:
+            self._table.RemoveObserver(tag)
+        self._table = node
+        self._tags = watch(self, node, {vtk.vtkCommand.ModifiedEvent: lambda *_: self._fill()}) if node else []
+        self._fill()
+
+    def _fill(self):
+        from PySide6.QtGui import QStandardItem, QStandardItemModel
+
+        table = self._table.GetTable() if self._table else None
+        model = QStandardItemModel(self)
+        for column in range(table.GetNumberOfColumns() if table else 0):
+            values = [self._table.GetCellText(row, column) for row in range(table.GetNumberOfRows())]
+            model.appendColumn([QStandardItem(value) for value in values])
+            model.setHorizontalHeaderItem(column, QStandardItem(self._table.GetColumnName(column)))
+        QtWidgets.QTableView.setModel(self, model)
+        self.selectionModel().connect(
+            "selectionChanged(QItemSelection,QItemSelection)", lambda *_: self.selectionChanged.emit()
+        )
+
+    transposed = remembered(bool, False)
+    firstRowLocked = remembered(bool, False)
+    firstColumnLocked = remembered(bool, False)

@@ -1,39 +1,47 @@
-"""A Slicer-like window for screenshots: module panel on the left, Red / 3D / Green / Yellow on the right (grabbed from the offscreen views)."""
+"""A picture as a user of Slicer sees it: the module's panel beside the four views."""
+
+from __future__ import annotations
 
 import numpy as np
 
+PANEL_WIDTH = 430
+PLACES = {"Red": (0, 0), "3D": (0, 1), "Green": (1, 0), "Yellow": (1, 1)}
 
-def screenshot(widget, path, size=(1300, 820), slices=("Red", "Green", "Yellow"), threed=True):
+
+def screenshot(widget, path, size=(1300, 820), views=tuple(PLACES)) -> None:
+    """A PNG of the panel of `widget` and of `views` ("Red", "Green", "Yellow", "3D")."""
     import qt
     import slicer
 
-    lm = slicer.app.layoutManager()
-    win = qt.QWidget()
-    win.resize(*size)
-    h = qt.QHBoxLayout(win)
+    window = qt.QWidget()
+    window.resize(*size)
+    columns = qt.QHBoxLayout(window)
     left = qt.QVBoxLayout()
-    h.addLayout(left, 0)
-    title = qt.QLabel("  3D Slicer (harness)  -  " + widget.parent.windowTitle)
-    left.addWidget(title)
-    panel = qt.QLabel()
-    widget.parent.resize(430, size[1] - 60)
+    columns.addLayout(left, 0)
+    left.addWidget(qt.QLabel(widget.parent.windowTitle))
+    widget.parent.resize(PANEL_WIDTH, size[1] - 60)
     slicer.app.processEvents()
-    panel.setPixmap(widget.parent.grab())
-    left.addWidget(panel)
+    left.addWidget(_picture(qt, widget.parent.grab()))
+    left.addStretch(1)
     grid = qt.QGridLayout()
-    h.addLayout(grid, 1)
-    views = [("Red", 0, 0), ("3D", 0, 1), ("Green", 1, 0), ("Yellow", 1, 1)]
+    columns.addLayout(grid, 1)
     side = (size[1] - 60) // 2
-    for name, r, c in views:
-        if (name == "3D" and not threed) or (name != "3D" and name not in slices):
-            continue
-        v = lm.threeDWidget(0) if name == "3D" else lm.sliceWidget(name)
-        a = np.ascontiguousarray(v.grab())
-        im = qt.QImage(a.data, a.shape[1], a.shape[0], a.shape[1] * 3, qt.QImage.Format_RGB888)
-        l = qt.QLabel()
-        l.setPixmap(qt.QPixmap.fromImage(im).scaled(side, side))
-        grid.addWidget(l, r, c)
-    win.show()
+    manager = slicer.app.layoutManager()
+    for name in views:
+        view = manager.threeDWidget(0) if name == "3D" else manager.sliceWidget(name)
+        pixels = np.ascontiguousarray(view.grab())
+        height, width = pixels.shape[:2]
+        image = qt.QImage(pixels.data, width, height, width * 3, qt.QImage.Format_RGB888)
+        grid.addWidget(_picture(qt, qt.QPixmap.fromImage(image).scaled(side, side)), *PLACES[name])
+    window.show()
     slicer.app.processEvents()
-    win.grab().save(str(path))
-    win.hide()
+    if not window.grab().save(str(path)):
+        raise OSError(f"cannot write {path}")
+    window.hide()
+    window.deleteLater()
+
+
+def _picture(qt, pixmap):
+    label = qt.QLabel()
+    label.setPixmap(pixmap)
+    return label

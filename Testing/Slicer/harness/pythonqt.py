@@ -1,205 +1,192 @@
-"""Make PySide6 behave like PythonQt and publish it as the module ``qt``.
+"""PySide6 made to follow PythonQt's rules and published as the module `qt`.
 
-Rules imitated (read from PythonQt's behaviour, checked by tests/test_pythonqt_rules.py):
-  * Q_PROPERTY names are attributes (read and write); the setX() methods stay, the getter method of the same
-    name is shadowed; ``name`` is an alias of ``objectName``.
-  * writing an unknown attribute on a C++ object raises AttributeError (allowed on Python subclasses).
-  * dynamic properties can be read and written as attributes; children can be reached by object name.
-  * obj.connect("signal(args)", callable) / obj.connect("signal()", receiver, "slot()"), same for disconnect.
-    PythonQt only prints and returns False on an unknown signal; here it raises, so that tests catch it.
+Rules (PythonQt's src/PythonQtInstanceWrapper.cpp and PythonQtConversion.cpp, checked by test_pythonqt_rules.py):
+
+- Q_PROPERTYs are attributes, read and written; setX() stays, the getter method of the same name is gone; `name` is
+  `objectName`.
+- Writing an unknown attribute, a slot, a signal or a read-only property of a C++ object raises AttributeError. Python
+  subclasses may have attributes of their own.
+- Lists come back as tuples; numbers become the property's type (an int is rounded down); None is no property value.
+- Dynamic properties are attributes, children are found by their object name.
+- `obj.connect("signal(types)", callable)` and `obj.connect("signal()", receiver, "slot()")`: see connections.py.
 """
 
-import re
+from __future__ import annotations
+
+import functools
+import math
 import sys
 import types
+from enum import Enum
 
 from PySide6 import QtCore, QtGui, QtTest, QtWidgets
-from PySide6.QtCore import SIGNAL, QMetaObject, QObject
+from PySide6.QtCore import QObject
 
-_VIRTUAL_GETTERS = {"sizeHint", "minimumSizeHint"}  # read by Qt through virtual calls: leave as methods
-_orig_connect, _orig_disconnect = QObject.connect, QObject.disconnect
-_SIG = re.compile(r"^[0-9]?\s*(\w+)\s*\((.*)\)\s*$")
+from . import connections
+from .errors import NotInSlicer
 
-
-class PythonQtError(AttributeError):
-    """Something real PythonQt would refuse (or silently not do)."""
-
-
-class _QtProperty(property):
-    """A Q_PROPERTY as an attribute of instances; on the class itself the original stays (QTimer.singleShot is also a static method)."""
-
-    def __init__(self, name, original):
-        def read(o):
-            v = QObject.property(o, name)
-            return tuple(v) if isinstance(v, list) else v  # as PythonQt: QStringList and QVariantList come as tuples
-
-        super().__init__(read, self._write)
-        self._name, self._original = name, original
-
-    def __get__(self, obj, owner=None):
-        return super().__get__(obj, owner) if obj is not None else self._original
-
-    def _write(self, obj, value):
-        mo = obj.metaObject()
-        p = mo.property(mo.indexOfProperty(self._name))
-        if not p.isWritable():
-            raise PythonQtError(f"Property '{self._name}' of {mo.className()} object is not writable")
-        if not QObject.setProperty(obj, self._name, value):
-            raise PythonQtError(
-                f"Property '{self._name}' of type '{p.typeName()}' does not accept an object of type {type(value).__name__} ({value!r})"
-            )
+_METHODS_FOR_QT_ITSELF = {"sizeHint", "minimumSizeHint"}  # called by Qt as virtual methods
+_RETURN_LISTS = (
+    "actions children dynamicPropertyNames findChildren selectedFiles selectedIndexes selectedItems selectedRanges "
+    "selectedRows sizes findItems"
+).split()
 
 
-def _class_attr(cls, name):
-    for k in cls.__mro__:
-        if name in vars(k):
-            return vars(k)[name]
-
-
-def _all_qobject_classes():
-    for mod in (QtCore, QtGui, QtWidgets):
-        for v in [getattr(mod, k) for k in dir(mod)]:  # dir(): PySide6 creates its classes lazily
-            if isinstance(v, type) and issubclass(v, QObject):
-                yield v
-
-
-def patch_class_properties(cls):
-    mo = cls.staticMetaObject
-    for i in range(mo.propertyOffset(), mo.propertyCount()):
-        n = mo.property(i).name()
-        if n not in _VIRTUAL_GETTERS:
-            setattr(cls, n, _QtProperty(n, getattr(cls, n, None)))
-
-
-def _is_cpp(obj):
-    t = type(obj)
-    return t.__module__.startswith("PySide6") or getattr(t, "_stands_for_cpp", False)
-
-
-def _strict_setattr(self, name, value):
-    attr = _class_attr(type(self), name)
-    if isinstance(attr, QtCore.Property):
-        if not QObject.setProperty(self, name, list(value) if isinstance(value, tuple) else value):
-            raise PythonQtError(f"Property '{name}' does not accept {value!r}")
-    elif isinstance(attr, property):
-        attr.__set__(self, value)
-    elif name.startswith("_") or not _is_cpp(self):
-        self.__dict__[name] = value
-    else:
-        _refuse(self, name, value)
-
-
-def _refuse(self, name, value):
-    if isinstance(value, QObject) and QObject.property(value, "objectName") == name:
-        return  # PySide6's QUiLoader pins the children on the root; here they are found by name
-    attr = getattr(type(self), name, None)
-    if QObject.property(self, name) is not None and bytes(name, "ascii") in [
-        bytes(b) for b in self.dynamicPropertyNames()
-    ]:
-        QObject.setProperty(self, name, value)
-        return
-    if attr is not None:
-        raise PythonQtError(f"'{name}' can not be overwritten on {type(self).__name__} object")
-    raise PythonQtError(
-        f"'{name}' does not exist on {type(self).__name__} and creating new attributes on C++ objects is not allowed"
-    )
-
-
-_orig_getattribute = QObject.__getattribute__
-
-
-def _getattribute(self, name):
-    if name == "connect" or name == "disconnect":
-        return types.MethodType(_connect if name == "connect" else _disconnect, self)
-    return _orig_getattribute(self, name)
-
-
-def _getattr_missing(self, name):
-    if not name.startswith("__"):
-        v = QObject.property(self, name)
-        if v is not None:
-            return v
-        for c in self.children():
-            if QObject.property(c, "objectName") == name:
-                return c
-    raise AttributeError(f"{type(self).__name__} has no attribute named '{name}'")
-
-
-def _find_signal(obj, signature):
-    m = _SIG.match(signature or "")
-    if not m:
-        raise PythonQtError(f"not a signal signature: {signature!r} (write 'name(types)')")
-    norm = bytes(QMetaObject.normalizedSignature(f"{m[1]}({m[2]})").data()).decode()
-    for klass in type(obj).__mro__:  # stand-ins declare their C++ signatures
-        py = vars(klass).get("_cpp_signals", {}).get(norm)
-        if py:
-            return getattr(obj, py), norm
-    if obj.metaObject().indexOfSignal(norm) < 0:
-        raise PythonQtError(f"QObject::connect() signal '{signature}' does not exist on {obj.metaObject().className()}")
-    return None, norm
-
-
-def _target(args):
-    if len(args) == 1 and callable(args[0]):
-        return args[0]
-    if len(args) >= 2 and isinstance(args[0], QObject):
-        m = _SIG.match(args[1])
-        f = getattr(args[0], m[1], None) if m else None
-        if f is None:
-            raise PythonQtError(f"slot {args[1]!r} does not exist on {type(args[0]).__name__}")
-        return f
-    raise PythonQtError(f"cannot connect to {args!r}")
-
-
-def _connect(self, signal, *args):
-    if isinstance(signal, QObject):  # PySide6's own C code (QTimer.singleShot) uses the static form
-        return _orig_connect(signal, *args)
-    bound, norm = _find_signal(self, signal)
-    t = _target(args)
-    if bound is not None:
-        bound.connect(t)
-    else:
-        _orig_connect(self, SIGNAL(norm), t)
-    return True
-
-
-def _disconnect(self, signal=None, *args):
-    if signal is None:
-        return _orig_disconnect(self)
-    if isinstance(signal, QObject):
-        return _orig_disconnect(signal, *args)
-    bound, norm = _find_signal(self, signal)
-    if bound is not None:
-        bound.disconnect(_target(args)) if args else bound.disconnect()
-        return True
-    return (
-        _orig_disconnect(self, SIGNAL(norm), _target(args))
-        if args
-        else _orig_disconnect(self, SIGNAL(norm), None, None)
-    )
-
-
-def install():
+def install() -> types.ModuleType:
+    """Patch PySide6's classes once; the module `qt`, also to be had by `import qt`."""
     if "qt" in sys.modules:
         return sys.modules["qt"]
-    for cls in list(_all_qobject_classes()):
-        patch_class_properties(cls)
-        if "__setattr__" in vars(cls):
-            cls.__setattr__ = _strict_setattr  # most PySide6 classes carry their own slot
-    QObject.name = _class_attr(QObject, "objectName")
-    QObject.connect, QObject.disconnect = _connect, _disconnect
-    QObject.__getattr__ = _getattr_missing
-    QObject.__getattribute__ = _getattribute  # PySide6 serves instance.connect from C, past the class attribute
+    for qt_class in list(_object_classes()):
+        _properties_as_attributes(qt_class)
+        if "__setattr__" in vars(qt_class):  # most of PySide6's classes carry their own
+            qt_class.__setattr__ = _set_attribute
+    QObject.name = _class_attribute(QObject, "objectName")
+    QObject.__getattr__ = _get_missing_attribute
     QObject.className = lambda self: self.metaObject().className()
     QObject.delete = lambda self: self.deleteLater()
+    connections.install()
     qt = types.ModuleType("qt", "PySide6 in PythonQt's clothes")
-    for mod in (QtCore, QtGui, QtWidgets, QtTest):
-        for k in dir(mod):
-            if k.startswith("Q") or k == "Qt":
-                setattr(qt, k, getattr(mod, k))
-    from .uiloader import QUiLoader
-
-    qt.QUiLoader = QUiLoader
+    for module in (QtCore, QtGui, QtWidgets, QtTest):
+        for name in dir(module):
+            if name.startswith("Q"):
+                setattr(qt, name, getattr(module, name))
     qt.Slot, qt.Signal = QtCore.Slot, QtCore.Signal
     sys.modules["qt"] = qt
     return qt
+
+
+def _object_classes():
+    for module in (QtCore, QtGui, QtWidgets):
+        for name in dir(module):  # not vars(): PySide6 makes its classes when first asked for
+            value = getattr(module, name)
+            if isinstance(value, type) and issubclass(value, QObject):
+                yield value
+
+
+def _properties_as_attributes(qt_class) -> None:
+    meta = qt_class.staticMetaObject
+    for index in range(meta.propertyOffset(), meta.propertyCount()):
+        name = meta.property(index).name()
+        if name not in _METHODS_FOR_QT_ITSELF:
+            setattr(qt_class, name, QtAttribute(name, getattr(qt_class, name, None)))
+    for name in _RETURN_LISTS:
+        if name in vars(qt_class):
+            setattr(qt_class, name, _returning_tuple(getattr(qt_class, name)))
+
+
+def _returning_tuple(method):
+    @functools.wraps(method)
+    def call(*args, **keywords):
+        result = method(*args, **keywords)
+        return tuple(result) if isinstance(result, list) else result
+
+    return call
+
+
+class QtAttribute(property):
+    """A Q_PROPERTY of instances; of the class it is what stood there (QTimer.singleShot is also a static method)."""
+
+    def __init__(self, name: str, original):
+        def read(instance):
+            value = QObject.property(instance, name)
+            return tuple(value) if isinstance(value, list) else value
+
+        super().__init__(read, lambda instance, value: write_property(instance, name, value))
+        self._original = original
+
+    def __get__(self, instance, owner=None):
+        return super().__get__(instance, owner) if instance is not None else self._original
+
+
+def write_property(instance: QObject, name: str, value) -> None:
+    """NotInSlicer (an AttributeError) where PythonQt refuses: read-only, or a value that does not convert."""
+    meta = instance.metaObject()
+    declared = meta.property(meta.indexOfProperty(name))
+    if not declared.isWritable():
+        raise NotInSlicer(f"Property '{name}' of {meta.className()} object is not writable")
+    wanted = declared.typeName()
+    try:
+        converted = converted_to(wanted, value)
+    except (TypeError, ValueError):
+        converted = None
+    if converted is None or not QObject.setProperty(instance, name, converted):
+        raise NotInSlicer(
+            f"Property '{name}' of type '{wanted}' of {meta.className()} does not accept "
+            f"an object of type {type(value).__name__} ({value!r})"
+        )
+
+
+def converted_to(type_name: str, value):
+    """`value` as PythonQt turns it into the C++ type; TypeError or ValueError where it cannot.
+
+    Stricter in one thing: PythonQt writes str(value) into a QString, also "None" and "[1, 2]"; nobody wants that."""
+    if value is None:
+        raise TypeError("None is no property value")
+    if type_name in ("int", "uint", "qlonglong", "qulonglong"):
+        if isinstance(value, str):
+            raise TypeError("text is no number")
+        return math.floor(value.value if isinstance(value, Enum) else value)
+    if type_name in ("double", "float"):
+        if isinstance(value, str):
+            raise TypeError("text is no number")
+        return float(value)
+    if type_name == "bool":
+        return bool(value)
+    if type_name == "QString":
+        if isinstance(value, (list, tuple, dict, set)):
+            raise TypeError("a container is no text")
+        return str(value)
+    if type_name == "QStringList":
+        return [value] if isinstance(value, str) else [str(item) for item in value]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _class_attribute(cls, name: str):
+    for parent in cls.__mro__:
+        if name in vars(parent):
+            return vars(parent)[name]
+    return None
+
+
+def _is_cpp(instance) -> bool:
+    cls = type(instance)
+    return cls.__module__.startswith("PySide6") or "stands_for" in vars(cls)
+
+
+def _set_attribute(self, name: str, value) -> None:
+    attribute = _class_attribute(type(self), name)
+    if isinstance(attribute, QtCore.Property):
+        write_property(self, name, value)
+    elif isinstance(attribute, property):
+        attribute.__set__(self, value)
+    elif not _is_cpp(self) or _is_own_state(self, name):
+        self.__dict__[name] = value
+    elif name.encode() in [bytes(known) for known in self.dynamicPropertyNames()]:
+        QObject.setProperty(self, name, value)
+    elif isinstance(value, QObject) and QObject.property(value, "objectName") == name:
+        pass  # PySide6's QUiLoader pins the children on the root; here they are found by name
+    elif attribute is not None:
+        raise NotInSlicer(f"'{name}' can not be overwritten on {type(self).__name__} object")
+    else:
+        raise NotInSlicer(
+            f"'{name}' does not exist on {type(self).__name__} "
+            "and creating new attributes on C++ objects is not allowed"
+        )
+
+
+def _is_own_state(instance, name: str) -> bool:
+    """The private attributes that a stand-in's own code keeps; a panel must not add any."""
+    if not name.startswith("_") or "stands_for" not in vars(type(instance)):
+        return False
+    return sys._getframe(2).f_globals["__name__"].startswith("harness")
+
+
+def _get_missing_attribute(self, name: str):
+    if not name.startswith("__"):
+        value = QObject.property(self, name)
+        if value is not None:
+            return value
+        for child in QObject.children(self):
+            if QObject.property(child, "objectName") == name:
+                return child
+    raise NotInSlicer(f"{type(self).__name__} has no attribute named '{name}'")

@@ -1,22 +1,33 @@
-"""Stand-ins for slicer.ScriptedLoadableModule's four base classes (their documented behaviour, written anew)."""
+"""Stand-ins for the four base classes of Slicer's Base/Python/slicer/ScriptedLoadableModule.py."""
+
+from __future__ import annotations
 
 import importlib
 import os
 import unittest
 
+import qt
 import slicer
+
+__all__ = [
+    "ScriptedLoadableModule",
+    "ScriptedLoadableModuleLogic",
+    "ScriptedLoadableModuleTest",
+    "ScriptedLoadableModuleWidget",
+]
 
 
 class ScriptedLoadableModule:
     def __init__(self, parent):
         self.parent = parent
         self.moduleName = type(self).__name__
-        parent.title = ""
-        parent.categories = []
-        parent.dependencies = []
-        parent.contributors = []
-        parent.helpText = ""
-        parent.acknowledgementText = ""
+        parent.title = parent.helpText = parent.acknowledgementText = ""
+        parent.categories = parent.dependencies = parent.contributors = []
+        for suffix in ("svg", "png"):
+            icon = self.resourcePath(f"Icons/{self.moduleName}.{suffix}")
+            if os.path.exists(icon):
+                parent.icon = qt.QIcon(icon)
+                break
 
     def resourcePath(self, filename):
         return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
@@ -24,9 +35,9 @@ class ScriptedLoadableModule:
     def getDefaultModuleDocumentationLink(self, docPage=None):
         return ""
 
-    def runTest(self, msec=100, **kw):
-        t = getattr(importlib.import_module(type(self).__module__), self.moduleName + "Test")()
-        t.runTest(**kw)
+    def runTest(self, msec=100, **keywords):
+        module = importlib.import_module(type(self).__module__)
+        getattr(module, self.moduleName + "Test")().runTest(**keywords)
 
 
 class ScriptedLoadableModuleWidget:
@@ -52,6 +63,9 @@ class ScriptedLoadableModuleWidget:
     def exit(self):
         pass
 
+    def setEditedNode(self, node, role="", context=""):
+        return False
+
 
 class ScriptedLoadableModuleLogic:
     def __init__(self, parent=None):
@@ -60,25 +74,31 @@ class ScriptedLoadableModuleLogic:
         self.isSingletonParameterNode = True
 
     def getParameterNode(self):
-        n = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
-        return n or self.createParameterNode()
+        found = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        return found or self.createParameterNode()
 
     def createParameterNode(self):
-        n = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-        n.UnRegister(None)
-        n.SetSingletonTag(self.moduleName)
-        n.SetModuleName(self.moduleName)
-        n.SetAttribute("ModuleName", self.moduleName)
-        n.SetName(self.moduleName)
-        return slicer.mrmlScene.AddNode(n)
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+        node.UnRegister(None)
+        if self.isSingletonParameterNode:
+            node.SetSingletonTag(self.moduleName)
+        node.SetModuleName(self.moduleName)
+        node.SetAttribute("ModuleName", self.moduleName)
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+        return slicer.mrmlScene.AddNode(node)
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
-    def __init__(self, *a):
-        super().__init__(*(a or ("runTest",)))
+    def __init__(self, *names):
+        super().__init__(*(names or ("runTest",)))
 
     def runTest(self):
-        pass
+        """Every method whose name holds "test", each after setUp()."""
+        for name in dir(self):
+            if "test" in name.lower() and name != "runTest" and name.startswith("test"):
+                self.setUp()
+                getattr(self, name)()
+                self.tearDown()
 
     def delayDisplay(self, message, msec=100):
         slicer.app.processEvents()

@@ -1,28 +1,38 @@
-"""Offscreen slice and 3D views over the real MRML displayable managers (EGL/llvmpipe; no X server needed)."""
+"""slicer.app.layoutManager(): offscreen slice and 3D views over the real displayable managers (EGL, no X server)."""
 
-_SLICE_DM = [
+from __future__ import annotations
+
+from PySide6 import QtCore
+from PySide6.QtCore import Property, Signal
+
+from .errors import NotInSlicer
+from .uiloader import stand_in
+
+SLICE_MANAGERS = (
     "vtkMRMLCrosshairDisplayableManager",
     "vtkMRMLModelSliceDisplayableManager",
     "vtkMRMLOrientationMarkerDisplayableManager",
     "vtkMRMLRulerDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager2D",
     "vtkMRMLMarkupsDisplayableManager",
-]
-_3D_DM = [
+)
+THREED_MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
     "vtkMRMLViewDisplayableManager",
     "vtkMRMLModelDisplayableManager",
     "vtkMRMLVolumeRenderingDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager3D",
     "vtkMRMLMarkupsDisplayableManager",
-]
+)
+ORIENTATIONS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 
 
 class _View:
-    def __init__(self, slicer, factory, dms, size):
+    """What slice and 3D views share: a window, an interactor and a group of displayable managers."""
+
+    def __init__(self, slicer, factory, managers, size):
         import vtk
 
-        self.vtk, self.slicer, self.size = vtk, slicer, size
         self.window = vtk.vtkRenderWindow()
         self.window.SetOffScreenRendering(1)
         self.window.SetSize(*size)
@@ -31,55 +41,70 @@ class _View:
         self.interactor = vtk.vtkRenderWindowInteractor()
         self.interactor.SetRenderWindow(self.window)
         self.interactor.Initialize()
-        f = factory.GetInstance()
-        f.SetMRMLApplicationLogic(slicer.app.applicationLogic())
-        for m in dms:
-            if not f.IsDisplayableManagerRegistered(m):
-                f.RegisterDisplayableManager(m)
+        factory = factory.GetInstance()
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        for manager in managers:
+            if not factory.IsDisplayableManagerRegistered(manager):
+                factory.RegisterDisplayableManager(manager)
         self.group = slicer.vtkMRMLDisplayableManagerGroup()
         self.group.SetRenderer(self.renderer)
-        self.group.Initialize(f, self.renderer)
+        self.group.Initialize(factory, self.renderer)
 
-    def grab(self, path=None):
-        vtk = self.vtk
+    def __getattr__(self, name):
+        raise NotInSlicer(f"{type(self).__name__} has no {name}")
+
+    def renderWindow(self):
+        return self.window
+
+    def scheduleRender(self):
+        pass
+
+    def forceRender(self):
         self.window.Render()
-        f = vtk.vtkWindowToImageFilter()
-        f.SetInput(self.window)
-        f.ReadFrontBufferOff()
-        f.Update()
-        if path:
-            p = vtk.vtkPNGWriter()
-            p.SetFileName(str(path))
-            p.SetInputConnection(f.GetOutputPort())
-            p.Write()
+
+    def grab(self):
+        """(The harness's own.) The picture as an array (rows from the top, columns, RGB), 0 to 255."""
+        import vtk
         from vtkmodules.util.numpy_support import vtk_to_numpy
 
-        im = f.GetOutput()
-        w, h, _ = im.GetDimensions()
-        return vtk_to_numpy(im.GetPointData().GetScalars()).reshape(h, w, -1)[::-1]
+        self.window.Render()
+        capture = vtk.vtkWindowToImageFilter()
+        capture.SetInput(self.window)
+        capture.ReadFrontBufferOff()
+        capture.Update()
+        image = capture.GetOutput()
+        width, height, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1]
 
 
-class SliceWidget(_View):
+class qMRMLSliceWidget(_View):
+    """qMRMLSliceWidget with its qMRMLSliceView and controller in one (Libs/MRML/Widgets/qMRMLSliceWidget.h)."""
+
     def __init__(self, slicer, name, orientation, size=(400, 400)):
-        super().__init__(slicer, slicer.vtkMRMLSliceViewDisplayableManagerFactory, _SLICE_DM, size)
+        import vtk
+
+        super().__init__(slicer, slicer.vtkMRMLSliceViewDisplayableManagerFactory, SLICE_MANAGERS, size)
         self.renderer.GetActiveCamera().ParallelProjectionOn()
-        app = slicer.app.applicationLogic()
-        L = slicer.vtkMRMLSliceLogic()
-        L.SetMRMLApplicationLogic(app)
-        L.SetMRMLScene(slicer.mrmlScene)
-        app.GetSliceLogics().AddItem(L)
-        self._logic = L
-        N = L.AddSliceNode(name)
-        N.SetOrientation(orientation)
-        self.group.SetMRMLDisplayableNode(N)
-        L.ResizeSliceNode(*size)
-        m = self.vtk.vtkImageMapper()
-        m.SetColorWindow(255)
-        m.SetColorLevel(127.5)
-        self._actor = self.vtk.vtkActor2D()
-        self._actor.SetMapper(m)
-        self._actor.GetProperty().SetDisplayLocationToBackground()
-        self.renderer.AddViewProp(self._actor)
+        application = slicer.app.applicationLogic()
+        self._logic = slicer.vtkMRMLSliceLogic()
+        self._logic.SetMRMLApplicationLogic(application)
+        self._logic.SetMRMLScene(slicer.mrmlScene)
+        application.GetSliceLogics().AddItem(self._logic)
+        node = self._logic.AddSliceNode(name)
+        node.SetOrientation(orientation)
+        self.group.SetMRMLDisplayableNode(node)
+        self._logic.ResizeSliceNode(*size)
+        self._style = slicer.vtkMRMLSliceViewInteractorStyle()
+        self._style.SetSliceLogic(self._logic)
+        self._style.SetDisplayableManagers(self.group)
+        self._style.SetInteractor(self.interactor)
+        mapper = vtk.vtkImageMapper()
+        mapper.SetColorWindow(255)
+        mapper.SetColorLevel(127.5)
+        self._picture = vtk.vtkActor2D()
+        self._picture.SetMapper(mapper)
+        self._picture.GetProperty().SetDisplayLocationToBackground()
+        self.renderer.AddViewProp(self._picture)
 
     def sliceLogic(self):
         return self._logic
@@ -90,71 +115,125 @@ class SliceWidget(_View):
     def mrmlSliceCompositeNode(self):
         return self._logic.GetSliceCompositeNode()
 
+    def sliceView(self):
+        return self
+
+    def sliceController(self):
+        return self
+
     def fitSliceToBackground(self):
         self._logic.FitSliceToBackground()
 
-    def grab(self, path=None):
-        c = self._logic.GetImageDataConnection()
-        self._actor.SetVisibility(c is not None)
-        if c is not None:
-            self._actor.GetMapper().SetInputConnection(c)
-        return super().grab(path)
+    def setSliceVisible(self, visible):
+        self.mrmlSliceNode().SetSliceVisible(visible)
+
+    def interactorStyle(self):
+        return self._style
+
+    def position_of(self, ras) -> tuple[int, int]:
+        """(The harness's own.) The pixel (from the lower left) that shows a world position."""
+        import vtk
+
+        to_view = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(self.mrmlSliceNode().GetXYToRAS(), to_view)
+        x, y, _, _ = to_view.MultiplyPoint((*ras, 1.0))
+        return round(x), round(y)
+
+    def grab(self):
+        image = self._logic.GetImageDataConnection()
+        self._picture.SetVisibility(image is not None)
+        if image is not None:
+            self._picture.GetMapper().SetInputConnection(image)
+        return super().grab()
 
 
-class ThreeDWidget(_View):
+class qMRMLThreeDWidget(_View):
+    """qMRMLThreeDWidget with its qMRMLThreeDView and controller in one (Libs/MRML/Widgets/qMRMLThreeDWidget.h)."""
+
     def __init__(self, slicer, size=(400, 400)):
-        super().__init__(slicer, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _3D_DM, size)
-        app = slicer.app.applicationLogic()
-        self.logic = slicer.vtkMRMLViewLogic()
-        self.logic.SetMRMLApplicationLogic(app)
-        app.GetViewLogics().AddItem(self.logic)
-        self.logic.SetMRMLScene(slicer.mrmlScene)
-        self.group.SetMRMLDisplayableNode(self.logic.AddViewNode("1"))
+        super().__init__(slicer, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, THREED_MANAGERS, size)
+        application = slicer.app.applicationLogic()
+        self._logic = slicer.vtkMRMLViewLogic()
+        self._logic.SetMRMLApplicationLogic(application)
+        application.GetViewLogics().AddItem(self._logic)
+        self._logic.SetMRMLScene(slicer.mrmlScene)
+        self._node = self._logic.AddViewNode("1")
+        self.group.SetMRMLDisplayableNode(self._node)
+
+    def viewLogic(self):
+        return self._logic
+
+    def mrmlViewNode(self):
+        return self._node
 
     def threeDView(self):
+        return self
+
+    def threeDController(self):
         return self
 
     def resetFocalPoint(self):
         self.window.Render()
         self.renderer.ResetCamera()
 
-    resetCamera = resetFocalPoint
+    def resetCamera(self, rotation=True, translation=True, distance=True):
+        self.resetFocalPoint()
 
 
-class LayoutManager:
-    """slicer.app.layoutManager(): views are built when first asked for."""
+@stand_in("Libs/MRML/Widgets/qMRMLLayoutManager.h, Base/QTGUI/qSlicerLayoutManager.h")
+class LayoutManager(QtCore.QObject):
+    """qSlicerLayoutManager: Red, Yellow, Green and one 3D view whatever the layout, each built when first asked for."""
 
-    _ORI = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
+    layoutChanged = Signal(int)
 
     def __init__(self, slicer):
-        self._slicer, self._s, self._t = slicer, {}, None
+        super().__init__()
+        self._slicer, self._slices, self._threed = slicer, {}, None
+        node = slicer.vtkMRMLLayoutNode
+        names = [name for name in dir(node) if name.startswith("SlicerLayout")]
+        self._known = {value for value in (getattr(node, name) for name in names) if isinstance(value, int)}
+        self._layout = node.SlicerLayoutFourUpView
 
     def sliceViewNames(self):
-        return tuple(self._ORI)
+        return tuple(ORIENTATIONS)
 
     def sliceWidget(self, name):
-        if name not in self._s:
-            self._s[name] = SliceWidget(self._slicer, name, self._ORI[name])
-        return self._s[name]
+        if name not in ORIENTATIONS:
+            return None
+        if name not in self._slices:
+            self._slices[name] = qMRMLSliceWidget(self._slicer, name, ORIENTATIONS[name])
+        return self._slices[name]
 
-    def threeDWidget(self, i=0):
-        self._t = self._t or ThreeDWidget(self._slicer)
-        return self._t
+    def threeDWidget(self, index=0):
+        if self._threed is None:
+            self._threed = qMRMLThreeDWidget(self._slicer)
+        return self._threed
 
-    threeDViewCount = 1
+    def setLayout(self, layout):
+        if layout not in self._known:
+            raise NotInSlicer(f"vtkMRMLLayoutNode has no layout {layout}")
+        if layout != self._layout:
+            self._layout = layout
+            self.layoutChanged.emit(layout)
+
+    def mrmlScene(self):
+        return self._slicer.mrmlScene
 
     def mrmlSliceLogics(self):
         return self._slicer.app.applicationLogic().GetSliceLogics()
 
+    def mrmlViewLogics(self):
+        return self._slicer.app.applicationLogic().GetViewLogics()
+
     def resetSliceViews(self):
-        for w in self._s.values():
-            w.fitSliceToBackground()
+        for widget in self._slices.values():
+            widget.fitSliceToBackground()
 
     def resetThreeDViews(self):
-        if self._t:
-            self._t.resetFocalPoint()
+        if self._threed is not None:
+            self._threed.resetFocalPoint()
 
-    layout = 3  # four-up, as Slicer starts
-
-    def setLayout(self, i):
-        self.layout = i
+    layout = Property(int, lambda self: self._layout, setLayout)
+    threeDViewCount = Property(int, lambda self: 1)
+    tableViewCount = Property(int, lambda self: 0)
+    plotViewCount = Property(int, lambda self: 0)

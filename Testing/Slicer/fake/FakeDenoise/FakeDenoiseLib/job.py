@@ -53,7 +53,7 @@ class Job:
             if text.startswith("@progress "):
                 last = text[10:]  # only the newest matters to the bar
             else:
-                self._tail = (self._tail + [text])[-50:]
+                self._tail = [*self._tail, text][-50:]
         if last and self.progress:
             try:
                 m = json.loads(last)

@@ -1,0 +1,254 @@
+"""Stand-in for the embedded segment editor, over the real segmentation and segment editor nodes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import vtk
+from PySide6 import QtWidgets
+from PySide6.QtCore import Property, Signal
+
+from .errors import NotInSlicer
+from .mrml_widgets import qMRMLNodeComboBox, qMRMLWidget, watch
+from .properties import passed_on, remembered
+from .uiloader import stand_in
+
+EFFECT_NAMES = (
+    "Threshold",
+    "Paint",
+    "Draw",
+    "Erase",
+    "Level tracing",
+    "Grow from seeds",
+    "Fill between slices",
+    "Margin",
+)
+EFFECT_NAMES += ("Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume")
+
+
+class Effect:
+    """qSlicerSegmentEditorAbstractEffect: its name, and parameters kept in the real editor node."""
+
+    def __init__(self, name: str, editor):
+        self.name = name
+        self._editor = editor
+
+    def parameter(self, name):
+        return self._editor.mrmlSegmentEditorNode().GetAttribute(f"{self.name}.{name}") or ""
+
+    def setParameter(self, name, value):
+        self._editor.mrmlSegmentEditorNode().SetAttribute(f"{self.name}.{name}", str(value))
+
+
+@stand_in("Modules/Loadable/Segmentations/Widgets/qMRMLSegmentEditorWidget.h")
+class qMRMLSegmentEditorWidget(qMRMLWidget):
+    """qMRMLSegmentEditorWidget: chooses segmentation, source volume, segment and effect, all kept in the real
+    vtkMRMLSegmentEditorNode. No effect draws by itself here: tests paint with harness.paint_ball()."""
+
+    currentSegmentIDChanged = Signal(str)
+    segmentationNodeChanged = Signal(object)
+    sourceVolumeNodeChanged = Signal(object)
+    signatures: ClassVar = {
+        "segmentationNodeChanged(vtkMRMLSegmentationNode*)": "segmentationNodeChanged",
+        "sourceVolumeNodeChanged(vtkMRMLVolumeNode*)": "sourceVolumeNodeChanged",
+    }
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._editor, self._tags, self._effect, self._effects = None, [], None, {}
+        self._segmentations, self._volumes = qMRMLNodeComboBox(), qMRMLNodeComboBox()
+        self._segmentations.nodeTypes = ["vtkMRMLSegmentationNode"]
+        self._volumes.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        self._volumes.addEnabled = False
+        self._segments = QtWidgets.QListWidget()
+        self._segments.setMaximumHeight(90)
+        self._add, self._remove = QtWidgets.QPushButton("Add"), QtWidgets.QPushButton("Remove")
+        self._effect_buttons = QtWidgets.QWidget()
+        self._lay_out()
+        self._segmentations.connect("currentNodeChanged(vtkMRMLNode*)", self.setSegmentationNode)
+        self._volumes.connect("currentNodeChanged(vtkMRMLNode*)", self.setSourceVolumeNode)
+        self._segments.connect("currentRowChanged(int)", self._on_row)
+        self._add.connect("clicked(bool)", lambda *_: self._add_segment())
+        self._remove.connect("clicked(bool)", lambda *_: self._remove_segment())
+        self._update()
+
+    def _lay_out(self):
+        form = QtWidgets.QFormLayout(self)
+        form.addRow("Segmentation:", self._segmentations)
+        form.addRow("Source volume:", self._volumes)
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(self._add)
+        row.addWidget(self._remove)
+        form.addRow(row)
+        form.addRow(self._segments)
+        effects = QtWidgets.QHBoxLayout(self._effect_buttons)
+        effects.setContentsMargins(0, 0, 0, 0)
+        for name in ("Paint", "Draw", "Erase", "Threshold"):
+            button = QtWidgets.QPushButton(name)
+            button.connect("clicked(bool)", lambda *_, name=name: self.setActiveEffectByName(name))
+            effects.addWidget(button)
+        form.addRow(self._effect_buttons)
+
+    def setMRMLScene(self, scene):
+        super().setMRMLScene(scene)
+        self._segmentations.setMRMLScene(scene)
+        self._volumes.setMRMLScene(scene)
+
+    def setMRMLSegmentEditorNode(self, node):
+        for tag in self._tags:
+            self._editor.RemoveObserver(tag)
+        self._editor = node
+        self._tags = watch(self, node, {vtk.vtkCommand.ModifiedEvent: lambda *_: self._update()}) if node else []
+        self._update()
+
+    def mrmlSegmentEditorNode(self):
+        return self._editor
+
+    def _needed(self):
+        if self._editor is None:
+            raise NotInSlicer("qMRMLSegmentEditorWidget: set a segment editor node first (setMRMLSegmentEditorNode)")
+        return self._editor
+
+    def segmentationNode(self):
+        return self._editor.GetSegmentationNode() if self._editor else None
+
+    def segmentationNodeID(self):
+        return self.segmentationNode().GetID() if self.segmentationNode() else ""
+
+    def setSegmentationNode(self, node):
+        if node is not self.segmentationNode():
+            self._needed().SetAndObserveSegmentationNode(node)
+            first = node.GetSegmentation().GetNthSegmentID(0) if node and node.GetSegmentation() else ""
+            self._editor.SetSelectedSegmentID(first or "")
+            self._take_geometry()
+            self.segmentationNodeChanged.emit(node)
+            self._update()
+
+    def setSegmentationNodeID(self, node_id):
+        self.setSegmentationNode(self.mrmlScene().GetNodeByID(node_id))
+
+    def sourceVolumeNode(self):
+        return self._editor.GetSourceVolumeNode() if self._editor else None
+
+    def sourceVolumeNodeID(self):
+        return self.sourceVolumeNode().GetID() if self.sourceVolumeNode() else ""
+
+    def setSourceVolumeNode(self, node):
+        if node is not self.sourceVolumeNode():
+            self._needed().SetAndObserveSourceVolumeNode(node)
+            self._take_geometry()
+            self.sourceVolumeNodeChanged.emit(node)
+            self._update()
+
+    def setSourceVolumeNodeID(self, node_id):
+        self.setSourceVolumeNode(self.mrmlScene().GetNodeByID(node_id))
+
+    def _take_geometry(self):
+        """A segmentation without a geometry gets that of the source volume, as the editor does."""
+        segmentation, volume = self.segmentationNode(), self.sourceVolumeNode()
+        if (
+            segmentation
+            and volume
+            and not segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
+        ):
+            segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+
+    def currentSegmentID(self):
+        return (self._editor.GetSelectedSegmentID() or "") if self._editor else ""
+
+    def setCurrentSegmentID(self, segment_id):
+        self._needed().SetSelectedSegmentID(segment_id)
+
+    def activeEffect(self):
+        return self._effect
+
+    def effectByName(self, name):
+        if name not in EFFECT_NAMES:
+            return None
+        return self._effects.setdefault(name, Effect(name, self))
+
+    def availableEffectNames(self):
+        return EFFECT_NAMES
+
+    def setEffectNameOrder(self, names):
+        self._check(names)
+
+    def setActiveEffectByName(self, name):
+        if name:
+            self._check([name])
+        self._needed().SetActiveEffectName(name or "")
+        self._effect = self.effectByName(name) if name else None
+
+    def setActiveEffect(self, effect):
+        self.setActiveEffectByName(effect.name if effect else "")
+
+    @staticmethod
+    def _check(names):
+        unknown = [name for name in names if name not in EFFECT_NAMES]
+        if unknown:
+            raise NotInSlicer(f"the Segment Editor has no effect {unknown[0]!r}")
+
+    def setupViewObservations(self):
+        pass
+
+    def removeViewObservations(self):
+        pass
+
+    def updateWidgetFromMRML(self):
+        self._update()
+
+    def _segment_ids(self):
+        node = self.segmentationNode()
+        return tuple(node.GetSegmentation().GetSegmentIDs()) if node and node.GetSegmentation() else ()
+
+    def _update(self):
+        before = self.property("shownSegment")
+        for box, node in ((self._segmentations, self.segmentationNode()), (self._volumes, self.sourceVolumeNode())):
+            blocked = box.blockSignals(True)
+            box.setCurrentNode(node)
+            box.blockSignals(blocked)
+        ids, current = self._segment_ids(), self.currentSegmentID()
+        blocked = self._segments.blockSignals(True)
+        self._segments.clear()
+        for segment_id in ids:
+            self._segments.addItem(self.segmentationNode().GetSegmentation().GetSegment(segment_id).GetName())
+        self._segments.setCurrentRow(ids.index(current) if current in ids else -1)
+        self._segments.blockSignals(blocked)
+        ready = self.segmentationNode() is not None and self.sourceVolumeNode() is not None
+        self._add.enabled = ready and not self.readOnly
+        self._effect_buttons.enabled = ready and bool(current) and not self.readOnly
+        if (before or "") != current:
+            self.setProperty("shownSegment", current)
+            self.currentSegmentIDChanged.emit(current)
+
+    def _on_row(self, row):
+        ids = self._segment_ids()
+        self.setCurrentSegmentID(ids[row] if 0 <= row < len(ids) else "")
+
+    def _add_segment(self):
+        self.setCurrentSegmentID(self.segmentationNode().GetSegmentation().AddEmptySegment())
+        self._update()
+
+    def _remove_segment(self):
+        self.segmentationNode().GetSegmentation().RemoveSegment(self.currentSegmentID())
+        self.setCurrentSegmentID((*self._segment_ids(), "")[0])
+
+    segmentationNodeSelectorVisible = passed_on(bool, "_segmentations", "visible")
+    sourceVolumeNodeSelectorVisible = passed_on(bool, "_volumes", "visible")
+    addRemoveSegmentButtonsVisible = Property(
+        bool,
+        lambda self: not self._add.isHidden(),
+        lambda self, value: [b.setVisible(value) for b in (self._add, self._remove)],
+    )
+    maskingSectionVisible = remembered(bool, True)
+    specifyGeometryButtonVisible = remembered(bool, True)
+    show3DButtonVisible = remembered(bool, True)
+    switchToSegmentationsButtonVisible = remembered(bool, True)
+    autoShowSourceVolumeNode = remembered(bool, True)
+    undoEnabled = remembered(bool, True)
+    maximumNumberOfUndoStates = remembered(int, 10)
+    readOnly = remembered(bool, False, _update)
+    unorderedEffectsVisible = remembered(bool, True)
+    defaultTerminologyEntry = remembered(str, "")
+    defaultTerminologyEntrySettingsKey = remembered(str, "")
+    jumpToSelectedSegmentEnabled = remembered(bool, False)
