@@ -135,8 +135,8 @@ class Job:
     def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
         """What `run` would find, and how long and in how much memory it would take; nothing is written.
 
-        Of every task `region` (None for one without a CT), `memory_gb` and `memory_here_gb`; of those with a `look` of their own also
-        what that gives, and `seconds`.
+        Of every task `region` (None for one without a CT), `memory_gb` and `memory_here_gb`; of those with a `look` of
+        their own also what that gives, and `seconds`.
         """
         parts = self._parts()
         task = import_module(f".tasks.{self.task.replace('-', '_')}", __package__)

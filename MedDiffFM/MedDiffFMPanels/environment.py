@@ -8,6 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import slicer
 from slicer.i18n import tr as _
 
 TORCH = "torch"
@@ -132,11 +133,11 @@ def _pip(names, folder, repair):
 def _pipInstall(arguments, constraints):
     """Slicer's own way of calling pip: with a dialog from 5.12 on."""
     try:
-        import slicer.packaging
+        import slicer.packaging as slicersPip
     except ImportError:
         slicer.util.pip_install([*arguments, "-c", constraints])
         return
-    slicer.packaging.pip_install(arguments, constraints=constraints, requester="MedDiff-FM")
+    slicersPip.pip_install(arguments, constraints=constraints, requester="MedDiff-FM")
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def titles():
 
 
 def fromEvent(event):
-    """A worker's `error` event in the panel's words: its own message, and a next step that names the panel's controls."""
+    """A worker's `error` event: its own message, and a next step that names the panel's controls."""
     kind = event.get("kind", "crash")
     return Failure(kind, event.get("message", ""), nextSteps().get(kind) or event.get("next", ""))
 
@@ -43,7 +43,8 @@ def nextSteps():
     """What to do in a panel; other kinds keep the worker's advice."""
     return {
         "out-of-memory": _(
-            "Close other programs, or limit the work to a box under Input, or choose the device “Processor (CPU)” under Advanced."
+            "Close other programs, or limit the work to a box under Input, or choose the device “Processor (CPU)” "
+            "under Advanced."
         ),
         "missing-model": _("Choose another model under Advanced, or download this one."),
         "disk-full": _("Free some space on the disk, then click Run again."),

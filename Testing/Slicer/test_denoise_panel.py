@@ -35,6 +35,7 @@ def panel(chest, open_panel):
     from MedDiffFMPanels.job import sharedWorker
 
     widget.logic.abandon()
+    widget.lookAhead.stop()
     sharedWorker().end()
     assert folders_left() == []
 
@@ -191,11 +192,9 @@ def test_a_closed_scene_stops_the_run(slicer, panel):
     assert names_in_scene() == [] and not panel.ui.runButton.enabled
 
 
-def test_a_closed_application_leaves_no_process_and_no_file(panel):
-    from harness.application import _state
-
+def test_a_closed_application_leaves_no_process_and_no_file(slicer, panel):
     pid = start_and_wait_for_worker(panel)
-    _state["signals"].aboutToQuit.emit()
+    slicer.app.aboutToQuit.emit()
     assert group_is_gone(pid) and folders_left() == []
 
 

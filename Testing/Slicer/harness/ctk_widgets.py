@@ -53,7 +53,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
             child.hide()
 
     def childEvent(self, event):
-        if event.added() and not self.checked:  # collapsed in the .ui file, before there were contents
+        # collapsed in the .ui file, before there were contents; an added child is not yet constructed, a polished one is
+        if event.polished() and not self.checked:
             self._hide(event.child())
 
     def hitButton(self, position):
