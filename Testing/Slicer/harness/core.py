@@ -43,6 +43,8 @@ def start():
     from . import views
 
     slicer.app._layout = views.LayoutManager(slicer)
+    for name in slicer.app.layoutManager().sliceViewNames():  # they are there from the start, with their nodes
+        slicer.app.layoutManager().sliceWidget(name)
     return slicer
 
 

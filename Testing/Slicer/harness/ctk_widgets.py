@@ -29,10 +29,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Preferred)
         self.connect("toggled(bool)", self._on_toggled)
 
-    def setCollapsed(self, collapsed):
-        self.checked = not collapsed
-
-    collapsed = Property(bool, lambda self: not self.checked, lambda self, value: self.setCollapsed(value))
+    collapsed = Property(bool, lambda self: not self.checked, lambda self, value: setattr(self, "checked", not value))
     collapsedHeight = remembered(int, 10)
     flat = remembered(bool, False)
 
@@ -53,9 +50,16 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
             child.hide()
 
     def childEvent(self, event):
-        # collapsed in the .ui file, before there were contents; an added child is not yet constructed, a polished one is
-        if event.polished() and not self.checked:
+        if (
+            event.polished() and not self.checked
+        ):  # never earlier: a child under construction would be taken for a QWidget
             self._hide(event.child())
+
+    def event(self, event):
+        if event.type() == QtCore.QEvent.Polish and not self.checked:  # collapsed in the .ui file, before its contents
+            for child in self.children():
+                self._hide(child)
+        return super().event(event)
 
     def hitButton(self, position):
         return position.y() < HEADER_HEIGHT

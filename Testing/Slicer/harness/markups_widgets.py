@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from PySide6 import QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 
@@ -21,7 +19,6 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
     activeMarkupsFiducialPlaceModeChanged = Signal(bool)
     ShowPlaceMultipleMarkupsOption, HidePlaceMultipleMarkupsOption = 0, 1
     ForcePlaceSingleMarkup, ForcePlaceMultipleMarkups = 2, 3
-    signatures: ClassVar = {}
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -69,7 +66,7 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
         return self._delete
 
     def setPlaceModeEnabled(self, enabled):
-        if self.mrmlScene() is None or self._node is None:
+        if self._scene is None or self._node is None:
             if enabled:
                 raise NotInSlicer(
                     "qSlicerMarkupsPlaceWidget: place mode needs setMRMLScene() and setCurrentNode() first"
@@ -98,7 +95,7 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
             self._node.RemoveAllControlPoints()
 
     def _placing(self):
-        if self.mrmlScene() is None or self._node is None:
+        if self._scene is None or self._node is None:
             return False
         node = self.interactionNode()
         active = self.selectionNode().GetActivePlaceNodeID() == self._node.GetID()
@@ -106,7 +103,7 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
 
     def _show(self):
         placing = self._placing()
-        self.enabled = self.mrmlScene() is not None and self._node is not None
+        self.enabled = self._scene is not None and self._node is not None
         self._place.checked = placing
         if placing != self._was_placing:
             self._was_placing = placing

@@ -8,9 +8,6 @@ from .uiloader import stand_in
 
 
 class _WithScene:
-    def mrmlScene(self):
-        return self.__dict__.get("_scene")
-
     def setMRMLScene(self, scene):
         self.__dict__["_scene"] = scene
 
@@ -20,6 +17,9 @@ class qMRMLSliderWidget(_WithScene, ctkSliderWidget):
     """qMRMLSliderWidget: a ctkSliderWidget in the scene's unit of `quantity` (units are not shown here)."""
 
     quantity = remembered(str, "")
+
+    def mrmlScene(self):
+        return self.__dict__.get("_scene")
 
 
 @stand_in("Libs/MRML/Widgets/qMRMLRangeWidget.h")

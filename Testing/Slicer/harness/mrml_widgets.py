@@ -33,8 +33,20 @@ class qMRMLWidget(QtWidgets.QWidget):
 
 
 @stand_in("Base/QTGUI/qSlicerWidget.h")
-class qSlicerWidget(qMRMLWidget):
-    """qSlicerWidget: a qMRMLWidget of the application."""
+class qSlicerWidget(QtWidgets.QWidget):
+    """qSlicerWidget: like qMRMLWidget, but Python cannot ask it for its scene."""
+
+    mrmlSceneChanged = Signal(object)
+    signatures: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._scene = None
+
+    def setMRMLScene(self, scene):
+        if scene is not self._scene:
+            self._scene = scene
+            self.mrmlSceneChanged.emit(scene)
 
 
 def watch(widget, subject, events: dict) -> list:

@@ -11,8 +11,8 @@ from PySide6 import QtCore, QtUiTools, QtWidgets
 from .errors import NotInSlicer
 
 STAND_INS: dict[str, type] = {}  # C++ class name -> stand-in
-_ALLOWED_DYNAMIC = ("SlicerParameterName",)  # read by Slicer's parameter node wrapper
-_MARGINS = {"leftMargin", "topMargin", "rightMargin", "bottomMargin"}  # of a layout, as Qt Designer writes them
+MARGINS = ("leftMargin", "topMargin", "rightMargin", "bottomMargin")  # of layouts, read by Qt's form builder
+PARAMETER = "SlicerParameterName"  # read by Slicer's parameter node wrapper
 
 
 def stand_in(declared_in: str):
@@ -75,6 +75,6 @@ def _custom_classes(root: ET.Element, path: str) -> list[str]:
 def _refuse_dynamic_properties(widget: QtCore.QObject, path: str) -> None:
     for raw in widget.dynamicPropertyNames():
         name = bytes(raw.data()).decode()
-        margin = isinstance(widget, QtWidgets.QLayout) and name in _MARGINS
-        if not name.startswith("_") and name not in _ALLOWED_DYNAMIC and not margin:
+        known = MARGINS if isinstance(widget, QtWidgets.QLayout) else (PARAMETER,)
+        if not name.startswith("_") and name not in known:
             raise NotInSlicer(f"{path}: {type(widget).__name__} {widget.objectName} has no property '{name}'")
