@@ -94,6 +94,8 @@ def estimateInWords(facts):
     if facts.get("memory_gb") is not None:
         parts.append(_("up to {gb:.1f} GB of memory").format(gb=facts["memory_gb"]))
     text = quiet(_("A run takes {what}.").format(what=", ".join(parts))) if parts else ""
+    if facts.get("region"):
+        text = quiet(_("Region found: {region}.").format(region=facts["region"])) + "<br/>" + text
     here = facts.get("memory_here_gb")
     if here and facts.get("memory_gb", 0) > 0.8 * here:
         advice = _("This computer has {gb:.0f} GB: limit the work to a box under Input.").format(gb=here)

@@ -42,7 +42,18 @@ def site(slicer, tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "PACKAGES", {NAME: (f"{NAME}>=1.0", 3)})
 
     def pip(arguments, constraints):
-        command = [sys.executable, "-m", "pip", "install", "-q", "--target", str(folder), "--upgrade", "-c", constraints]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--target",
+            str(folder),
+            "--upgrade",
+            "-c",
+            constraints,
+        ]
         subprocess.run([*command, *arguments], check=True, capture_output=True)
         importlib.invalidate_caches()
 

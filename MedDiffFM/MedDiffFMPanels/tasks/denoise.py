@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 from ..bindings import fillCombo
 from ..input_part import quiet
 from ..logic import PanelLogic
+from ..run_part import timeInWords
 from ..task_part import TaskPart
 
 
@@ -55,7 +56,7 @@ class DenoisePart(TaskPart):
             return TaskPart.resultInWords(self, nodes, provenance)
         numbers = _("Noise {before:.0f} HU → {after:.0f} HU").format(before=before, after=after)
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
-        where = _("“{name}”, made in {seconds:.0f} s").format(name=name, seconds=seconds)
+        where = _("“{name}”, made in {time}").format(name=name, time=timeInWords(seconds))
         notice = _("Made by a model, for research only: not for diagnosis.")
         return f"<b style='font-size:large'>{numbers}</b><br/>{where}<br/>{quiet(notice)}"
 
