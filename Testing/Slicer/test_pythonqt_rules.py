@@ -1,6 +1,7 @@
 """PySide6 in PythonQt's clothes: what Slicer's Python allows works, what it refuses fails."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,71 @@ def test_none_is_not_lost(slicer):
         slicer.app.processEvents()
         qt.QTimer.singleShot(0, print)
     assert r - sys.getrefcount(None) < 100
+
+
+def test_values_convert_as_in_pythonqt_or_are_refused():
+    spin, label, combo = qt.QSpinBox(), qt.QLabel(), qt.QComboBox()
+    spin.value = 7.9
+    assert spin.value == 7  # rounded down
+    label.text = 5
+    assert label.text == "5"
+    label.alignment = qt.Qt.AlignRight
+    assert label.alignment & qt.Qt.AlignRight
+    combo.addItems(("a", "b"))
+    assert [combo.itemText(index) for index in range(combo.count)] == ["a", "b"]
+    path = ctk.ctkPathLineEdit()
+    path.nameFilters = ["*.nrrd", "*.nii.gz"]
+    assert path.nameFilters == ("*.nrrd", "*.nii.gz")
+    for widget, name, value in (
+        (label, "text", None),
+        (label, "text", ["a"]),
+        (spin, "value", "7"),
+        (spin, "value", None),
+        (ctk.ctkSliderWidget(), "value", "high"),
+    ):
+        with pytest.raises(AttributeError, match=f"Property '{name}' .* does not accept"):
+            setattr(widget, name, value)
+
+
+def test_lists_come_back_as_tuples():
+    table = qt.QTableWidget(2, 1)
+    table.setItem(1, 0, qt.QTableWidgetItem("x"))
+    table.selectRow(1)
+    assert isinstance(table.selectedItems(), tuple) and isinstance(table.children(), tuple)
+    assert [index.row() for index in table.selectionModel().selectedRows()] == [1]
+
+
+def test_slots_by_name_must_exist():
+    box, label, slider = qt.QCheckBox(), qt.QLabel(), ctk.ctkSliderWidget()
+    box.connect("toggled(bool)", label, "setVisible(bool)")
+    slider.connect("valueChanged(double)", slider, "setValue(double)")
+    for receiver, slot in ((label, "setVisibility(bool)"), (slider, "setMinimum(double)"), (slider, "_show()")):
+        with pytest.raises(AttributeError, match="does not exist on"):
+            box.connect("toggled(bool)", receiver, slot)
+    for signal in ("toggled", "_validChanged(bool)"):
+        with pytest.raises(AttributeError):
+            box.connect(signal, print)
+
+
+def test_slots_signals_and_methods_cannot_be_overwritten():
+    for widget, name in ((qt.QPushButton(), "click"), (qt.QPushButton(), "clicked"), (slicer_widget(), "currentNode")):
+        with pytest.raises(AttributeError, match=f"'{name}' can not be overwritten"):
+            setattr(widget, name, print)
+
+
+def slicer_widget():
+    import slicer
+
+    return slicer.qMRMLNodeComboBox()
+
+
+def test_a_ui_file_with_an_unknown_property_or_class_fails(slicer, tmp_path):
+    good = (Path(__file__).parent / "fake/FakeDenoise/Resources/UI/FakeDenoise.ui").read_text()
+    for right, wrong in (
+        ('<property name="singleStep">', '<property name="step">'),
+        ("ctkSliderWidget", "ctkSlideWidget"),
+        ("setMRMLScene(vtkMRMLScene*)", "setScene(vtkMRMLScene*)"),
+    ):
+        (tmp_path / "panel.ui").write_text(good.replace(right, wrong))
+        with pytest.raises(AttributeError, match=wrong.split('"')[-2] if '"' in wrong else wrong.split("(")[0]):
+            slicer.util.loadUI(str(tmp_path / "panel.ui"))

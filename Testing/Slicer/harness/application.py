@@ -32,7 +32,8 @@ class qSlicerApplication(QtCore.QObject):
         self._scene, self._logic, self._qt = scene, logic, qt_application
         self._io, self._modules = CoreIOManager(), ModuleManager()
         self._folder = tempfile.mkdtemp(prefix="slicer-harness-")
-        self._testing, self._layout, self._extensions = False, None, ExtensionsManagerModel()
+        self._testing, self._layout, self._window = False, None, None
+        self._extensions = ExtensionsManagerModel()
 
     temporaryPath = Property(str, lambda self: self._folder)
     cachePath = Property(str, lambda self: os.path.join(self._folder, "cache"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import types
@@ -14,6 +15,18 @@ LOGICS = {
     "Models": "vtkSlicerModelsLogic",
     "CropVolume": "vtkSlicerCropVolumeLogic",
 }  # Terminologies would need files that the wheel lacks
+
+STAND_IN_MODULES = (
+    "ctk_numbers",
+    "ctk_widgets",
+    "markups_widgets",
+    "module_widget",
+    "mrml_numbers",
+    "mrml_table",
+    "mrml_widgets",
+    "segment_editor",
+    "segment_selection",
+)
 
 
 def start():
@@ -35,6 +48,7 @@ def start():
     scene, logic = _scene_and_logic(slicer)
     slicer.mrmlScene = scene
     slicer.app = qSlicerApplication(scene, logic, qt_application)
+    _add_cache(slicer)
     QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)  # qt.QSettings() without a name: a private file too
     QtCore.QSettings.setPath(QtCore.QSettings.IniFormat, QtCore.QSettings.UserScope, slicer.app.temporaryPath)
     _publish_modules(slicer)
@@ -43,6 +57,8 @@ def start():
     from . import views
 
     slicer.app._layout = views.LayoutManager(slicer)
+    slicer.app._window = QtWidgets.QMainWindow()  # without one, slicer.util shows no messages
+    slicer.app._window.objectName = "qSlicerMainWindow"
     for name in slicer.app.layoutManager().sliceViewNames():  # they are there from the start, with their nodes
         slicer.app.layoutManager().sliceWidget(name)
     return slicer
@@ -65,24 +81,25 @@ def _scene_and_logic(slicer):
     return scene, logic
 
 
+def _add_cache(slicer) -> None:
+    """The scene unpacks .mrb files into the cache of the data manager."""
+    os.makedirs(slicer.app.cachePath, exist_ok=True)
+    cache = slicer.vtkCacheManager()
+    cache.SetRemoteCacheDirectory(slicer.app.cachePath)
+    cache.SetMRMLScene(slicer.mrmlScene)
+    slicer.mrmlScene.SetCacheManager(cache)
+    manager = slicer.vtkDataIOManager()
+    manager.SetCacheManager(cache)
+    slicer.mrmlScene.SetDataIOManager(manager)
+
+
 def _publish_modules(slicer) -> None:
     """ctk, slicer.<widgets>, slicer.modules, .i18n, .packaging, .ScriptedLoadableModule, SampleData, PyTorchUtils."""
-    from . import (
-        ctk_numbers,
-        ctk_widgets,
-        markups_widgets,
-        module_widget,
-        mrml_numbers,
-        mrml_widgets,
-        packages,
-        sample_data,
-        segment_editor,
-        segment_selection,
-    )
+    for module in STAND_IN_MODULES:
+        importlib.import_module(f".{module}", __package__)
+    from . import ctk_widgets, packages, sample_data
     from .uiloader import STAND_INS, QUiLoader
 
-    assert ctk_numbers and markups_widgets and module_widget and mrml_numbers and mrml_widgets
-    assert segment_editor and segment_selection
     sys.modules["qt"].QUiLoader = QUiLoader
     ctk = types.ModuleType("ctk", "stand-ins of CTK's widgets")
     ctk.ctkWidgetsUtils = ctk_widgets.ctkWidgetsUtils

@@ -82,7 +82,8 @@ class QMessageBox(QtWidgets.QMessageBox):
             QtWidgets.QMessageBox.Warning: "warning",
             QtWidgets.QMessageBox.Critical: "error",
         }
-        buttons = QtWidgets.QMessageBox.buttons(self)
+        details = QtWidgets.QMessageBox.ActionRole  # "Show Details..." ends nothing
+        buttons = [button for button in QtWidgets.QMessageBox.buttons(self) if self.buttonRole(button) != details]
         if len(buttons) < 2:
             tell(kinds.get(self.icon, "info"), self.text, self.detailedText)
             return int((self.standardButtons or QtWidgets.QMessageBox.Ok).value)

@@ -46,7 +46,7 @@ def click_in_slice(name: str, ras) -> None:
     x, y = view.position_of(ras)
     interactor = view.interactor
     view.grab()
-    for event in ("MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+    for event in ("EnterEvent", "MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent"):
         interactor.SetEventInformation(x, y, 0, 0, "\0", 0, None)
         interactor.InvokeEvent(event)
     slicer.app.processEvents()
@@ -54,11 +54,13 @@ def click_in_slice(name: str, ras) -> None:
 
 @contextmanager
 def without_main_window():
-    """slicer.app.layoutManager() is None, as with Slicer --no-main-window."""
+    """slicer.app.layoutManager() and slicer.util.mainWindow() are None, as with Slicer --no-main-window."""
     import slicer
 
-    layout, slicer.app.__dict__["_layout"] = slicer.app.__dict__["_layout"], None
+    layout, slicer.app._layout = slicer.app._layout, None
+    slicer.app._window.objectName = ""
     try:
         yield
     finally:
-        slicer.app.__dict__["_layout"] = layout
+        slicer.app._layout = layout
+        slicer.app._window.objectName = "qSlicerMainWindow"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Property
+
 from .ctk_numbers import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
 from .properties import remembered
 from .uiloader import stand_in
 
 
 class _WithScene:
+    def mrmlScene(self):
+        return self.__dict__.get("_scene")
+
     def setMRMLScene(self, scene):
         self.__dict__["_scene"] = scene
 
@@ -18,15 +23,17 @@ class qMRMLSliderWidget(_WithScene, ctkSliderWidget):
 
     quantity = remembered(str, "")
 
-    def mrmlScene(self):
-        return self.__dict__.get("_scene")
-
 
 @stand_in("Libs/MRML/Widgets/qMRMLRangeWidget.h")
-class qMRMLRangeWidget(_WithScene, ctkRangeWidget):
+class qMRMLRangeWidget(ctkRangeWidget):
     """qMRMLRangeWidget: a ctkRangeWidget in the scene's unit of `quantity`."""
 
     quantity = remembered(str, "")
+
+    def setMRMLScene(self, scene):
+        self.__dict__["_scene"] = scene
+
+    mrmlScene = Property(object, lambda self: self.__dict__.get("_scene"), setMRMLScene)
 
 
 @stand_in("Libs/MRML/Widgets/qMRMLSpinBox.h")

@@ -97,6 +97,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout.addWidget(self._combo)
         self.setFocusProxy(self._combo)
         self._combo.connect("activated(int)", self._on_activated)
+        self.enabled = False  # until there is a scene: a forgotten setMRMLScene() shows
         self._rebuild()
 
     def mrmlScene(self):
@@ -106,7 +107,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         for tag in self._tags:
             self._scene.RemoveObserver(tag)
         self._tags, self._scene = [], scene
-        self.enabled = scene is not None  # as in C++: forgotten scenes show
+        self.enabled = scene is not None
         if scene:
             events = {
                 scene.NodeAddedEvent: with_node(self._on_added),
@@ -252,51 +253,3 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
 def _plain(kind: str) -> str:
     return kind.replace("vtkMRML", "").replace("Node", "")
-
-
-@stand_in("Libs/MRML/Widgets/qMRMLTableView.h")
-class qMRMLTableView(QtWidgets.QTableView):
-    """qMRMLTableView: a vtkMRMLTableNode as a table."""
-
-    selectionChanged = Signal()
-    mrmlSceneChanged = Signal(object)
-    signatures: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self._scene, self._table, self._tags = None, None, []
-
-    def mrmlScene(self):
-        return self._scene
-
-    def setMRMLScene(self, scene):
-        self._scene = scene
-        self.mrmlSceneChanged.emit(scene)
-
-    def mrmlTableNode(self):
-        return self._table
-
-    def setMRMLTableNode(self, node):
-        for tag in self._tags:
-            self._table.RemoveObserver(tag)
-        self._table = node
-        self._tags = watch(self, node, {vtk.vtkCommand.ModifiedEvent: lambda *_: self._fill()}) if node else []
-        self._fill()
-
-    def _fill(self):
-        from PySide6.QtGui import QStandardItem, QStandardItemModel
-
-        table = self._table.GetTable() if self._table else None
-        model = QStandardItemModel(self)
-        for column in range(table.GetNumberOfColumns() if table else 0):
-            values = [self._table.GetCellText(row, column) for row in range(table.GetNumberOfRows())]
-            model.appendColumn([QStandardItem(value) for value in values])
-            model.setHorizontalHeaderItem(column, QStandardItem(self._table.GetColumnName(column)))
-        QtWidgets.QTableView.setModel(self, model)
-        self.selectionModel().connect(
-            "selectionChanged(QItemSelection,QItemSelection)", lambda *_: self.selectionChanged.emit()
-        )
-
-    transposed = remembered(bool, False)
-    firstRowLocked = remembered(bool, False)
-    firstColumnLocked = remembered(bool, False)

@@ -10,7 +10,8 @@ def remembered(type_, default, then=None) -> Property:
     key = object()
 
     def read(self):
-        return self.__dict__.setdefault("_remembered", {}).get(key, default)
+        value = self.__dict__.setdefault("_remembered", {}).get(key, default)
+        return tuple(value) if isinstance(value, list) else value  # as PythonQt gives lists
 
     def write(self, value):
         if value != read(self):

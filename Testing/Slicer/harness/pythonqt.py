@@ -6,7 +6,8 @@ Rules (PythonQt's src/PythonQtInstanceWrapper.cpp and PythonQtConversion.cpp, ch
   `objectName`.
 - Writing an unknown attribute, a slot, a signal or a read-only property of a C++ object raises AttributeError. Python
   subclasses may have attributes of their own.
-- Lists come back as tuples; numbers become the property's type (an int is rounded down); None is no property value.
+- Lists come back as tuples; numbers become the property's type (an int is rounded down, an enumeration is its number);
+  None is no property value.
 - Dynamic properties are attributes, children are found by their object name.
 - `obj.connect("signal(types)", callable)` and `obj.connect("signal()", receiver, "slot()")`: see connections.py.
 """
@@ -106,7 +107,7 @@ def write_property(instance: QObject, name: str, value) -> None:
         raise NotInSlicer(f"Property '{name}' of {meta.className()} object is not writable")
     wanted = declared.typeName()
     try:
-        converted = converted_to(wanted, value)
+        converted = int(getattr(value, "value", value)) if declared.isEnumType() else converted_to(wanted, value)
     except (TypeError, ValueError):
         converted = None
     if converted is None or not QObject.setProperty(instance, name, converted):

@@ -107,7 +107,8 @@ def _load(source: SampleDataSource, index: int):
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / source.fileNames[index]
     uri = uri if uri.startswith("file:") else Path(uri).as_uri()
-    slicer.util.downloadFile(uri, str(target), checksum=source.checksums[index])
+    if not slicer.util.downloadFile(uri, str(target), checksum=source.checksums[index]):
+        raise ValueError(f"Checksum verification failed: {uri}")
     load, kind = source.loadFiles[min(index, len(source.loadFiles) - 1)], source.loadFileTypes[0]
     if load is False:
         return str(target)

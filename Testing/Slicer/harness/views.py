@@ -40,6 +40,7 @@ class _View:
         self.window.AddRenderer(self.renderer)
         self.interactor = vtk.vtkRenderWindowInteractor()
         self.interactor.SetRenderWindow(self.window)
+        self.interactor.SetInteractorStyle(vtk.vtkInteractorStyle())  # the default one takes the mouse from Slicer's
         self.interactor.Initialize()
         factory = factory.GetInstance()
         factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
