@@ -66,7 +66,7 @@ def start_and_wait_for_worker(panel):
 
 
 def test_a_run_from_the_first_click_to_the_result(slicer, chest, panel):
-    """Noise shown before, result beside its source, provenance, the same voxels again, and a window that never hangs."""
+    """Noise shown before, result beside its source, provenance, the same voxels again; the window never hangs."""
     ui, before = panel.ui, slicer.util.arrayFromVolume(chest).copy()
     assert ui.inputSelector.currentNode() is chest and ui.runButton.enabled
     wait_until(lambda: "Measured" in ui.noiseLabel.text, PATIENCE)

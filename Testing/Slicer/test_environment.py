@@ -22,7 +22,7 @@ def wheels(tmp_path):
     files = {
         f"{NAME}/__init__.py": "ready = True\n",
         f"{NAME}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n",
-        f"{NAME}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{NAME}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{name},,\n" for name in [*files, f"{NAME}-1.0.dist-info/RECORD"])
     with zipfile.ZipFile(folder / f"{NAME}-1.0-py3-none-any.whl", "w") as wheel:
@@ -122,6 +122,7 @@ def test_torch_comes_first_and_slicers_packages_stay(slicer, version, function):
 
 def test_the_constraints_hold_slicers_versions(slicer):
     import numpy
+
     from MedDiffFMPanels.environment import constraintsFile
 
     with constraintsFile() as path, open(path, encoding="utf-8") as file:
@@ -139,8 +140,9 @@ def test_the_pytorch_extension_chooses_the_build(slicer):
 
 
 def test_models_are_added_whole_or_not_and_removed(slicer, tmp_path, monkeypatch):
-    from MedDiffFMPanels.models_dialog import ModelsDialog
     from tiny_model import save_tiny_model
+
+    from MedDiffFMPanels.models_dialog import ModelsDialog
 
     monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path / "home"))
     tiny = save_tiny_model(tmp_path / "tiny", patch=16)

@@ -122,7 +122,8 @@ for line in sys.stdin:
 STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"])
+deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", deaf])
 print('{"event": "accepted", "id": null}', flush=True)
 time.sleep(600)
 """
@@ -174,7 +175,8 @@ def test_a_long_request_passes_piece_by_piece(slicer, command):
     slow = (
         "import json, os, time\ntotal = b''\n"
         "while not total.endswith(b'\\n'):\n    total += os.read(0, 1 << 18)\n    time.sleep(0.005)\n"
-        "key = json.loads(total)\nprint(json.dumps({'event': 'looked', 'id': key['id'], 'n': len(key['data'])}), flush=True)\n"
+        "key = json.loads(total)\n"
+        "print(json.dumps({'event': 'looked', 'id': key['id'], 'n': len(key['data'])}), flush=True)\n"
         "time.sleep(1)\n"
     )
     began = time.monotonic()
