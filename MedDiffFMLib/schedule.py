@@ -82,6 +82,18 @@ def quadratic_steps(t_start: int, count: int) -> list[int]:
     return [int(t) for t in dict.fromkeys(steps)]
 
 
+def trailing_steps(t_start: int, count: int) -> list[int]:
+    """`count` timesteps t_start·i/count, i = count … 1: evenly spaced, the last leads to the clean image, so that none
+    is spent at t = 0 (Lin et al. 2024, table 2, "trailing"). ValueError as `uniform_steps`.
+
+    Every list is contained in that of twice the count: its steps are two of that one. Distilled models walk it.
+    """
+    if t_start < 1 or count < 1:
+        raise ValueError(f"need t_start >= 1 and count >= 1, got {t_start} and {count}")
+    count = min(count, t_start)
+    return [int(t) for t in np.rint(t_start * np.arange(count, 0, -1) / count)]
+
+
 def check_steps(steps: Sequence[int], T: int) -> None:
     """ValueError unless `steps` is a non-empty, strictly descending list of timesteps in [0, T)."""
     if not steps or not all(a > b for a, b in itertools.pairwise(steps)) or steps[0] >= T or steps[-1] < 0:

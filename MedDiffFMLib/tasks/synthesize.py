@@ -26,7 +26,7 @@ from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
 from ..regions import REGIONS, Region, to_hu, to_model
 from ..samplers import ancestral, clip, ddim, dpm_solver_2m, fresh_noise
-from ..schedule import uniform_steps
+from ..schedule import trailing_steps, uniform_steps
 from ..volume import Volume
 from .in_parts import part_of, run_each
 from .scan import check_anatomy
@@ -40,12 +40,14 @@ class SynthesizeSettings:
     """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
 
     levels: the grids to go through, coarse to fine. steps: timesteps of the first level from t_start to 0, None for
-    all. restart: the t that a further level's image is noised to.
+    all. timesteps: how they lie, `uniform` down to 0 or `trailing` (see `schedule`), which distilled models walk.
+    restart: the t that a further level's image is noised to.
     """
 
     levels: tuple[str, ...] = ("patch",)
     sampler: str = "ancestral"
     steps: int | None = None
+    timesteps: str = "uniform"
     t_start: int = 990  # ᾱ[999] is 2e-9: there an error of ε is 20 000 times as large in x_0
     restart: int = 500
     overlap: float = 0.25
@@ -200,6 +202,9 @@ def _stages(
 def _steps(settings: SynthesizeSettings, first: bool) -> list[int]:
     """The timesteps of the first level, or of a further one: fewer, in the same density."""
     start = settings.t_start
+    if settings.timesteps == "trailing":  # of those alone: a distilled model knows no others
+        steps = trailing_steps(start, settings.steps or start)
+        return steps if first else [t for t in steps if t <= settings.restart] or steps[-1:]
     if first:
         return uniform_steps(start, settings.steps or start + 1)
     share = settings.restart / start

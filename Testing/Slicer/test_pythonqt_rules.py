@@ -150,3 +150,19 @@ def test_a_ui_file_with_an_unknown_property_or_class_fails(slicer, tmp_path):
         (tmp_path / "panel.ui").write_text(good.replace(right, wrong))
         with pytest.raises(AttributeError, match=wrong.split('"')[-2] if '"' in wrong else wrong.split("(")[0]):
             slicer.util.loadUI(str(tmp_path / "panel.ui"))
+
+
+def test_errors_in_slots_timers_and_observers_reach_the_hook_that_the_fixture_reads(slicer, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, *_: seen.append(kind))
+    button, timer = qt.QPushButton(), qt.QTimer()
+    button.connect("clicked()", lambda: 1 / 0)
+    button.click()
+    timer.connect("timeout()", lambda: [][0])
+    timer.start(0)
+    slicer.app.processEvents()
+    timer.stop()
+    tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAddedEvent, lambda *_: {}["node"])
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode")
+    slicer.mrmlScene.RemoveObserver(tag)
+    assert seen[0] is ZeroDivisionError and IndexError in seen and seen[-1] is KeyError

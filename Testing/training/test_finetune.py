@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from tiny_model import TINY, save_tiny_model
+from tiny_model import TINY, make_tiny_network, save_tiny_model
 
 from MedDiffFMLib.control_folder import load_control, save_control
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.models import load_model
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
 from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.prepare import add_case
-from MedDiffFMTraining.data.store import CaseFacts, open_store
+from MedDiffFMTraining.data.store import Case, CaseFacts, open_store
+from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
+from MedDiffFMTraining.learn.export import export_control, export_model, read_run, write_facts
 from MedDiffFMTraining.learn.finetune import ControlTrainer
-from MedDiffFMTraining.learn.pretrain import draw_batch, pretrain
+from MedDiffFMTraining.learn.pretrain import pretrain
 
 CONFIG = PretrainConfig(
     crops=CropConfig(patch=(8, 16, 16), levels=(0, 0, 1, 1), target="lesion-mask"),
@@ -66,6 +70,57 @@ def test_thick_target_by_hand():
     x0 = torch.arange(6.0).view(6, 1, 1).expand(6, 2, 2)
     assert torch.allclose(thick_target(x0, 2)[:, 0, 0], torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0, 4.5]))
     assert thick_target(x0, 4).shape == (6, 2, 2)  # 6 is no multiple of 4
+
+
+def test_a_pair_is_the_same_crop_of_the_other_scan(cases):
+    """The other scan is darker by 36 HU everywhere: a tenth of the abdomen's window on [-1, 1] is 0.2. Cases without
+    another scan are not drawn, and a store without any is refused.
+    """
+    paired = Case(cases[0].folder)
+    paired.pair = np.asarray(paired.hu) - 36
+    config = CropConfig(patch=(8, 16, 16), levels=(1, 1, 1, 1), target="pair")
+    for seed in range(8):
+        crop = draw_crop(np.random.default_rng(seed), [cases[1], paired], config)
+        inside = (crop.target > -0.99) & (crop.x0 < 0.99)
+        difference = (crop.x0 - crop.target)[inside]
+        assert len(difference) > 50
+        if crop.level in ("own", "patch"):  # the others average voxels, also such as lie outside the window
+            assert difference == pytest.approx(0.2, abs=0.03)
+    with pytest.raises(InputError, match="pair"):
+        draw_crop(np.random.default_rng(0), cases, config)
+    with pytest.raises(InputError, match="thin"):
+        draw_crop(np.random.default_rng(0), cases, replace(config, target="thin"))
+
+
+def test_an_exported_control_is_the_average_in_its_own_model(cases, tmp_path):
+    """float16, with the run's facts; a model of other weights is refused, and so is a run of another kind."""
+    base = save_tiny_model(tmp_path / "model")
+    trainer = ControlTrainer(replace(CONFIG, steps=1), cases, tmp_path / "run", base)
+    pretrain(trainer, lambda row: None)
+    (tmp_path / "run" / "config.json").write_text(trainer.config.to_json())
+    write_facts(trainer)
+    run = read_run(tmp_path / "run" / "last.pt", tmp_path / "run" / "config.json")
+    export_control(run, base, "lesion-kidney")
+    model = load_model(base, device="cpu", precision="float32")
+    loaded, batch = load_control(model, "lesion-kidney"), draw_batch(cases, trainer.config, trainer.schedule, 0)
+    inputs, target = trainer.inputs(batch), torch.stack([crop.target for crop in batch.crops])
+    with torch.no_grad():
+        features, middle = loaded(*inputs, target)
+        expected, expected_middle = trainer.average.module(*inputs, target)
+    for own, other in zip([*features, middle], [*expected, expected_middle], strict=True):
+        assert torch.allclose(own, other, atol=2e-3)
+    assert run.training["data"]["volumes"] == 2 and run.training["samples"] == 2
+
+    other = save_tiny_model(tmp_path / "other", patch=16)
+    weights = make_tiny_network().state_dict()
+    next(iter(weights.values())).add_(1)
+    save_model_folder(other, weights, model_config("other", TINY), overwrite=True)
+    with pytest.raises(InputError, match="other weights"):
+        export_control(run, other, "lesion-kidney")
+    with pytest.raises(InputError, match="export-control"):
+        export_model(run, tmp_path / "new")
+    with pytest.raises(InputError, match="it has no crops"):
+        export_control(replace(run, settings=PretrainConfig()), base, "x")
 
 
 def test_only_the_control_learns_and_it_lowers_the_loss(cases, tmp_path):

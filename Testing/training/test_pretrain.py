@@ -17,8 +17,10 @@ from MedDiffFMTraining.data.crops import CropConfig, box_size, draw_crop, drop_a
 from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.prepare import SPLIT, add_case, region_of, split_of
 from MedDiffFMTraining.data.store import CaseFacts, open_store
+from MedDiffFMTraining.learn.batches import draw_batch, draw_timestep
 from MedDiffFMTraining.learn.config import PretrainConfig
-from MedDiffFMTraining.learn.pretrain import Trainer, draw_batch, draw_timestep, pretrain
+from MedDiffFMTraining.learn.pretrain import pretrain
+from MedDiffFMTraining.learn.trainer import Trainer
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16
@@ -31,6 +33,8 @@ CONFIG = PretrainConfig(
     accumulate=2,
     learning_rate=1e-3,
     warmup=2,
+    clip_norm=1.0,
+    ema=0.999,
     precision="float32",
     seed=3,
 )
@@ -181,7 +185,7 @@ def test_the_state_is_replaced_whole(cases, tmp_path):
     before = (tmp_path / "last.pt").read_bytes()
     trainer.step = 99
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "save", lambda state, path: (path.write_bytes(b"half"), 1 / 0))
+        patch.setattr(torch, "save", lambda state, file: (file.write(b"half"), 1 / 0))
         with pytest.raises(ZeroDivisionError):
             trainer.save()
     assert (tmp_path / "last.pt").read_bytes() == before

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import typer
 
+from .check import evaluate_condition, evaluate_distillation
 from .data import pack, prepare, unpack
 from .evaluate import demo, evaluate_app
 from .export import export, export_control
-from .learn import finetune, pretrain
+from .learn import distill, finetune, join, pretrain, split
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
-for command in (prepare, pack, unpack, pretrain, finetune, export):
+for command in (prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
     train_app.command()(command)
 train_app.command("export-control")(export_control)
+evaluate_app.command("distillation")(evaluate_distillation)
+evaluate_app.command("condition")(evaluate_condition)
 
 
 def register(app: typer.Typer) -> None:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
+from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMLib.thick import block_mean, interpolate_slices
@@ -23,6 +24,7 @@ from .store import Case
 
 LEVELS = ("image", "double", "patch", "own")
 AIR_HU = -1024
+TARGETS = ("thick-ct", "pair", "lesion-mask")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class CropConfig:
     keep_organs: float = 0.5  # share of crops with all given organs; else some, or body alone, or nothing
     keep_position: float = 0.9
     case_weights: tuple[tuple[str, float], ...] = ()  # cases drawn more or less often than once
-    target: str = ""  # what a ControlNet is told: "thick-ct", "lesion-mask", or nothing
+    target: str = ""  # what a ControlNet is told: "thick-ct", "pair", "lesion-mask", or nothing
     factors: tuple[int, ...] = (2, 3, 4, 5, 6)  # thick slices: so many thin ones averaged, drawn for each crop
     around_lesion: float = 0.8  # share of crops around a lesion's voxel, if the target is its mask
 
@@ -135,10 +137,31 @@ def _nearest(labels: np.ndarray, size: Sequence[int]) -> torch.Tensor:
     return F.interpolate(values, size=tuple(size), mode="nearest-exact")[0, 0].to(torch.uint8)
 
 
+def pair_of(case: Case) -> np.ndarray | None:
+    """The CT (z, y, x), on the case's grid and in HU, that shows it with thicker slices or less dose; None if none."""
+    return getattr(case, "pair", None)
+
+
+def has_target(case: Case, target: str) -> bool:
+    """Whether a case has what `crops.target` says; thick slices are made of any."""
+    if target == "pair":
+        return pair_of(case) is not None
+    return target != "lesion-mask" or len(case.lesion_voxels) > 0
+
+
+def with_target(cases: Sequence[Case], target: str) -> list[Case]:
+    """The cases that have what a ControlNet is to be told. InputError if none has, or there is no such target."""
+    if target not in ("", *TARGETS):
+        raise InputError(f"There is no crops.target {target!r}: use one of {', '.join(TARGETS)}.")
+    chosen = [case for case in cases if has_target(case, target)]
+    if not chosen:
+        raise InputError(f"No case of the store has what crops.target {target!r} needs: prepare some that have it.")
+    return chosen
+
+
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
-    if config.target == "lesion-mask":
-        cases = [case for case in cases if len(case.lesion_voxels)]
+    cases = with_target(cases, config.target)
     weights = np.array([dict(config.case_weights).get(c.facts.name, 1.0) for c in cases])
     case = cases[rng.choice(len(cases), p=weights / weights.sum())]
     level = LEVELS[rng.choice(4, p=np.array(config.levels) / sum(config.levels))]
@@ -149,12 +172,16 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
     low, high = REGIONS[case.facts.region].window
     jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
-    x0 = to_model(resize(hu, config.patch).numpy(), (low + jitter[0], high + jitter[1]))
+    window = (low + jitter[0], high + jitter[1])
+    x0 = to_model(resize(hu, config.patch).numpy(), window)
     target = None
     if lesions:
         target = _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]
     elif config.target == "thick-ct":
         target = thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]
+    elif config.target == "pair":
+        other = torch.from_numpy(read_box(pair_of(case), start, size, AIR_HU)).float()
+        target = torch.from_numpy(to_model(resize(other, config.patch).numpy(), window))[None]
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
     return Crop(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from MedDiffFMLib.errors import InputError
@@ -12,46 +13,126 @@ from MedDiffFMLib.network import SMALL, NetworkConfig
 
 from ..data.crops import CropConfig
 
+PRECISIONS = ("float32", "bfloat16")  # not float16: its narrow range would need the loss to be scaled
+PREDICTIONS = ("epsilon", "v")
+PLAN = (
+    "steps",
+    "learning_rate",
+    "warmup",
+    "decay_to",
+    "save_every",
+    "validate_every",
+    "validate_crops",
+    "sample_every",
+)
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Pre-training. The defaults are the paper's (L1, Adam 1e-4, batch 1 × 4) but for EMA and bfloat16."""
+    """Pre-training. Every default is the paper's (IV-A) but the size, which is the small network's; a switch that is
+    off costs nothing and changes nothing. `recipes/base/paper.json` is the paper's own size.
+    """
 
     network: NetworkConfig = field(default_factory=lambda: SMALL)
     crops: CropConfig = field(default_factory=CropConfig)
-    steps: int = 100_000
-    batch: int = 1
-    accumulate: int = 4
+    steps: int = 100_000  # updates
+    batch: int = 1  # samples of one pass, in each process
+    accumulate: int = 4  # passes of one update
     learning_rate: float = 1e-4
-    warmup: int = 100
+    warmup: int = 0  # steps in which the learning rate rises
     decay_to: float = 1.0  # the learning rate falls linearly to this share of itself at the last step
-    clip_norm: float = 1.0
-    ema: float = 0.999
-    precision: str = "bfloat16"
+    clip_norm: float = 0.0  # largest norm of the gradient; 0: as it is
+    ema: float = 0.0  # the weights' average remembers this share of itself at a step; 0: it is the weights themselves
+    min_snr: float = 0.0  # γ of min-SNR-γ weighting; 0: every timestep counts alike
+    patch_schedule: tuple[tuple[float, tuple[int, int, int]], ...] = ()  # (share of the steps, patch), then crops.patch
+    precision: str = "float32"  # of the network's convolutions; weights, losses and schedule stay float32
+    channels_last: bool = False
+    compile: bool = False
     low_noise: float = 0.0  # share of samples with σ̄_t log-uniform in low_sigma; the rest has t uniform (the paper)
     low_sigma: tuple[float, float] = (0.03, 0.5)
     ct_noise: float = 0.0  # share of the scans' own crops within low_sigma whose noise is correlated as CT's is
+    distilled_to: int = 0  # steps of the walk that a student is for (see `distill`); 0: none
     seed: int = 0
     save_every: int = 200
+    validate_every: int = 500  # steps; 0: never
+    validate_crops: int = 8
+    sample_every: int = 2000  # steps between pictures in TensorBoard; 0: none
+
+    def __post_init__(self):
+        """InputError if a value cannot be trained with."""
+        at_least = {"steps": 1, "batch": 1, "accumulate": 1, "save_every": 1, "validate_crops": 1}
+        for name, least in {**at_least, "warmup": 0, "validate_every": 0, "sample_every": 0, "clip_norm": 0}.items():
+            _require(getattr(self, name) >= least, name, getattr(self, name), f"{least} or more")
+        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
+        _require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
+        _require(self.min_snr >= 0, "min_snr", self.min_snr, "0 (off) or γ, such as 5")
+        _require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
+        prediction = self.network.prediction
+        _require(prediction in PREDICTIONS, "network.prediction", prediction, " or ".join(PREDICTIONS))
+        shares = [share for share, _ in self.patch_schedule]
+        _require(
+            all(s > 0 for s in shares) and sum(shares) <= 1, "patch_schedule", shares, "shares that sum to 1 at most"
+        )
+        divisor = 2 ** (len(self.network.channels) - 1)
+        for patch in [*(patch for _, patch in self.patch_schedule), self.crops.patch]:
+            fits = len(patch) == 3 and all(n > 0 and n % divisor == 0 for n in patch)
+            _require(fits, "patch", list(patch), f"three multiples of {divisor}, as the network halves it so often")
+
+    def crops_at(self, step: int) -> CropConfig:
+        """How crops are drawn at a step: small patches first, if there is a schedule (Wang et al. 2023, Patch
+        Diffusion), `crops.patch` after it.
+        """
+        end = 0.0
+        for share, patch in self.patch_schedule:
+            end += share
+            if step < end * self.steps:
+                return replace(self.crops, patch=patch)
+        return self.crops
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, path: Path) -> PretrainConfig:
-        """Read a configuration; InputError if it cannot be read or has an unknown setting."""
+        """Read a configuration; InputError if it cannot be read, or has an unknown setting or an impossible value."""
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read as JSON ({error}): name a file of settings.") from None
-        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
-        if unknown:
-            raise InputError(f"{path} has unknown settings {sorted(unknown)}: correct or remove them.")
-        network = NetworkConfig.from_dict(values.pop("network", {}))
-        crops = {k: _tuples(v) for k, v in values.pop("crops", {}).items()}
-        values = {k: _tuples(v) for k, v in values.items()}
-        return cls(network=network, crops=CropConfig(**crops), **values)
+        try:
+            values = _checked(cls, values)
+            network = NetworkConfig(**_checked(NetworkConfig, values.pop("network", {})))
+            crops = CropConfig(**_checked(CropConfig, values.pop("crops", {})))
+            return cls(network=network, crops=crops, **values)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path} has a setting of the wrong kind ({error}): correct it.") from None
+
+    def differences(self, other: PretrainConfig) -> list[str]:
+        """Settings, but for those of the plan (`PLAN`: how long, how fast, when to save), that are not the same."""
+        names = [f.name for f in fields(self) if f.name not in (*PLAN, "batch", "accumulate")]  # see `Trainer.restore`
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
-def _tuples(value):
+def _require(holds: bool, name: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise InputError(f"{name} is {value!r} and must be {wanted}: correct it in the settings.")
+
+
+def _checked(cls: type, values: dict) -> dict:
+    """`values` with tuples for lists; InputError if one is not a setting of `cls`, or not of its kind."""
+    known = {f.name: f.default for f in fields(cls)}
+    if not isinstance(values, dict) or (unknown := sorted(set(values) - set(known))):
+        what = f"has unknown settings {unknown}" if isinstance(values, dict) else f"holds {values!r}"
+        raise InputError(f"{cls.__name__} {what}; correct or remove them (known: {', '.join(known)}).")
+    for name, value in values.items():
+        kind = type(known[name])
+        fits = isinstance(value, {float: (int, float), tuple: (list, tuple)}.get(kind, kind))
+        if kind in (int, float, str, bool, tuple) and (not fits or (isinstance(value, bool) and kind is not bool)):
+            raise InputError(f"{name} is {value!r} and must be of the kind of {known[name]!r}: correct it.")
+    return {name: _tuples(value) for name, value in values.items()}
+
+
+def _tuples(value: Sequence | object) -> object:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

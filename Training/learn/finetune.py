@@ -1,7 +1,8 @@
 """Fine-tuning of a ControlNet, the U-Net locked (paper, III-B, eq. 4):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a, c_t)‖₁.
 
-`config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean, or "lesion-mask". The loop, its
-random numbers and its exact resume are pre-training's.
+`config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean; "pair", the same crop of another CT
+of the patient on the case's grid (thick slices, low dose); or "lesion-mask". The loop, its random numbers and its exact
+resume are pre-training's.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.model_folder import load_network, verify
 
 from ..data.store import Case
+from .batches import Batch
 from .config import PretrainConfig
-from .pretrain import Batch, Trainer
+from .trainer import Trainer
 
 LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much more
 
@@ -25,10 +27,14 @@ LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much
 class ControlTrainer(Trainer):
     """A run whose trained network is a ControlNet of the model in the folder `base`."""
 
-    def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, base: Path, device: str = "cpu"):
-        self.base = load_network(base, verify(base))
-        super().__init__(replace(config, network=self.base.config), cases, folder, device)
-        self.base.to(self.device)
+    def __init__(
+        self, config: PretrainConfig, cases: Sequence[Case], folder: Path, base: Path, device: str = "cpu", **options
+    ):
+        record = verify(base)
+        self.base = load_network(base, record)
+        super().__init__(replace(config, network=self.base.config), cases, folder, device, **options)
+        self.base.to(self.device).to(memory_format=self.memory_format)
+        self.origin = {"base": record["name"], "base_sha256": record["weights"]["sha256"]}
 
     def make_network(self) -> Control:
         """The copy of the U-Net's encoder, its convolutions to the U-Net at zero."""
@@ -40,8 +46,8 @@ class ControlTrainer(Trainer):
         """The locked U-Net's output with the ControlNet's features."""
         inputs = self.inputs(batch)
         target = torch.stack([crop.target for crop in batch.crops]).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            return self.base(*inputs, self.network(*inputs, target)).float()
+        with self.autocast():
+            return self.base(*inputs, self.model(*inputs, target)).float()
 
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean error of each sample; in a lesion every voxel counts more."""

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from .connections import normalize
+from .pythonqt import DECLARED
+
 LIST = Path(__file__).parents[1] / "slicer_names.txt"
 ROOTS = ("slicer", "qt", "ctk", "SampleData")
 LAYOUT_MARGINS = {"leftMargin", "topMargin", "rightMargin", "bottomMargin", "margin"}  # Designer's, of every layout
@@ -171,42 +174,26 @@ def _problem_of_signature(call: ast.Call) -> str | None:
         return None
     if not SIGNATURE.match(first.value):
         return f"{first.value!r} is not a signal's signature"
-    from .connections import normalize
-
     wanted = normalize(first.value)
     listed = any(wanted in signals for signals in names().signals.values())
-    return None if listed or _qt_has_signal(wanted) else f"no class has a signal {first.value}"
-
-
-@lru_cache
-def _all_qt_signals() -> frozenset[str]:
-    import qt
-    from PySide6.QtCore import QMetaMethod, QObject
-
-    classes = [cls for cls in vars(qt).values() if isinstance(cls, type) and issubclass(cls, QObject)]
-    metas = [cls.staticMetaObject for cls in classes]
-    methods = [meta.method(index) for meta in metas for index in range(meta.methodCount())]
-    signals = [method for method in methods if method.methodType() == QMetaMethod.Signal]
-    return frozenset(bytes(signal.methodSignature().data()).decode() for signal in signals)
-
-
-def _qt_has_signal(signature: str) -> bool:
-    return signature in _all_qt_signals()
+    of_qt = any(wanted in declared.signals for declared in DECLARED.values())
+    return None if listed or of_qt else f"no class has a signal {first.value}"
 
 
 def problems_in_ui(path: Path) -> list[str]:
     """Unknown classes, properties, signals and slots of a .ui file."""
-    import qt
-
     root = ET.parse(path).getroot()
     found, class_of = [], {}
     for widget in [*root.iter("widget"), *root.iter("layout")]:
-        cls = widget.get("class")
+        cls = "QFrame" if widget.get("class") == "Line" else widget.get("class")  # Designer's name of a line
         class_of[widget.get("name")] = cls
-        if cls not in names().base and not hasattr(qt, cls):
+        if cls not in names().base and cls not in DECLARED:
             found.append(f"{path}: no class {cls}")
             continue
-        known = _properties(cls) | (LAYOUT_MARGINS if widget.tag == "layout" else {"SlicerParameterName"})
+        known = _properties(cls) | (
+            LAYOUT_MARGINS if widget.tag == "layout" else {"SlicerParameterName", "orientation"}
+        )
+        known |= {"orientation"} if widget.get("class") == "Line" else set()
         for name in [child.get("name") for child in widget.findall("property")]:
             if name not in known:
                 found.append(f"{path}: {cls} {widget.get('name')} has no property {name}")
@@ -221,23 +208,12 @@ def problems_in_ui(path: Path) -> list[str]:
 
 
 def _properties(cls: str) -> set[str]:
-    import qt
-
-    listed = names()
-    own = listed.properties.get(cls, set())
-    meta = getattr(qt, listed.base.get(cls, cls)).staticMetaObject
-    return own | {meta.property(index).name() for index in range(meta.propertyCount())}
+    return names().properties.get(cls, set()) | DECLARED[names().base.get(cls, cls)].properties
 
 
 def _has_member(cls: str, kind: str, signature: str) -> bool:
-    import qt
-
-    from .connections import normalize
-
     listed, wanted = names(), normalize(signature)
-    meta = getattr(qt, listed.base.get(cls, cls)).staticMetaObject
-    if meta.indexOfMethod(wanted) >= 0:
-        return True
+    declared = DECLARED[listed.base.get(cls, cls)]
     if kind == "signal":
-        return wanted in listed.signals.get(cls, ())
-    return wanted.split("(")[0] in listed.methods.get(cls, ())
+        return wanted in declared.signals | listed.signals.get(cls, set())
+    return wanted in declared.methods or wanted.split("(")[0] in listed.methods.get(cls, ())

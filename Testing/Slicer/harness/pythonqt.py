@@ -19,6 +19,7 @@ import math
 import sys
 import types
 from enum import Enum
+from typing import NamedTuple
 
 from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from PySide6.QtCore import QObject
@@ -33,11 +34,23 @@ _RETURN_LISTS = (
 ).split()
 
 
+class Declared(NamedTuple):
+    """Names of all properties of a Qt class, signatures of its signals and of all its methods, inherited ones too."""
+
+    properties: frozenset[str]
+    signals: frozenset[str]
+    methods: frozenset[str]
+
+
+DECLARED: dict[str, Declared] = {}  # read once: PySide6 takes a staticMetaObject away with the first object that dies
+
+
 def install() -> types.ModuleType:
     """Patch PySide6's classes once; the module `qt`, also to be had by `import qt`."""
     if "qt" in sys.modules:
         return sys.modules["qt"]
     for qt_class in list(_object_classes()):
+        DECLARED[qt_class.__name__] = _declared(qt_class.staticMetaObject)
         _properties_as_attributes(qt_class)
         if "__setattr__" in vars(qt_class):  # most of PySide6's classes carry their own
             qt_class.__setattr__ = _set_attribute
@@ -62,6 +75,16 @@ def _object_classes():
             value = getattr(module, name)
             if isinstance(value, type) and issubclass(value, QObject):
                 yield value
+
+
+def _declared(meta: QtCore.QMetaObject) -> Declared:
+    methods = [meta.method(index) for index in range(meta.methodCount())]
+    signals = [method for method in methods if method.methodType() == QtCore.QMetaMethod.Signal]
+    return Declared(
+        frozenset(meta.property(index).name() for index in range(meta.propertyCount())),
+        frozenset(bytes(signal.methodSignature().data()).decode() for signal in signals),
+        frozenset(bytes(method.methodSignature().data()).decode() for method in methods),
+    )
 
 
 def _properties_as_attributes(qt_class) -> None:

@@ -1,0 +1,91 @@
+"""The samples of a run: crops, noise and timesteps, all drawn from (seed, number of the sample).
+
+So a run that was killed and resumed sees what one that was not would have seen, and several processes see together
+what one would with a larger batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from MedDiffFMLib.schedule import Schedule
+
+from ..data.crops import Crop, CropConfig, draw_crop
+from ..data.noise import ct_noise
+from ..data.store import Case
+from .config import PretrainConfig
+
+
+def draw_timestep(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule) -> int:
+    """t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over the noise that CT has."""
+    if rng.random() < config.low_noise:
+        return schedule.t_of_sigma(math.exp(rng.uniform(*np.log(config.low_sigma))))
+    return int(rng.integers(schedule.T))
+
+
+def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop, t: int) -> np.ndarray:
+    """White noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is."""
+    fits = crop.level == "own" and schedule.sigma_bar(t) <= config.low_sigma[1]
+    if fits and rng.random() < config.ct_noise:
+        return ct_noise(rng, crop.x0.shape)
+    return rng.standard_normal(crop.x0.shape, dtype=np.float32)
+
+
+@dataclass
+class Batch:
+    """Samples of one pass: x_t and ε (B, 1, Z, Y, X), t (B,), and the crops with their conditions."""
+
+    x_t: torch.Tensor
+    epsilon: torch.Tensor
+    t: torch.Tensor
+    crops: list[Crop]
+
+
+def mix(schedule: Schedule, crop: Crop, epsilon: torch.Tensor, t: int) -> torch.Tensor:
+    """x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε   (paper, eq. 1)."""
+    alpha = float(schedule.alpha_bar[t])
+    return math.sqrt(alpha) * crop.x0 + math.sqrt(1 - alpha) * epsilon
+
+
+def draw_batch(
+    cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig | None = None
+) -> Batch:
+    """Samples first … first + batch − 1 of the run; `crops` says how they are cut, without it `config.crops`."""
+    drawn = []
+    for number in range(first, first + config.batch):
+        rng = np.random.default_rng([config.seed, number])
+        crop = draw_crop(rng, cases, crops or config.crops)
+        t = draw_timestep(rng, config, schedule)
+        epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
+        drawn.append((mix(schedule, crop, epsilon, t), epsilon, t, crop))
+    noisy, noises, times, kept = zip(*drawn, strict=True)
+    return Batch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), list(kept))
+
+
+class Steps(Dataset):
+    """The batches of each step of a run, by the step's number, for a DataLoader to draw ahead in its workers.
+
+    Of `count` processes the one of number `rank` gets its share: a pass of all of them together has the samples of one
+    pass of `count` times the batch.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, rank: int = 0, count: int = 1
+    ):
+        self.cases, self.config, self.schedule, self.rank, self.count = cases, config, schedule, rank, count
+
+    def __len__(self) -> int:
+        return self.config.steps
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        a_pass = self.config.batch * self.count
+        start = step * self.config.accumulate * a_pass + self.rank * self.config.batch
+        firsts = [start + i * a_pass for i in range(self.config.accumulate)]
+        crops = self.config.crops_at(step)
+        return [draw_batch(self.cases, self.config, self.schedule, first, crops) for first in firsts]

@@ -1,0 +1,210 @@
+"""A run of ε_θ (paper, III-B, eq. 3):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a)‖₁,  x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch.optim.swa_utils import AveragedModel
+
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.network import Denoiser, v_target
+from MedDiffFMLib.regions import REGIONS
+from MedDiffFMLib.schedule import cosine_schedule
+
+from ..data.store import Case
+from .batches import Batch
+from .checkpoint import read_state, write_state
+from .config import PretrainConfig
+from .processes import OneProcess
+
+T_BANDS = (30, 100, 300, 1000)
+
+
+class Trainer:
+    """The state of a run: network, EMA, optimiser and step; saved and restored as a whole.
+
+    `network` is what is trained, `model` the same as it is to be called (compiled, one of several processes').
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        cases: Sequence[Case],
+        folder: Path,
+        device: str = "cpu",
+        processes: OneProcess | None = None,
+        validation: Sequence[Case] = (),
+    ):
+        self.config, self.cases, self.folder, self.validation = config, cases, Path(folder), validation
+        self.processes = processes or OneProcess(device)
+        self.device = self.processes.device
+        self.schedule = cosine_schedule()
+        torch.manual_seed(config.seed)
+        self.memory_format = torch.channels_last_3d if config.channels_last else torch.contiguous_format
+        self.network = self.make_network().to(self.device).to(memory_format=self.memory_format)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+        self.average = AveragedModel(self.network, avg_fn=self._ema)
+        self.model = self.processes.wrap(torch.compile(self.network) if config.compile else self.network)
+        self.step = 0
+        self.best = math.inf  # the lowest validation loss so far
+        self.origin: dict[str, str] = {}  # what else than data the weights come from, for the run's facts
+
+    def make_network(self) -> torch.nn.Module:
+        """What is trained."""
+        return Denoiser(self.config.network)
+
+    def _ema(self, average: torch.Tensor, value: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
+        """EMA whose memory grows with the run, so that it does not remember the random start."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        return average.lerp(value, 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it `estimate` computes with the averaged weights, and without gradients."""
+        model, self.model = self.model, self.average.module
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.model = model
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then a linear fall to `decay_to` at the last step."""
+        c = self.config
+        fall = 1 - (1 - c.decay_to) * self.step / max(c.steps, 1)
+        return c.learning_rate * min(1.0, (self.step + 1) / max(c.warmup, 1)) * fall
+
+    def estimate(self, batch: Batch) -> torch.Tensor:
+        """The network's output for a batch, float32, computed in the run's precision."""
+        with self.autocast():
+            return self.model(*self.inputs(batch)).float()
+
+    def autocast(self) -> torch.autocast:
+        """The run's precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """x_t, t, position, anatomy and region of a batch, as `Denoiser` takes them."""
+        frequencies = self.config.network.position_frequencies
+        codes = [crop.codes(frequencies, self.device) for crop in batch.crops]
+        position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
+        region = torch.tensor([crop.region for crop in batch.crops], device=self.device)
+        images = (batch.x_t.to(self.device), position, anatomy)
+        x_t, position, anatomy = (image.contiguous(memory_format=self.memory_format) for image in images)
+        return x_t, batch.t.to(self.device), position, anatomy, region
+
+    def target(self, batch: Batch) -> torch.Tensor:
+        """What the network should say: ε (the paper's), or v."""
+        if self.config.network.prediction == "epsilon":
+            return batch.epsilon.to(self.device)
+        x0 = torch.stack([crop.x0 for crop in batch.crops])
+        alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
+        return v_target(x0, batch.epsilon, alpha_bar).to(self.device)
+
+    def losses(self, batch: Batch) -> torch.Tensor:
+        """The mean error of each sample, (B,)."""
+        return (self.estimate(batch) - self.target(batch)).abs().mean(dim=(1, 2, 3, 4))
+
+    def weights(self, t: torch.Tensor) -> torch.Tensor:
+        """How much a sample at timestep t counts, (B,): 1 (the paper), or min-SNR-γ (Hang et al. 2023).
+
+        SNR = ᾱ/(1 − ᾱ);  min(SNR, γ)/SNR where ε is predicted, min(SNR, γ)/(SNR + 1) where v is.
+        """
+        if not self.config.min_snr:
+            return torch.ones(len(t), device=self.device)
+        alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[t.cpu()]
+        snr = alpha_bar / (1 - alpha_bar)
+        whole = snr if self.config.network.prediction == "epsilon" else snr + 1
+        return (snr.clamp(max=self.config.min_snr) / whole).float().to(self.device)
+
+    def update(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """One optimiser step over the accumulated batches, of all processes. Returns what it was like: the loss, the
+        losses by band of t and by region, the learning rate and the gradient's norm before it was clipped.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        rows = []
+        for number, batch in enumerate(batches, 1):
+            with nullcontext() if number == len(batches) else self.processes.without_exchange(self.model):
+                losses, weights = self.losses(batch), self.weights(batch.t)
+                ((losses * weights).mean() / len(batches)).backward()
+            region = torch.tensor([crop.region for crop in batch.crops])
+            facts = torch.stack([batch.t, region]).to(self.device, torch.float64)
+            rows.append(torch.cat([facts, torch.stack([losses, weights]).detach().double()]).T)
+        row = summary(self.processes.gather(torch.cat(rows)).cpu())
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm or math.inf)
+        if torch.isfinite(norm):  # one NaN (seen from bfloat16 kernels, now and then) would end the run for good
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        row |= {"learning_rate": self.learning_rate(), "gradient_norm": norm.item()}
+        self.step += 1
+        self.average.update_parameters(self.network)
+        return row
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples of one update, all processes together."""
+        return self.config.batch * self.config.accumulate * self.processes.count
+
+    def save(self, name: str = "last.pt") -> None:
+        """Write the whole state to the run's folder; the file is replaced only when it is complete."""
+        if not self.processes.main:
+            return
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "samples_per_step": self.samples_per_step,
+        }
+        write_state(state, self.folder / name)
+
+    def restore(self, path: Path) -> None:
+        """Continue from a saved state.
+
+        InputError if it is none, is another network's, or a step had another number of samples: all are numbered.
+        """
+        state = read_state(path)
+        had = state.get("samples_per_step", self.samples_per_step)
+        if had != self.samples_per_step:
+            raise InputError(
+                f"{path} was trained with {had} samples a step and would go on with {self.samples_per_step}: "
+                "keep processes × batch × accumulate, or begin another run."
+            )
+        self._load(path, state["network"], state["average"])
+        self.average.n_averaged.fill_(state["step"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.best = state["step"], state.get("best", math.inf)
+
+    def start_from(self, path: Path) -> None:
+        """Begin a new run with the averaged weights of a state, or with those of a model folder."""
+        weights = load_file(path / "model.safetensors") if path.is_dir() else read_state(path)["average"]
+        self._load(path, weights, weights)
+
+    def _load(self, path: Path, network: dict, average: dict) -> None:
+        try:
+            self.network.load_state_dict(network)
+            self.average.module.load_state_dict(average)
+        except RuntimeError:
+            raise InputError(
+                f"{path} holds another network than the settings say: give those it was trained with."
+            ) from None
+
+
+def summary(samples: torch.Tensor) -> dict[str, float]:
+    """What a step was like, from rows of (t, region, loss, weight): the loss that was lowered, and means of the
+    unweighted losses by band of t and by region.
+    """
+    groups: dict[str, list[float]] = {}
+    names = {region.index: name for name, region in REGIONS.items()}
+    for t, region, loss, _ in samples.tolist():
+        groups.setdefault(f"loss/t<{next(band for band in T_BANDS if t < band)}", []).append(loss)
+        groups.setdefault(f"loss/{names[int(region)]}", []).append(loss)
+    means = {name: sum(values) / len(values) for name, values in sorted(groups.items())}
+    return {"loss": (samples[:, 2] * samples[:, 3]).mean().item()} | means
