@@ -333,6 +333,36 @@ def type_command(panel, text):
     harness.press(panel.ui.placeEdit, qt.Qt.Key_Return)
 
 
+def test_the_preview_takes_the_inputs_place_and_leaves_no_trace(slicer, chest, tmp_path):
+    from MedDiffFMPanels.exchange import ijkToRAS
+    from MedDiffFMPanels.nrrd import writeNrrd
+    from MedDiffFMPanels.preview import Preview
+
+    slicer.util.setSliceViewerLayers(background=chest)
+    before, preview, path = names_in_scene(), Preview(), tmp_path / "preview.nrrd"
+    for _ in writeNrrd(path, slicer.util.arrayFromVolume(chest)[::2, ::2, ::2].copy(), ijkToRAS(chest)):
+        pass
+    preview.begin(chest)
+    preview.show(path)
+    shown = slicer.mrmlScene.GetNodeByID(background())
+    assert shown.GetName() == "Preview" and shown.GetHideFromEditors() and not shown.GetSaveWithScene()
+    assert shown.GetDisplayNode().GetWindow() == 700
+    path.write_bytes(path.read_bytes()[:500])  # as if it were just being replaced
+    preview.show(path)
+    preview.end()
+    assert background() == chest.GetID() and names_in_scene() == before
+
+
+def test_without_a_main_window(slicer, chest, open_panel):
+    """As in `Slicer --no-main-window`: there are no views."""
+    with harness.without_main_window():
+        panel = open_panel("MedDiffFMDenoise")
+        panel.lookAhead.stop()
+        assert slicer.app.layoutManager() is None and panel.ui.runButton.enabled
+        panel.result.show([chest], chest)
+        panel.result.compare("side")
+
+
 def test_a_picture_can_be_made(panel, tmp_path):
     harness.screenshot(panel, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
