@@ -86,13 +86,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.preview.end()
         self.result.stop()
         self.removeObservers()
+        slicer.app.disconnect("aboutToQuit()", self.onQuit)
         if sharedWorker().job is None:
             sharedWorker().end()
         if self.bindings:
             self.bindings.setNode(None)
 
     def onQuit(self):
-        self.cleanup()
+        self.logic.abandon()
+        self.lookAhead.stop()
         sharedWorker().end()
 
     def enter(self):

@@ -84,6 +84,8 @@ class WorkerProcess:
             sent = 0
             while self._unsent and sent < AT_ONCE:
                 count = os.write(self._process.stdin.fileno(), self._unsent[0][: 1 << 16])
+                if not count:
+                    break
                 sent += count
                 rest = self._unsent[0][count:]
                 self._unsent[:1] = [rest] if rest else []

@@ -39,6 +39,7 @@ class DenoisePart(TaskPart):
         self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = own
 
     def looked(self, facts):
+        self.ui.noiseLabel.visible = self.ui.noiseLabelLabel.visible = facts is not None
         if facts is None:
             self.ui.noiseLabel.text = ""
             return
