@@ -95,16 +95,18 @@ def differenceOf(source, result):
     before, after = slicer.util.arrayFromVolume(source), slicer.util.arrayFromVolume(result)
     if before.shape != after.shape:
         return None
-    change = np.subtract(after, before, dtype=np.float32)
-    node = slicer.util.addVolumeFromArray(change, name=_("Difference"))
+    # HU are within 16 bits, and so is what a model changes of them
+    exact = np.int16 if before.dtype == after.dtype == np.int16 else np.float32
+    change = np.subtract(after, before, dtype=exact)
+    spread = float(np.percentile(np.abs(change.reshape(-1)[:: max(1, change.size // 200_000)]), 99))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _("Difference"))
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
+    node.CreateDefaultDisplayNodes()  # before there are voxels, or their histogram is computed
+    node.GetDisplayNode().SetAutoWindowLevel(False)
+    node.GetDisplayNode().SetWindowLevel(2.5 * max(spread, 1.0), 0.0)
+    slicer.util.updateVolumeFromArray(node, change)
     node.CopyOrientation(source)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetAutoWindowLevel(False)
-    spread = float(np.percentile(np.abs(change.reshape(-1)[:: max(1, change.size // 200_000)]), 99)) or 1.0
-    display.SetWindowLevel(2.5 * max(spread, 1.0), 0.0)
     return node
 
 

@@ -45,10 +45,10 @@ def addResult(sourceNode, voxels, matrix, name, provenance, target=None):
     provenance: the result's record (a dict); it goes into the node's attributes, as does whether it is synthetic.
     """
     node = target or slicer.mrmlScene.AddNewNodeByClass(NODES["volume"], slicer.mrmlScene.GenerateUniqueName(name))
+    _copyDisplay(sourceNode, node)  # before there are voxels, or their histogram is computed: half a second
     slicer.util.updateVolumeFromArray(node, voxels)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
     node.SetAndObserveTransformNodeID(sourceNode.GetTransformNodeID())
-    _copyDisplay(sourceNode, node)
     _placeBeside(sourceNode, node)
     markResult(node, sourceNode, provenance)
     return node

@@ -226,3 +226,41 @@ def test_the_log_of_events_does_not_grow(slicer, command):
         _, ends = start(place)
         wait_until(lambda ends=ends: ends, 60)
         assert os.path.getsize(sharedWorker()._process._eventsPath) == 0
+
+
+COPIER = """
+import json, shutil, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    files = request["files"]
+    shutil.copy(files["input"], files["output"])
+    result = [{"path": files["output"], "provenance": None}]
+    print(json.dumps({"event": "result", "id": request["id"], "files": {"output": result}}), flush=True)
+"""
+
+
+def test_a_large_volume_goes_there_and_back_without_a_halt(slicer, tmp_path):
+    """512 × 512 × 200 voxels, 105 MB, written, read and put into the scene: no turn of the timer is long."""
+    import qt
+
+    from MedDiffFMPanels.place import Place
+    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
+
+    class Here(Place):
+        remote = False
+
+    voxels = np.random.default_rng(0).integers(-1000, 1000, (200, 512, 512), dtype=np.int16)
+    node = slicer.util.addVolumeFromArray(voxels, name="Large")
+    node.CreateDefaultDisplayNodes()
+    program = tmp_path / "copier.py"
+    program.write_text(COPIER, encoding="utf-8")
+    turns, ends, timer = [], [], qt.QTimer()
+    timer.connect("timeout()", lambda: turns.append(time.monotonic()))
+    timer.start(5)
+    place = Here("command", "", f"{sys.executable} {program}")
+    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), place=place)
+    wait_until(lambda: ends, 120)
+    timer.stop()
+    (nodes, failure) = ends[0]
+    assert failure is None and (slicer.util.arrayFromVolume(nodes[0]) == voxels).all()
+    assert max(np.diff(turns)) < 0.3
