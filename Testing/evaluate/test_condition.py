@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from small_store import add_case
 from tiny_model import TINY
 
 from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.control_folder import load_control
 from MedDiffFMLib.models import load_model
 from MedDiffFMTraining.data.crops import CropConfig
-from MedDiffFMTraining.data.prepare import add_case
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.evaluate.condition import another, check_condition, losses, reactions
 from MedDiffFMTraining.evaluate.crops import draw_samples

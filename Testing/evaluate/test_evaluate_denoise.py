@@ -1,6 +1,7 @@
 """`meddiff-fm evaluate denoise` and `meddiff-fm demo`: real CT, real command, a tiny model."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from MedDiffFMLib.volume import Volume
 from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate import cases, demo
 from MedDiffFMTraining.evaluate.classical import SETTINGS
-from MedDiffFMTraining.evaluate.denoise import Row, means
+from MedDiffFMTraining.evaluate.denoise import Row, report_of
 from MedDiffFMTraining.evaluate.metrics import Quality, quality
+
+MODEL = ["model, fast", "model, fast, σ auto"]
 
 
 @pytest.fixture(scope="module")
@@ -51,26 +54,29 @@ def run(capfd):
 
 
 def test_evaluate_measures_every_method_on_the_same_input(run, small_ct, model, tmp_path):
-    report, cache = tmp_path / "report.json", tmp_path / "cache"
+    report, cache, plot = tmp_path / "report.json", tmp_path / "cache", tmp_path / "report.png"
     options = ("--tools", "nlm,tv", "--qualities", "fast", "--model", model, "--cache", cache, "--device", "cpu")
-    printed = run("evaluate", "denoise", "--data", small_ct, "--cases", "chest_small:chest", *options, "--json", report)
+    written = ("--json", report, "--plot", plot)
+    printed = run("evaluate", "denoise", "--data", small_ct, "--cases", "chest_small:chest", *options, *written)
     result = json.loads(report.read_text(encoding="utf-8"))
-    methods = ["non-local means", "total variation", "model, fast", "model, fast, σ auto"]
-    assert [row["method"] for row in result["rows"]] == methods
-    assert [row["sigma_hu"] for row in result["rows"][:3]] == [60, 60, 60]
-    assert result["rows"][3]["sigma_hu"] != 60
-    assert len({json.dumps(row["before"]) for row in result["rows"]}) == 1
-    for row in result["rows"]:
+    before, *rows = result["cases"]
+    assert before["method"] == "input" and before["gain"] == {"psnr": 0, "ssim": 0}
+    assert [row["method"] for row in rows] == ["non-local means", "total variation", *MODEL]
+    assert [row["sigma_hu"] for row in rows[:3]] == [60, 60, 60] and rows[3]["sigma_hu"] != 60
+    for row in rows:
+        assert row["before"] == before["after"]
         assert row["gain"]["psnr"] == pytest.approx(row["after"]["psnr"] - row["before"]["psnr"])
-    assert result["rows"][0]["gain"]["psnr"] > 1 and result["classical_settings"] == SETTINGS
-    assert result["means"][0]["time_ratio_to_nlm"] == 1
-    assert "Table V" in printed and "Mayo 2016" in printed and "MedDiff-FM +4.19" in printed
+    assert rows[0]["gain"]["psnr"] > 1 and result["classical_settings"] == SETTINGS and result["model"] == "tiny"
+    nlm = result["table"][1]
+    assert nlm["time / NLM"] == 1 and nlm["PSNR gain (dB)"] == rows[0]["gain"]["psnr"]
+    assert "Table V" in printed and "Mayo 2016" in printed and re.search(r"MedDiff-FM\s*│\s*\+4\.19", printed)
+    assert plot.read_bytes()[:4] == b"\x89PNG"
 
     # the input that was measured is the cached one, and it has the noise that was asked for
     (file,) = cache.iterdir()
     low, full = np.load(file), sitk.GetArrayFromImage(sitk.ReadImage(str(small_ct / "chest_small.nii.gz")))
-    before = quality(low, full, body_mask(full), (-1400.0, 400.0))
-    assert result["rows"][0]["before"] == pytest.approx({"psnr": before.psnr, "ssim": before.ssim})
+    close = quality(low, full, body_mask(full), (-1400.0, 400.0))
+    assert before["after"] == pytest.approx({"psnr": close.psnr, "ssim": close.ssim})
 
 
 def test_what_was_simulated_is_used_again(small_ct, tmp_path):
@@ -98,20 +104,21 @@ def test_test_and_validation_patients_are_apart():
     split = json.loads((cases.TESTING_DATA.parents[1] / "Training" / "data" / "split.json").read_text(encoding="utf-8"))
     assert set(cases.TEST) == set(split["test"]) and set(cases.VALIDATION) == set(split["validation"])
     held_out = {name for names in split.values() for name in names}
-    assert {name for name in cases.REPOSITORY if name not in held_out} == cases.TRAINED_ON
+    assert not cases.TRAINED_ON & held_out
+    assert {name for name in cases.REPOSITORY if name not in held_out} <= cases.TRAINED_ON
 
 
-def test_means_over_cases_and_times_beside_non_local_means():
-    def row(case, method, psnr, ssim, seconds):
-        gain = Quality(psnr, ssim)
-        return Row(case, "chest", False, method, 60, Quality(30, 0.8), Quality(30 + psnr, 0.8 + ssim), gain, seconds)
+def test_time_is_beside_non_local_means_on_the_same_case():
+    def row(case, method, psnr, seconds):
+        before = Quality(30, 0.8)
+        return Row(case, "chest", False, method, 60, before, Quality(30 + psnr, 0.9), seconds)
 
-    rows = [row("a", "non-local means", 4, 0.1, 30), row("b", "non-local means", 2, 0.2, 10)]
-    rows += [row("a", "model, fast", 3, 0.3, 5), row("b", "model, fast", 6, 0.1, 5)]
-    nlm, model = means(rows)
-    assert (nlm["psnr"], nlm["seconds"], nlm["time_ratio_to_nlm"]) == (3, 40, 1)
-    assert (model["psnr"], model["ssim"], model["time_ratio_to_nlm"]) == (4.5, pytest.approx(0.2), 0.25)
-    assert means(rows[2:])[0]["time_ratio_to_nlm"] is None
+    rows = [row("a", "non-local means", 4, 30), row("a", "model, fast", 3, 15)]
+    rows += [row("b", "non-local means", 2, 10), row("b", "model, fast", 6, 10)]
+    nlm, model = report_of(rows).lines[-2:]
+    assert (model.group, model.values[2:]) == ("mean", (4.5, pytest.approx(0.1), 0.75))
+    assert (nlm.values[0], nlm.values[4]) == (33, 1)
+    assert len(report_of(rows[1:2]).metrics) == 4
 
 
 @pytest.mark.parametrize(
@@ -121,7 +128,8 @@ def test_means_over_cases_and_times_beside_non_local_means():
         (("--cases", "x:chest"), "There is no x.nii.gz"),
         (("--tools", "median"), "no tool 'median'"),
         (("--qualities", "best"), "no quality 'best'"),
-        (("--json", "no/such/folder/x.json"), "folder does not exist"),
+        (("--json", "no/such/folder/x.json"), "in a folder that exists"),
+        (("--plot", "x.pdf"), "call it x.pdf.png"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_at_once(run, options, words):

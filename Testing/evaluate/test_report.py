@@ -2,13 +2,15 @@
 
 import io
 import json
+import math
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from MedDiffFMTraining.evaluate import paper
-from MedDiffFMTraining.evaluate.report import Line, Metric, Report, plot, print_report, write_json
+from MedDiffFMTraining.evaluate.report import Line, Metric, Report, plot, print_report, with_means, write_json
 
 REPORT = Report(
     task="super-resolve",
@@ -27,9 +29,29 @@ def test_the_table_says_what_was_measured_and_what_was_not():
     print_report(REPORT, console)
     text = console.export_text()
     assert re.search(r"chest\s*│\s*spline\s*│\s*27\.68\s*│\s*0\.840", text)
-    assert re.search(r"chest\s*│\s*model\s*│\s*27\.62\s*│\s*–", text)
+    assert re.search(r"│\s*│\s*model\s*│\s*27\.62\s*│\s*–", text)
     assert "PSNR (dB) ↑" in text and "Table VII, on other data" in text and re.search(r"TVSRN\s*│\s*38\.61", text)
     assert Metric("gain", "up", 2, signed=True).text(0.5) == "+0.50"
+
+
+def test_a_group_s_name_stands_once_a_line_of_it_beside_each_row():
+    lines = [Line("chest *\n5 mm", method, (1.0, 1.0)) for method in ("a", "b", "c")]
+    lines += [Line("head\n3 mm\n30 HU", method, (1.0, 1.0)) for method in ("a", "b")]
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_report(Report("t", "T", paper.SUPER_RESOLUTION, lines), console)
+    rows = [re.split(r"\s*│\s*", row)[1:3] for row in console.export_text().splitlines() if row.startswith("│")]
+    assert rows == [["chest *", "a"], ["5 mm", "b"], ["", "c"], ["head", "a"], ["3 mm", "b"], ["30 HU", ""]]
+
+
+def test_means_are_of_what_was_measured():
+    lines = [Line("x", "a", (1.0, None)), Line("x", "b", (5.0, None)), Line("y", "a", (2.0, 4.0))]
+    assert with_means(lines)[3:] == [Line("mean", "a", (1.5, 4.0)), Line("mean", "b", (5.0, None))]
+    assert with_means(lines[:2]) == lines[:2]
+
+
+def test_json_is_valid_where_images_are_equal(tmp_path):
+    write_json(replace(REPORT, cases=[{"psnr": [math.inf, 1.5]}]), tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["cases"] == [{"psnr": [None, 1.5]}]
 
 
 def test_json_holds_every_value_and_a_dash_is_null(tmp_path):

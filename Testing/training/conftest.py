@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import SimpleITK as sitk
+from small_store import add_case
 
-from MedDiffFMTraining.data.prepare import add_case
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 
 

@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 import typer
+from small_store import add_case
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 from typer.testing import CliRunner
 
@@ -20,7 +21,6 @@ from MedDiffFMLib.schedule import trailing_steps
 from MedDiffFMLib.volume_io import read_volume
 from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.data.crops import CropConfig
-from MedDiffFMTraining.data.prepare import add_case
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig

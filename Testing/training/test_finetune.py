@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from small_store import add_case
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
 from MedDiffFMLib.control_folder import load_control, save_control
@@ -14,7 +15,6 @@ from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.models import load_model
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
 from MedDiffFMTraining.data.pack import pack, unpack
-from MedDiffFMTraining.data.prepare import add_case
 from MedDiffFMTraining.data.store import Case, CaseFacts, open_store
 from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig

@@ -5,15 +5,20 @@ from __future__ import annotations
 import typer
 
 from .check import evaluate_condition, evaluate_distillation
-from .data import pack, prepare, unpack
-from .evaluate import demo, evaluate_app
+from .data import manifest, pack, prepare, unpack
+from .evaluate import evaluate_app
+from .evaluate_synthesis import evaluate_generate_lesion, evaluate_inpaint_lesion, evaluate_synthesize
 from .export import export, export_control
 from .learn import distill, finetune, join, pretrain, split
+from .show import demo
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
-for command in (prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
+for command in (manifest, prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
     train_app.command()(command)
 train_app.command("export-control")(export_control)
+evaluate_app.command("synthesize")(evaluate_synthesize)
+evaluate_app.command("generate-lesion")(evaluate_generate_lesion)
+evaluate_app.command("inpaint-lesion")(evaluate_inpaint_lesion)
 evaluate_app.command("distillation")(evaluate_distillation)
 evaluate_app.command("condition")(evaluate_condition)
 

@@ -20,10 +20,9 @@ from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMLib.thick import block_mean, interpolate_slices
 
-from .store import Case
+from .store import Case, FramedArray
 
 LEVELS = ("image", "double", "patch", "own")
-AIR_HU = -1024
 TARGETS = ("thick-ct", "pair", "lesion-mask")
 
 
@@ -82,8 +81,10 @@ def box_size(level: str, patch: Sequence[int], case: Case, binned: bool) -> list
     return [max(1, round(mm * p / s)) for p, s in zip(patch, case.facts.spacing, strict=True)]
 
 
-def read_box(array: np.ndarray, start: Sequence[int], size: Sequence[int], fill: int) -> np.ndarray:
-    """The box [start, start + size) of a (z, y, x) array; what lies outside the array is `fill`."""
+def read_box(array: np.ndarray | FramedArray, start: Sequence[int], size: Sequence[int], fill: int) -> np.ndarray:
+    """The box [start, start + size) of a (z, y, x) array; what lies outside the array is `fill`. Of an array of a
+    store only the box is read.
+    """
     out = np.full(size, fill, array.dtype)
     inside = tuple(slice(max(s, 0), min(s + n, have)) for s, n, have in zip(start, size, array.shape, strict=True))
     target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start, strict=True))
@@ -137,15 +138,10 @@ def _nearest(labels: np.ndarray, size: Sequence[int]) -> torch.Tensor:
     return F.interpolate(values, size=tuple(size), mode="nearest-exact")[0, 0].to(torch.uint8)
 
 
-def pair_of(case: Case) -> np.ndarray | None:
-    """The CT (z, y, x), on the case's grid and in HU, that shows it with thicker slices or less dose; None if none."""
-    return getattr(case, "pair", None)
-
-
 def has_target(case: Case, target: str) -> bool:
     """Whether a case has what `crops.target` says; thick slices are made of any."""
     if target == "pair":
-        return pair_of(case) is not None
+        return case.pair is not None
     return target != "lesion-mask" or len(case.lesion_voxels) > 0
 
 
@@ -159,6 +155,26 @@ def with_target(cases: Sequence[Case], target: str) -> list[Case]:
     return chosen
 
 
+def _target(
+    rng: np.random.Generator,
+    case: Case,
+    start: Sequence[int],
+    size: Sequence[int],
+    x0: np.ndarray,
+    window: tuple[float, float],
+    config: CropConfig,
+) -> torch.Tensor | None:
+    """What a ControlNet is told of the box at `start`, (1, Z, Y, X); None without one."""
+    if config.target == "lesion-mask":
+        return _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]
+    if config.target == "thick-ct":
+        return thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]
+    if config.target == "pair":
+        hu = torch.from_numpy(read_box(case.pair, start, size, case.place.air_hu)).float()
+        return torch.from_numpy(to_model(resize(hu, config.patch).numpy(), window))[None]
+    return None
+
+
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
     cases = with_target(cases, config.target)
@@ -168,20 +184,12 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     size = box_size(level, config.patch, case, binned=bool(rng.random() < config.bin_in_plane))
     lesions = config.target == "lesion-mask"
     start = [0, 0, 0] if level == "image" else _start(rng, case, size, config.around_lesion if lesions else 0.0)
-    hu = torch.from_numpy(read_box(case.hu, start, size, AIR_HU)).float()
+    hu = torch.from_numpy(read_box(case.hu, start, size, case.place.air_hu)).float()
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
     low, high = REGIONS[case.facts.region].window
     jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
     window = (low + jitter[0], high + jitter[1])
     x0 = to_model(resize(hu, config.patch).numpy(), window)
-    target = None
-    if lesions:
-        target = _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]
-    elif config.target == "thick-ct":
-        target = thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]
-    elif config.target == "pair":
-        other = torch.from_numpy(read_box(pair_of(case), start, size, AIR_HU)).float()
-        target = torch.from_numpy(to_model(resize(other, config.patch).numpy(), window))[None]
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
     return Crop(
@@ -191,5 +199,5 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
         labels=_nearest(labels, config.patch),
         region=REGIONS[case.facts.region].index,
         level=level,
-        target=target,
+        target=_target(rng, case, start, size, x0, window, config),
     )

@@ -1,8 +1,7 @@
 """A training store in one small file, to carry it to a machine that can only be sent a few tens of megabytes.
 
 HU are stored in steps of 0.4 of the scan's noise, which adds less than 1 % to it, as differences along x, air
-outside the body evened out; a zip of bzip2 streams, nothing else to install. It only serves training: volumes do
-not come back exactly.
+outside the body evened out; a zip of bzip2 streams. It only serves training: volumes do not come back exactly.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .store import CaseFacts, open_store, write_case
+from .store import Case, CaseFacts, Place, open_store, write_boxes
 
-AIR_HU, LOWEST_HU, HIGHEST_HU = -1000, -1024, 1976
+LOWEST_HU, HIGHEST_HU = -1024, 1976
 
 
 def pack(store: Path, file: Path, most_noise_hu: float = 35.0) -> tuple[list[str], list[str]]:
@@ -24,21 +23,11 @@ def pack(store: Path, file: Path, most_noise_hu: float = 35.0) -> tuple[list[str
     packed, skipped = [], []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
         for case in open_store(store, "train"):
-            facts = case.facts
-            if facts.noise_hu > most_noise_hu:
-                skipped.append(facts.name)
+            if case.facts.noise_hu > most_noise_hu:
+                skipped.append(case.facts.name)
                 continue
-            step = max(1, round(0.4 * facts.noise_hu))
-            labels = np.asarray(case.labels)
-            hu = np.where(labels > 0, np.clip(case.hu, LOWEST_HU, HIGHEST_HU), AIR_HU).astype(np.int32)
-            levels = (hu - LOWEST_HU + step // 2) // step
-            record = asdict(facts) | {"step_hu": step, "shape": labels.shape}
-            archive.writestr(f"{facts.name}/case.json", json.dumps(record))
-            archive.writestr(f"{facts.name}/hu", _bytes(levels))
-            archive.writestr(f"{facts.name}/labels", labels.tobytes())
-            if case.lesion is not None:
-                archive.writestr(f"{facts.name}/lesion", np.packbits(case.lesion).tobytes())
-            packed.append(facts.name)
+            _pack_case(archive, case)
+            packed.append(case.facts.name)
     return packed, skipped
 
 
@@ -46,17 +35,36 @@ def unpack(file: Path, store: Path) -> None:
     """Make a store of a packed file."""
     with zipfile.ZipFile(file) as archive:
         for name in (n for n in archive.namelist() if n.endswith("/case.json")):
-            record = json.loads(archive.read(name))
-            shape, step = record.pop("shape"), record.pop("step_hu")
-            folder = name.removesuffix("case.json")
-            labels = np.frombuffer(archive.read(folder + "labels"), np.uint8).reshape(shape)
-            levels = _levels(archive.read(folder + "hu"), shape)
-            hu = np.where(labels > 0, levels * step + LOWEST_HU, AIR_HU)
-            lesion = None
-            if folder + "lesion" in archive.namelist():
-                bits = np.frombuffer(archive.read(folder + "lesion"), np.uint8)
-                lesion = np.unpackbits(bits, count=labels.size).reshape(shape)
-            write_case(store, "train", CaseFacts(**record), hu, labels, lesion)
+            _unpack_case(archive, name.removesuffix("case.json"), store)
+
+
+def _pack_case(archive: zipfile.ZipFile, case: Case) -> None:
+    facts, labels = case.facts, case.labels.box()
+    step = max(1, round(0.4 * facts.noise_hu))
+    record = asdict(facts) | {"place": asdict(case.place), "step_hu": step, "shape": labels.shape}
+    archive.writestr(f"{facts.name}/case.json", json.dumps(record))
+    archive.writestr(f"{facts.name}/labels", labels.tobytes())
+    for name, array in (("hu", case.hu), ("pair", case.pair)):
+        if array is not None:
+            hu = np.where(labels > 0, np.clip(array.box(), LOWEST_HU, HIGHEST_HU), case.place.air_hu).astype(np.int32)
+            archive.writestr(f"{facts.name}/{name}", _bytes((hu - LOWEST_HU + step // 2) // step))
+    if case.lesion is not None:
+        archive.writestr(f"{facts.name}/lesion", np.packbits(case.lesion.box()).tobytes())
+
+
+def _unpack_case(archive: zipfile.ZipFile, folder: str, store: Path) -> None:
+    record = json.loads(archive.read(folder + "case.json"))
+    shape, step, place = record.pop("shape"), record.pop("step_hu"), Place(**record.pop("place"))
+    there = {name for name in ("hu", "pair", "lesion") if folder + name in archive.namelist()}
+    labels = np.frombuffer(archive.read(folder + "labels"), np.uint8).reshape(shape)
+    arrays = {"labels": labels}
+    for name in there & {"hu", "pair"}:
+        levels = _levels(archive.read(folder + name), shape)
+        arrays[name] = np.where(labels > 0, levels * step + LOWEST_HU, place.air_hu).astype(np.int16)
+    if "lesion" in there:
+        bits = np.frombuffer(archive.read(folder + "lesion"), np.uint8)
+        arrays["lesion"] = np.unpackbits(bits, count=labels.size).reshape(shape).astype(bool)
+    write_boxes(store, "train", CaseFacts(**record), place, arrays)
 
 
 def _bytes(levels: np.ndarray) -> bytes:

@@ -1,113 +1,193 @@
-"""`meddiff-fm train prepare`: a folder of CT volumes to a training store."""
+"""One CT of a manifest to the store: read, checked, ordered, split into regions, labelled, cropped, written."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy import BODY_LABEL, body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy_io import Anatomy, read_anatomy
+from MedDiffFMLib.body_parts import BodyPart, split_body, whole_scan
+from MedDiffFMLib.errors import DiskFullError, InputError, in_words
+from MedDiffFMLib.prepare import Prepared
+from MedDiffFMLib.prepare import prepare as to_frame
+from MedDiffFMLib.regions import REGIONS, detect_region
+from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volume_io import read_labels, read_volume
 
+from .manifest import AUTO, NONE, Row
+from .quality import Quality, content_hash, examine, remove_padding
+from .split import STORED, patient_hash
 from .store import CaseFacts, write_case
 
-SPLIT = json.loads(Path(__file__).with_name("split.json").read_text(encoding="utf-8"))
-# TotalSegmentator v2's numbers of the masks that the data folder names differently or alone.
-CLASS_OF_MASK = {
-    "lung_left": 10,  # the upper lobe stands for the whole left lung
-    "lung_right": 12,
-    "spinal_cord": 79,
-    "heart": 51,
-    "aorta": 52,
-    "vertebra_T12": 32,
-}
-LESION_WORDS = ("nodule", "tumor", "sarcoma")
-SAME_PATIENT = {
-    "chest_lidc0314_thin": "chest_lidc0314",
-    "chest_ricord1012_thin": "chest_ricord1012",
-    "abd_acrin001b": "hn_acrin001a",
-    "chest_ts_aorta": "chest_ts_full",
-}
+LEAST_COVERED = 0.9  # of the body by the second CT of a pair
 
 
-def region_of(text: str) -> str:
-    """The model's region of the data folder's free text: "head-neck + upper chest" is head-neck, "pelvis (crop)"
-    abdomen.
+@dataclass(frozen=True)
+class Settings:
+    """How a store is made. spacing_mm: the isotropic grid (the paper's is 1 mm), None for the scan's own; salt: of the
+    patients' hashes.
     """
-    words = {"head": "head-neck", "chest": "chest", "abd": "abdomen", "pelvis": "abdomen"}
-    return next(region for word, region in words.items() if text.startswith(word))
+
+    spacing_mm: float | None = 1.0
+    salt: str = ""
 
 
-def split_of(name: str) -> str:
-    """ "train", or the split that `split.json` keeps the case in."""
-    return next((split for split, names in SPLIT.items() if name in names), "train")
-
-
-def prepare(data: Path, store: Path) -> Iterator[str]:
-    """Write every train and validation case of the folder `data` (its index.json names them) to `store`; yields
-    their names.
-
-    Test and held-out cases are never written: what is not in the store cannot be trained on.
+@dataclass
+class Outcome:
+    """What became of a row. status: accepted, warning, or refused; cases: their names in the store, none of test and
+    held-out patients; content: see `content_hash`; sources: see `run.fingerprint`.
     """
-    index = json.loads((data / "index.json").read_text(encoding="utf-8"))
-    names = json.loads((data / "labels.json").read_text(encoding="utf-8"))
-    for name, entry in index.items():
-        split = split_of(name)
-        if split not in ("train", "validation"):
-            continue
-        facts = CaseFacts(
-            name=name,
-            patient=SAME_PATIENT.get(name, name),
-            region=region_of(entry["region"]),
-            spacing=tuple(entry["spacing_mm"][::-1]),
-            noise_hu=entry["noise_hu"],
-            placed="crop" not in entry["region"],
+
+    name: str
+    line: int
+    split: str
+    patient: str
+    status: str = "accepted"
+    reasons: list[str] = field(default_factory=list)
+    cases: list[str] = field(default_factory=list)
+    regions: list[str] = field(default_factory=list)
+    quality: Quality | None = None
+    content: str = ""
+    sources: str = ""
+    seconds: float = 0.0
+
+    def refuse(self, reason: str) -> None:
+        self.status, self.reasons, self.cases = "refused", [reason], []
+
+
+def prepare_row(row: Row, split: str, settings: Settings, folder: Path) -> Outcome:
+    """Prepare one CT: its cases come to folder/SPLIT/NAME, and what became of it is returned, whatever happened.
+
+    Only a full disk and Ctrl-C are not about this CT and are raised.
+    """
+    outcome = Outcome(row.name, row.line, split, patient_hash(row.patient, settings.salt))
+    started = time.monotonic()
+    try:
+        _prepare(row, settings, folder, outcome)
+    except DiskFullError:
+        raise
+    except Exception as error:
+        if getattr(error, "errno", None) == 28:
+            raise DiskFullError(
+                f"There is no room left in {folder}: free some and run the same command again."
+            ) from None
+        outcome.refuse(_without_names(in_words(error), row))
+    outcome.seconds = round(time.monotonic() - started, 1)
+    return outcome
+
+
+def _prepare(row: Row, settings: Settings, folder: Path, outcome: Outcome) -> None:
+    volume, padding = remove_padding(read_volume(row.path))
+    scan = to_frame(volume)
+    outcome.content = content_hash(scan.hu)
+    body = body_mask(scan.hu)
+    organs = _organs(row, volume)
+    given = None if organs is None else scan.labels(organs)
+    parts = _parts(row, scan, body, given)
+    outcome.regions = [part.region.name for part in parts]
+    padding = to_frame(volume.with_voxels(padding.astype(np.int16))).hu > 0
+    outcome.quality = examine(scan.hu, scan.spacing, body, padding, [part.region for part in parts])
+    lesion, pair = _lesion(row, volume), _pair(row)
+    outcome.reasons = list(outcome.quality.warnings)
+    if organs is not None and organs.as_body:
+        outcome.reasons.append(f"{organs.as_body} names of no class in its label map counted as body")
+    if lesion is not None and not lesion.voxels.any():
+        outcome.reasons.append("no lesion in its mask")
+    outcome.status = "warning" if outcome.reasons else "accepted"
+    if outcome.split not in STORED:
+        return
+    if settings.spacing_mm is not None:
+        scan = to_frame(volume, settings.spacing_mm)
+        body = body_mask(scan.hu)
+        given = None if organs is None else scan.labels(organs)
+        parts = _parts(row, scan, body, given)
+    labels = _labels(scan, body, given)
+    lesion = None if lesion is None else scan.labels(lesion) > 0
+    pair = None if pair is None else _onto(pair, scan.frame, body)
+    for part in parts:
+        name = row.name if len(parts) == 1 else f"{row.name}-{part.region.name}"
+        noise = outcome.quality.noise_hu or 0.0
+        placed = outcome.quality.placed if row.placed is None else row.placed
+        facts = CaseFacts(name, outcome.patient, part.region.name, scan.spacing, round(noise, 1), placed)
+        z = part.z
+        shown = None if lesion is None else lesion[z]
+        write_case(folder, outcome.split, facts, scan.hu[z], labels[z], shown, None if pair is None else pair[z])
+        outcome.cases.append(name)
+
+
+def _parts(row: Row, scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> list[BodyPart]:
+    """The regions of a scan as at inference: each part is a whole image of its own, with what it shares with its
+    neighbours.
+    """
+    if row.region != AUTO:
+        return [whole_scan(REGIONS[row.region], len(body))]
+    parts = split_body(scan.hu, scan.spacing, body, organs)
+    return parts or [whole_scan(detect_region(scan.hu, scan.spacing, body), len(body))]
+
+
+def _organs(row: Row, volume: Volume) -> Anatomy | None:
+    """The row's label map on the CT's grid; None without one."""
+    if row.anatomy == NONE:
+        return None
+    if row.anatomy == AUTO:
+        import torch
+
+        from MedDiffFMLib.segmenter import find_organs
+
+        return find_organs(volume, torch.device("cuda") if torch.cuda.is_available() else None)
+    return read_anatomy(row.anatomy, like=volume)
+
+
+def _labels(scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> np.ndarray:
+    """Given organs, elsewhere body, lung, bone or gas; where a label map says no more than body, too."""
+    found = find_tissue(scan.hu, scan.spacing, body)
+    if organs is None:
+        return found
+    tissue = np.where((organs == BODY_LABEL) & (found > 0), 0, organs)
+    return complete_labels(tissue, found)
+
+
+def _lesion(row: Row, volume: Volume) -> Volume | None:
+    """The row's lesions on the CT's grid as 0 and 1; None without a mask."""
+    if row.lesion is None:
+        return None
+    mask = read_labels(row.lesion, like=volume)
+    marked = np.isin(mask.voxels, row.lesion_labels) if row.lesion_labels else mask.voxels > 0
+    return mask.with_voxels(marked.astype(mask.voxels.dtype))
+
+
+def _pair(row: Row) -> Volume | None:
+    return None if row.pair is None else remove_padding(read_volume(row.pair))[0]
+
+
+def _onto(pair: Volume, frame: Volume, body: np.ndarray) -> np.ndarray:
+    """The second CT in HU (float32) on the frame's grid: linear, as thick slices are interpolated at inference, and the
+    end slice beyond its ends. InputError if it does not show the body.
+    """
+    grid = frame.to_sitk()
+    ones = sitk.GetImageFromArray(np.ones(pair.voxels.shape, np.uint8))
+    ones.CopyInformation(pair.to_sitk())
+    covered = sitk.GetArrayFromImage(sitk.Resample(ones, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)) > 0
+    if np.mean(covered[body]) < LEAST_COVERED:
+        raise InputError(
+            f"{pair.source} shows only {np.mean(covered[body]):.0%} of the body of the CT: give the pair of this CT, "
+            "in the same coordinates."
         )
-        image = sitk.ReadImage(str(data / f"{name}.nii.gz"))
-        labels = _organ_labels(data, name, names.get(name, {}))
-        add_case(store, split, facts, image, labels, _lesions(data, name, names.get(name, {})))
-        yield name
+    resample = sitk.ResampleImageFilter()
+    resample.SetReferenceImage(grid)
+    resample.SetInterpolator(sitk.sitkLinear)
+    resample.SetOutputPixelType(sitk.sitkFloat32)
+    resample.UseNearestNeighborExtrapolatorOn()
+    return sitk.GetArrayFromImage(resample.Execute(pair.to_sitk()))
 
 
-def _organ_labels(data: Path, name: str, names: dict[str, str]) -> sitk.Image | None:
-    """The case's masks with TotalSegmentator's numbers; lesions and unknown names count as body."""
-    path = data / f"{name}_seg.nii.gz"
-    if not path.exists():
-        return None
-    image = sitk.ReadImage(str(path))
-    table = np.zeros(256, np.uint8)
-    for number, mask in names.items():
-        table[int(number)] = int(number) if name == "abd_ts_example" else CLASS_OF_MASK.get(mask, 0)
-    labels = sitk.GetImageFromArray(table[sitk.GetArrayFromImage(image)])
-    labels.CopyInformation(image)
-    return labels
-
-
-def _lesions(data: Path, name: str, names: dict[str, str]) -> sitk.Image | None:
-    """The case's lesions as 0 and 1; None if it has none marked."""
-    numbers = [int(number) for number, mask in names.items() if any(word in mask for word in LESION_WORDS)]
-    if not numbers:
-        return None
-    image = sitk.ReadImage(str(data / f"{name}_seg.nii.gz"))
-    lesions = sitk.GetImageFromArray(np.isin(sitk.GetArrayFromImage(image), numbers).astype(np.uint8))
-    lesions.CopyInformation(image)
-    return lesions
-
-
-def add_case(
-    folder: Path,
-    split: str,
-    facts: CaseFacts,
-    image: sitk.Image,
-    labels: sitk.Image | None,
-    lesions: sitk.Image | None = None,
-) -> None:
-    """Write one case to a store: oriented to RAS on its own grid; where no organ is given, body, lung, bone or gas."""
-    hu = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS"))
-    given, lesion = (
-        None if i is None else sitk.GetArrayFromImage(sitk.DICOMOrient(i, "RAS")) for i in (labels, lesions)
-    )
-    labelled = complete_labels(given, find_tissue(hu, facts.spacing, body_mask(hu)))
-    write_case(folder, split, facts, hu, labelled, lesion)
+def _without_names(text: str, row: Row) -> str:
+    """A reason without the row's paths and patient, which may tell who it is: the columns stand for them."""
+    for column, path in sorted(row.files.items(), key=lambda item: -len(str(item[1]))):
+        text = text.replace(str(path), f"<{column}>")
+    return text.replace(row.patient, "<patient>") if len(row.patient) > 3 else text

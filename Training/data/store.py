@@ -1,13 +1,21 @@
 """The training store: a folder of CT volumes ready for random crops.
 
-One folder a case: `hu.npy` (int16, (z, y, x), RAS order, the scan's own grid), `labels.npy` (uint8, organs, elsewhere
-what `find_tissue` finds), `lesion.npy` (bool, where lesions are marked) and `case.json`. Crops are read from memory
-maps, so that only the voxels of a crop are touched.
+    SPLIT/NAME/case.json     what the case is, and its place (`CaseFacts`, `Place`)
+    SPLIT/NAME/hu.b2nd       int16 HU, (z, y, x), RAS order, cropped to the body with a margin
+    SPLIT/NAME/labels.b2nd   uint8: organs, elsewhere what `find_tissue` finds
+    SPLIT/NAME/lesion.b2nd   bool, where lesions are marked; and lesion_voxels.npy, their indices
+    SPLIT/NAME/pair.b2nd     int16 HU of a second CT of the patient on the same grid, where there is one
+
+Arrays are Blosc2 NDArrays in chunks of 64³ and blocks of 32³: a crop decompresses the blocks that it meets, no more.
+They present themselves in the frame of the whole image, whose coordinates are the position's (paper, III-C): cropping
+to the body is a matter of the disk alone, and position is what it is at inference, where nothing is cropped.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +24,17 @@ import numpy as np
 
 from MedDiffFMLib.errors import InputError
 
+CHUNK, BLOCK = 64, 32  # voxels along each axis; a block is what is decompressed at once
+MARGIN_MM = 10.0  # of what surrounds the body
+HU_RANGE = (-1024, 3071)  # what CT scanners tell in 12 bits; padding below is air, metal above tells nothing more
+ARRAYS = ("hu", "labels", "lesion", "pair")
+
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What a case is. `spacing` is (z, y, x) in mm; `placed`: the volume shows its whole region, so positions hold."""
+    """What a case is. `patient`: not the id but a hash of it (`split.patient_hash`); `spacing`: (z, y, x) in mm;
+    `placed`: the volume shows its whole region, so positions hold.
+    """
 
     name: str
     patient: str
@@ -29,59 +44,194 @@ class CaseFacts:
     placed: bool
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the stored box lies in the whole image, in its voxels (z, y, x).
+
+    shape: the whole image's; offset: its voxel at the box's first; body: first and last + 1 index of the body along
+    each axis; air_hu: what surrounds the box, and what lies outside of the whole image.
+    """
+
+    shape: tuple[int, int, int]
+    offset: tuple[int, int, int]
+    body: tuple[tuple[int, int], ...]
+    air_hu: int
+
+
+class FramedArray:
+    """A stored box seen in the frame of its whole image (Z, Y, X): indexed by slices or integers like an array, `fill`
+    outside of the box. Only the blocks that an index meets are read.
+    """
+
+    def __init__(self, path: Path, place: Place, fill: int | bool):
+        import blosc2
+
+        self._stored = blosc2.open(str(path), mode="r", mmap_mode="r", dparams=blosc2.DParams(nthreads=1))
+        self.shape, self.dtype, self._offset, self._fill = place.shape, self._stored.dtype, place.offset, fill
+        self.size, self.ndim = int(np.prod(place.shape)), 3
+
+    def __getitem__(self, index: tuple[slice | int, ...]) -> np.ndarray:
+        """Voxels of a box: `index` has three slices of step 1, or integers, within the frame."""
+        spans = [(i, i + 1) if not isinstance(i, slice) else i.indices(n)[:2] for i, n in self._pairs(index)]
+        out = np.full([max(stop - start, 0) for start, stop in spans], self._fill, self.dtype)
+        inside, target = [], []
+        for (start, stop), offset, have in zip(spans, self._offset, self._stored.shape, strict=True):
+            first, last = max(start, offset), min(stop, offset + have)
+            inside.append(slice(first - offset, last - offset))
+            target.append(slice(first - start, last - start))
+        if all(i.stop > i.start for i in inside):
+            out[tuple(target)] = self._stored[tuple(inside)]
+        return out[tuple(0 if not isinstance(i, slice) else slice(None) for i, _ in self._pairs(index))]
+
+    def _pairs(self, index: tuple[slice | int, ...]) -> list[tuple[slice | int, int]]:
+        return [(i if isinstance(i, slice) else int(i), n) for i, n in zip(index, self.shape, strict=True)]
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        whole = self[:, :, :]
+        return whole if dtype is None else whole.astype(dtype)
+
+    def box(self) -> np.ndarray:
+        """The stored box alone."""
+        return self._stored[:]
+
+
 class Case:
-    """One volume of a store, its arrays memory-mapped."""
+    """One volume of a store. Arrays are opened when they are first asked for, and again in every process."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
-        record = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+        self.folder = Path(folder)
+        record = json.loads((self.folder / "case.json").read_text(encoding="utf-8"))
+        place = record.pop("place")
         self.facts = CaseFacts(**record | {"spacing": tuple(record["spacing"])})
+        body = tuple(tuple(ends) for ends in place["body"])
+        self.place = Place(tuple(place["shape"]), tuple(place["offset"]), body, place["air_hu"])
+
+    def __reduce__(self):
+        return Case, (self.folder,)  # open files do not travel to a DataLoader's workers
 
     @cached_property
-    def hu(self) -> np.ndarray:
-        return np.load(self.folder / "hu.npy", mmap_mode="r")
+    def hu(self) -> FramedArray:
+        return self._array("hu", self.place.air_hu)
 
     @cached_property
-    def labels(self) -> np.ndarray:
-        return np.load(self.folder / "labels.npy", mmap_mode="r")
+    def labels(self) -> FramedArray:
+        return self._array("labels", 0)
 
     @cached_property
-    def lesion(self) -> np.ndarray | None:
-        path = self.folder / "lesion.npy"
-        return np.load(path, mmap_mode="r") if path.exists() else None
+    def lesion(self) -> FramedArray | None:
+        return self._array("lesion", False)
+
+    @cached_property
+    def pair(self) -> FramedArray | None:
+        """A second CT of the patient on the grid of `hu`, in HU; None without one."""
+        return self._array("pair", self.place.air_hu)
 
     @cached_property
     def lesion_voxels(self) -> np.ndarray:
-        """Indices (N, 3) of the lesion's voxels; none if no lesion is marked."""
-        return np.argwhere(self.lesion) if self.lesion is not None else np.empty((0, 3), int)
+        """Indices (N, 3) of the lesion's voxels in the whole image; none if no lesion is marked."""
+        path = self.folder / "lesion_voxels.npy"
+        return np.load(path, mmap_mode="r") if path.exists() else np.empty((0, 3), int)
 
-    @cached_property
+    @property
     def body_box(self) -> tuple[tuple[int, int], ...]:
         """First and last+1 index of the body along z, y and x."""
-        body = np.asarray(self.labels) > 0
-        box = []
-        for axis in range(3):
-            hit = np.flatnonzero(body.any(axis=tuple(a for a in range(3) if a != axis)))
-            box.append((int(hit[0]), int(hit[-1]) + 1) if len(hit) else (0, body.shape[axis]))
-        return tuple(box)
+        return self.place.body
+
+    def _array(self, name: str, fill: int | bool) -> FramedArray | None:
+        path = self.folder / f"{name}.b2nd"
+        return FramedArray(path, self.place, fill) if path.exists() else None
 
 
 def open_store(folder: Path, split: str) -> list[Case]:
     """The cases of one split ("train", "validation"), sorted by name. InputError if there are none."""
-    cases = [Case(p.parent) for p in sorted((Path(folder) / split).glob("*/case.json"))]
-    if not cases:
+    found = sorted((Path(folder) / split).glob("[!.]*/case.json"))
+    if not found:
         raise InputError(f"There are no prepared cases in {Path(folder) / split}: run meddiff-fm train prepare first.")
-    return cases
+    if (found[0].parent / "hu.npy").exists():
+        raise InputError(f"{folder} was prepared by an earlier version: run meddiff-fm train prepare again.")
+    return [Case(path.parent) for path in found]
 
 
 def write_case(
-    folder: Path, split: str, facts: CaseFacts, hu: np.ndarray, labels: np.ndarray, lesion: np.ndarray | None = None
-) -> None:
-    """Write one case: hu (z, y, x) in RAS order as int16, labels on the same grid as uint8, lesion as bool."""
+    folder: Path,
+    split: str,
+    facts: CaseFacts,
+    hu: np.ndarray,
+    labels: np.ndarray,
+    lesion: np.ndarray | None = None,
+    pair: np.ndarray | None = None,
+) -> Path:
+    """Write one case, whole or not at all, in place of one of the same name; returns its folder.
+
+    hu and pair: HU of the whole image (Z, Y, X) in RAS order, clipped to `HU_RANGE` and rounded; labels uint8 and
+    lesion bool on the same grid. What is stored is the box around the body (labels > 0), lesions and `MARGIN_MM`.
+    """
+    lesion = lesion.astype(bool) if lesion is not None and lesion.any() else None
+    body = bounding_box(labels > 0)
+    kept = bounding_box(labels > 0 if lesion is None else (labels > 0) | lesion)
+    margins = [round(MARGIN_MM / s) for s in facts.spacing]
+    box = tuple(slice(max(0, a - m), min(n, b + m)) for (a, b), m, n in zip(kept, margins, hu.shape, strict=True))
+    place = Place(hu.shape, tuple(s.start for s in box), tuple(body), _air(hu, labels))
+    arrays = {"hu": _as_int16(hu[box]), "labels": labels[box].astype(np.uint8)}
+    if lesion is not None:
+        arrays["lesion"] = lesion[box]
+    if pair is not None:
+        arrays["pair"] = _as_int16(pair[box])
+    return write_boxes(folder, split, facts, place, arrays)
+
+
+def write_boxes(folder: Path, split: str, facts: CaseFacts, place: Place, arrays: dict[str, np.ndarray]) -> Path:
+    """Write one case of boxes that are cropped already (`ARRAYS` by name); into a `.part` folder, then renamed."""
     target = Path(folder) / split / facts.name
-    target.mkdir(parents=True, exist_ok=True)
-    np.save(target / "hu.npy", hu.astype(np.int16))
-    np.save(target / "labels.npy", labels.astype(np.uint8))
-    if lesion is not None and lesion.any():
-        np.save(target / "lesion.npy", lesion.astype(bool))
-    (target / "case.json").write_text(json.dumps(asdict(facts), indent=1))
+    part = target.with_name(f".{facts.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name, array in arrays.items():
+        _write_array(part / f"{name}.b2nd", array)
+    if "lesion" in arrays:
+        voxels = np.argwhere(arrays["lesion"]) + np.array(place.offset)
+        np.save(part / "lesion_voxels.npy", voxels.astype(np.int16))
+    record = asdict(facts) | {"place": asdict(place)}
+    (part / "case.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    remove_case(target)
+    os.replace(part, target)
+    return target
+
+
+def remove_case(folder: Path) -> None:
+    """Remove a case, if there is one: first out of sight, so that half of one is never seen."""
+    if folder.exists():
+        gone = folder.with_name(f".{folder.name}.gone.part")
+        shutil.rmtree(gone, ignore_errors=True)
+        os.replace(folder, gone)
+        shutil.rmtree(gone)
+
+
+def bounding_box(mask: np.ndarray) -> list[tuple[int, int]]:
+    """First and last + 1 index of a mask along each axis; the whole axis if the mask is empty."""
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        box.append((int(hit[0]), int(hit[-1]) + 1) if len(hit) else (0, mask.shape[axis]))
+    return box
+
+
+def _air(hu: np.ndarray, labels: np.ndarray) -> int:
+    """HU of the air around the body: the median outside of it, −1000 where nothing or no air is there."""
+    outside = hu[labels == 0]
+    air = int(np.median(np.maximum(outside, HU_RANGE[0]))) if outside.size else -1000
+    return air if air < -900 else -1000
+
+
+def _as_int16(hu: np.ndarray) -> np.ndarray:
+    clipped = np.clip(hu, *HU_RANGE)
+    return (clipped if np.issubdtype(hu.dtype, np.integer) else np.rint(clipped)).astype(np.int16)
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    import blosc2
+
+    fit = lambda most: tuple(min(most, n) for n in array.shape)  # noqa: E731
+    settings = blosc2.CParams(codec=blosc2.Codec.ZSTD, clevel=5, filters=[blosc2.Filter.SHUFFLE], nthreads=1)
+    array = np.ascontiguousarray(array)
+    blosc2.asarray(array, chunks=fit(CHUNK), blocks=fit(BLOCK), urlpath=str(path), mode="w", cparams=settings)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -32,7 +33,12 @@ VALIDATION = {
     "sarcoma_sts015": "abdomen",
 }
 REPOSITORY = {"chest_ts_aorta": "chest", "abd_ts_example": "abdomen"}
-TRAINED_ON = {"abd_ts_example"}
+# What the bundled model was trained on (RUNS.md)
+TRAINED_ON = set(
+    """abd_acrin001b abd_cptacpda00189 abd_ts_example chest_acrin013 chest_cmbcrc01068 chest_lidc0314
+    chest_lidc0314_thin chest_lungpat1 chest_lungpat2 chest_nsclc001 head_aquilion1 head_invesalius
+    hn_acrin001a sarcoma_sts018 sarcoma_sts036 sarcoma_sts040""".split()
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,26 @@ class Case:
         return PROTOCOL[self.region][1]
 
 
-def named_cases(names: str | None, default: dict[str, str]) -> dict[str, str]:
-    """{name: region} of "NAME,NAME:REGION,...", `default` if nothing is named. InputError for an unknown one."""
+def trained_on(name: str) -> bool:
+    """Whether the bundled model saw this volume in training."""
+    return name in TRAINED_ON
+
+
+def marked(name: str) -> str:
+    """A case's name, with a star if the bundled model was trained on it."""
+    return f"{name} *" if trained_on(name) else name
+
+
+def named_cases(
+    names: str | None, default: dict[str, str], further: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """{name: region} of "NAME,NAME:REGION,...", `default` if nothing is named. InputError for an unknown one.
+
+    further: regions that are known besides those of test, validation and the repository.
+    """
     if not names:
         return default
-    known, found = TEST | VALIDATION | REPOSITORY, {}
+    known, found = {**TEST, **VALIDATION, **REPOSITORY, **further}, {}
     for entry in filter(None, (part.strip() for part in names.split(","))):
         name, _, region = entry.partition(":")
         region = region or known.get(name, "")

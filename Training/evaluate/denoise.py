@@ -1,35 +1,31 @@
-"""`meddiff-fm evaluate denoise`: the model beside classical tools on the same simulated low-dose CT."""
+"""`meddiff-fm evaluate denoise`: the model beside classical tools on one simulated low-dose CT (paper, Table V)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.models import Model
 from MedDiffFMLib.tasks.denoise import denoise
 
-from .cases import TRAINED_ON, Case
+from . import paper
+from .cases import PROTOCOL, Case, marked, trained_on
 from .classical import NAMES, SETTINGS, denoise_classically
 from .metrics import Quality, quality, to_unit
+from .report import Line, Metric, Report, with_means
 
-# PSNR (dB) and SSIM gains of the paper's Table V
-PAPER = {
-    "RED-CNN": (4.55, 0.051),
-    "CTformer": (4.66, 0.052),
-    "NLM": (2.44, 0.032),
-    "BM3D": (2.73, 0.033),
-    "Noise2Sim": (4.22, 0.050),
-    "Dn-Dp": (4.40, 0.049),
-    "MedDiff-FM": (4.19, 0.059),
-}
+INPUT = "input"
+TIME = Metric("time / NLM", "down", 2)
+METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one method made of one case. `gain` is `after` − `before`; sigma_hu is the noise it was told or found."""
+    """What one method made of one case; sigma_hu is the noise it was told or found."""
 
     case: str
     region: str
@@ -38,33 +34,44 @@ class Row:
     sigma_hu: float
     before: Quality
     after: Quality
-    gain: Quality
     seconds: float
 
+    @property
+    def gain(self) -> Quality:
+        return self.after - self.before
 
-def compare(
-    cases: Sequence[Case], tools: Sequence[str], qualities: Sequence[str], model=None, seed: int = 0, report=print
-) -> list[Row]:
+
+def evaluate_denoising(
+    cases: Iterable[Case],
+    tools: Sequence[str],
+    qualities: Sequence[str],
+    model: Model | None = None,
+    seed: int = 0,
+    tell: Callable[[str], None] = print,
+) -> Report:
     """Every classical tool and the model in every quality on every case, on the same input.
 
-    All are told the noise that was simulated; the model's `fast` runs once more and measures it. `report` gets a
-    line per run. `model` may be None if `qualities` is empty.
+    All are told the noise that was simulated; the model's `fast` runs once more and measures it. `tell` gets a line per
+    run. `model` may be None if `qualities` is empty.
     """
     rows = []
     for case in cases:
         body = body_mask(case.full.voxels)
         before = quality(case.low.voxels, case.full.voxels, body, case.window)
-        report(f"{case.name}: {case.sigma_hu:g} HU, {before.psnr:.2f} dB, SSIM {before.ssim:.3f}")
+        tell(f"{case.name}: {case.sigma_hu:g} HU, {before.psnr:.2f} dB, SSIM {before.ssim:.3f}")
+        rows.append(_row(case, INPUT, case.sigma_hu, before, before, 0.0))
         for method, run in _methods(case, tools, qualities, model, seed):
             started = time.perf_counter()
             hu, sigma = run()
             seconds = time.perf_counter() - started
-            after = quality(hu, case.full.voxels, body, case.window)
-            seen = case.name in TRAINED_ON
-            gain = after - before
-            rows.append(Row(case.name, case.region, seen, method, sigma, before, after, gain, seconds))
-            report(f"  {method}: {gain.psnr:+.2f} dB, {gain.ssim:+.3f}, {seconds:.0f} s")
-    return rows
+            row = _row(case, method, sigma, before, quality(hu, case.full.voxels, body, case.window), seconds)
+            rows.append(row)
+            tell(f"  {method}: {row.gain.psnr:+.2f} dB, {row.gain.ssim:+.3f}, {seconds:.0f} s")
+    return report_of(rows)
+
+
+def _row(case: Case, method: str, sigma: float, before: Quality, after: Quality, seconds: float) -> Row:
+    return Row(case.name, case.region, trained_on(case.name), method, sigma, before, after, seconds)
 
 
 def _methods(case: Case, tools, qualities, model, seed: int) -> list[tuple[str, Callable]]:
@@ -81,62 +88,50 @@ def _classical(tool: str, case: Case) -> tuple[np.ndarray, float]:
     return image * (high - low) + low, case.sigma_hu
 
 
-def _model(case: Case, model, quality_name: str, sigma: float | str, seed: int) -> tuple[np.ndarray, float]:
+def _model(case: Case, model: Model, quality_name: str, sigma: float | str, seed: int) -> tuple[np.ndarray, float]:
     result = denoise(case.low, model, sigma=sigma, quality=quality_name, region=case.region, seed=seed)
     return result.volume.voxels, result.sigma_hu
 
 
-def means(rows: Sequence[Row]) -> list[dict]:
-    """Per method: mean gain in PSNR and SSIM over the cases, seconds of all, and their ratio to non-local means'."""
-    seconds = {m: sum(r.seconds for r in rows if r.method == m) for m in dict.fromkeys(r.method for r in rows)}
-    reference = seconds.get(NAMES["nlm"])
-    return [
-        {
-            "method": method,
-            "psnr": float(np.mean([r.gain.psnr for r in rows if r.method == method])),
-            "ssim": float(np.mean([r.gain.ssim for r in rows if r.method == method])),
-            "seconds": total,
-            "time_ratio_to_nlm": total / reference if reference else None,
-        }
-        for method, total in seconds.items()
-    ]
-
-
-def as_json(rows: Sequence[Row], facts: dict) -> dict:
-    """Everything that was measured, ready for JSON."""
-    return {**facts, "classical_settings": SETTINGS, "rows": [asdict(row) for row in rows], "means": means(rows)}
-
-
-def print_tables(rows: Sequence[Row]) -> None:
-    """Gains per case and their mean, then the paper's for orientation."""
-    from rich.console import Console
-    from rich.table import Table
-
-    names = list(dict.fromkeys(row.case for row in rows))
-    table = Table("gain over the input", *names, "mean", "time / NLM", title="PSNR (dB) and SSIM inside the body")
-    table.add_row(
-        "input", *(_input(next(r for r in rows if r.case == name)) for name in names), "", "", end_section=True
+def report_of(rows: Sequence[Row]) -> Report:
+    """The rows as a table: a group a case, and their mean; time beside that of non-local means on the same case."""
+    reference = {row.case: row.seconds for row in rows if row.method == NAMES["nlm"]}
+    lines = [Line(_group(row), row.method, _values(row)) for row in rows]
+    if reference:
+        times = [row.seconds / reference[row.case] if row.method != INPUT else None for row in rows]
+        lines = [replace(line, values=(*line.values, time)) for line, time in zip(lines, times, strict=True)]
+    cases = [asdict(row) | {"gain": asdict(row.gain)} for row in rows]
+    return Report(
+        task="denoise",
+        title="Denoising of simulated low dose, measured inside the body",
+        metrics=(*METRICS, TIME) if reference else METRICS,
+        lines=with_means(lines),
+        paper_table="Table V (Mayo 2016, a quarter of the dose)",
+        paper=paper.TABLE_V,
+        paper_metrics=paper.DENOISING,
+        notes=_notes(rows),
+        facts={"classical_settings": SETTINGS},
+        cases=cases,
     )
-    for mean in means(rows):
-        own = {row.case: row.gain for row in rows if row.method == mean["method"]}
-        ratio = mean["time_ratio_to_nlm"]
-        cells = [_pair(own[name].psnr, own[name].ssim) for name in names]
-        table.add_row(mean["method"], *cells, _pair(mean["psnr"], mean["ssim"]), f"{ratio:.2f}" if ratio else "–")
-    console = Console(width=max(100, 26 + 22 * (len(names) + 2)))
-    console.print(table)
-    if any(row.trained_on for row in rows):
-        console.print("* a volume that the model was trained on")
-    paper = ", ".join(f"{name} {_pair(*gains)}" for name, gains in PAPER.items())
-    console.print(f"For orientation, the paper's Table V, on other data (Mayo 2016, real low dose): {paper}.")
 
 
-def _input(row: Row) -> str:
-    from .cases import PROTOCOL
-
+def _group(row: Row) -> str:
     (low, high), sigma = PROTOCOL[row.region]
-    mark = " *" if row.trained_on else ""
-    return f"{row.region}{mark}, {sigma:g} HU\n{low:g} … {high:g} HU\n{row.before.psnr:.2f} / {row.before.ssim:.3f}"
+    return f"{marked(row.case)}\n{row.region}, {sigma:g} HU\nwindow {low:g} … {high:g} HU"
 
 
-def _pair(psnr: float, ssim: float) -> str:
-    return f"{psnr:+.2f} / {ssim:+.3f}"
+def _values(row: Row) -> tuple[float | None, ...]:
+    gain = (None, None) if row.method == INPUT else (row.gain.psnr, row.gain.ssim)
+    return (row.after.psnr, row.after.ssim, *gain)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    notes = [
+        "Low dose is simulated (photon noise in the sinogram, filtered back-projection); the paper's is real. "
+        "Full dose, the reference, is noisy itself.",
+        "PSNR over the body's voxels, SSIM (Gaussian 11, σ 1.5) of axial slices averaged over the body; the window is "
+        "the data range. Time, if any, is beside 3D non-local means on the same computer.",
+    ]
+    if any(row.trained_on for row in rows):
+        notes.append("* a volume that the bundled model was trained on.")
+    return notes

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from MedDiffFMLib.volume_io import read_volume
 
 from .cases import TESTING_DATA
 from .pictures import Row, middle_of, slices_picture
+from .super_resolve import thick_slices
 
 SOFT, LUNG = (-160.0, 240.0), (-1100.0, 300.0)
 THICK = 4  # slices averaged into one
@@ -47,16 +47,6 @@ def tissue(ct: Volume) -> Volume:
     """Body, lungs, bones and gas of a CT in LPS order, as a label map."""
     body = body_mask(ct.voxels)
     return ct.with_voxels(find_tissue(ct.voxels, ct.spacing[::-1], body))
-
-
-def thick_slices(ct: Volume, factor: int) -> Volume:
-    """An axial CT with `factor` slices averaged into one; slices that remain are left out."""
-    count = ct.voxels.shape[0] // factor
-    means = ct.voxels[: count * factor].reshape(count, factor, *ct.voxels.shape[1:]).mean(axis=1)
-    upwards = np.reshape(ct.direction, (3, 3))[:, 2]
-    origin = np.asarray(ct.origin) + upwards * ct.spacing[2] * (factor - 1) / 2
-    spacing = (*ct.spacing[:2], ct.spacing[2] * factor)
-    return replace(ct, voxels=np.rint(means).astype(np.int16), spacing=spacing, origin=tuple(origin.tolist()))
 
 
 def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: what one method reached in one group (a region, a data set, a case); values as the metrics."""
+    """A row of a table: what one method reached in one group (a region, a data set, a case); values as the metrics. A
+    group's name may have several lines.
+    """
 
     group: str
     method: str
@@ -62,34 +65,60 @@ class Report:
     cases: Sequence[Mapping[str, object]] = ()
 
 
+def with_means(lines: Sequence[Line]) -> list[Line]:
+    """The lines, and a group "mean" of every method over the groups: of what was measured, None if nothing was. No such
+    group if there is only one.
+    """
+    if len({line.group for line in lines}) < 2:
+        return list(lines)
+    means = []
+    for method in dict.fromkeys(line.method for line in lines):
+        columns = zip(*(line.values for line in lines if line.method == method), strict=True)
+        known = [[value for value in column if value is not None] for column in columns]
+        means.append(Line("mean", method, tuple(sum(some) / len(some) if some else None for some in known)))
+    return [*lines, *means]
+
+
 def print_report(report: Report, console=None) -> None:
     """Print the measured table, the paper's for orientation, and the notes. `console`: rich's, wide enough."""
     from rich.console import Console
 
     console = console or Console(width=140)
-    console.print(_table(report.title, report.metrics, report.lines))
+    console.print(report.title, style="bold", highlight=False)
+    console.print(_table(report.metrics, report.lines))
     if report.paper:
-        title = f"The paper's {report.paper_table}, on other data: for orientation only"
+        console.print(f"The paper's {report.paper_table}, on other data: for orientation only", highlight=False)
         lines = [Line(group, method, values) for (group, method), values in report.paper.items()]
-        console.print(_table(title, report.paper_metrics or report.metrics, lines))
+        console.print(_table(report.paper_metrics or report.metrics, lines))
     for note in report.notes:
         console.print(f"· {note}", highlight=False)
 
 
-def _table(title: str, metrics: Sequence[Metric], lines: Sequence[Line]):
+def _table(metrics: Sequence[Metric], lines: Sequence[Line]):
     from rich.table import Table
 
     grouped = any(line.group for line in lines)
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for heading in [*(["group"] if grouped else []), "method"]:
         table.add_column(heading)
     for metric in metrics:
         table.add_column(metric.heading, justify="right")
-    for line, following in zip(lines, [*lines[1:], None], strict=True):
+    followings = [*lines[1:], None]
+    for line, following, head in zip(lines, followings, _heads(lines), strict=True):
         cells = [metric.text(value) for metric, value in zip(metrics, line.values, strict=True)]
         ends = following is not None and following.group != line.group
-        table.add_row(*([line.group] if grouped else []), line.method, *cells, end_section=ends)
+        table.add_row(*([head] if grouped else []), line.method, *cells, end_section=ends)
     return table
+
+
+def _heads(lines: Sequence[Line]) -> list[str]:
+    """What stands before each line: its group's name beside the first, a line of it each, the rest beside the last."""
+    heads: list[str] = []
+    for _, group in itertools.groupby(lines, key=lambda line: line.group):
+        group = list(group)
+        words = group[0].group.split("\n")
+        heads += [*words[: len(group) - 1], *[""] * (len(group) - 1 - len(words)), "\n".join(words[len(group) - 1 :])]
+    return heads
 
 
 def write_json(report: Report, file: Path) -> None:
@@ -98,9 +127,7 @@ def write_json(report: Report, file: Path) -> None:
         "task": report.task,
         **report.facts,
         "metrics": [asdict(metric) for metric in report.metrics],
-        "table": [
-            {"group": line.group, "method": line.method, **_named(report.metrics, line)} for line in report.lines
-        ],
+        "table": [_named(report.metrics, line) for line in report.lines],
         "cases": list(report.cases),
         "notes": list(report.notes),
         "paper": {
@@ -112,43 +139,58 @@ def write_json(report: Report, file: Path) -> None:
         },
     }
     part = file.with_name(file.name + ".part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(_valid(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(file)
+
+
+def _valid(thing: object) -> object:
+    """The same as JSON can say it: a number that is not finite (PSNR of equal images) becomes null."""
+    if isinstance(thing, Mapping):
+        return {name: _valid(value) for name, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [_valid(value) for value in thing]
+    return None if isinstance(thing, float) and not math.isfinite(thing) else thing
 
 
 def _named(metrics: Sequence[Metric], line: Line) -> dict[str, object]:
     values = {metric.name: value for metric, value in zip(metrics, line.values, strict=True)}
-    return {"group": line.group, "method": line.method, **values}
+    return {"group": line.group.replace("\n", ", "), "method": line.method, **values}
 
 
 def plot(report: Report, file: Path) -> None:
-    """Bars of every metric: a panel a metric, a bar a method, groups side by side; written as PNG."""
-    import matplotlib
+    """The table as a picture (PNG, whole or not at all): a panel a metric, a row a line, a dot and its value."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    rows: list[tuple[str, Line | None]] = []  # what stands at the left, and the values; none in a group's heading
+    for name, group in itertools.groupby(report.lines, key=lambda line: line.group):
+        rows += [(name.replace("\n", ", "), None)] if name else []
+        rows += [(line.method, line) for line in group]
+    size = (4 + 2.6 * len(report.metrics), 1.2 + 0.25 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(report.metrics), squeeze=False, sharey=True)[0]
+    for index, (metric, panel) in enumerate(zip(report.metrics, panels, strict=True)):
+        _dots(panel, metric, [None if line is None else line.values[index] for _, line in rows])
+    panels[0].set_yticks(range(len(rows)), [text for text, _ in rows])
+    panels[0].set_ylim(len(rows) - 0.5, -0.5)
+    for label, (_, line) in zip(panels[0].get_yticklabels(), rows, strict=True):
+        label.set_fontweight("bold" if line is None else "normal")
+    figure.suptitle(report.title)
+    part = file.with_name(f".{file.name}.part")
+    FigureCanvasAgg(figure).print_png(part)
+    part.replace(file)
 
-    groups = list(dict.fromkeys(line.group for line in report.lines))
-    methods = list(dict.fromkeys(line.method for line in report.lines))
-    figure, panels = pyplot.subplots(
-        1,
-        len(report.metrics),
-        figsize=(4 * len(report.metrics), 0.6 + 0.32 * len(groups) * len(methods)),
-        squeeze=False,
-    )
-    height = 0.8 / len(methods)
-    for index, (metric, panel) in enumerate(zip(report.metrics, panels[0], strict=True)):
-        for place, method in enumerate(methods):
-            own = {line.group: line.values[index] for line in report.lines if line.method == method}
-            heights = [math.nan if own.get(group) is None else own[group] for group in groups]
-            panel.barh([g + height * place for g in range(len(groups))], heights, height, label=method)
-        panel.set_title(metric.heading)
-        panel.set_yticks(
-            [g + 0.4 - height / 2 for g in range(len(groups))], groups if index == 0 else [""] * len(groups)
-        )
-        panel.invert_yaxis()
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=min(4, len(methods)), frameon=False)
-    figure.tight_layout(rect=(0, 0.12 + 0.02 * (len(methods) // 4), 1, 1))
-    figure.savefig(file, dpi=110)
-    pyplot.close(figure)
+
+def _dots(panel, metric: Metric, values: Sequence[float | None]) -> None:
+    """One metric: a dot and its value in every row that has one."""
+    for row, value in enumerate(values):
+        if value is None or not math.isfinite(value):
+            continue
+        panel.plot(value, row, "o", color="tab:orange" if metric.better == "down" else "tab:blue")
+        panel.annotate(metric.text(value), (value, row), (6, 0), textcoords="offset points", va="center", fontsize=8)
+    panel.set_title(metric.heading, fontsize=10)
+    panel.margins(x=0.2)
+    low, high = panel.get_xlim()
+    panel.set_xlim(low, high + 0.25 * (high - low))  # room for the values
+    panel.grid(axis="y", alpha=0.3)
+    panel.tick_params(axis="x", labelsize=8)

@@ -1,0 +1,183 @@
+"""`meddiff-fm evaluate synthesize`, `generate-lesion` and `inpaint-lesion`: real CT, real commands, tiny models."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import typer
+from exact_model import Prior, exact_model
+from scipy import ndimage
+from tiny_model import save_tiny_controls, save_tiny_model
+
+pytest.importorskip("medmetric", reason="medmetric is not installed (extra 'training')")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
+
+from MedDiffFMLib.anatomy import body_mask, find_tissue
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.segmenter import is_installed
+from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.evaluate import cases
+from MedDiffFMTraining.evaluate.lesion_cases import places, read_diameters
+from MedDiffFMTraining.evaluate.synthesis import PAINTED, Yardstick, compare, measure
+from MedDiffFMTraining.evaluate.synthesis_cases import load_pair
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model", patch=16))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two parts of the real chest: one to draw into, and one whose dark lung has a "lesion", named as such."""
+    folder = tmp_path_factory.mktemp("data")
+    image = sitk.ReadImage(str(cases.TESTING_DATA / "chest_ts_aorta.nii.gz"))[0:100, 10:110, 60:100]
+    sitk.WriteImage(image, str(folder / "healthy.nii.gz"))
+    hu = sitk.GetArrayFromImage(image)
+    lung = find_tissue(hu, image.GetSpacing()[::-1], body_mask(hu)) == 119
+    lung[:, :12] = lung[:, -12:] = lung[..., :12] = lung[..., -12:] = False  # not at the border
+    room = ndimage.distance_transform_edt(np.pad(lung & (hu < -500), 1))[1:-1, 1:-1, 1:-1]
+    away = [i - c for i, c in zip(np.indices(hu.shape), np.unravel_index(room.argmax(), hu.shape), strict=True)]
+    ball = (sum(d**2 for d in away) < 16).astype(np.uint8)
+    for array, name in ((np.where(ball, 30, hu).astype(np.int16), "sick"), (2 * ball, "sick_seg")):
+        copy = sitk.GetImageFromArray(array)
+        copy.CopyInformation(image)
+        sitk.WriteImage(copy, str(folder / f"{name}.nii.gz"))
+    (folder / "labels.json").write_text(json.dumps({"sick": {"1": "lung_left", "2": "lung_tumor_gtv"}}))
+    return folder
+
+
+@pytest.fixture
+def run(capfd):
+    app = typer.Typer()
+    register(app)
+
+    def call(*arguments):
+        app(args=[str(argument) for argument in arguments], standalone_mode=False)
+        return " ".join(capfd.readouterr().out.split())
+
+    return call
+
+
+def test_a_model_that_knows_the_anatomy_is_found_good():
+    """A model whose every label is N(the real median, 5 HU): medians agree, and tissues lie where they lie."""
+    pair = load_pair(cases.TESTING_DATA / "chest_ts_aorta.nii.gz", "chest", 6.0, slab_mm=180)
+    assert pair.ct.spacing == (6.0, 6.0, 6.0) and pair.ct.size_mm[2] == 180 and "given organs" in pair.made_by
+    numbers = np.unique(pair.labels.voxels)
+    medians = {int(n): float(np.median(pair.ct.voxels[pair.labels.voxels == n])) for n in numbers if n}
+    knowing = exact_model(Prior(medians, pair.window), patch=32)
+    ignorant = exact_model(Prior({}, pair.window, other=-100.0), patch=32)
+    yardstick = Yardstick(None, None)
+    settings = {"levels": "image,patch", "steps": 6}
+    (good, paint), (bad, _) = (compare([pair], m, yardstick, **settings) for m in (knowing, ignorant))
+    assert (good.method, paint.method) == ("exact", PAINTED)
+    assert good.values["hu_error"] == pytest.approx(paint.values["hu_error"], abs=10)
+    assert bad.values["hu_error"] > good.values["hu_error"] + 100
+    assert good.values["dice_of"]["lung and gas"] > 0.9 and bad.values["dice_of"]["lung and gas"] < 0.1
+    assert good.values["dice"] == pytest.approx(paint.values["dice"], abs=0.1)
+    assert good.values["ms_ssim"] is None and good.values["lpips"] is None
+
+    without = np.where(pair.organs == 52, 118, pair.organs)  # a segmenter that finds all organs but the aorta
+    seen = measure(pair, pair.ct.voxels, "real", Yardstick(None, None, segment=lambda ct: without))
+    assert seen.values["dice_of"] == {"lungs": 1, "heart": 1, "aorta": 0} and seen.values["hu_error"] == 0
+
+
+def test_the_model_can_be_told_less_than_it_is_held_against():
+    file = cases.TESTING_DATA / "chest_ts_aorta.nii.gz"
+    told, untold = (load_pair(file, "chest", 6.0, 60, tell_organs=tell) for tell in (True, False))
+    assert 52 in told.labels.voxels and np.array_equal(told.labels.voxels, told.organs)
+    assert 52 not in untold.labels.voxels and np.array_equal(untold.organs, told.organs)
+    assert untold.made_by == "thresholds" and np.array_equal(untold.body, told.body)
+
+
+@pytest.mark.skipif(is_installed(), reason="TotalSegmentator is installed")
+def test_a_segmenter_that_is_not_there_is_said(run):
+    with pytest.raises(InputError, match="TotalSegmentator is not installed"):
+        run("evaluate", "synthesize", "--segmenter", "totalsegmentator")
+
+
+def test_synthesize_makes_the_papers_table(run, folder, model, tmp_path):
+    options = ("--quality", "fast", "--steps", "1", "--spacing", "0", "--slab", "16.5", "--segmenter", "tissue")
+    named = ("--data", folder, "--cases", "healthy:chest", "--model", model, "--device", "cpu")
+    printed = run(
+        "evaluate", "synthesize", *named, *options, "--json", tmp_path / "r.json", "--plot", tmp_path / "r.png"
+    )
+    result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert result["task"] == "synthesize" and result["model"] == "tiny" and result["slab_mm"] == 16.5
+    own, painted = result["table"]
+    assert own["group"] == painted["group"] == "chest" and painted["method"] == PAINTED
+    assert own["MS-SSIM"] is None and own["LPIPS"] > painted["LPIPS"] > 0 and own["FID"] > 0 and own["MMD"] >= 0
+    assert 0 < own["Dice"] < painted["Dice"] < 1
+    case = result["cases"][0]
+    assert case["size"] == [100, 100, 11] and case["median_hu_of"]["lung"]["real"] < -700 and not case["trained_on"]
+    assert "Table IV" in printed and "tiny's own encoder" in printed and "not of TotalSegmentator's" in printed
+    assert "MS-SSIM: not measured" in printed and (tmp_path / "r.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_lesions_are_drawn_kept_and_joined_by_an_nnunets_dice(run, folder, model, tmp_path):
+    keep, found, report = tmp_path / "raw", tmp_path / "found", tmp_path / "r.json"
+    named = ("--data", folder, "--cases", "healthy:chest", "--real-cases", "sick", "--model", model, "--device", "cpu")
+    draw = ("--diameters", "12", "--steps", "2", "--keep", keep, "--real", "--json", report)
+    printed = run("evaluate", "inpaint-lesion", *named, *draw)
+    result = json.loads(report.read_text(encoding="utf-8"))
+    real, before, own = result["table"]
+    assert [line["method"] for line in result["table"]] == ["real", "the same place, before", "tiny"]
+    assert 0 < real["HU mean"] < 40 and before["HU mean"] < -600 and real["half-way Dice"] > 0.9
+    assert own["two seeds, HU"] > 0 and own["Dice"] is None
+    assert [c["changed_outside"] for c in result["cases"] if c["method"] == "tiny"] == [0, 0]
+    assert "masks that differ from the CT: 0." in printed and "not measured: --keep" in printed
+    names = sorted(file.name for file in (keep / "labelsTs").iterdir())
+    assert names == ["drawn_healthy_12mm_seed0.nii.gz", "drawn_healthy_12mm_seed1.nii.gz", "real_sick.nii.gz"]
+
+    shutil.copytree(keep / "labelsTs", found)  # an nnU-Net that finds everything, but nothing in one of the drawn
+    mask = sitk.ReadImage(str(found / names[1]))
+    sitk.WriteImage(mask * 0, str(found / names[1]))
+    run("evaluate", "inpaint-lesion", "--keep", keep, "--segmentations", found, "--json", report)
+    again = json.loads(report.read_text(encoding="utf-8"))
+    assert [line["Dice"] for line in again["table"]] == [1.0, None, 0.5]
+    assert again["table"][2]["HU mean"] == own["HU mean"] and again["model"] == "tiny"
+    with pytest.raises(InputError, match="holds the images of inpaint-lesion"):
+        run("evaluate", "generate-lesion", "--keep", keep, "--segmentations", found)
+
+
+def test_generation_is_held_against_the_real_ct_and_its_own_twin(run, folder, model, tmp_path):
+    named = ("--data", folder, "--cases", "healthy:chest", "--real-cases", "sick", "--model", model, "--device", "cpu")
+    options = ("--diameters", "14", "--quality", "fast", "--steps", "2", "--spacing", "3")
+    printed = run("evaluate", "generate-lesion", *named, *options, "--json", tmp_path / "r.json")
+    result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert [line["method"] for line in result["table"]] == ["real", "tiny"]
+    drawn = [case for case in result["cases"] if case["method"] == "tiny"]
+    assert [case["case"] for case in drawn] == ["healthy_14mm", "sick_own_mask"]
+    assert all(case["changed_outside"] == 0 and case["mean_change"] > 0 and case["lpips"] > 0 for case in drawn)
+    assert result["table"][1]["FID"] > 0 and "Table VIII" in printed
+
+
+def test_lesions_come_into_lung_that_is_free(folder):
+    pair = load_pair(folder / "healthy.nii.gz", "chest", None)
+    (place,) = places(pair, "lung", (12, 90), seed=1)  # nothing of 90 mm fits
+    assert place.name == "healthy_12mm" and pair.ct.voxels[place.lesion].mean() < -600
+    assert np.isin(pair.labels.voxels[place.lesion], (119,)).all() and not list(places(pair, "liver", (12,), 1))
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "words"),
+    [
+        ("synthesize", ("--quality", "best"), "no quality 'best'"),
+        ("synthesize", ("--spacing", "0.1"), "too fine"),
+        ("synthesize", ("--segmenter", "eye"), "no segmenter 'eye'"),
+        ("synthesize", ("--anatomy", "none"), "no anatomy 'none'"),
+        ("synthesize", ("--features", "other.pth"), "no file other.pth"),
+        ("inpaint-lesion", ("--diameters", "2,x"), "from 5 to 100"),
+        ("inpaint-lesion", ("--segmentations", "."), "name their folder with --keep"),
+        ("generate-lesion", ("--segmentations", ".", "--keep", "nowhere"), "make the images first"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_at_once(run, task, options, words):
+    with pytest.raises(InputError, match=words):
+        run("evaluate", task, *options)
+
+
+def test_diameters():
+    assert read_diameters("12,20.5") == [12, 20.5]
