@@ -20,12 +20,15 @@ from .progress import ProgressCallback, Reporter
 from .provenance import Item, check_result_path, describe_run, provenance_path, write_results
 from .resume import Standing, what_stands
 from .roi import Box, Part, cut
+from .system import memory_gb
 from .volume import Volume
 from .volume_checks import check_ct
 from .volume_io import read_labels, read_volume
 
 if TYPE_CHECKING:
     from .models import Model
+
+MEMORY_GB, VOXEL_BYTES = 0.9, 30  # libraries and model, and what a voxel takes at the peak (Docs/benchmarks.md)
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,35 @@ class Job:
                 check_ct(replace(part.volume, source=f"The box (--roi) of {part.whole.source}"))
         return parts
 
+    def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
+        """What `run` would find, and how long and in how much memory it would take; nothing is written.
+
+        Of every task `region` (None for one without a CT), `memory_gb` and `memory_here_gb`; of those with a `look` of
+        their own also what that gives, and `seconds`.
+        """
+        parts = self._parts()
+        task = import_module(f".tasks.{self.task.replace('-', '_')}", __package__)
+        needed = MEMORY_GB + self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
+        memory = {"memory_gb": round(needed, 1), "memory_here_gb": memory_gb()}
+        if not hasattr(task, "look"):
+            of_ct = _inputs_of(self.task)[0].kind == "ct"
+            return {"region": self._region(progress) if of_ct else None} | memory
+        if load is None:
+            from .models import load_model as load
+        model = load(self.common.model, device=self.common.device, precision=self.common.precision)
+        inputs, values = self._arguments(parts, progress)
+        found = task.look(*inputs, model=model, progress=progress, **values)
+        each, count = found.get("seconds_each"), found.get("network_evaluations")
+        return found | memory | {"seconds": each * count if each is not None and count is not None else None}
+
     def _compute(self, model: Model, parts: list[Part], progress: ProgressCallback | None):
+        inputs, values = self._arguments(parts, progress)
+        name = self.task.replace("-", "_")
+        run = getattr(import_module(f".tasks.{name}", __package__), name)
+        return run(*inputs, model=model, progress=progress, **values)
+
+    def _arguments(self, parts: list[Part], progress: ProgressCallback | None) -> tuple[list[Volume], dict]:
+        """The task's inputs and parameters, cut to the box if there is one."""
         values, inputs, anatomy = self.parameters.to_dict(), self.inputs, self.anatomy
         if parts:
             volumes = [part.volume for part in parts]
@@ -138,9 +169,7 @@ class Job:
                 values["region"] = self._region(progress)
         if anatomy is not None:
             values["anatomy"] = anatomy
-        name = self.task.replace("-", "_")
-        run = getattr(import_module(f".tasks.{name}", __package__), name)
-        return run(*inputs, model=model, progress=progress, **values)
+        return inputs, values
 
     def _region(self, progress: ProgressCallback | None) -> str:
         """The region of the whole first input: a box may show too little to tell it by."""

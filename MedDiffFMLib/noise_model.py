@@ -7,6 +7,7 @@ precision, and the windows of air, which are never computed, since there ε foll
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,19 @@ class NoiseModel:
                 epsilon[self.plan.slices(window)] += estimate.to(x_t.device) * window.weight().to(x_t.device)
             self.on_window(first + len(group), len(self.active))
         return epsilon
+
+    @torch.inference_mode()
+    def seconds_of_a_window(self, x_t: torch.Tensor, t: int) -> float:
+        """How long one window takes here. The first one of a process is slow, so it does not count unless it takes
+        long.
+        """
+        for _ in range(2):
+            started = time.monotonic()
+            float(self._estimate(x_t, t, self.active[:1]).sum())  # waits for a GPU
+            seconds = time.monotonic() - started
+            if seconds > 5:
+                break
+        return seconds
 
     def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
         """The network on some windows at once: float32, (B, Z, Y, X)."""

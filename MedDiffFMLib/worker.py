@@ -73,7 +73,7 @@ class Worker:
 
     def _dispatch(self, request: dict) -> bool:
         match request.get("request"):
-            case "run":
+            case "run" | "look":
                 self._accept(request)
             case "cancel":
                 self._cancel(_id_of(request))
@@ -86,7 +86,7 @@ class Worker:
             case "quit":
                 return False
             case other:
-                raise UsageError(f"There is no request {other!r}: use run, cancel, ping, hello or quit.")
+                raise UsageError(f"There is no request {other!r}: use run, look, cancel, ping, hello or quit.")
         return True
 
     def _accept(self, request: dict) -> None:
@@ -138,12 +138,18 @@ class Worker:
 
     def _run(self, request: dict) -> dict:
         """A job from its request to its last event; what it needs on the disk is gone afterwards."""
-        from .jobs import run_job
+        from .jobs import open_job, run_job
         from .worker_files import JobFiles
 
         with JobFiles(request) as files:
             parameters, common = split_values(TASKS[request["task"]], files.parameters)
             tell = self._teller(request["id"], files if request.get("preview") else None)
+            if request["request"] == "look":
+                inputs = {
+                    slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
+                }
+                job = open_job(request["task"], inputs, parameters, common)
+                return {"event": "looked", "facts": job.look(tell, self._load)}
             resume = request.get("resume", False)
             report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume)
             event = {"event": "result", "skipped": report.skipped, "summary": report.summary, "facts": report.facts}
@@ -188,6 +194,7 @@ class Worker:
     def _hello(self) -> None:
         from .model_store import installed
         from .models import choose_device
+        from .system import describe_system
 
         self._send(
             {
@@ -195,6 +202,7 @@ class Worker:
                 "protocol": PROTOCOL,
                 "version": __version__,
                 "device": str(choose_device()),
+                "system": describe_system(),
                 "models": sorted({found.folder.name for found in installed() if not found.source.startswith("hub:")}),
                 "tasks": {name: describe_task(task) for name, task in TASKS.items()},
             }
@@ -243,7 +251,8 @@ def check_request(request: dict) -> tuple[Parameters, CommonParameters]:
         if name not in slots:
             raise UsageError(f"{task} has no file {name!r}: its files are {', '.join(slots)}.")
     for name, slot in slots.items():
-        if files.get(name) is None and not slot.optional:
+        needed = not slot.optional and not (slot.output and request.get("request") == "look")
+        if files.get(name) is None and needed:
             raise UsageError(f"The file {name!r} of {task} is missing: its files are {', '.join(slots)}.")
     # a file within the line stands for a path here
     values = request.get("parameters", {}).items()

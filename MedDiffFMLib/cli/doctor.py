@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import time
@@ -19,7 +18,9 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check Python, PyTorch, device, memory, disk and model, and run the network once."""
-    facts = {**_computer(), **_pytorch(), **_segmenter()}
+    from ..system import describe_pytorch
+
+    facts = {**_computer(), **describe_pytorch(), **_segmenter()}
     try:
         facts |= _model(model)
         problem = None
@@ -40,39 +41,16 @@ def doctor(
 def _computer() -> dict:
     from ..model_store import data_folder
     from ..provenance import versions
+    from ..system import memory_gb
 
     home = data_folder()
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     return {
         **versions(),
         "system": f"{platform.system()} {platform.machine()}",
-        "memory_gb": _memory_gb(),
+        "memory_gb": memory_gb(),
         "disk_free_gb": round(shutil.disk_usage(existing).free / 1e9, 1),
         "data_folder": str(home),
-    }
-
-
-def _memory_gb() -> float | None:
-    """The computer's main memory, where the system tells it without further packages."""
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _pytorch() -> dict:
-    import torch
-
-    from ..models import choose_device, has_native_bfloat16
-
-    device = choose_device("auto")
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {
-        "device": str(device),
-        "gpu": gpu,
-        "gpu_memory_gb": round(torch.cuda.get_device_properties(device).total_memory / 1e9, 1) if gpu else None,
-        "threads": torch.get_num_threads(),
-        "native_bfloat16": has_native_bfloat16(device),
     }
 
 

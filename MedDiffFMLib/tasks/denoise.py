@@ -100,22 +100,75 @@ def denoise(
     check_ct(volume)
     check_anatomy(anatomy, volume)
     model = model or load_model()
-    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
+    ready = _prepared(volume, wanted, model, anatomy, reporter)
+    scan, runs, sigma_hu, found = ready.scan, ready.runs, ready.sigma_hu, ready.noise_hu
+    hu = _denoised(scan, runs, ready.settings, sigma_hu, wanted.seed, reporter)
+    after = estimate_noise(hu, scan.body, scan.frame.spacing)
+    restored = volume.with_voxels(as_input_type(_on_input_grid(scan, runs, hu, sigma_hu), like=volume))
+    noise = {"sigma_hu": sigma_hu, "noise_before_hu": found, "noise_after_hu": after}
+    facts = {**noise, "anatomy": anatomy_in_words(anatomy), **_facts(scan, ready.settings, runs)}
+    return DenoiseResult(restored, sigma_hu, found, after, facts)
+
+
+def look(
+    volume: Volume,
+    model: Model | None = None,
+    anatomy: Volume | str = "auto",
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> dict:
+    """What `denoise` with these arguments would find and do, without doing it: `noise_hu` (None if it cannot be
+    measured), `region`, `network_evaluations`, and `seconds_each`, measured on one window. Errors as of `denoise`.
+    """
+    wanted = DenoiseParameters.from_dict(parameters)
+    check_ct(volume)
+    check_anatomy(anatomy, volume)
+    model, reporter = model or load_model(), Reporter(progress)
+    ready = _prepared(volume, wanted, model, "auto" if anatomy == "totalsegmentator" else anatomy, reporter, guess=30.0)
+    facts = _facts(ready.scan, ready.settings, ready.runs)
+    found = {key: facts[key] for key in ("region", "network_evaluations")}
+    return {"noise_hu": ready.noise_hu, **found, "seconds_each": _seconds_each(ready.runs)}
+
+
+def _seconds_each(runs: list[_Run]) -> float | None:
+    """The time of one network evaluation, measured; None if there is nothing but air."""
+    for run in runs:
+        if run.ε.active:
+            return run.ε.seconds_of_a_window(torch.from_numpy(run.scan.x).to(run.ε.model.device), run.steps[0])
+    return None
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A scan and what is to be done with it. noise_hu: as found; sigma_hu: as assumed."""
+
+    scan: Scan
+    settings: DenoiseSettings
+    noise_hu: float | None
+    sigma_hu: float
+    runs: list[_Run]
+
+
+def _prepared(
+    volume: Volume,
+    wanted: DenoiseParameters,
+    model: Model,
+    anatomy: Volume | str,
+    reporter: Reporter,
+    guess: float | None = None,
+) -> _Ready:
+    """All that comes before the sampling. guess: σ in HU where it shall be found and cannot be, else InputError."""
+    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm, settings.windows_hu)
     labels = anatomy_labels(scan, anatomy)
     found = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
     reporter.tick()
-    sigma_hu = _sigma(wanted.sigma, found)
+    sigma_hu = guess if guess and found is None and wanted.sigma == "auto" else _sigma(wanted.sigma, found)
     parts = scan.parts(labels) if wanted.region == "auto" else [whole_scan(scan.region, len(scan.body))]
     runs = [_Run.of(scan, part, labels, model, settings, sigma_hu, wanted.steps, reporter) for part in parts]
-    hu = _denoised(scan, runs, settings, sigma_hu, wanted.seed, reporter)
-    after = estimate_noise(hu, scan.body, scan.frame.spacing)
-    restored = volume.with_voxels(as_input_type(_on_input_grid(scan, runs, hu, sigma_hu), like=volume))
-    noise = {"sigma_hu": sigma_hu, "noise_before_hu": found, "noise_after_hu": after}
-    facts = {**noise, "anatomy": anatomy_in_words(anatomy), **_facts(scan, settings, runs)}
-    return DenoiseResult(restored, sigma_hu, found, after, facts)
+    return _Ready(scan, settings, found, sigma_hu, runs)
 
 
 @dataclass(frozen=True)

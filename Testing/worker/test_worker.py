@@ -306,3 +306,34 @@ def test_lines_longer_than_a_block_and_without_an_end():
     assert list(read_lines(read)) == lines
     thread.join()
     os.close(read)
+
+
+def test_looking_tells_what_a_run_would_do_and_writes_nothing(shared, model, folder):
+    """The same noise, region and number of network evaluations as the run itself reports; no file."""
+    before = sorted(path.name for path in folder.iterdir())
+    parameters = {"quality": "balanced", "steps": 2, "device": "cpu", "model": str(model)}
+    request = {"id": "look", "task": "denoise", "folder": str(folder), "parameters": parameters}
+    shared.send({"request": "look", "files": {"input": "in.nrrd"}, **request})
+    looked, _ = shared.until("looked", "error", id="look")
+    assert sorted(path.name for path in folder.iterdir()) == before
+    shared.send({"request": "run", "files": {"input": "in.nrrd", "output": "out.nrrd"}, **request})
+    result, _ = shared.until("result", "error", id="look")
+    facts = looked["facts"]
+    assert facts["noise_hu"] == result["facts"]["noise_before_hu"]
+    for name in ("region", "network_evaluations"):
+        assert facts[name] == result["facts"][name]
+    assert facts["seconds"] == pytest.approx(facts["network_evaluations"] * facts["seconds_each"])
+    assert 0.9 <= facts["memory_gb"] < 2
+
+
+def test_looking_refuses_what_a_run_would_refuse(shared, folder):
+    shared.send({"request": "look", "id": "x", "task": "denoise", "folder": str(folder), "files": {"input": "no.nrrd"}})
+    error, _ = shared.until("looked", "error", id="x")
+    assert error["kind"] == "input" and "no.nrrd" in error["message"]
+
+
+def test_looking_of_a_task_without_its_own_look(shared, model, folder):
+    request = {"task": "super-resolve", "folder": str(folder), "parameters": {"model": str(model)}}
+    shared.send({"request": "look", "id": "y", "files": {"input": "in.nrrd"}, **request})
+    looked, _ = shared.until("looked", "error", id="y")
+    assert looked["facts"]["region"] in ("head-neck", "chest", "abdomen") and looked["facts"]["memory_gb"] > 0

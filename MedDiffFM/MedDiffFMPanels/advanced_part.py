@@ -1,0 +1,148 @@
+"""Part 5 of a panel: model, device, where jobs run, what the system is, and the set-up."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import environment
+from .bindings import fillCombo
+from .job import Job, sharedWorker
+from .place import Place, savedPlace, savePlace
+
+
+class AdvancedPart:
+    def __init__(self, ui, panel):
+        self.ui, self._panel, self._hello = ui, panel, None
+        fillCombo(
+            ui.deviceBox, [("auto", _("Automatic")), ("cuda", _("Graphics card (GPU)")), ("cpu", _("Processor (CPU)"))]
+        )
+        self.listModels()
+        places = [("slicer", _("Slicer's Python")), ("python", _("Another Python")), ("command", _("A command"))]
+        fillCombo(ui.placeBox, places)
+        self._showPlace(savedPlace())
+        ui.placeBox.connect("currentIndexChanged(int)", self._onPlaceKind)
+        ui.placeEdit.connect("editingFinished()", self._onPlace)
+        ui.testButton.connect("clicked(bool)", self.onTest)
+        ui.setupButton.connect("clicked(bool)", self.onSetUp)
+        ui.modelsButton.connect("clicked(bool)", self.onModels)
+        ui.systemLabel.text = _("Click Test, or run once, to see device, memory and model.")
+
+    # where it runs
+
+    @property
+    def place(self):
+        return savedPlace()
+
+    def _showPlace(self, place):
+        self._busy = True
+        self.ui.placeBox.setCurrentIndex(self.ui.placeBox.findData(place.kind))
+        self.ui.placeEdit.text = {"python": place.python, "command": place.command}.get(place.kind, "")
+        words = {
+            "python": _("Path of a Python that has the packages"),
+            "command": _("ssh host meddiff-fm worker"),
+        }
+        self.ui.placeEdit.placeholderText = words.get(place.kind, "")
+        self.ui.placeEdit.visible = place.kind != "slicer"
+        self.ui.setupButton.enabled = place.kind == "slicer"
+        self._busy = False
+
+    def _onPlaceKind(self, index):
+        if not self._busy:
+            old = savedPlace()
+            self._savePlace(Place(self.ui.placeBox.currentData, old.python, old.command))
+
+    def _onPlace(self):
+        old, text = savedPlace(), self.ui.placeEdit.text.strip()
+        if old.kind == "python":
+            self._savePlace(Place(old.kind, text, old.command))
+        elif old.kind == "command":
+            self._savePlace(Place(old.kind, old.python, text))
+
+    def _savePlace(self, place):
+        if place != savedPlace():
+            savePlace(place)
+            self._panel.lookAhead.forget()
+        self._showPlace(place)
+        self._panel.update()
+
+    def onTest(self, checked=False):
+        """Start the worker and ask who it is."""
+        self.ui.testButton.enabled = False
+        self.ui.systemLabel.text = _("Starting…")
+
+        def prepare(folder, place):
+            return {"request": "hello"}
+            yield
+
+        def finish(event, folder):
+            return event
+            yield
+
+        def end(hello, failure):
+            self.ui.testButton.enabled = True
+            self.ui.systemLabel.text = (
+                f"{failure.title} {failure.message} {failure.next}" if failure else systemInWords(hello)
+            )
+
+        job = Job(prepare, finish, None, end, self.place)
+        try:
+            job.start()
+        except Exception as failure:
+            end(None, failure)
+
+    def showModelAndDevice(self, provenance):
+        """After a run: what it was computed with."""
+        computed, model = provenance.get("computed", {}), provenance.get("model", {})
+        versions = provenance.get("versions", {})
+        self.ui.systemLabel.text = _("{device}, {precision}; model {model}; PyTorch {torch}").format(
+            device=computed.get("device", "?"),
+            precision=computed.get("precision", "?"),
+            model=model.get("name", "?"),
+            torch=versions.get("torch", "?"),
+        )
+
+    # packages and models
+
+    def readyToRun(self):
+        """Whether the packages are there; if not, the set-up is offered once and may put them there."""
+        if self.place.kind != "slicer" or not environment.missing():
+            return True
+        return self.onSetUp()
+
+    def onSetUp(self, checked=False):
+        from .setup_dialog import offerSetUp
+
+        sharedWorker().end()
+        done = offerSetUp(slicer.util.mainWindow())
+        if done:
+            self._panel.run.tell(_("The packages are there. Click Run."))
+        self._panel.lookAhead.forget()
+        return done
+
+    def listModels(self):
+        from MedDiffFMLib.model_store import installed
+
+        chosen = self.ui.modelBox.currentData
+        names = list(dict.fromkeys(found.folder.name for found in installed() if not found.source.startswith("hub:")))
+        fillCombo(self.ui.modelBox, [("", _("The best one installed")), *((name, name) for name in names)])
+        self.ui.modelBox.setCurrentIndex(max(0, self.ui.modelBox.findData(chosen)))
+
+    def onModels(self, checked=False):
+        from .models_dialog import manageModels
+
+        manageModels(slicer.util.mainWindow())
+        self.listModels()
+
+
+def systemInWords(hello):
+    """Device, memory, torch, model, and what to do if the GPU is not used."""
+    system = hello.get("system", {})
+    parts = [system.get("gpu") or hello.get("device", "")]
+    if system.get("gpu_memory_gb"):
+        parts.append(_("{gb} GB on it").format(gb=system["gpu_memory_gb"]))
+    if system.get("memory_gb"):
+        parts.append(_("{gb} GB memory").format(gb=system["memory_gb"]))
+    if system.get("torch"):
+        parts.append(f"PyTorch {system['torch']}")
+    parts.append(_("models: {names}").format(names=", ".join(hello.get("models", [])) or _("none")))
+    advice = system.get("advice", "")
+    return ", ".join(part for part in parts if part) + (f". {advice}" if advice else "")

@@ -1,0 +1,118 @@
+"""Input and result in the slice views: one of them, side by side, in turn, or their difference."""
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+
+class CompareViews:
+    def __init__(self):
+        self._ids, self._layout, self._showsResult = {}, None, True
+
+    def take(self, source, result):
+        """Compare these from now on."""
+        self.restoreLayout()
+        self._removeDifference()
+        self._ids = {"input": source.GetID(), "result": result.GetID()}
+
+    def drop(self):
+        """Compare nothing any more."""
+        self.restoreLayout()
+        self._removeDifference()
+        self._ids = {}
+
+    def show(self, mode):
+        if mode == "side":
+            self._sideBySide()
+            return
+        self.restoreLayout()
+        if mode == "difference":
+            self._background(self._difference())
+        else:
+            self._showsResult = mode != "input"
+            self._background(self._node("result" if self._showsResult else "input"))
+
+    def swap(self):
+        """The other one of the two."""
+        self._showsResult = not self._showsResult
+        self._background(self._node("result" if self._showsResult else "input"))
+
+    def restoreLayout(self):
+        """The views as they stood before they were put side by side."""
+        layout, self._layout = self._layout, None
+        manager = slicer.app.layoutManager()
+        if layout is not None and manager is not None:
+            manager.setLayout(layout["number"])
+            _sliceNode("Yellow").SetOrientation(layout["orientation"])
+            for name, linked in layout["linked"].items():
+                _composite(name).SetLinkedControl(linked)
+
+    def _node(self, key):
+        return slicer.mrmlScene.GetNodeByID(self._ids.get(key) or "")
+
+    def _background(self, node):
+        if node is not None:
+            slicer.util.setSliceViewerLayers(background=node)
+
+    def _sideBySide(self):
+        """Input left, result right, both axial and linked."""
+        manager, first, second = slicer.app.layoutManager(), self._node("input"), self._node("result")
+        if manager is None or first is None or second is None or self._layout is not None:
+            return
+        red, yellow = _sliceNode("Red"), _sliceNode("Yellow")
+        self._layout = {
+            "number": manager.layout,
+            "orientation": yellow.GetOrientation(),
+            "linked": {name: _composite(name).GetLinkedControl() for name in ("Red", "Yellow")},
+        }
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+        yellow.SetOrientation(red.GetOrientation())
+        for name, node in (("Red", first), ("Yellow", second)):
+            _composite(name).SetBackgroundVolumeID(node.GetID())
+            _composite(name).SetLinkedControl(True)
+        yellow.SetSliceOffset(red.GetSliceOffset())
+        yellow.SetFieldOfView(*red.GetFieldOfView())
+        yellow.SetXYZOrigin(*red.GetXYZOrigin())
+
+    def _difference(self):
+        """Result minus input as a volume, made when it is first asked for."""
+        node = self._node("difference")
+        if node is None:
+            node = differenceOf(self._node("input"), self._node("result"))
+            self._ids["difference"] = node.GetID() if node else None
+        return node
+
+    def _removeDifference(self):
+        node = self._node("difference")
+        if node:
+            slicer.mrmlScene.RemoveNode(node)
+
+
+def differenceOf(source, result):
+    """Result minus input in HU as a hidden volume, gray for no change; None if their grids are not the same."""
+    if source is None or result is None:
+        return None
+    before, after = slicer.util.arrayFromVolume(source), slicer.util.arrayFromVolume(result)
+    if before.shape != after.shape:
+        return None
+    # HU are within 16 bits, and so is what a model changes of them
+    exact = np.int16 if before.dtype == after.dtype == np.int16 else np.float32
+    change = np.subtract(after, before, dtype=exact)
+    spread = float(np.percentile(np.abs(change.reshape(-1)[:: max(1, change.size // 200_000)]), 99))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _("Difference"))
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    node.CreateDefaultDisplayNodes()  # before there are voxels, or their histogram is computed
+    node.GetDisplayNode().SetAutoWindowLevel(False)
+    node.GetDisplayNode().SetWindowLevel(2.5 * max(spread, 1.0), 0.0)
+    slicer.util.updateVolumeFromArray(node, change)
+    node.CopyOrientation(source)
+    return node
+
+
+def _sliceNode(name):
+    return slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
+
+
+def _composite(name):
+    return slicer.app.layoutManager().sliceWidget(name).sliceLogic().GetSliceCompositeNode()

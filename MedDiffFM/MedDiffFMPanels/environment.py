@@ -1,0 +1,157 @@
+"""The Python packages that the tasks need in Slicer's Python: what stands, what is missing or half installed."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import slicer
+from slicer.i18n import tr as _
+
+TORCH = "torch"
+# name to import: (what pip is asked for, about how many MB it downloads)
+PACKAGES = {
+    TORCH: ("torch>=2.8,!=2.9.*", 2500 if os.name == "posix" else 200),
+    "monai": ("monai>=1.6,<1.7", 2),
+    "einops": ("einops>=0.8", 1),
+    "safetensors": ("safetensors>=0.5", 1),
+    "huggingface_hub": ("huggingface_hub>=0.30,<3", 5),
+    "filelock": ("filelock>=3.15", 1),
+    "typer": ("typer>=0.15", 1),
+    "rich": ("rich>=13", 1),
+    "numpy": ("numpy>=1.26,<3", 20),
+    "scipy": ("scipy>=1.11", 40),
+    "SimpleITK": ("SimpleITK>=2.4", 50),
+    "pydicom": ("pydicom>=3,<4", 2),
+}
+SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")  # these stay as they are
+CHECKED_FILES = 40  # of each package, to see that its files are there
+
+
+@dataclass(frozen=True)
+class Package:
+    """state: ready | missing | half installed | too old or too new"""
+
+    name: str
+    requirement: str
+    megabytes: int
+    state: str
+    version: str = ""
+
+
+def packages():
+    """Every package with its state. Imports none of them."""
+    importlib.invalidate_caches()
+    return [Package(name, *about, *_state(name, about[0])) for name, about in PACKAGES.items()]
+
+
+def missing():
+    """Names of the packages that a run would miss."""
+    return [package.name for package in packages() if package.state != "ready"]
+
+
+def _state(name, requirement):
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ("half installed" if spec and spec.origin else "missing"), ""
+    version = distribution.metadata["Version"] or ""
+    files = distribution.files  # None without the list that pip writes at the end
+    if spec is None or not version or files is None or not _standing(files):
+        return "half installed", version
+    from packaging.requirements import Requirement
+
+    fits = Requirement(requirement).specifier.contains(version, prereleases=True)
+    return ("ready" if fits else "too old or too new"), version
+
+
+def _standing(files):
+    """Whether some of a package's files, from its first to its last, are on the disk."""
+    step = max(1, len(files) // CHECKED_FILES)
+    some = [file for file in files[::step] if not str(file).endswith(".pyc")]
+    return all(os.path.exists(file.locate()) for file in some)
+
+
+def sizeInMegabytes(names):
+    return sum(PACKAGES[name][1] for name in names)
+
+
+def install(names, folder="", tell=lambda text: None):
+    """Install packages, PyTorch first, Slicer's own ones left as they are.
+
+    names: of PACKAGES. folder: with wheels, in place of the network. RuntimeError names the step that failed.
+    """
+    repair = [p.name for p in packages() if p.state == "half installed" and p.name in names]
+    steps = [([TORCH], _("PyTorch"))] if TORCH in names else []
+    steps.append(([name for name in names if name != TORCH], _("the other packages")))
+    for some, title in steps:
+        if not some:
+            continue
+        tell(_("Installing {what}…").format(what=title))
+        try:
+            if some != [TORCH] or folder or repair or not _installWithPyTorchExtension():
+                _pip(some, folder, repair)
+        except Exception as error:
+            raise RuntimeError(_("{what} could not be installed: {error}").format(what=title, error=error)) from error
+    left = [name for name in missing() if name in names]
+    if left:
+        raise RuntimeError(_("Still not complete: {names}.").format(names=", ".join(left)))
+
+
+def _installWithPyTorchExtension():
+    """Let the PyTorch extension choose the build that fits the graphics card; False where it is not there."""
+    try:
+        import PyTorchUtils
+    except ImportError:
+        return False
+    requirement = PACKAGES[TORCH][0].removeprefix(TORCH)
+    logic = PyTorchUtils.PyTorchUtilsLogic()
+    if logic.installTorch(askConfirmation=False, torchVersionRequirement=requirement) is None:
+        raise RuntimeError(_("the PyTorch extension gave up; its own module says why"))
+    return True
+
+
+def _pip(names, folder, repair):
+    arguments = [PACKAGES[name][0] for name in names]
+    if folder:
+        arguments += ["--no-index", "--find-links", folder]
+    broken = [name for name in names if name in repair]
+    with constraintsFile() as constraints:
+        if broken:  # pip takes a half installed package for complete, and would not touch it
+            again = [PACKAGES[name][0] for name in broken]
+            _pipInstall([*again, "--force-reinstall", "--no-deps", *arguments[len(names) :]], constraints)
+        _pipInstall(arguments, constraints)
+
+
+def _pipInstall(arguments, constraints):
+    """Slicer's own way of calling pip: with a dialog from 5.12 on."""
+    try:
+        import slicer.packaging as slicersPip
+    except ImportError:
+        slicer.util.pip_install([*arguments, "-c", constraints])
+        return
+    slicersPip.pip_install(arguments, constraints=constraints, requester="MedDiff-FM")
+
+
+@contextmanager
+def constraintsFile():
+    """A file that holds Slicer's own packages, and PyTorch once it is there, at their versions."""
+    lines = []
+    for name in (*SLICERS_OWN, TORCH):
+        try:
+            lines.append(f"{name}=={importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="MedDiffFM-constraints-", delete=False) as file:
+        file.write("\n".join(line for line in lines if not line.startswith("torch==") or "torch" not in missing()))
+    try:
+        yield file.name
+    finally:
+        os.unlink(file.name)

@@ -1,0 +1,89 @@
+"""What can go wrong, in words: a title, what happened, and what to do next."""
+
+from dataclasses import dataclass
+
+from slicer.i18n import tr as _
+
+
+@dataclass(frozen=True)
+class Failure(Exception):
+    """Why a job gave no result. kind: as of the worker's errors, or one of this file's own."""
+
+    kind: str
+    message: str
+    next: str
+
+    @property
+    def title(self):
+        return titles().get(self.kind, _("It did not work."))
+
+
+def titles():
+    return {
+        "input": _("This input cannot be used."),
+        "usage": _("This setting cannot be used."),
+        "missing-model": _("The model's weights are missing."),
+        "out-of-memory": _("The memory was not enough."),
+        "disk-full": _("The disk is full."),
+        "crash": _("The computation stopped unexpectedly."),
+        "no-worker": _("The computation could not be started."),
+        "packages": _("Python packages are missing."),
+        "deleted": _("A volume of this run was deleted."),
+        "scene-closed": _("The scene was closed."),
+    }
+
+
+def fromEvent(event):
+    """A worker's `error` event: its own message, and a next step that names the panel's controls."""
+    kind = event.get("kind", "crash")
+    return Failure(kind, event.get("message", ""), nextSteps().get(kind) or event.get("next", ""))
+
+
+def nextSteps():
+    """What to do in a panel; other kinds keep the worker's advice."""
+    return {
+        "out-of-memory": _(
+            "Close other programs, or limit the work to a box under Input, or choose the device “Processor (CPU)” "
+            "under Advanced."
+        ),
+        "missing-model": _("Choose another model under Advanced, or download this one."),
+        "disk-full": _("Free some space on the disk, then click Run again."),
+        "crash": _("Click Run again. If it stops again, open the log and report it."),
+        "input": _("Choose another volume or setting, as said above."),
+        "packages": _("Click “Set up…”: it says what would be installed and where, and asks first."),
+    }
+
+
+def diskFull(folder):
+    return Failure("disk-full", _("There is no room left in {folder}.").format(folder=folder), nextSteps()["disk-full"])
+
+
+def deleted(name):
+    return Failure(
+        "deleted",
+        _("“{name}” was deleted while the computation ran, so it was stopped.").format(name=name),
+        _("Choose a volume that is there and click Run."),
+    )
+
+
+def sceneClosed():
+    return Failure("scene-closed", _("The computation was stopped with it."), _("Load a volume to start again."))
+
+
+def died(code, lastLine, slicersPython):
+    """A worker whose process ended without an answer. slicersPython: whether it was Slicer's own Python."""
+    if "No module named" in lastLine:
+        there = _("Install meddiff-fm there, or choose another place under Advanced, “Where it runs”.")
+        return Failure("packages", lastLine, nextSteps()["packages"] if slicersPython else there)
+    if code == -9:  # nobody here sent that signal
+        message = _("The system ended it, most likely because the memory ran out.")
+        return Failure("out-of-memory", message, nextSteps()["out-of-memory"])
+    what = _("signal {number}").format(number=-code) if code and code < 0 else _("code {number}").format(number=code)
+    return Failure(
+        "crash", _("It ended with {what}: {line}").format(what=what, line=lastLine or "—"), nextSteps()["crash"]
+    )
+
+
+def unexpected(error):
+    text = f"{type(error).__name__}: {error}"
+    return Failure("crash", text, nextSteps()["crash"])

@@ -1,0 +1,78 @@
+"""Part 1 of a panel: the CT, its region, what is known of its anatomy, and the area to work on."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from .bindings import fillCombo
+from .checks import boxProblem, maskProblem, problemOf
+
+
+class InputPart:
+    def __init__(self, ui):
+        self.ui = ui
+        regions = [("auto", _("Automatic")), ("head-neck", _("Head and neck")), ("chest", _("Chest"))]
+        fillCombo(ui.regionBox, [*regions, ("abdomen", _("Abdomen"))])
+        anatomy = [
+            ("auto", _("Automatic")),
+            ("segmentation", _("A segmentation in the scene")),
+            ("threshold", _("Body, lungs and bones by threshold")),
+            ("totalsegmentator", _("TotalSegmentator (if installed)")),
+            ("none", _("None")),
+        ]
+        fillCombo(ui.anatomyBox, anatomy)
+        fillCombo(ui.areaBox, [("whole", _("Whole volume")), ("box", _("Only a box"))])
+        self._checked = (None, None)
+
+    def show(self, bindings):
+        """Show what goes with the choices. Returns the Problem of the input, or None."""
+        segmentation, box = bindings.value("anatomyKind") == "segmentation", bindings.value("area") == "box"
+        for name, wanted in (("anatomyRow", segmentation), ("boxRow", box)):
+            getattr(self.ui, name).visible = wanted
+            getattr(self.ui, name + "Label").visible = wanted
+        node = bindings.chosenNode("input")
+        problem = self._volumeProblem(node)
+        if problem is None and segmentation:
+            problem = maskProblem(bindings.chosenNode("anatomySegmentation"), node, _("segmentation"))
+        if problem is None and box:
+            problem = boxProblem(bindings.chosenNode("roi"), node)
+        self.ui.inputLabel.text = warning(problem.text) if problem else sizeInWords(node)
+        self.ui.fixButton.visible = bool(problem and problem.fix == "harden")
+        return problem
+
+    def _volumeProblem(self, node):
+        """Looked at once for each state of the volume: it reads many voxels."""
+        transform = node.GetParentTransformNode() if node else None
+        state = node and (
+            node.GetID(),
+            node.GetMTime(),
+            node.GetImageDataMTime() if hasattr(node, "GetImageDataMTime") else 0,
+        )
+        state = (state, transform and transform.GetMTime())
+        if state != self._checked[0] or node is None:
+            self._checked = (state, problemOf(node))
+        return self._checked[1]
+
+    def newBox(self, volumeNode):
+        """A box of half the volume's edges in its middle."""
+        box = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("MedDiff-FM box"))
+        box.CreateDefaultDisplayNodes()
+        bounds = [0.0] * 6
+        volumeNode.GetRASBounds(bounds)
+        box.SetXYZ([(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)])
+        box.SetRadiusXYZ([(bounds[2 * axis + 1] - bounds[2 * axis]) / 4 for axis in range(3)])
+        return box
+
+
+def sizeInWords(node):
+    image = node.GetImageData()
+    size = " × ".join(str(n) for n in image.GetDimensions())
+    spacing = " × ".join(f"{s:.3g}" for s in node.GetSpacing())
+    return quiet(_("{size} voxels of {spacing} mm").format(size=size, spacing=spacing))
+
+
+def quiet(text):
+    return f'<span style="color:gray">{text}</span>'
+
+
+def warning(text):
+    return f'<span style="color:#b04a00">⚠ {text}</span>'

@@ -1,0 +1,236 @@
+"""What runs a task on nodes of the scene, with a panel or from a script. No widgets."""
+
+import json
+import shlex
+import time
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
+
+from . import exchange, failures
+from .checks import problemOf
+from .failures import Failure
+from .job import Job, inputFile, outputFiles, previewFile, sharedWorker
+from .nrrd import readNrrd, writeNrrd
+
+
+class PanelLogic(ScriptedLoadableModuleLogic):
+    """A task of MedDiffFMLib on nodes.
+
+    task: its name there. `resultName` gives a result its name. What other kinds of outputs become in the scene is for
+    a subclass: `takeIn`.
+    """
+
+    task = ""
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._job = None
+
+    # for scripts
+
+    def process(self, inputVolume, target=None, place=None, **parameters):
+        """Run the task and return the result's node; events are processed meanwhile, so Slicer stays alive.
+
+        parameters: those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Failure
+        says what is wrong and what to do.
+        """
+        problem = problemOf(inputVolume)
+        if problem:
+            raise Failure("input", problem.reason, problem.wayOn)
+        ends = []
+        self.start({"input": inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), place=place)
+        while not ends:
+            slicer.app.processEvents()
+            time.sleep(0.005)
+        result, failure = ends[0]
+        if failure:
+            raise failure
+        return result[0] if result else None
+
+    # for panels
+
+    @property
+    def busy(self):
+        return self._job is not None and self._job.running
+
+    def start(self, inputs, parameters, target=None, onProgress=None, onPreview=None, onEnd=None, place=None):
+        """Run the task without waiting.
+
+        inputs: nodes by the names of the task's input files; the first is the volume whose grid the others share.
+        target: a volume node to fill, else a new one. onEnd(nodes, failure): the results, or why there are none, or
+        None twice after a cancel.
+        """
+        values = self._checked(parameters)
+        watched = _Watch([*inputs.values(), *([target] if target else [])], self)
+        ended = onEnd or (lambda nodes, failure: None)
+
+        def progress(event):
+            path = previewFile(event, self._job.folder) if onPreview else None
+            if path:
+                onPreview(path)
+            if onProgress:
+                onProgress(event)
+
+        def end(nodes, failure):
+            watched.stop()
+            ended(nodes, failure)
+
+        self._job = Job(
+            lambda folder, at: self._write(folder, at, inputs, values, bool(onPreview)),
+            lambda event, folder: self._read(event, folder, next(iter(inputs.values())), target),
+            progress,
+            end,
+            place,
+        )
+        self._job.start()
+        return self._job
+
+    def look(self, inputs, parameters, onEnd, place=None):
+        """Ask the worker what it sees in the input, and how much a run would take: onEnd(facts, failure)."""
+        values = self._checked(parameters)
+
+        def finish(event, folder):
+            return event
+            yield
+
+        self._job = Job(
+            lambda folder, at: self._write(folder, at, inputs, values, False, "look"), finish, None, onEnd, place
+        )
+        self._job.start()
+
+    def cancel(self):
+        if self.busy:
+            self._job.cancel()
+
+    def stop(self, failure):
+        """Stop a job for a reason that its user did not give."""
+        if self.busy:
+            self._job.cancel(failure)
+
+    def abandon(self):
+        """Stop at once and tell nobody."""
+        if self._job:
+            self._job.abandon()
+
+    def leave(self):
+        """Let the worker drop the job, and tell nobody; the worker and its model stay."""
+        if self._job:
+            self._job.abandon(keepWorker=True)
+
+    @property
+    def log(self):
+        return (self._job.log if self._job else "") or sharedWorker().log()
+
+    # what a task may do in its own way
+
+    def resultName(self, sourceNode, number=0):
+        """Of a result: `<input> <task>`."""
+        return f"{sourceNode.GetName()} {self.task}"
+
+    def takeIn(self, slot, voxels, matrix, provenance, source, target):
+        """An output volume as a node."""
+        return exchange.addResult(source, voxels, matrix, self.resultName(source), provenance, target)
+
+    # the way there and back
+
+    def _checked(self, parameters):
+        """The parameters as the worker takes them; nodes stay nodes. Failure for one that cannot be."""
+        plain = {
+            name: "a file" if name == "anatomy" and not isinstance(value, str) else value
+            for name, value in parameters.items()
+            if name != "roi" or isinstance(value, str)
+        }
+        try:
+            split_values(TASKS[self.task], plain)
+        except ValueError as error:
+            raise Failure("usage", str(error), _("Change this setting.")) from None
+        return dict(parameters)
+
+    def _write(self, folder, place, inputs, values, preview, request="run"):
+        """The job's input files and its request."""
+        files, first = {}, next(iter(inputs.values()))
+        kinds = {slot.name: slot for slot in TASKS[self.task].files}
+        for name, node in inputs.items():
+            path = folder / f"{name}.nrrd"
+            if kinds[name].kind == "ct":
+                voxels = slicer.util.arrayFromVolume(node)
+                yield from writeNrrd(path, voxels, exchange.ijkToRAS(node), compress=place.remote)
+            else:
+                yield from _writeLabels(path, node, first, place.remote)
+            files[name] = inputFile(path, place.remote)
+        if request == "run":
+            files |= {slot.name: self._outputName(slot, folder, place) for slot in kinds.values() if slot.output}
+        values = {name: value for name, value in values.items() if value not in (None, "")}
+        if not isinstance(values.get("anatomy", ""), str):
+            path = folder / "anatomy.nrrd"
+            yield from _writeLabels(path, values["anatomy"], first, place.remote)
+            values["anatomy"] = inputFile(path, place.remote)
+        if not isinstance(values.get("roi", ""), str):
+            values["roi"] = exchange.boxOf(values["roi"])
+        whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
+        return whole | ({"inline": True} if place.remote else {"folder": str(folder)})
+
+    def _outputName(self, slot, folder, place):
+        name = f"{slot.name}.csv" if slot.kind == "table" else f"{slot.name}-result.nrrd"
+        return name if place.remote else str(folder / name)
+
+    def _read(self, event, folder, source, target):
+        """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
+        read = []
+        for slot in (slot for slot in TASKS[self.task].files if slot.output):
+            for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
+                voxels, matrix = yield from readNrrd(path)
+                read.append((slot, voxels, matrix, json.loads(provenance) | {"summary": event.get("summary", "")}))
+        return [self.takeIn(slot, voxels, matrix, record, source, target) for slot, voxels, matrix, record in read]
+
+
+class _Watch:
+    """Stops a job when a node that it needs is deleted, or the scene is closed."""
+
+    def __init__(self, nodes, logic):
+        self._names = {node.GetID(): node.GetName() for node in nodes}
+        self._logic, scene = logic, slicer.mrmlScene
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def removed(caller, event, node):
+            if node.GetID() in self._names and not scene.IsClosing():
+                logic.stop(failures.deleted(self._names[node.GetID()]))
+
+        def closing(caller, event):
+            logic.stop(failures.sceneClosed())
+
+        self._tags = [
+            scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed),
+            scene.AddObserver(scene.StartCloseEvent, closing),
+        ]
+
+    def stop(self):
+        for tag in self._tags:
+            slicer.mrmlScene.RemoveObserver(tag)
+        self._tags = []
+
+
+def _writeLabels(path, segmentationNode, volumeNode, remote):
+    labels, names = yield from exchange.exportLabels(segmentationNode, volumeNode)
+    yield from writeNrrd(path, labels, exchange.ijkToRAS(volumeNode), compress=remote, segments=names)
+
+
+def commandLine(task, values, inputName="INPUT.nii.gz", outputName="OUTPUT.nii.gz"):
+    """A run as a line for a shell: only what differs from the defaults. Nodes are shown as files to be saved."""
+    defaults = TASKS[task]().to_dict() | CommonParameters().to_dict()
+    words = ["meddiff-fm", task, inputName, outputName]
+    for name, value in values.items():
+        if value in (None, "") or str(value) == str(defaults.get(name)):
+            continue
+        if name == "anatomy" and not isinstance(value, str):
+            value = f"{value.GetName()}.seg.nrrd"
+        if name == "roi" and not isinstance(value, str):
+            value = exchange.boxOf(value)
+        option = f"--{name.replace('_', '-')}"
+        words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+    return shlex.join(words)

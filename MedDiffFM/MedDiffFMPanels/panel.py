@@ -1,0 +1,222 @@
+"""The panel of design.md, section 4: five parts, of which a task fills the second with its own controls.
+
+`PanelWidget` is the module's widget; what is special to a task is its `TaskPart` (see tasks/denoise.py).
+"""
+
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+from MedDiffFMLib.parameters import TASKS
+
+from . import exchange
+from .advanced_part import AdvancedPart
+from .bindings import Bindings, firstVolume
+from .failures import Failure
+from .input_part import InputPart
+from .job import sharedWorker
+from .logic import commandLine
+from .look_part import LookPart
+from .preview import Preview
+from .result_part import ResultPart
+from .run_part import RunPart
+
+RESOURCES = Path(__file__).parent / "Resources"
+
+
+class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """A module's widget. A subclass names its `taskPart` (a class)."""
+
+    taskPart = None
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.bindings = None
+
+    # life
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        self.logic = self.makeLogic()
+        self._loadWidgets()
+        self.task = self.taskPart(self)
+        self.input, self.run = InputPart(self.ui), RunPart(self.ui)
+        self.result, self.advanced = ResultPart(self.ui, self.task), AdvancedPart(self.ui, self)
+        self.lookAhead, self.preview = LookPart(self), Preview()
+        self.bindings = Bindings(vars(self.ui).values(), self.update)
+        self._connect()
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        # a loaded scene: node selectors know its nodes only when the whole batch is over
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
+        self.initializeParameterNode()
+
+    def _loadWidgets(self):
+        """The shared panel with the task's own .ui inside; every widget by its name in `self.ui`."""
+        root = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMPanel.ui"))
+        own = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
+        self.layout.addWidget(root)
+        self.ui = slicer.util.childWidgetVariables(root)
+        for name, widget in vars(slicer.util.childWidgetVariables(own)).items():
+            setattr(self.ui, name, widget)
+        self.ui.taskSection.layout().addWidget(own)
+        root.setMRMLScene(slicer.mrmlScene)
+        own.setMRMLScene(slicer.mrmlScene)
+        self._root, self._own = root, own
+
+    def _connect(self):
+        self.ui.runButton.connect("clicked(bool)", self.onRunButton)
+        self.ui.newBoxButton.connect("clicked(bool)", self.onNewBox)
+        self.ui.fixButton.connect("clicked(bool)", self.onFix)
+        self.ui.copyButton.connect("clicked(bool)", self.onCopy)
+        self.ui.messageButton.connect("clicked(bool)", self.advanced.onSetUp)
+        slicer.app.connect("aboutToQuit()", self.onQuit)
+
+    def cleanup(self):
+        self.logic.abandon()
+        self.lookAhead.stop()
+        self.preview.end()
+        self.result.stop()
+        self.removeObservers()
+        slicer.app.disconnect("aboutToQuit()", self.onQuit)
+        if sharedWorker().job is None:
+            sharedWorker().end()
+        if self.bindings:
+            self.bindings.setNode(None)
+
+    def onQuit(self):
+        self.logic.abandon()
+        self.lookAhead.stop()
+        sharedWorker().end()
+
+    def enter(self):
+        self.initializeParameterNode()
+
+    def exit(self):
+        self.result.stop()
+
+    # the scene
+
+    def initializeParameterNode(self):
+        node = self.logic.getParameterNode()
+        self.bindings.setNode(node)
+        if not node.GetNodeReference("input") and (first := firstVolume()):
+            node.SetNodeReferenceID("input", first.GetID())
+        self.update()
+
+    def onSceneStartClose(self, caller, event):
+        self.lookAhead.stop()
+        self.preview.end(restore=False)
+        self.result.clear()
+        self.bindings.setNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered and not slicer.mrmlScene.IsBatchProcessing():
+            self.initializeParameterNode()
+
+    def onNodesChanged(self, caller, event):
+        if self.bindings.node is None or slicer.mrmlScene.IsBatchProcessing():
+            return
+        if not self.bindings.chosenNode("input") and self.parent.isEntered and (first := firstVolume()):
+            self.bindings.node.SetNodeReferenceID("input", first.GetID())
+        self.result.forgetRemoved()
+        self.update()
+
+    # what is chosen
+
+    @property
+    def inputNode(self):
+        return self.bindings.chosenNode("input") if self.bindings else None
+
+    def inputs(self):
+        """Nodes by the names of the task's input files."""
+        return {"input": self.inputNode} | self.task.inputs()
+
+    def parameters(self):
+        """The task's parameters as the panel shows them; what is not set is left out. Nodes stay nodes."""
+        values = {}
+        known = {field["name"] for field in TASKS[self.logic.task].describe()}
+        for name in known | {"model", "device"}:
+            text = self.bindings.value(name)
+            if text != "":
+                values[name] = text
+        kind = self.bindings.value("anatomyKind")
+        if "anatomy" in known:
+            values["anatomy"] = self.bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else kind
+        if self.bindings.value("area") == "box":
+            values["roi"] = self.bindings.chosenNode("roi")
+        return values | self.task.parameters()
+
+    def update(self):
+        """Show what can be done now, and if not, why."""
+        if self.bindings is None or self.bindings.node is None or not hasattr(self, "lookAhead"):
+            return
+        self.task.update()
+        problem = self.input.show(self.bindings) or self.task.problem()
+        self.run.showReady(problem, self.logic.busy, self._otherBusy())
+        if not self.logic.busy:
+            self.lookAhead.schedule(problem)
+
+    def _otherBusy(self):
+        job = sharedWorker().job
+        return job is not None and not self.logic.busy and not self.lookAhead.busy
+
+    # running
+
+    def onRunButton(self, checked=False):
+        if self.logic.busy:
+            self.run.showCancelling()
+            self.logic.cancel()
+        else:
+            self.startRun()
+
+    def startRun(self):
+        if not self.advanced.readyToRun():
+            return
+        self.lookAhead.stop()
+        self.run.begin()
+        self.preview.begin(self.inputNode)
+        try:
+            self.logic.start(
+                self.inputs(),
+                self.parameters(),
+                self.bindings.chosenNode("target"),
+                onProgress=self.run.showProgress,
+                onPreview=self.preview.show,
+                onEnd=self.onEnd,
+                place=self.advanced.place,
+            )
+        except Failure as failure:
+            self.onEnd(None, failure)
+        self.update()
+
+    def onEnd(self, nodes, failure):
+        """A run has ended: with results, with a failure, or with neither after a cancel."""
+        self.preview.end(restore=not nodes)
+        self.run.end(nodes, failure, self.logic.log)
+        if nodes:
+            self.result.show(nodes, exchange.sourceOf(nodes[0]))
+            self.advanced.showModelAndDevice(exchange.provenanceOf(nodes[0]))
+        self.update()
+
+    # buttons
+
+    def onNewBox(self, checked=False):
+        self.bindings.node.SetNodeReferenceID("roi", self.input.newBox(self.inputNode).GetID())
+
+    def onFix(self, checked=False):
+        slicer.vtkSlicerTransformLogic().hardenTransform(self.inputNode)
+        self.update()
+
+    def onCopy(self, checked=False):
+        name = self.inputNode.GetName() if self.inputNode else "INPUT"
+        qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), f"{name}.nii.gz"))
+        self.run.tell(_("The command is on the clipboard. Save the volume under the name in it first."))

@@ -1,0 +1,80 @@
+"""Where jobs run: in Slicer's Python, in another Python, or behind a command such as `ssh host meddiff-fm worker`.
+
+A choice for the computer, not the scene: it lives in Slicer's settings.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+GROUP = "MedDiffFM/"
+KINDS = ("slicer", "python", "command")
+
+
+@dataclass(frozen=True)
+class Place:
+    """kind: one of KINDS. python: an interpreter's path; command: a line as for a shell, without its features."""
+
+    kind: str = "slicer"
+    python: str = ""
+    command: str = ""
+
+    @property
+    def remote(self):
+        """Whether volumes must pass within the lines, since the worker may not see this computer's files."""
+        return self.kind == "command"
+
+    def arguments(self):
+        """The worker's command as a list. ValueError says what is missing."""
+        if self.kind == "command":
+            if not self.command.strip():
+                raise ValueError(_("Type the command that starts the worker, for example: ssh host meddiff-fm worker"))
+            return shlex.split(self.command, posix=os.name == "posix")
+        python = slicerPython() if self.kind == "slicer" else self.python.strip()
+        if not python or not (os.path.isfile(python) or shutil.which(python)):
+            raise ValueError(_("There is no Python at “{path}”.").format(path=python))
+        return [python, "-m", "MedDiffFMLib", "worker"]
+
+    def environment(self):
+        """Environment variables of the process: Slicer's own at its start for another Python, which finds
+        MedDiffFMLib beside this package.
+        """
+        variables = dict(os.environ if self.kind == "slicer" else slicer.util.startupEnvironment())
+        if self.kind != "command":
+            paths = [str(libraryParent()), variables.get("PYTHONPATH") if self.kind == "slicer" else None]
+            variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        variables["PYTHONUTF8"] = "1"
+        return variables
+
+
+def slicerPython():
+    """The interpreter that comes with Slicer."""
+    return shutil.which("PythonSlicer") or sys.executable
+
+
+def libraryParent():
+    """The folder that MedDiffFMLib lies in."""
+    import MedDiffFMLib
+
+    return Path(MedDiffFMLib.__file__).resolve().parents[1]
+
+
+def savedPlace():
+    settings = slicer.app.userSettings()
+    values = {key: str(settings.value(GROUP + key) or "") for key in ("kind", "python", "command")}
+    if values["kind"] not in KINDS:
+        values["kind"] = "slicer"
+    return Place(**values)
+
+
+def savePlace(place):
+    settings = slicer.app.userSettings()
+    for key in ("kind", "python", "command"):
+        settings.setValue(GROUP + key, getattr(place, key))
+    settings.sync()

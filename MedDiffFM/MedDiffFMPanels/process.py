@@ -1,0 +1,157 @@
+"""The worker's process: requests to its stdin, events from its log file, and its end with everything it started.
+
+Nothing here waits: a timer calls `turn` (Slicer's main thread keeps Python's lock while it idles, so threads starve).
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import slicer
+
+TAIL = 4000  # characters of the messages that are kept for the log
+AT_ONCE = 1 << 20  # bytes passed in one turn
+
+
+class WorkerProcess:
+    """A running worker. OSError if it cannot be started."""
+
+    def __init__(self, place):
+        self.place = place
+        self.folder = Path(tempfile.mkdtemp(prefix="MedDiffFM-", dir=temporaryFolder()))
+        try:
+            self._start()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _start(self):
+        self._eventsPath, self._messagesPath = self.folder / "events.jsonl", self.folder / "messages.txt"
+        # appended to, so that both may be emptied in between
+        with open(self._eventsPath, "ab") as events, open(self._messagesPath, "ab") as messages:
+            self._process = subprocess.Popen(
+                self.place.arguments(),
+                stdin=subprocess.PIPE,
+                stdout=events,
+                stderr=messages,
+                env=self.place.environment(),
+                cwd=self.folder,
+                **_ownGroup(),
+            )
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._events = open(self._eventsPath, "rb")
+        self._line, self._unsent = b"", []
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    @property
+    def running(self):
+        return self._process.poll() is None
+
+    @property
+    def exitCode(self):
+        return self._process.poll()
+
+    def send(self, request):
+        """Put a request in line; `turn` passes it on as the pipe takes it."""
+        self._unsent.append(memoryview(json.dumps(request).encode() + b"\n"))
+        self._pass()
+
+    def turn(self):
+        """Pass on what waits, and return the events that have arrived."""
+        self._pass()
+        data = self._events.read(AT_ONCE)
+        if not data:
+            return []
+        *lines, rest = data.split(b"\n")
+        if not lines:
+            self._line += rest
+            return []
+        lines[0] = self._line + lines[0]
+        self._line = rest
+        return [event for line in lines if (event := _event(line))]
+
+    def _pass(self):
+        with contextlib.suppress(BlockingIOError, OSError):  # full, or its process is gone, which others notice
+            sent = 0
+            while self._unsent and sent < AT_ONCE:
+                count = os.write(self._process.stdin.fileno(), self._unsent[0][: 1 << 16])
+                if not count:
+                    break
+                sent += count
+                rest = self._unsent[0][count:]
+                self._unsent[:1] = [rest] if rest else []
+
+    def forget(self):
+        """Empty the log of events that were read, which may hold whole volumes."""
+        with contextlib.suppress(OSError):
+            if not self._line and self._events.tell() == self._eventsPath.stat().st_size:
+                os.truncate(self._eventsPath, 0)
+                self._events.seek(0)
+
+    def messages(self):
+        """The end of what it wrote to stderr."""
+        with contextlib.suppress(OSError), open(self._messagesPath, "rb") as file:
+            file.seek(max(0, self._messagesPath.stat().st_size - TAIL))
+            return file.read().decode("utf-8", "replace").strip()
+        return ""
+
+    def end(self, patience=0.5):
+        """End it and every process that it started, and remove its folder. Takes `patience` seconds at most, then
+        kills.
+        """
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        endTree(self._process, patience)
+        self._events.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def endTree(process, patience=0.5):
+    """End a process started with `_ownGroup` and all of its group: asked first, killed after `patience` seconds."""
+    if os.name != "posix":  # the interpreter is a launcher there: its child must go too
+        command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(command, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        if number == signal.SIGTERM:
+            deadline = time.monotonic() + patience
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+
+
+def temporaryFolder():
+    """Slicer's temporary folder, or the system's where Slicer has none."""
+    path = slicer.app.temporaryPath
+    with contextlib.suppress(OSError):
+        os.makedirs(path, exist_ok=True)
+        return path
+    return tempfile.gettempdir()
+
+
+def _ownGroup():
+    if os.name == "posix":
+        return {"start_new_session": True}
+    return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+
+
+def _event(line):
+    """A line as an event; None for what is none, such as a greeting of a remote shell."""
+    with contextlib.suppress(ValueError):
+        event = json.loads(line)
+        return event if isinstance(event, dict) and "event" in event else None
+    return None

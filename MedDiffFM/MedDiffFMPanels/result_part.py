@@ -1,0 +1,60 @@
+"""Part 4 of a panel: the numbers that matter, and views that compare input and result."""
+
+import qt
+import slicer
+
+from . import exchange
+from .compare import CompareViews
+
+FLICKER_MS = 500
+
+
+class ResultPart:
+    def __init__(self, ui, task):
+        self.ui, self._task, self._views = ui, task, CompareViews()
+        self._resultId = None
+        ui.resultSection.visible = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(FLICKER_MS)
+        self._timer.connect("timeout()", self._views.swap)
+        self._buttons = {
+            "input": ui.inputViewButton,
+            "result": ui.resultViewButton,
+            "side": ui.sideButton,
+            "flicker": ui.flickerButton,
+            "difference": ui.differenceButton,
+        }
+        for mode, button in self._buttons.items():
+            button.connect("clicked(bool)", lambda checked, mode=mode: self.compare(mode))
+
+    def show(self, nodes, source):
+        """Show results; the first one in the views."""
+        self._resultId = nodes[0].GetID()
+        self._views.take(source, nodes[0])
+        self.ui.resultLabel.text = self._task.resultInWords(nodes, exchange.provenanceOf(nodes[0]))
+        self.ui.resultSection.visible = True
+        self.compare("result")
+
+    def compare(self, mode):
+        """input, result, side, flicker or difference."""
+        self._timer.stop()
+        self._buttons[mode].checked = True
+        self._views.show(mode)
+        if mode == "flicker":
+            self._timer.start()
+
+    def stop(self):
+        """Nothing moves and no view is changed while the panel is not seen."""
+        self._timer.stop()
+        if self._resultId:
+            self._views.restoreLayout()
+
+    def clear(self):
+        self._timer.stop()
+        self._views.drop()
+        self._resultId = None
+        self.ui.resultSection.visible = False
+
+    def forgetRemoved(self):
+        if self._resultId and slicer.mrmlScene.GetNodeByID(self._resultId) is None:
+            self.clear()

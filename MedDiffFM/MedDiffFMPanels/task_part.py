@@ -1,0 +1,34 @@
+"""Part 2 of a panel: the controls of one task. A subclass a task, in tasks/; this is what a panel asks of it."""
+
+import html
+
+
+class TaskPart:
+    title = ""
+
+    def __init__(self, panel):
+        """Fill combo boxes and connect what is not bound by `SlicerParameterName`; `panel.ui` has the widgets."""
+        self.panel, self.ui = panel, panel.ui
+        self.ui.taskSection.text = self.title
+
+    def inputs(self):
+        """Further input nodes by the names of the task's files."""
+        return {}
+
+    def parameters(self):
+        """Parameters that no widget holds by their own name."""
+        return {}
+
+    def update(self):
+        """A setting has changed."""
+
+    def problem(self):
+        """What is wrong with the task's own settings: a Problem, or None."""
+        return None
+
+    def looked(self, facts):
+        """The worker has looked at the input: region, noise_hu, seconds, memory_gb. None while it is not known."""
+
+    def resultInWords(self, nodes, provenance):
+        """The numbers that matter, as rich text."""
+        return html.escape(provenance.get("summary", ""))

@@ -1,0 +1,1 @@
+"""What is special to each task's panel."""

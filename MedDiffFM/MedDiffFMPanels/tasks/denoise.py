@@ -1,0 +1,69 @@
+"""Denoise: how noisy the CT is, how much of that to take away, and what became of it."""
+
+from slicer.i18n import tr as _
+
+from ..bindings import fillCombo
+from ..input_part import quiet
+from ..logic import PanelLogic
+from ..run_part import timeInWords
+from ..task_part import TaskPart
+
+
+class DenoiseLogic(PanelLogic):
+    task = "denoise"
+
+    def resultName(self, sourceNode, number=0):
+        return _("{name} denoised").format(name=sourceNode.GetName())
+
+
+class DenoisePart(TaskPart):
+    title = _("Denoise")
+
+    def __init__(self, panel):
+        TaskPart.__init__(self, panel)
+        fillCombo(self.ui.sigmaBox, [("auto", _("As measured")), ("own", _("My own value"))])
+        qualities = [
+            ("balanced", _("Balanced (recommended)")),
+            ("fast", _("Quick look")),
+            ("paper", _("As published (slow)")),
+        ]
+        fillCombo(self.ui.qualityBox, qualities)
+        self._facts = None
+
+    def parameters(self):
+        own = self.panel.bindings.value("sigmaKind") == "own"
+        return {"sigma": self.panel.bindings.value("sigmaHU") if own else "auto"}
+
+    def update(self):
+        own = self.panel.bindings.value("sigmaKind") == "own"
+        self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = own
+
+    def looked(self, facts):
+        self.ui.noiseLabel.visible = self.ui.noiseLabelLabel.visible = facts is not None
+        if facts is None:
+            self.ui.noiseLabel.text = ""
+            return
+        noise = facts.get("noise_hu")
+        if noise is None:
+            text = _("Too little soft tissue to measure the noise: choose “My own value”.")
+        else:
+            text = _("Measured: {noise:.0f} HU, {word}").format(noise=noise, word=noiseInWords(noise))
+        self.ui.noiseLabel.text = text
+
+    def resultInWords(self, nodes, provenance):
+        facts = provenance.get("facts", {})
+        before, after = facts.get("noise_before_hu"), facts.get("noise_after_hu")
+        if before is None or after is None:
+            return TaskPart.resultInWords(self, nodes, provenance)
+        numbers = _("Noise {before:.0f} HU → {after:.0f} HU").format(before=before, after=after)
+        name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
+        where = _("“{name}”, made in {time}").format(name=name, time=timeInWords(seconds))
+        notice = _("Made by a model, for research only: not for diagnosis.")
+        return f"<b style='font-size:large'>{numbers}</b><br/>{where}<br/>{quiet(notice)}"
+
+
+def noiseInWords(hu):
+    """How a reader would call it, for soft tissue."""
+    if hu < 12:
+        return _("low: little to gain")
+    return _("moderate") if hu < 30 else _("high")

@@ -1,0 +1,167 @@
+"""The set-up: what is missing, half installed or there, and how it is put there."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import harness
+import pytest
+
+NAME = "meddiff_probe"
+
+
+@pytest.fixture
+def wheels(tmp_path):
+    """A folder with one wheel, made by hand."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    files = {
+        f"{NAME}/__init__.py": "ready = True\n",
+        f"{NAME}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n",
+        f"{NAME}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{name},,\n" for name in [*files, f"{NAME}-1.0.dist-info/RECORD"])
+    with zipfile.ZipFile(folder / f"{NAME}-1.0-py3-none-any.whl", "w") as wheel:
+        for name, text in (files | {f"{NAME}-1.0.dist-info/RECORD": record}).items():
+            wheel.writestr(name, text)
+    return folder
+
+
+@pytest.fixture
+def site(slicer, tmp_path, monkeypatch):
+    """A folder in place of Slicer's site-packages, into which the real pip installs."""
+    from MedDiffFMPanels import environment
+
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(environment, "PACKAGES", {NAME: (f"{NAME}>=1.0", 3)})
+
+    def pip(arguments, constraints):
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--target",
+            str(folder),
+            "--upgrade",
+            "-c",
+            constraints,
+        ]
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
+        importlib.invalidate_caches()
+
+    monkeypatch.setattr(environment, "_pipInstall", pip)
+    yield folder
+    sys.modules.pop(NAME, None)
+
+
+def state():
+    from MedDiffFMPanels import environment
+
+    (package,) = environment.packages()
+    return package.state
+
+
+def test_from_missing_to_half_to_ready_without_a_network(site, wheels):
+    from MedDiffFMPanels import environment
+
+    assert state() == "missing" and environment.missing() == [NAME]
+    environment.install([NAME], str(wheels))
+    assert state() == "ready" and environment.missing() == []
+    (site / NAME / "__init__.py").unlink()
+    assert state() == "half installed", "files of the package are gone"
+    environment.install([NAME], str(wheels))
+    assert state() == "ready"
+    shutil.rmtree(next(site.glob("*.dist-info")))
+    assert state() == "half installed", "pip did not come to its end"
+    environment.install([NAME], str(wheels))
+    assert state() == "ready"
+
+
+def test_a_version_that_does_not_fit(site, wheels, monkeypatch):
+    from MedDiffFMPanels import environment
+
+    environment.install([NAME], str(wheels))
+    monkeypatch.setattr(environment, "PACKAGES", {NAME: (f"{NAME}>=2", 3)})
+    assert state() == "too old or too new"
+
+
+def test_the_dialog_says_what_and_where_and_installs(site, wheels, slicer):
+    from MedDiffFMPanels.setup_dialog import SetUpDialog
+
+    dialog = SetUpDialog()
+    dialog.widget.show()
+    assert "3 MB" in dialog.ui.introLabel.text and NAME in dialog.ui.packagesLabel.text
+    dialog.ui.folderEdit.text = "/nowhere"
+    harness.click(dialog.ui.installButton)
+    assert "could not be installed" in dialog.ui.statusLabel.text and dialog.ui.installButton.enabled
+    dialog.ui.folderEdit.text = str(wheels)
+    harness.click(dialog.ui.installButton)
+    assert dialog.ui.introLabel.text == "All packages are there." and not dialog.ui.installButton.enabled
+
+
+@pytest.mark.parametrize(("version", "function"), [("5.10", "slicer.util"), ("5.13", "slicer.packaging")])
+def test_torch_comes_first_and_slicers_packages_stay(slicer, version, function):
+    from MedDiffFMPanels import environment
+
+    harness.packages.as_in_slicer(version)
+    environment.install(["monai", "torch", "einops"])
+    first, second = harness.packages.requests
+    assert first.function == second.function == f"{function}.pip_install"
+    assert first.requirements[0] == "torch>=2.8,!=2.9.*" and "monai>=1.6,<1.7" in second.requirements
+    assert not any("torch" in word for word in second.requirements)
+    assert "-c" in first.requirements or first.options["constraints"]
+
+
+def test_the_constraints_hold_slicers_versions(slicer):
+    import numpy
+
+    from MedDiffFMPanels.environment import constraintsFile
+
+    with constraintsFile() as path, open(path, encoding="utf-8") as file:
+        lines = file.read().split()
+    assert f"numpy=={numpy.__version__}" in lines and any(line.startswith("SimpleITK==") for line in lines)
+
+
+def test_the_pytorch_extension_chooses_the_build(slicer):
+    from MedDiffFMPanels import environment
+
+    harness.packages.pytorch_extension(True)
+    environment.install(["torch"])
+    (request,) = harness.packages.requests
+    assert request.function == "PyTorchUtils.installTorch" and request.requirements == ("torch>=2.8,!=2.9.*",)
+
+
+def test_models_are_added_whole_or_not_and_removed(slicer, tmp_path, monkeypatch):
+    from tiny_model import save_tiny_model
+
+    from MedDiffFMPanels.models_dialog import ModelsDialog
+
+    monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path / "home"))
+    tiny = save_tiny_model(tmp_path / "tiny", patch=16)
+    dialog = ModelsDialog()
+    dialog.widget.show()
+    own = tmp_path / "home" / "models" / "tiny"
+    weights = (tiny / "model.safetensors").read_bytes()
+    (tiny / "model.safetensors").write_bytes(weights[:-4] + b"abcd")
+    dialog.add(tiny)
+    assert "damaged" in dialog.ui.statusLabel.text and not own.exists()
+    (tiny / "model.safetensors").write_bytes(weights)
+    dialog.add(tiny)
+    assert "was added" in dialog.ui.statusLabel.text and (own / "config.json").is_file()
+    names = [dialog.ui.modelList.item(row).text() for row in range(dialog.ui.modelList.count)]
+    dialog.ui.modelList.setCurrentRow(next(row for row, name in enumerate(names) if name.startswith("tiny")))
+    assert dialog.ui.removeButton.enabled, names
+    slicer.app.processEvents()
+    harness.dialogs.answer("ok")
+    harness.click(dialog.ui.removeButton)
+    assert not own.exists() and "removed" in dialog.ui.statusLabel.text
+    dialog.ui.modelList.setCurrentRow(0)
+    assert not dialog.ui.removeButton.enabled, "the bundled model stays"

@@ -1,0 +1,266 @@
+"""Files, the worker's process, and the log that a timer tails: against real files and real processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from harness import wait_until
+from panels import add_chest, folders_left, group_is_gone
+
+TYPES = ("int8", "uint8", "int16", "uint16", "int32", "float32", "float64")
+OBLIQUE = np.array([[0.8, -0.36, 0.0, 12.5], [0.48, 0.6, 0.0, -7.25], [0.0, 0.0, 2.5, 99.125], [0, 0, 0, 1]])
+TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def go_through(walk):
+    """A walk of small pieces at once; what it returns."""
+    while True:
+        try:
+            next(walk)
+        except StopIteration as end:
+            return end.value
+
+
+def itk_matrix(image):
+    """Index to mm in RAS, as SimpleITK sees it."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    return TO_LPS @ matrix
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("kind", TYPES)
+def test_written_volumes_are_read_by_simpleitk_and_back(slicer, tmp_path, kind, compress):
+    from MedDiffFMPanels.nrrd import readNrrd, writeNrrd
+
+    voxels = np.random.default_rng(0).integers(0, 100, (5, 7, 6)).astype(kind)
+    path = tmp_path / "a.nrrd"
+    go_through(writeNrrd(path, voxels, OBLIQUE, compress))
+    image = sitk.ReadImage(path)
+    assert (sitk.GetArrayFromImage(image) == voxels).all() and image.GetSize() == (6, 7, 5)
+    assert np.allclose(itk_matrix(image), OBLIQUE)
+    again, matrix = go_through(readNrrd(path))
+    assert again.dtype == voxels.dtype and (again == voxels).all() and np.allclose(matrix, OBLIQUE)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_volumes_of_simpleitk_are_read(slicer, tmp_path, compress):
+    from MedDiffFMPanels.nrrd import readNrrd
+
+    image = sitk.GetImageFromArray(np.arange(60, dtype=np.int16).reshape(3, 4, 5))
+    image.SetSpacing((0.7, 0.8, 3.0))
+    image.SetOrigin((-10.0, 20.0, 30.0))
+    image.SetDirection((0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
+    sitk.WriteImage(image, tmp_path / "b.nrrd", compress)
+    voxels, matrix = go_through(readNrrd(tmp_path / "b.nrrd"))
+    assert (voxels == sitk.GetArrayFromImage(image)).all() and np.allclose(matrix, itk_matrix(image))
+
+
+def test_a_cut_file_is_refused(slicer, tmp_path):
+    from MedDiffFMPanels.nrrd import readNrrd, writeNrrd
+
+    path = tmp_path / "c.nrrd"
+    go_through(writeNrrd(path, np.zeros((4, 4, 4), np.int16), np.eye(4)))
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="ends before its last voxel"):
+        go_through(readNrrd(path))
+
+
+def test_a_segmentation_reaches_the_backend_with_its_names(slicer, tmp_path):
+    """Segments as the backend reads them: on the CT's grid, with the numbers of its classes."""
+    from MedDiffFMLib import read_anatomy, read_volume
+    from MedDiffFMLib.organs import number_of
+    from MedDiffFMPanels.exchange import exportLabels, ijkToRAS
+    from MedDiffFMPanels.nrrd import writeNrrd
+
+    chest = add_chest()
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(chest)
+    mask = np.zeros(slicer.util.arrayFromVolume(chest).shape, np.uint8)
+    mask[4:9, 10:20, 40:50] = 1
+    for name, where in (("aorta", mask), ("liver", mask[:, :, ::-1])):
+        one = segmentation.GetSegmentation().AddEmptySegment(name, name)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(where.copy(), segmentation, one, chest)
+    labels, names = go_through(exportLabels(segmentation, chest))
+    assert names == {1: "aorta", 2: "liver"} and ((labels == 1) == (mask > 0)).all()
+    go_through(writeNrrd(tmp_path / "organs.nrrd", labels, ijkToRAS(chest), segments=names))
+    go_through(writeNrrd(tmp_path / "ct.nrrd", slicer.util.arrayFromVolume(chest), ijkToRAS(chest)))
+    anatomy = read_anatomy(tmp_path / "organs.nrrd", like=read_volume(tmp_path / "ct.nrrd"))
+    found = {int(value) for value in np.unique(anatomy.voxels)}
+    assert found == {0, number_of("aorta"), number_of("liver")}
+
+
+@pytest.fixture
+def command(tmp_path):
+    """A place whose worker is a small program."""
+    from MedDiffFMPanels.place import Place
+
+    def write(text):
+        program = tmp_path / "program.py"
+        program.write_text(text, encoding="utf-8")
+        return Place("command", "", f"{sys.executable} -u {program}")
+
+    return write
+
+
+CHATTY = """
+import json, sys
+for line in sys.stdin:
+    key = json.loads(line)["id"]
+    for n in range(20000):
+        print(json.dumps({"event": "progress", "id": key, "step": n, "steps": 20000, "fraction": n / 20000}))
+    print("a greeting that is no event")
+    print(json.dumps({"event": "looked", "id": key, "facts": {"n": 20000}}), flush=True)
+"""
+
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", deaf])
+print('{"event": "accepted", "id": null}', flush=True)
+time.sleep(600)
+"""
+
+
+def start(place, onProgress=None, request=None):
+    """A job without files; the list gets its end."""
+    from MedDiffFMPanels.job import Job
+
+    def prepare(folder, at):
+        return request or {"request": "look"}
+        yield
+
+    def finish(event, folder):
+        return event
+        yield
+
+    ends = []
+    job = Job(prepare, finish, onProgress, lambda *end: ends.append(end), place)
+    job.start()
+    return job, ends
+
+
+@pytest.fixture(autouse=True)
+def no_worker_stays(slicer):
+    from MedDiffFMPanels.job import sharedWorker
+
+    yield
+    sharedWorker().end()
+    assert folders_left() == []
+
+
+def test_a_flood_of_progress_stalls_nothing(slicer, command):
+    import qt
+
+    turns, timer = [], qt.QTimer()
+    timer.connect("timeout()", lambda: turns.append(time.monotonic()))
+    timer.start(10)
+    heard = []
+    _, ends = start(command(CHATTY), heard.append)
+    wait_until(lambda: ends, 60)
+    timer.stop()
+    assert ends[0][0]["facts"] == {"n": 20000} and len(heard) == 20000 and heard[-1]["step"] == 19999
+    assert max(np.diff(turns)) < 0.3
+
+
+def test_a_long_request_passes_piece_by_piece(slicer, command):
+    """8 MB to a program that reads slowly: nobody waits for the pipe."""
+    slow = (
+        "import json, os, time\ntotal = b''\n"
+        "while not total.endswith(b'\\n'):\n    total += os.read(0, 1 << 18)\n    time.sleep(0.005)\n"
+        "key = json.loads(total)\n"
+        "print(json.dumps({'event': 'looked', 'id': key['id'], 'n': len(key['data'])}), flush=True)\n"
+        "time.sleep(1)\n"
+    )
+    began = time.monotonic()
+    _, ends = start(command(slow), request={"request": "look", "data": "x" * (8 << 20)})
+    assert time.monotonic() - began < 0.3
+    wait_until(lambda: ends, 60)
+    assert ends[0][0]["n"] == 8 << 20
+
+
+def test_cancel_ends_what_does_not_want_to_end(slicer, command):
+    """A program and its child that ignore stdin and SIGTERM."""
+    from MedDiffFMPanels.job import sharedWorker
+
+    heard = []
+    job, ends = start(command(STUBBORN), heard.append)
+    wait_until(lambda: heard, 30)
+    pid, began = sharedWorker().pid, time.monotonic()
+    job.cancel()
+    wait_until(lambda: ends, 10)
+    assert time.monotonic() - began < 3 and ends == [(None, None)]
+    wait_until(lambda: group_is_gone(pid), 2)
+
+
+def test_one_job_at_a_time(slicer, command):
+    from MedDiffFMPanels.failures import Failure
+
+    job, _ = start(command(STUBBORN))
+    with pytest.raises(Failure) as caught:
+        start(command(STUBBORN))
+    assert "Another computation runs" in caught.value.message
+    job.abandon()
+    assert not job.running
+
+
+def test_a_program_that_ends_by_itself(slicer, command):
+    _, ends = start(command("import sys; sys.exit('bad luck')"))
+    wait_until(lambda: ends, 30)
+    failure = ends[0][1]
+    assert failure.kind == "crash" and "code 1: bad luck" in failure.message
+
+
+def test_the_log_of_events_does_not_grow(slicer, command):
+    from MedDiffFMPanels.job import sharedWorker
+
+    place = command(CHATTY)
+    for _ in range(2):
+        _, ends = start(place)
+        wait_until(lambda ends=ends: ends, 60)
+        assert os.path.getsize(sharedWorker()._process._eventsPath) == 0
+
+
+COPIER = """
+import json, shutil, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    files = request["files"]
+    shutil.copy(files["input"], files["output"])
+    result = [{"path": files["output"], "provenance": None}]
+    print(json.dumps({"event": "result", "id": request["id"], "files": {"output": result}}), flush=True)
+"""
+
+
+def test_a_large_volume_goes_there_and_back_without_a_halt(slicer, tmp_path):
+    """512 × 512 × 200 voxels, 105 MB, written, read and put into the scene: no turn of the timer is long."""
+    import qt
+
+    from MedDiffFMPanels.place import Place
+    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
+
+    class Here(Place):
+        remote = False
+
+    voxels = np.random.default_rng(0).integers(-1000, 1000, (200, 512, 512), dtype=np.int16)
+    node = slicer.util.addVolumeFromArray(voxels, name="Large")
+    node.CreateDefaultDisplayNodes()
+    program = tmp_path / "copier.py"
+    program.write_text(COPIER, encoding="utf-8")
+    turns, ends, timer = [], [], qt.QTimer()
+    timer.connect("timeout()", lambda: turns.append(time.monotonic()))
+    timer.start(5)
+    place = Here("command", "", f"{sys.executable} {program}")
+    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), place=place)
+    wait_until(lambda: ends, 120)
+    timer.stop()
+    (nodes, failure) = ends[0]
+    assert failure is None and (slicer.util.arrayFromVolume(nodes[0]) == voxels).all()
+    assert max(np.diff(turns)) < 0.3
