@@ -23,10 +23,10 @@ def start(folder: Path, *arguments: str, launcher: tuple[str, ...] = ()) -> subp
     command = [sys.executable, *(["-m", *launcher] if launcher else []), "-m", "MedDiffFMTraining", *arguments]
     return subprocess.Popen(
         command,
-        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",  # in any locale: the settings and sentences are
     )
 
 

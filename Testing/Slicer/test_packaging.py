@@ -82,7 +82,7 @@ def test_panels_open_without_torch(tmp_path):
     )
     module = PANELS / "MedDiffFMDenoise" / "MedDiffFMDenoise.py"
     command = [sys.executable, "-c", code, str(ROOT / "Testing" / "Slicer"), str(ROOT), str(module)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
