@@ -33,7 +33,8 @@ class ResultPart:
         self._views.take(source, nodes[0])
         self.ui.resultLabel.text = self._task.resultInWords(nodes, exchange.provenanceOf(nodes[0]))
         self.ui.resultSection.visible = True
-        self.compare("result")
+        if not self._task.showResult(nodes, source):
+            self.compare("result")
 
     def compare(self, mode):
         """input, result, side, flicker or difference."""
