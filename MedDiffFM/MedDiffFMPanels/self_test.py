@@ -31,3 +31,16 @@ def checkDenoise(test, logic):
     test.assertLess(facts["noise_after_hu"], facts["noise_before_hu"])
     test.assertEqual(exchange.ijkToRAS(result).tolist(), exchange.ijkToRAS(source).tolist())
     test.assertTrue((slicer.util.arrayFromVolume(source) == before).all())
+
+
+def checkDetectAnomalies(test, logic):
+    """A map on the same grid, 0 outside of the organ, and its findings."""
+    if savedPlace().kind == "slicer" and environment.missing():
+        test.skipTest("the Python packages are not installed")
+    source = loadSample()
+    result = logic.process(source, organ="lungs")
+    test.assertEqual(exchange.ijkToRAS(result).tolist(), exchange.ijkToRAS(source).tolist())
+    test.assertTrue((slicer.util.arrayFromVolume(result) == 0).any())
+    nodes = logic.findings(result)
+    test.assertEqual(nodes.segmentation.GetSegmentation().GetNumberOfSegments(), 2)
+    test.assertEqual(nodes.table.GetNumberOfRows() > 0, bool(nodes.table.GetTable().GetNumberOfRows()))
