@@ -57,7 +57,7 @@ class Finding:
 def organBox(deviation):
     """The box (three slices) of all that is not 0; the whole map if nothing is. Generator."""
     rows, columns, slices = np.zeros(deviation.shape[1], bool), np.zeros(deviation.shape[2], bool), []
-    for start, piece in _pieces(deviation):
+    for _start, piece in _pieces(deviation):
         some = piece != 0
         slices.append(some.any(axis=(1, 2)))
         rows |= some.any(axis=(0, 2))

@@ -23,7 +23,8 @@ class FindingsPart:
 
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
-        self._nodes, self._state, self._walk, self.findings = None, None, None, []
+        self._nodes, self._followed, self._walk, self.findings = None, None, None, []
+        self._turning = False
         sides = [("both", _("Brighter and darker")), ("brighter", _("Brighter only")), ("darker", _("Darker only"))]
         fillCombo(self.ui.sidesBox, sides)
         self._timer = qt.QTimer()
@@ -53,25 +54,27 @@ class FindingsPart:
 
     def update(self):
         """A setting or a node has changed."""
+        if self._turning:  # the walk itself adds nodes
+            return
         mapNode = self.panel.bindings.chosenNode("anomalyMap")
         if mapNode is None or mapNode.GetImageData() is None:
             self._leave()
             return
         if self._nodes is None or self._nodes.map is not mapNode:
-            self._nodes, self._state = FindingsNodes(mapNode), None
+            self._nodes, self._followed = FindingsNodes(mapNode), None
             far = 10 * automaticRule(mapNode).limit  # where the slider ends
             self.ui.thresholdSlider.maximum = max(100.0, far, float(self.panel.bindings.value("findingThreshold")))
             self.ui.resultSection.visible = True
         setOpacity(mapNode, self._opacity)
-        there = [node.GetID() if node else None for node in (self._nodes.segmentation, self._nodes.table)]
-        state = (self._rule(mapNode), *there)
-        if state != self._state:
-            self._begin(state)
+        rule = self._rule(mapNode)
+        deleted = self._walk is None and (self._nodes.segmentation is None or self._nodes.table is None)
+        if rule != self._followed or deleted:
+            self._begin(rule)
 
     def _leave(self):
         if self._nodes is not None:
             self._timer.stop()
-            self._nodes = self._state = self._walk = None
+            self._nodes = self._followed = self._walk = None
             self.ui.thresholdSlider.maximum = FARTHEST
             self.ui.resultSection.visible = False
 
@@ -91,8 +94,8 @@ class FindingsPart:
 
     # following
 
-    def _begin(self, state):
-        self._state, self._walk = state, self._nodes.follow(state[0])
+    def _begin(self, rule):
+        self._followed, self._walk = rule, self._nodes.follow(rule)
         self._timer.stop()
         self._turn(FIRST_TURN)
         if self._walk is not None:
@@ -104,7 +107,7 @@ class FindingsPart:
         if self._walk is None or self._nodes.map is None or self.panel.bindings.node is None:
             self._timer.stop()
             return
-        until = time.monotonic() + seconds
+        until, self._turning = time.monotonic() + seconds, True
         try:
             while time.monotonic() < until:
                 next(self._walk)
@@ -112,12 +115,12 @@ class FindingsPart:
             self._timer.stop()
             self._walk = None
             self._end(*end.value)
+        finally:
+            self._turning = False
 
     def _end(self, findings, smaller):
         self.findings = findings
-        nodes = self._nodes
-        self._state = (self._state[0], nodes.segmentation.GetID(), nodes.table.GetID())
-        self.ui.findingsLabel.text = findingsInWords(findings, smaller, self._state[0])
+        self.ui.findingsLabel.text = findingsInWords(findings, smaller, self._followed)
         self._showTable()
 
     # the table

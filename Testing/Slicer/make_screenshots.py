@@ -5,6 +5,7 @@ python Testing/Slicer/make_screenshots.py [denoise …]
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -29,6 +30,25 @@ def scan(name: str, title: str, window: float, level: float):
     return node
 
 
+def organs(name: str):
+    """A sample's label map as a segmentation with the organs' names, not shown."""
+    labels = slicer.util.loadLabelVolume(str(ROOT / "Testing" / "Data" / f"{name}_seg.nii.gz"))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
+    slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
+    slicer.mrmlScene.RemoveNode(labels)
+    names = json.loads((ROOT / "Testing" / "Data" / "labels.json").read_text(encoding="utf-8"))[name]
+    for number in range(node.GetSegmentation().GetNumberOfSegments()):
+        segment = node.GetSegmentation().GetNthSegment(number)
+        segment.SetName(names[str(segment.GetLabelValue())])
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility(False)
+    return node
+
+
+def choose(combo, key: str):
+    combo.setCurrentIndex(combo.findData(key))
+
+
 def run(panel):
     harness.wait_until(lambda: panel.ui.estimateLabel.text.count("A run takes"), PATIENCE)
     harness.click(panel.ui.runButton)
@@ -51,8 +71,24 @@ def denoise(folder: Path):
     harness.close_module(panel)
 
 
+def detect_anomalies(folder: Path):
+    """The liver of the abdomen: the map over the CT, and the first finding."""
+    scan("abd_ts_example.nii.gz", "Abdomen CT", 350, 50)
+    anatomy = organs("abd_ts_example")
+    panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDetectAnomalies" / "MedDiffFMDetectAnomalies.py")
+    choose(panel.ui.anatomyBox, "segmentation")
+    panel.ui.anatomySelector.setCurrentNode(anatomy)
+    choose(panel.ui.organBox, "liver")
+    run(panel)
+    harness.wait_until(lambda: not panel.logic.busy and panel.task.findings.findings, PATIENCE)
+    panel.ui.minVolumeBox.value = 0.5
+    panel.ui.findingsTable.setCurrentCell(0, 0)
+    harness.screenshot(panel, folder / "panel-detect-anomalies.png")
+    harness.close_module(panel)
+
+
 if __name__ == "__main__":
-    pictures = {"denoise": denoise}
+    pictures = {"denoise": denoise, "detect-anomalies": detect_anomalies}
     for name in sys.argv[1:] or pictures:
         slicer.mrmlScene.Clear(False)
         pictures[name](ROOT / "Docs" / "Screenshots")
