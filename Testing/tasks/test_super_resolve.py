@@ -13,7 +13,8 @@ from MedDiffFMLib.parameters import SuperResolveParameters
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.tasks.scan import look_at
 from MedDiffFMLib.tasks.settings import settings_for
-from MedDiffFMLib.tasks.super_resolve import QUALITIES, Cut, choose_factor, finish, split_slices, super_resolve
+from MedDiffFMLib.tasks.super_resolve import QUALITIES, choose_factor, super_resolve
+from MedDiffFMLib.tasks.thin_slices import Cut, finish, split_slices
 from MedDiffFMLib.thick import cubic_slices, replicate
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
