@@ -1,4 +1,6 @@
-"""The result while it is made: a small volume in the slice views, which nobody can choose or save."""
+"""The result while it is made: a small volume in the slice views, which nobody can choose or save. It takes the place
+of the input; where that is no CT, every view shows it.
+"""
 
 import slicer
 from slicer.i18n import tr as _
@@ -10,11 +12,12 @@ class Preview:
     """Shows estimates over the input, and afterwards the views as they were."""
 
     def __init__(self):
-        self._node, self._before, self._sourceId = None, {}, None
+        self._node, self._before, self._sourceId, self._overCT = None, {}, None, True
 
     def begin(self, sourceNode):
         self.end()
         self._sourceId = sourceNode.GetID() if sourceNode else None
+        self._overCT = sourceNode is None or sourceNode.GetClassName() == "vtkMRMLScalarVolumeNode"
 
     def show(self, path):
         """Take in a newer estimate; a file that is just being replaced is left for the next time."""
@@ -31,7 +34,7 @@ class Preview:
         slicer.util.updateVolumeFromArray(self._node, voxels)
         self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
         for composite in _composites():
-            if composite.GetBackgroundVolumeID() == self._sourceId:
+            if not self._overCT or composite.GetBackgroundVolumeID() == self._sourceId:
                 composite.SetBackgroundVolumeID(self._node.GetID())
 
     def end(self, restore=True):
@@ -41,7 +44,8 @@ class Preview:
             return
         for composite in _composites():
             if composite.GetBackgroundVolumeID() == node.GetID():
-                composite.SetBackgroundVolumeID(self._before.get(composite.GetID()) or self._sourceId)
+                before = self._before.get(composite.GetID())
+                composite.SetBackgroundVolumeID(before or (self._sourceId if self._overCT else None))
         if slicer.mrmlScene.IsNodePresent(node):
             display = node.GetDisplayNode()
             slicer.mrmlScene.RemoveNode(node)
@@ -59,7 +63,7 @@ def _newNode(source):
     node.CreateDefaultDisplayNodes()
     display, its = node.GetDisplayNode(), source.GetDisplayNode()
     display.SetSaveWithScene(False)
-    if its:
+    if its and its.IsA("vtkMRMLScalarVolumeDisplayNode"):
         display.SetAutoWindowLevel(False)
         display.SetWindowLevel(its.GetWindow(), its.GetLevel())
     return node

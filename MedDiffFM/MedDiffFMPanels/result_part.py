@@ -30,22 +30,20 @@ class ResultPart:
 
     def show(self, nodes, source):
         """Show results; the first one in the views, the others to choose from."""
-        fillCombo(self.ui.samplesBox, [(node.GetID(), node.GetName()) for node in nodes])
-        self.ui.samplesBox.visible = len(nodes) > 1
+        self._resultId = nodes[0].GetID()
+        self._views.take(source, nodes[0])
         self.ui.resultLabel.text = self._task.resultInWords(nodes, exchange.provenanceOf(nodes[0]))
         self.ui.resultSection.visible = True
-        self._mode = "result"
-        self._show(nodes[0], source)
-
-    def _show(self, node, source):
-        self._resultId = node.GetID()
-        self._views.take(source, node)
-        self.compare(self._mode)
+        self.compare("result")
+        fillCombo(self.ui.samplesBox, [(node.GetID(), node.GetName()) for node in nodes])
+        self.ui.samplesBox.visible = len(nodes) > 1
 
     def _onSample(self, index):
         node = slicer.mrmlScene.GetNodeByID(self.ui.samplesBox.currentData or "")
         if node:
-            self._show(node, exchange.sourceOf(node))
+            self._resultId = node.GetID()
+            self._views.take(exchange.sourceOf(node), node)
+            self.compare(self._mode)
 
     def compare(self, mode):
         """input, result, side, flicker or difference."""
