@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 from MedDiffFMLib.organs import ORGANS, label_of
 
 from . import exchange
-from .checks import Problem, transformProblem
+from .checks import SAMPLE, Problem, transformProblem
 from .input_part import InputPart, quiet, warning
 
 KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
@@ -19,6 +19,7 @@ class LabelInputPart(InputPart):
 
     def __init__(self, ui):
         InputPart.__init__(self, ui)
+        self._words = (None, "")
         ui.inputSelector.nodeTypes = KINDS
         ui.inputSelector.noneDisplay = _("Choose a segmentation or label map")
         words = _(
@@ -34,6 +35,12 @@ class LabelInputPart(InputPart):
         return exchange.stateOf(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
 
     def inWords(self, node):
+        """Found out once for each state, as `problemOf`: it reads many voxels."""
+        if self._words[0] != self._checked[0]:
+            self._words = (self._checked[0], self._inWords(node))
+        return self._words[1]
+
+    def _inWords(self, node):
         known, others = organsOf(node)
         shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
         grid = exchange.gridOf(node)
@@ -67,9 +74,9 @@ def organsOf(node):
 
 
 def labelsIn(labelMapNode):
-    """The numbers in a label map but 0."""
-    voxels = slicer.util.arrayFromVolume(labelMapNode)
-    return [int(n) for n in np.unique(voxels[:: max(1, voxels.shape[0] // 100)]) if n]
+    """The numbers in a label map but 0, small structures of a large one left out."""
+    voxels = slicer.util.arrayFromVolume(labelMapNode).reshape(-1)
+    return [int(n) for n in np.unique(voxels[:: max(1, voxels.size // SAMPLE)]) if n]
 
 
 def labelsProblem(node):
@@ -108,6 +115,6 @@ def _emptyProblem(node):
         node.GetRASBounds(bounds)
         if bounds[0] > bounds[1]:
             return Problem(_("The segments of “{name}” are empty.").format(name=name), _("Draw an organ first."))
-    elif node.GetImageData() is None or not labelsIn(node):
+    elif node.GetImageData() is None or not slicer.util.arrayFromVolume(node).any():
         return Problem(_("“{name}” holds no labels.").format(name=name), _("Choose a label map of organs."))
     return None

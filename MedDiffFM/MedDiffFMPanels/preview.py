@@ -7,6 +7,8 @@ from slicer.i18n import tr as _
 
 from .nrrd import readNrrd
 
+SOFT_TISSUE = (400.0, 50.0)  # width and level in HU
+
 
 class Preview:
     """Shows estimates over the input, and afterwards the views as they were."""
@@ -28,13 +30,16 @@ class Preview:
             voxels, matrix = _all(readNrrd(path))
         except (OSError, ValueError, KeyError):
             return
-        if self._node is None:
+        first = self._node is None
+        if first:
             self._node = _newNode(source)
             self._before = {composite.GetID(): composite.GetBackgroundVolumeID() for composite in _composites()}
         slicer.util.updateVolumeFromArray(self._node, voxels)
         self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+        if not self._overCT:
+            slicer.util.setSliceViewerLayers(background=self._node, fit=first)
         for composite in _composites():
-            if not self._overCT or composite.GetBackgroundVolumeID() == self._sourceId:
+            if composite.GetBackgroundVolumeID() == self._sourceId:
                 composite.SetBackgroundVolumeID(self._node.GetID())
 
     def end(self, restore=True):
@@ -63,9 +68,9 @@ def _newNode(source):
     node.CreateDefaultDisplayNodes()
     display, its = node.GetDisplayNode(), source.GetDisplayNode()
     display.SetSaveWithScene(False)
-    if its and its.IsA("vtkMRMLScalarVolumeDisplayNode"):
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(its.GetWindow(), its.GetLevel())
+    display.SetAutoWindowLevel(False)
+    ofCT = its and its.IsA("vtkMRMLScalarVolumeDisplayNode")
+    display.SetWindowLevel(*((its.GetWindow(), its.GetLevel()) if ofCT else SOFT_TISSUE))
     return node
 
 

@@ -121,6 +121,20 @@ def test_the_organs_are_shown_again_when_the_panel_is_left(slicer, organs):
     assert segmentation.GetDisplayNode().GetVisibility2D()
 
 
+def test_the_preview_fills_every_view_and_leaves_no_trace(slicer, organs, tmp_path):
+    from MedDiffFMPanels.nrrd import writeNrrd
+    from MedDiffFMPanels.preview import Preview
+
+    labels, matrix, segmentation = organs
+    list(writeNrrd(tmp_path / "preview.nrrd", labels.astype(np.int16), matrix))
+    before, preview = names_in_scene(), Preview()
+    preview.begin(segmentation)
+    preview.show(tmp_path / "preview.nrrd")
+    assert slicer.mrmlScene.GetNodeByID(background(slicer)).GetName() == "Preview"
+    preview.end()
+    assert not background(slicer) and names_in_scene() == before
+
+
 def test_a_label_map_with_totalsegmentators_numbers(slicer, organs, panel):
     """Without a color table of its own its numbers count; a target volume takes the result."""
     labels, matrix, _ = organs
@@ -185,6 +199,10 @@ def test_why_run_is_disabled(slicer, organs, panel):
     segmentation.GetSegmentation().GetNthSegment(0).SetName("liver")
     panel.update()
     assert ui.runButton.enabled and "1 organs: liver" in ui.inputLabel.text and "counted as body" in ui.inputLabel.text
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Shift")
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, 1, 2, 1])))
+    segmentation.SetAndObserveTransformNodeID(transform.GetID())
+    assert refused("“Shift”", "Harden")
     slicer.mrmlScene.RemoveNode(segmentation)
     assert slicer.util.getNode("Empty") and not ui.runButton.enabled
 
