@@ -95,7 +95,7 @@ def addResult(sourceNode, voxels, matrix, name, provenance, target=None, window=
     slicer.util.updateVolumeFromArray(node, voxels)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
     node.SetAndObserveTransformNodeID(sourceNode.GetTransformNodeID())
-    _placeBeside(sourceNode, node)
+    placeBeside(sourceNode, node)
     markResult(node, sourceNode, provenance)
     return node
 
@@ -139,7 +139,7 @@ def _copyDisplay(source, node, window):
         mine.SetInterpolate(its.GetInterpolate())
 
 
-def _placeBeside(source, node):
+def placeBeside(source, node):
     """The same folder, study or patient as the source's."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     itsItem = hierarchy.GetItemByDataNode(source)

@@ -34,7 +34,8 @@ class ResultPart:
         self._views.take(source, nodes[0])
         self.ui.resultLabel.text = self._task.resultInWords(nodes, exchange.provenanceOf(nodes[0]))
         self.ui.resultSection.visible = True
-        self.compare("result")
+        if not self._task.showResult(nodes, source):
+            self.compare("result")
         fillCombo(self.ui.samplesBox, [(node.GetID(), node.GetName()) for node in nodes])
         self.ui.samplesBox.visible = len(nodes) > 1
 

@@ -62,3 +62,15 @@ def checkSynthesize(test, logic):
     result = logic.process(source, quality="fast", region="abdomen", steps=2)
     test.assertEqual(slicer.util.arrayFromVolume(result).shape, labels.shape)
     test.assertEqual(result.GetAttribute(exchange.ATTRIBUTE + "synthetic"), "true")
+
+
+def checkDetectAnomalies(test, logic):
+    """A map on the same grid, 0 outside of the organ, and its findings."""
+    _skipWithoutPackages(test)
+    source = loadSample()
+    result = logic.process(source, organ="lungs")
+    test.assertEqual(exchange.ijkToRAS(result).tolist(), exchange.ijkToRAS(source).tolist())
+    test.assertTrue((slicer.util.arrayFromVolume(result) == 0).any())
+    nodes = logic.findings(result)
+    test.assertEqual(nodes.segmentation.GetSegmentation().GetNumberOfSegments(), 2)
+    test.assertEqual(nodes.table.GetNumberOfRows() > 0, bool(nodes.table.GetTable().GetNumberOfRows()))

@@ -32,6 +32,10 @@ class TaskPart:
     def looked(self, facts):
         """The worker has looked at the input: region, noise_hu, seconds, memory_gb. None while it is not known."""
 
+    def showResult(self, nodes, source):
+        """Show a result in the views. True if the task did; else the panel compares it with its source."""
+        return False
+
     def resultInWords(self, nodes, provenance):
         """The numbers that matter, as rich text."""
         return html.escape(provenance.get("summary", ""))

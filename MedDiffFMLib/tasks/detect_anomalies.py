@@ -87,22 +87,12 @@ def detect_anomalies(
     wanted = DetectAnomaliesParameters.from_dict(parameters)
     check_ct(volume)
     check_anatomy(anatomy, volume)
-    classes = classes_of(wanted.organ, anatomy)
+    classes_of(wanted.organ, anatomy)
     model = model or load_model()
-    settings = _settings(model, wanted)
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
-    scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
-    given = scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None
-    labels = complete_labels(given, find_tissue(scan.frame.hu, scan.frame.spacing, scan.body))
-    reporter.tick()
-    organ = np.isin(labels, classes)
-    organ_here = _on_input_grid(scan, organ, classes, anatomy)
-    if not organ.any() or not organ_here.any():
-        raise InputError(f"There is no {wanted.organ} in the anatomy of this CT: name another organ with --organ.")
-    if wanted.region == "auto":
-        scan = _at_the_organ(scan, organ, labels)
-    ε = _noise_model(model, scan, labels, organ, anatomy, settings, reporter)
+    ready = _prepared(volume, wanted, model, anatomy, reporter)
+    scan, settings, organ, organ_here, ε = ready.scan, ready.settings, ready.organ, ready.organ_here, ready.ε
     expected = _expected(scan, organ, ε, settings, wanted.seed, reporter)
     deviation = _deviation(scan, expected, organ, organ_here, wanted)
 
@@ -119,6 +109,64 @@ def detect_anomalies(
     }
     mask = volume.with_voxels((parts > 0).astype(np.uint8))
     return DetectAnomaliesResult(volume.with_voxels(deviation), mask, findings, facts)
+
+
+def look(
+    volume: Volume,
+    model: Model | None = None,
+    anatomy: Volume | str = "auto",
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> dict:
+    """What `detect_anomalies` with these arguments would do, without doing it: `region`, `organ_ml`,
+    `network_evaluations`, and `seconds_each`, measured on one window; of an organ that only "totalsegmentator" would
+    find, the region alone. Errors as of `detect_anomalies`.
+    """
+    wanted = DetectAnomaliesParameters.from_dict(parameters)
+    check_ct(volume)
+    check_anatomy(anatomy, volume)
+    classes_of(wanted.organ, anatomy)
+    model, reporter = model or load_model(), Reporter(progress)
+    if anatomy == "totalsegmentator":
+        return {"region": look_at(volume, wanted.region, reporter).region.name}
+    ready = _prepared(volume, wanted, model, anatomy, reporter)
+    x = torch.from_numpy(ready.scan.x).to(model.device)
+    return {
+        "region": ready.scan.region.name,
+        "organ_ml": round(int(ready.organ_here.sum()) * float(np.prod(volume.spacing)) / 1000, 2),
+        "network_evaluations": ready.settings.draws * len(ready.ε.active),
+        "seconds_each": ready.ε.seconds_of_a_window(x, ready.settings.noise_level) if ready.ε.active else None,
+    }
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A scan, the organ on its grid and on the input's (bool), and ε of the windows that meet it."""
+
+    scan: Scan
+    settings: DetectAnomaliesSettings
+    organ: np.ndarray
+    organ_here: np.ndarray
+    ε: NoiseModel
+
+
+def _prepared(
+    volume: Volume, wanted: DetectAnomaliesParameters, model: Model, anatomy: Volume | str, reporter: Reporter
+) -> _Ready:
+    """All that comes before the noise."""
+    settings, classes = _settings(model, wanted), classes_of(wanted.organ, anatomy)
+    scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
+    given = scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None
+    labels = complete_labels(given, find_tissue(scan.frame.hu, scan.frame.spacing, scan.body))
+    reporter.tick()
+    organ = np.isin(labels, classes)
+    organ_here = _on_input_grid(scan, organ, classes, anatomy)
+    if not organ.any() or not organ_here.any():
+        raise InputError(f"There is no {wanted.organ} in the anatomy of this CT: name another organ with --organ.")
+    if wanted.region == "auto":
+        scan = _at_the_organ(scan, organ, labels)
+    ε = _noise_model(model, scan, labels, organ, anatomy, settings, reporter)
+    return _Ready(scan, settings, organ, organ_here, ε)
 
 
 def _at_the_organ(scan: Scan, organ: np.ndarray, labels: np.ndarray) -> Scan:

@@ -32,6 +32,10 @@ def scan(name: str, title: str, window: float, level: float):
     return node
 
 
+def choose(combo, key: str):
+    combo.setCurrentIndex(combo.findData(key))
+
+
 def run(panel):
     harness.wait_until(lambda: panel.ui.estimateLabel.text.count("A run takes"), PATIENCE)
     harness.click(panel.ui.runButton)
@@ -121,8 +125,30 @@ def synthesize(folder: Path):
     harness.close_module(panel)
 
 
+def detect_anomalies(folder: Path):
+    """The liver of the abdomen: the map over the CT, and the first finding."""
+    scan("abd_ts_example.nii.gz", "Abdomen CT", 350, 50)
+    anatomy = organs("abd_ts_example", "Organs")
+    anatomy.GetDisplayNode().SetVisibility(False)
+    panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDetectAnomalies" / "MedDiffFMDetectAnomalies.py")
+    choose(panel.ui.anatomyBox, "segmentation")
+    panel.ui.anatomySelector.setCurrentNode(anatomy)
+    choose(panel.ui.organBox, "liver")
+    run(panel)
+    harness.wait_until(lambda: not panel.logic.busy and panel.task.findings.findings, PATIENCE)
+    panel.ui.minVolumeBox.value = 0.5
+    panel.ui.findingsTable.setCurrentCell(0, 0)
+    harness.screenshot(panel, folder / "panel-detect-anomalies.png")
+    harness.close_module(panel)
+
+
 if __name__ == "__main__":
-    pictures = {"denoise": denoise, "super-resolve": super_resolve, "synthesize": synthesize}
+    pictures = {
+        "denoise": denoise,
+        "super-resolve": super_resolve,
+        "synthesize": synthesize,
+        "detect-anomalies": detect_anomalies,
+    }
     for name in sys.argv[1:] or pictures:
         slicer.mrmlScene.Clear(False)
         pictures[name](ROOT / "Docs" / "Screenshots")

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from exact_model import ExactNetwork, Prior, exact_model
 
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies, smooth_within
+from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies, look, smooth_within
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_labels, read_volume
 
@@ -243,3 +243,16 @@ def test_cancelled_within_a_window(liver):
     with pytest.raises(Cancelled):
         find(ct, labels, model, progress=stop)
     assert model.network.calls == 1
+
+
+def test_look_says_what_a_run_takes(liver):
+    """As many network evaluations as the run counts; of an organ that is still to be segmented, the region only."""
+    ct, labels = liver
+    model = healthy(ct, labels, config=OWN_GRID)
+    seen = look(ct, model, labels, organ="liver", region="abdomen", draws=2)
+    facts = find(ct, labels, model, draws=2).facts
+    assert seen["network_evaluations"] == facts["network_evaluations"] > 0 and seen["seconds_each"] > 0
+    assert (seen["region"], seen["organ_ml"]) == ("abdomen", facts["organ_ml"])
+    assert look(ct, model, "totalsegmentator", organ="liver", region="abdomen") == {"region": "abdomen"}
+    with pytest.raises(InputError, match="spleen"):
+        look(ct, model, "threshold", organ="spleen")

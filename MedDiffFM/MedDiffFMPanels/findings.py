@@ -1,0 +1,207 @@
+"""From an anomaly map to findings: what is over a threshold, its connected parts, and their numbers.
+
+Generators that yield between pieces of a few milliseconds, so that a large map never halts Slicer.
+"""
+
+import importlib
+from dataclasses import dataclass
+
+import numpy as np
+
+PIECE = 1 << 19  # voxels looked at between two turns
+BRIGHTER, DARKER = 1, 2  # what a voxel of a finding holds in the segmentation
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A voxel of the organ belongs to a finding from `limit` HU on, counted from `centre`, the organ's own level.
+
+    smallestMl: smaller parts are counted, not listed.
+    """
+
+    centre: float
+    limit: float
+    brighter: bool = True
+    darker: bool = True
+    smallestMl: float = 0.1
+
+    def over(self, deviation):
+        """[(BRIGHTER or DARKER, where)] for the sides that are asked for. 0 in the map is outside of the organ."""
+        organ, away = deviation != 0, deviation - self.centre
+        sides = []
+        if self.brighter:
+            sides.append((BRIGHTER, organ & (away >= self.limit)))
+        if self.darker:
+            sides.append((DARKER, organ & (away <= -self.limit)))
+        return sides
+
+
+@dataclass(frozen=True)
+class Finding:
+    """kind: BRIGHTER or DARKER. sizeMm: edges of its box along the map's axes i, j, k. meanHU, peakHU: of the map.
+
+    score: how far its mean is from the organ's own level, times its volume (HU · ml). centre, peak: mm, RAS; the
+    peak lies within it.
+    """
+
+    kind: int
+    volumeMl: float
+    sizeMm: tuple
+    meanHU: float
+    peakHU: float
+    score: float
+    centre: tuple
+    peak: tuple
+
+
+def organBox(deviation):
+    """The box (three slices) of all that is not 0; the whole map if nothing is. Generator."""
+    rows, columns, slices = np.zeros(deviation.shape[1], bool), np.zeros(deviation.shape[2], bool), []
+    for _start, piece in _pieces(deviation):
+        some = piece != 0
+        slices.append(some.any(axis=(1, 2)))
+        rows |= some.any(axis=(0, 2))
+        columns |= some.any(axis=(0, 1))
+        yield
+    ends = [np.flatnonzero(line)[[0, -1]] for line in (np.concatenate(slices), rows, columns) if line.any()]
+    return tuple(slice(int(a), int(b) + 1) for a, b in ends) if ends else tuple(slice(0, n) for n in deviation.shape)
+
+
+def markFindings(deviation, rule, marks):
+    """Write BRIGHTER, DARKER or 0 into `marks` (uint8, same shape). Generator."""
+    for start, piece in _pieces(deviation):
+        part = np.zeros(piece.shape, np.uint8)
+        for kind, over in rule.over(piece):
+            part[over] = kind
+        marks[start : start + len(piece)] = part
+        yield
+
+
+def findParts(deviation, rule, ijkToRAS):
+    """Connected parts (faces, edges or corners), brighter and darker ones apart. Generator.
+
+    deviation: (k, j, i); ijkToRAS: its 4 × 4 matrix. Return value: the findings, the highest score first, and how
+    many smaller ones there are.
+    """
+    yield from _loadScipy()
+    from scipy import ndimage
+
+    found, links, borders, count = [], [], {}, 0
+    for start, piece in _pieces(deviation):
+        for kind, over in rule.over(piece):
+            labels, number = ndimage.label(over, structure=np.ones((3, 3, 3)))
+            if number:
+                found.append(_measure(labels, number, piece - rule.centre, start, kind))
+            first, last = (np.where(labels[end] > 0, labels[end] + count, 0) for end in (0, -1))
+            if kind in borders:
+                links.append(_touching(borders[kind], first))
+            borders[kind] = last
+            count += number
+            yield
+    if not count:
+        return [], 0
+    matrix, parts = np.asarray(ijkToRAS, float), _joined(np.concatenate(found), links)
+    large = parts[parts[:, 1] * _voxelMl(matrix) >= rule.smallestMl]
+    return sorted(_findings(large, rule, matrix), key=lambda one: -one.score), len(parts) - len(large)
+
+
+def _loadScipy():
+    """Step by step: at once it takes a quarter of a second."""
+    for name in ("scipy.special", "scipy.linalg", "scipy.ndimage", "scipy.sparse.csgraph"):
+        importlib.import_module(name)
+        yield
+
+
+def _pieces(deviation):
+    step = max(1, PIECE // max(1, deviation[0].size))
+    for start in range(0, len(deviation), step):
+        yield start, deviation[start : start + step]
+
+
+# of a part: what adds up (voxels, sum of deviation, of k, j, i), its lowest and highest index, its peak and where
+ADDED, LOW, HIGH, PEAK = slice(1, 6), slice(6, 9), slice(9, 12), slice(12, 16)
+
+
+def _measure(labels, number, away, start, kind):
+    """A row a part: kind, then ADDED, LOW, HIGH, PEAK."""
+    from scipy import ndimage
+
+    rows = np.zeros((number, 16))
+    rows[:, 0] = kind
+    where = np.nonzero(labels)
+    part, values = labels[where] - 1, away[where].astype(float)
+    where = (where[0] + start, where[1], where[2])
+    rows[:, 1] = np.bincount(part, minlength=number)
+    for column, weights in enumerate((values, *where), 2):
+        rows[:, column] = np.bincount(part, weights, number)
+    for row, box in enumerate(ndimage.find_objects(labels)):
+        rows[row, LOW] = [edge.start for edge in box]
+        rows[row, HIGH] = [edge.stop for edge in box]
+    rows[:, (LOW.start, HIGH.start)] += start
+    order = np.argsort(np.abs(values), kind="stable")
+    highest = np.empty(number, int)
+    highest[part[order]] = order  # of a repeated index the last one counts
+    rows[:, PEAK] = np.stack([values[highest], *(axis[highest] for axis in where)], axis=1)
+    return rows
+
+
+def _touching(before, after):
+    """Pairs of parts that touch across two neighboring slices."""
+    padded, pairs = np.pad(before, 1), []
+    rows, columns = after.shape
+    for j in range(3):
+        for i in range(3):
+            shifted = padded[j : j + rows, i : i + columns]
+            both = (shifted > 0) & (after > 0)
+            pairs.append(np.stack([shifted[both], after[both]], axis=1))
+    return np.unique(np.concatenate(pairs), axis=0)
+
+
+def _joined(rows, links):
+    """The rows of parts that were cut, as one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = np.concatenate([np.zeros((0, 2), int), *links]) - 1
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
+    number, whole = connected_components(graph, directed=False)
+    joined = np.zeros((number, 16))
+    np.add.at(joined[:, ADDED], whole, rows[:, ADDED])
+    joined[:, LOW] = np.inf
+    np.minimum.at(joined[:, LOW], whole, rows[:, LOW])
+    np.maximum.at(joined[:, HIGH], whole, rows[:, HIGH])
+    order = np.argsort(np.abs(rows[:, PEAK.start]), kind="stable")
+    highest = np.empty(number, int)
+    highest[whole[order]] = order
+    joined[:, PEAK], joined[:, 0] = rows[highest, PEAK], rows[highest, 0]
+    return joined
+
+
+def _findings(rows, rule, matrix):
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    findings = []
+    for row in rows:
+        voxels, total = row[1], row[2]
+        mean, volume = total / voxels, voxels * _voxelMl(matrix)
+        findings.append(
+            Finding(
+                kind=int(row[0]),
+                volumeMl=float(volume),
+                sizeMm=tuple(float(mm) for mm in (row[HIGH] - row[LOW])[::-1] * spacing),
+                meanHU=float(mean + rule.centre),
+                peakHU=float(row[PEAK.start] + rule.centre),
+                score=float(abs(mean) * volume),
+                centre=_place(matrix, row[3:6] / voxels),
+                peak=_place(matrix, row[13:16]),
+            )
+        )
+    return findings
+
+
+def _voxelMl(matrix):
+    return abs(np.linalg.det(matrix[:3, :3])) / 1000
+
+
+def _place(matrix, index):
+    """mm, RAS, of an index (k, j, i)."""
+    return tuple(float(mm) for mm in (matrix @ [*index[::-1], 1.0])[:3])

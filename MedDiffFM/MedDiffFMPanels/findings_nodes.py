@@ -1,0 +1,193 @@
+"""The findings of an anomaly map as nodes beside it: a segmentation, a table; and the map in color over its CT."""
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from . import exchange
+from .findings import BRIGHTER, DARKER, Rule, findParts, markFindings, organBox
+
+COLORS = {BRIGHTER: (1.0, 0.45, 0.1), DARKER: (0.2, 0.6, 1.0)}
+SEGMENTATION, TABLE, COLOR_TABLE = (exchange.ATTRIBUTE + word for word in ("findings", "table", "colors"))
+TERMINOLOGY = (
+    "Segmentation category and type - 3D Slicer General Anatomy list~"
+    "SCT^49755003^Morphologically Altered Structure~SCT^52988006^Lesion~^^~"
+    "Anatomic codes - DICOM master list~^^~^^"
+)
+COLORS_OF_MAP = 256
+
+
+def kindInWords(kind):
+    return _("brighter") if kind == BRIGHTER else _("darker")
+
+
+def automaticRule(mapNode):
+    """The rule that the task found for this map."""
+    facts = exchange.provenanceOf(mapNode).get("facts", {})
+    return Rule(facts.get("threshold_counts_from_hu", 0.0), facts.get("threshold_hu", 50.0))
+
+
+class FindingsNodes:
+    """Of one map; the segmentation and the table are found again in a loaded scene, and made anew if deleted."""
+
+    def __init__(self, mapNode):
+        self._mapId, self._box = mapNode.GetID(), None
+
+    @property
+    def map(self):
+        """None once it is gone."""
+        return slicer.mrmlScene.GetNodeByID(self._mapId)
+
+    @property
+    def segmentation(self):
+        return self.map.GetNodeReference(SEGMENTATION) if self.map else None
+
+    @property
+    def table(self):
+        return self.map.GetNodeReference(TABLE) if self.map else None
+
+    def follow(self, rule):
+        """Make segmentation and table those of a rule. Generator: first the voxels, then the numbers; its return
+        value is (findings, how many smaller ones).
+        """
+        whole = slicer.util.arrayFromVolume(self.map)
+        if self._box is None:
+            self._box = yield from organBox(whole)
+        deviation, image = whole[self._box], self._image()
+        marks = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(deviation.shape)
+        yield from markFindings(deviation, rule, marks)
+        image.GetPointData().GetScalars().Modified()
+        image.Modified()
+        yield
+        matrix = exchange.ijkToRAS(self.map)
+        matrix[:3, 3] = (matrix @ [*(axis.start for axis in self._box[::-1]), 1])[:3]
+        findings, smaller = yield from findParts(deviation, rule, matrix)
+        self._fillTable(findings)
+        return findings, smaller
+
+    def _image(self):
+        """The segments' voxels, which both share."""
+        node = self.segmentation
+        first = node.GetSegmentation().GetNthSegment(0) if node else None
+        image = first.GetRepresentation("Binary labelmap") if first else None
+        size = tuple(axis.stop - axis.start for axis in self._box[::-1])
+        if image is not None and image.GetDimensions() == size and node.GetSegmentation().GetNumberOfSegments() == 2:
+            return image
+        image = _emptyImage(self.map, self._box)
+        node = node or self._newNode("vtkMRMLSegmentationNode", SEGMENTATION, _("{name} findings"))
+        _fillSegmentation(node, image, self.map)
+        return image
+
+    def _newNode(self, className, role, name):
+        unique = slicer.mrmlScene.GenerateUniqueName(name.format(name=self.map.GetName()))
+        node = slicer.mrmlScene.AddNewNodeByClass(className, unique)
+        source = exchange.sourceOf(self.map) or self.map
+        exchange.placeBeside(source, node)
+        exchange.markResult(node, source, exchange.provenanceOf(self.map))
+        node.SetNodeReferenceID(exchange.ATTRIBUTE + "map", self._mapId)
+        self.map.SetNodeReferenceID(role, node.GetID())
+        return node
+
+    def _fillTable(self, findings):
+        node = self.table or self._newNode("vtkMRMLTableNode", TABLE, _("{name} table"))
+        organ = exchange.provenanceOf(self.map).get("facts", {}).get("organ", "")
+        before = node.StartModify()
+        node.RemoveAllColumns()
+        for name, values in _columns(findings, organ).items():
+            array = vtk.vtkStringArray() if values and isinstance(values[0], str) else vtk.vtkDoubleArray()
+            array.SetName(name)
+            for value in values:
+                array.InsertNextValue(value)
+            node.AddColumn(array)
+        node.EndModify(before)
+
+
+def _columns(findings, organ):
+    """As the table of the command line (FINDING_COLUMNS), and score and size too."""
+    return {
+        "finding": [float(number) for number in range(1, len(findings) + 1)],
+        "organ": [organ] * len(findings),
+        "deviation": ["brighter" if one.kind == BRIGHTER else "darker" for one in findings],
+        "volume_ml": [round(one.volumeMl, 3) for one in findings],
+        "peak_hu": [round(one.peakHU, 1) for one in findings],
+        "mean_hu": [round(one.meanHU, 1) for one in findings],
+        **{f"centre_{axis}_mm": [round(one.centre[n], 1) for one in findings] for n, axis in enumerate("ras")},
+        "score_hu_ml": [round(one.score, 1) for one in findings],
+        **{f"size_{axis}_mm": [round(one.sizeMm[n], 1) for one in findings] for n, axis in enumerate("ijk")},
+    }
+
+
+def _emptyImage(mapNode, box):
+    """Voxels of 0 on the map's grid, within the box."""
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent([end for axis in box[::-1] for end in (axis.start, axis.stop - 1)])
+    matrix = vtk.vtkMatrix4x4()
+    mapNode.GetIJKToRASMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    image.GetPointData().GetScalars().Fill(0)
+    return image
+
+
+def _fillSegmentation(node, image, mapNode):
+    """Two segments in one image, drawn as outlines: the map's colors stay visible."""
+    segmentation = node.GetSegmentation()
+    segmentation.RemoveAllSegments()
+    segmentation.SetSourceRepresentationName("Binary labelmap")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(mapNode)
+    names = {BRIGHTER: _("Brighter than expected"), DARKER: _("Darker than expected")}
+    for kind, name in names.items():
+        segment = slicer.vtkSegment()
+        segment.SetName(name)
+        segment.SetColor(COLORS[kind])
+        segment.SetLabelValue(kind)
+        segment.SetTag("TerminologyEntry", TERMINOLOGY)
+        segment.AddRepresentation("Binary labelmap", image)
+        segmentation.AddSegment(segment, "brighter" if kind == BRIGHTER else "darker")
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetOpacity2DFill(0.0)
+
+
+# the map in color
+
+
+def colorMap(mapNode):
+    """Blue for darker, orange for brighter, clear where nothing stands out and outside of the organ."""
+    rule = automaticRule(mapNode)
+    width = 4 * rule.limit
+    away = (np.arange(COLORS_OF_MAP) + 0.5) / COLORS_OF_MAP * width - width / 2
+    strength = np.clip(np.abs(away) / rule.limit - 0.5, 0, 1)  # from half the threshold to one and a half
+    outside = np.abs(away + rule.centre) < width / COLORS_OF_MAP
+    node = mapNode.GetNodeReference(COLOR_TABLE)
+    if node is None:
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{mapNode.GetName()} colors")
+        node.SetTypeToUser()
+        node.SetHideFromEditors(True)
+        mapNode.SetNodeReferenceID(COLOR_TABLE, node.GetID())
+    node.SetNumberOfColors(COLORS_OF_MAP)
+    for number, (hu, share) in enumerate(zip(away, strength, strict=True)):
+        color = COLORS[BRIGHTER if hu > 0 else DARKER]
+        node.SetColor(number, f"{hu + rule.centre:.0f} HU", *color, 0.0 if outside[number] else float(share))
+    display = mapNode.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(width, rule.centre)
+    display.SetAndObserveColorNodeID(node.GetID())
+    display.SetInterpolate(True)
+
+
+def showOver(mapNode, source, opacity):
+    slicer.util.setSliceViewerLayers(background=source, foreground=mapNode, foregroundOpacity=opacity)
+
+
+def setOpacity(mapNode, opacity):
+    """Of the map where it is shown over something."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    for composite in composites:
+        if composite.GetForegroundVolumeID() == mapNode.GetID():
+            composite.SetForegroundOpacity(opacity)
+
+
+def jumpTo(ras):
+    """All slice views to a place, in their middle."""
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
