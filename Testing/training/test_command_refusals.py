@@ -54,7 +54,7 @@ def refused(place, capsys, monkeypatch, *words: str) -> str:
     ("command", "words"),
     [
         ("manifest . out.csv", "cannot be 'leg'"),
-        ("pack store no/file", "create no first"),
+        ("pack store no/file", "a folder that exists"),
         ("pack store file --most-noise 1", "more noise than 1 HU"),
         ("unpack nowhere out", "not a packed store"),
         ("unpack text out", "not a packed store"),

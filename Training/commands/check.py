@@ -9,6 +9,8 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
+from .evaluate_options import check_file
+
 Store = Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")]
 Split = Annotated[str, typer.Option(help="Its cases: validation, or train.")]
 Region = Annotated[str | None, typer.Option(help="Only cases of head-neck, chest or abdomen.")]
@@ -80,12 +82,9 @@ def evaluate_condition(
 
 def _check(patch: int, json_file: Path | None) -> None:
     """Before any work: InputError unless the network can halve the crops and the report can be written."""
-    from MedDiffFMLib.volume_io import check_folder
-
     if patch % 8:
         raise InputError(f"--patch cannot be {patch}: give a multiple of 8, as the network halves it three times.")
-    if json_file:
-        check_folder(json_file, overwrite=True)
+    check_file(json_file)
 
 
 def _tell(line: str) -> None:

@@ -99,7 +99,7 @@ def evaluate_detect_anomalies(
         str | None, typer.Option("--organ", help="Organ in all cases, in place of each one's own.")
     ] = None,
     box: Box = None,
-    diameter: Annotated[float | None, typer.Option(min=1, max=200, help="Longest axis of what is planted, mm.")] = None,
+    diameter: Annotated[float | None, typer.Option(min=1, help="Longest axis of what is planted, mm.")] = None,
     offset: Annotated[float | None, typer.Option(min=-2000, max=2000, help="HU added to what is planted.")] = None,
     blend: Annotated[float, typer.Option(min=0, help="Depth over which it fades in, mm.")] = 2.0,
     place: Annotated[int, typer.Option(min=0, help="Seed of its place.")] = 0,

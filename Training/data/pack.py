@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume_io import check_folder
 
 from .store import Case, CaseFacts, Place, open_store, write_boxes
 
@@ -29,7 +28,9 @@ def pack(store: Path, file: Path, most_noise_hu: float = 35.0) -> tuple[list[str
     packed = [case for case in cases if case.facts.noise_hu <= most_noise_hu]
     if not packed:
         raise InputError(f"Every case of {store} has more noise than {most_noise_hu:g} HU: allow more (--most-noise).")
-    file = check_folder(Path(file), overwrite=True)
+    file = Path(file)
+    if file.is_dir() or not file.parent.is_dir():
+        raise InputError(f"{file} cannot be written: name a file in a folder that exists.")
     part = file.with_name(f"{file.name}.part")
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_BZIP2) as archive:
