@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -174,13 +175,16 @@ def _run(trainer: Trainer, workers: int) -> None:
         log = RunLog(trainer.folder, trainer.step)
         replace_file(trainer.folder / "config.json", trainer.config.to_json().encode())
         write_facts(trainer)
-    stop, began = _stop_on_signal(), trainer.step
+    stop, began, skipped = _stop_on_signal(), trainer.step, []
 
     def report(row: dict) -> None:
         log(row)
-        if row["step"] % 20 == 0 or row["step"] == began + 1:
+        if not math.isfinite(row["gradient_norm"]):
+            skipped.append(row["step"])
+        if row["step"] % 20 == 0 or row["step"] in (began + 1, trainer.config.steps):
             steps = trainer.config.steps
-            print(f"step {row['step']}/{steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s", flush=True)
+            said = f"  {len(skipped)} updates left out, their gradients were not finite" if skipped else ""
+            print(f"step {row['step']}/{steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s{said}", flush=True)
 
     loop(trainer, report, lambda: bool(stop), workers, log.show if log else None)
     if log:
