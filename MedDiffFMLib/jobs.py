@@ -150,6 +150,9 @@ class Job:
         model = load(self.common.model, device=self.common.device, precision=self.common.precision)
         inputs, values = self._arguments(parts, progress)
         found = task.look(*inputs, model=model, progress=progress, **values)
+        if found.get("factor"):  # of slices: the result is so much larger
+            needed = MEMORY_GB + found["factor"] * self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
+            memory["memory_gb"] = round(needed, 1)
         each, count = found.get("seconds_each"), found.get("network_evaluations")
         return found | memory | {"seconds": each * count if each is not None and count is not None else None}
 

@@ -75,12 +75,14 @@ def save_model_folder(
     """Write a model folder, whole or not at all, and return it.
 
     state: the weights of `Denoiser(architecture)`; config: of `model_config`; card: the README's text (a short one is
-    made if empty). float16 halves the size. InputError if the folder exists without `overwrite`, or the weights do
-    not fit or are not finite.
+    made if empty). float16 halves the size. InputError if the folder exists without `overwrite`, or holds anything but
+    a model, or the weights do not fit or are not finite.
     """
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} exists: choose another folder or allow overwriting.")
+    if folder.exists() and not (folder / CONFIG).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder} holds other things than a model and is not replaced: choose another folder.")
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

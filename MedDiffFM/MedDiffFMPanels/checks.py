@@ -34,10 +34,11 @@ def problemOf(volumeNode):
         return Problem(_("This is a color image, not a CT."), _("Choose a volume with one value per voxel."))
     if min(image.GetDimensions()) < 2:
         return Problem(_("This is a single slice."), _("Choose the whole 3D volume."))
-    return _transformProblem(volumeNode) or _valueProblem(volumeNode)
+    return transformProblem(volumeNode) or _valueProblem(volumeNode)
 
 
-def _transformProblem(node):
+def transformProblem(node):
+    """Whether a transform moves a node, which a task would not see: a Problem, or None."""
     transform = node.GetParentTransformNode()
     if transform is None:
         return None

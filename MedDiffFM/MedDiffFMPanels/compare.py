@@ -89,12 +89,16 @@ class CompareViews:
 
 
 def differenceOf(source, result):
-    """Result minus input in HU as a hidden volume, gray for no change; None if their grids are not the same."""
+    """Result minus input in HU as a hidden volume, gray for no change; a result of thinner slices minus the slice that
+    they lie in. None if their grids do not fit.
+    """
     if source is None or result is None:
         return None
     before, after = slicer.util.arrayFromVolume(source), slicer.util.arrayFromVolume(result)
-    if before.shape != after.shape:
-        return None
+    for axis, (few, many) in enumerate(zip(before.shape, after.shape, strict=True)):
+        if many % few:
+            return None
+        before = before.repeat(many // few, axis) if many > few else before
     # HU are within 16 bits, and so is what a model changes of them
     exact = np.int16 if before.dtype == after.dtype == np.int16 else np.float32
     change = np.subtract(after, before, dtype=exact)
@@ -106,7 +110,7 @@ def differenceOf(source, result):
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevel(2.5 * max(spread, 1.0), 0.0)
     slicer.util.updateVolumeFromArray(node, change)
-    node.CopyOrientation(source)
+    node.CopyOrientation(result)
     return node
 
 

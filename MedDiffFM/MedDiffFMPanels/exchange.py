@@ -17,11 +17,56 @@ def ijkToRAS(volumeNode):
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
+def fileName(node):
+    """The name under which a command line expects a node to be saved."""
+    return node.GetName() + (".seg.nrrd" if node.IsA("vtkMRMLSegmentationNode") else ".nii.gz")
+
+
 def boxOf(roiNode):
     """A box ROI as the text that the parameter `roi` takes: x0,x1,y0,y1,z0,z1 in mm, RAS."""
     bounds = [0.0] * 6
     roiNode.GetRASBounds(bounds)
     return ",".join(f"{number:.2f}" for number in bounds)
+
+
+def stateOf(segmentationNode):
+    """What changes when segments are drawn or renamed."""
+    segmentation = segmentationNode.GetSegmentation()
+    names = [segmentation.GetSegment(key).GetName() for key in segmentation.GetSegmentIDs()]
+    return (segmentationNode.GetID(), segmentation.GetMTime(), *names)
+
+
+def gridOf(labelsNode):
+    """The voxels of a segmentation or label map as a volume node without a scene, for its geometry alone; None if there
+    are none.
+    """
+    if labelsNode.IsA("vtkMRMLVolumeNode"):
+        return labelsNode if labelsNode.GetImageData() else None
+    segmentation, image = labelsNode.GetSegmentation(), slicer.vtkOrientedImageData()
+    converter = slicer.vtkSegmentationConverter
+    own = segmentation.DetermineCommonLabelmapGeometry(slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY, None)
+    geometry = own or segmentation.GetConversionParameter(converter.GetReferenceImageGeometryParameterName())
+    if not geometry or not converter.DeserializeImageGeometry(geometry, image, True) or min(image.GetDimensions()) < 1:
+        return None
+    plain, matrix, node = vtk.vtkImageData(), vtk.vtkMatrix4x4(), slicer.vtkMRMLScalarVolumeNode()
+    image.GetImageToWorldMatrix(matrix)
+    first = matrix.MultiplyPoint((*image.GetExtent()[::2], 1.0))
+    for axis in range(3):
+        matrix.SetElement(axis, 3, first[axis])
+    plain.SetDimensions(image.GetDimensions())
+    plain.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    node.SetAndObserveImageData(plain)
+    node.SetIJKToRASMatrix(matrix)
+    return node
+
+
+def namesOfLabels(labelsNode):
+    """{label: name} of a label map's own color table; nothing if its colors are those that Slicer gives every one."""
+    display = labelsNode.GetDisplayNode()
+    colors = display.GetColorNode() if display else None
+    if colors is None or colors.GetSingletonTag():
+        return {}
+    return {number: colors.GetColorName(number) for number in range(1, colors.GetNumberOfColors())}
 
 
 def exportLabels(segmentationNode, volumeNode):
@@ -39,13 +84,14 @@ def exportLabels(segmentationNode, volumeNode):
     return labels.astype(np.uint8) if len(names) < 256 else labels, names
 
 
-def addResult(sourceNode, voxels, matrix, name, provenance, target=None):
+def addResult(sourceNode, voxels, matrix, name, provenance, target=None, window=None):
     """A new volume beside its source with the same window and level, or `target` with new voxels. Returns the node.
 
     provenance: the result's record (a dict); it goes into the node's attributes, as does whether it is synthetic.
+    window: (width, level) in HU, for a source that has none.
     """
     node = target or slicer.mrmlScene.AddNewNodeByClass(NODES["volume"], slicer.mrmlScene.GenerateUniqueName(name))
-    _copyDisplay(sourceNode, node)  # before there are voxels, or their histogram is computed: half a second
+    _copyDisplay(sourceNode, node, window)  # before there are voxels, or their histogram is computed: half a second
     slicer.util.updateVolumeFromArray(node, voxels)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
     node.SetAndObserveTransformNodeID(sourceNode.GetTransformNodeID())
@@ -79,11 +125,14 @@ def sourceOf(node):
     return node.GetNodeReference(ATTRIBUTE + "source") if node else None
 
 
-def _copyDisplay(source, node):
+def _copyDisplay(source, node, window):
     if not node.GetDisplayNode():
         node.CreateDefaultDisplayNodes()
     mine, its = node.GetDisplayNode(), source.GetDisplayNode()
-    if mine and its:
+    if mine and window:
+        mine.SetAutoWindowLevel(False)
+        mine.SetWindowLevel(*window)
+    elif mine and its:
         mine.SetAutoWindowLevel(False)
         mine.SetWindowLevel(its.GetWindow(), its.GetLevel())
         mine.SetAndObserveColorNodeID(its.GetColorNodeID())

@@ -8,6 +8,8 @@ from .checks import boxProblem, maskProblem, problemOf
 
 
 class InputPart:
+    problemOf = staticmethod(problemOf)
+
     def __init__(self, ui):
         self.ui = ui
         regions = [("auto", _("Automatic")), ("head-neck", _("Head and neck")), ("chest", _("Chest"))]
@@ -35,7 +37,7 @@ class InputPart:
             problem = maskProblem(bindings.chosenNode("anatomySegmentation"), node, _("segmentation"))
         if problem is None and box:
             problem = boxProblem(bindings.chosenNode("roi"), node)
-        self.ui.inputLabel.text = warning(problem.text) if problem else sizeInWords(node)
+        self.ui.inputLabel.text = warning(problem.text) if problem else self.inWords(node)
         self.ui.fixButton.visible = bool(problem and problem.fix == "harden")
         return problem
 
@@ -47,10 +49,17 @@ class InputPart:
             node.GetMTime(),
             node.GetImageDataMTime() if hasattr(node, "GetImageDataMTime") else 0,
         )
-        state = (state, transform and transform.GetMTime())
+        state = (state, transform and transform.GetMTime(), self.changed(node))
         if state != self._checked[0] or node is None:
-            self._checked = (state, problemOf(node))
+            self._checked = (state, self.problemOf(node))
         return self._checked[1]
+
+    def changed(self, node):
+        """What else of a node than its own time tells that it has to be looked at again."""
+
+    def inWords(self, node):
+        """What the input is, for below its selector."""
+        return sizeInWords(node)
 
     def newBox(self, volumeNode):
         """A box of half the volume's edges in its middle."""

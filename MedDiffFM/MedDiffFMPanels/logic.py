@@ -21,11 +21,12 @@ from .nrrd import readNrrd, writeNrrd
 class PanelLogic(ScriptedLoadableModuleLogic):
     """A task of MedDiffFMLib on nodes.
 
-    task: its name there. `resultName` gives a result its name. What other kinds of outputs become in the scene is for
-    a subclass: `takeIn`.
+    task: its name there. `inputProblem` says why a node cannot be the first input. `resultName` gives a result its
+    name. What other kinds of outputs become in the scene is for a subclass: `takeIn`.
     """
 
     task = ""
+    inputProblem = staticmethod(problemOf)
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
@@ -39,11 +40,11 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         parameters: those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Failure
         says what is wrong and what to do.
         """
-        problem = problemOf(inputVolume)
+        problem = self.inputProblem(inputVolume)
         if problem:
             raise Failure("input", problem.reason, problem.wayOn)
-        ends = []
-        self.start({"input": inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), place=place)
+        ends, name = [], TASKS[self.task].files[0].name
+        self.start({name: inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), place=place)
         while not ends:
             slicer.app.processEvents()
             time.sleep(0.005)
@@ -215,9 +216,16 @@ class _Watch:
         self._tags = []
 
 
-def _writeLabels(path, segmentationNode, volumeNode, remote):
-    labels, names = yield from exchange.exportLabels(segmentationNode, volumeNode)
-    yield from writeNrrd(path, labels, exchange.ijkToRAS(volumeNode), compress=remote, segments=names)
+def _writeLabels(path, labelsNode, volumeNode, remote):
+    """Labels on a volume's grid; on their own if they are the first input, or a label map, which the worker puts onto
+    the volume's grid.
+    """
+    if labelsNode.IsA("vtkMRMLVolumeNode"):
+        grid, labels, names = labelsNode, slicer.util.arrayFromVolume(labelsNode), exchange.namesOfLabels(labelsNode)
+    else:
+        grid = volumeNode if volumeNode.IsA("vtkMRMLVolumeNode") else exchange.gridOf(labelsNode)
+        labels, names = yield from exchange.exportLabels(labelsNode, grid)
+    yield from writeNrrd(path, labels, exchange.ijkToRAS(grid), compress=remote, segments=names)
 
 
 def commandLine(task, values, inputName="INPUT.nii.gz", outputName="OUTPUT.nii.gz"):

@@ -4,7 +4,7 @@ import qt
 from slicer.i18n import tr as _
 
 from . import environment
-from .exchange import boxOf, ijkToRAS
+from .exchange import boxOf, ijkToRAS, stateOf
 from .failures import Failure
 from .input_part import quiet, warning
 from .job import sharedWorker
@@ -106,6 +106,8 @@ def estimateInWords(facts):
 def _mark(node):
     if node.IsA("vtkMRMLMarkupsROINode"):
         return boxOf(node)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return str(stateOf(node))
     return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else _volumeMark(node)
 
 

@@ -32,6 +32,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A module's widget. A subclass names its `taskPart` (a class)."""
 
     taskPart = None
+    inputPart = InputPart
+    firstInput = staticmethod(firstVolume)  # what the input selector shows at first
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -45,7 +47,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.makeLogic()
         self._loadWidgets()
         self.task = self.taskPart(self)
-        self.input, self.run = InputPart(self.ui), RunPart(self.ui)
+        self.input, self.run = self.inputPart(self.ui), RunPart(self.ui)
         self.result, self.advanced = ResultPart(self.ui, self.task), AdvancedPart(self.ui, self)
         self.lookAhead, self.preview = LookPart(self), Preview()
         self.bindings = Bindings(vars(self.ui).values(), self.update)
@@ -108,7 +110,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def initializeParameterNode(self):
         node = self.logic.getParameterNode()
         self.bindings.setNode(node)
-        if not node.GetNodeReference("input") and (first := firstVolume()):
+        if not node.GetNodeReference("input") and (first := self.firstInput()):
             node.SetNodeReferenceID("input", first.GetID())
         self.update()
 
@@ -125,7 +127,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onNodesChanged(self, caller, event):
         if self.bindings.node is None or slicer.mrmlScene.IsBatchProcessing():
             return
-        if not self.bindings.chosenNode("input") and self.parent.isEntered and (first := firstVolume()):
+        if not self.bindings.chosenNode("input") and self.parent.isEntered and (first := self.firstInput()):
             self.bindings.node.SetNodeReferenceID("input", first.GetID())
         self.result.forgetRemoved()
         self.update()
@@ -138,7 +140,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def inputs(self):
         """Nodes by the names of the task's input files."""
-        return {"input": self.inputNode} | self.task.inputs()
+        return {TASKS[self.logic.task].files[0].name: self.inputNode} | self.task.inputs()
 
     def parameters(self):
         """The task's parameters as the panel shows them; what is not set is left out. Nodes stay nodes."""
@@ -217,6 +219,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.update()
 
     def onCopy(self, checked=False):
-        name = self.inputNode.GetName() if self.inputNode else "INPUT"
-        qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), f"{name}.nii.gz"))
+        name = exchange.fileName(self.inputNode) if self.inputNode else "INPUT.nii.gz"
+        qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), name))
         self.run.tell(_("The command is on the clipboard. Save the volume under the name in it first."))

@@ -1,20 +1,25 @@
-"""The result while it is made: a small volume in the slice views, which nobody can choose or save."""
+"""The result while it is made: a small volume in the slice views, which nobody can choose or save. It takes the place
+of the input; where that is no CT, every view shows it.
+"""
 
 import slicer
 from slicer.i18n import tr as _
 
 from .nrrd import readNrrd
 
+SOFT_TISSUE = (400.0, 50.0)  # width and level in HU
+
 
 class Preview:
     """Shows estimates over the input, and afterwards the views as they were."""
 
     def __init__(self):
-        self._node, self._before, self._sourceId = None, {}, None
+        self._node, self._before, self._sourceId, self._overCT = None, {}, None, True
 
     def begin(self, sourceNode):
         self.end()
         self._sourceId = sourceNode.GetID() if sourceNode else None
+        self._overCT = sourceNode is None or sourceNode.GetClassName() == "vtkMRMLScalarVolumeNode"
 
     def show(self, path):
         """Take in a newer estimate; a file that is just being replaced is left for the next time."""
@@ -25,11 +30,14 @@ class Preview:
             voxels, matrix = _all(readNrrd(path))
         except (OSError, ValueError, KeyError):
             return
-        if self._node is None:
+        first = self._node is None
+        if first:
             self._node = _newNode(source)
             self._before = {composite.GetID(): composite.GetBackgroundVolumeID() for composite in _composites()}
         slicer.util.updateVolumeFromArray(self._node, voxels)
         self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+        if not self._overCT:
+            slicer.util.setSliceViewerLayers(background=self._node, fit=first)
         for composite in _composites():
             if composite.GetBackgroundVolumeID() == self._sourceId:
                 composite.SetBackgroundVolumeID(self._node.GetID())
@@ -41,7 +49,8 @@ class Preview:
             return
         for composite in _composites():
             if composite.GetBackgroundVolumeID() == node.GetID():
-                composite.SetBackgroundVolumeID(self._before.get(composite.GetID()) or self._sourceId)
+                before = self._before.get(composite.GetID())
+                composite.SetBackgroundVolumeID(before or (self._sourceId if self._overCT else None))
         if slicer.mrmlScene.IsNodePresent(node):
             display = node.GetDisplayNode()
             slicer.mrmlScene.RemoveNode(node)
@@ -59,9 +68,9 @@ def _newNode(source):
     node.CreateDefaultDisplayNodes()
     display, its = node.GetDisplayNode(), source.GetDisplayNode()
     display.SetSaveWithScene(False)
-    if its:
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(its.GetWindow(), its.GetLevel())
+    display.SetAutoWindowLevel(False)
+    ofCT = its and its.IsA("vtkMRMLScalarVolumeDisplayNode")
+    display.SetWindowLevel(*((its.GetWindow(), its.GetLevel()) if ofCT else SOFT_TISSUE))
     return node
 
 

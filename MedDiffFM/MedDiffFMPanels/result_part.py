@@ -4,15 +4,15 @@ import qt
 import slicer
 
 from . import exchange
-from .compare import CompareViews
+from .bindings import fillCombo
 
 FLICKER_MS = 500
 
 
 class ResultPart:
     def __init__(self, ui, task):
-        self.ui, self._task, self._views = ui, task, CompareViews()
-        self._resultId = None
+        self.ui, self._task, self._views = ui, task, task.compareViews()
+        self._resultId, self._mode = None, "result"
         ui.resultSection.visible = False
         self._timer = qt.QTimer()
         self._timer.setInterval(FLICKER_MS)
@@ -26,19 +26,30 @@ class ResultPart:
         }
         for mode, button in self._buttons.items():
             button.connect("clicked(bool)", lambda checked, mode=mode: self.compare(mode))
+        ui.samplesBox.connect("activated(int)", self._onSample)
 
     def show(self, nodes, source):
-        """Show results; the first one in the views."""
+        """Show results; the first one in the views, the others to choose from."""
         self._resultId = nodes[0].GetID()
         self._views.take(source, nodes[0])
         self.ui.resultLabel.text = self._task.resultInWords(nodes, exchange.provenanceOf(nodes[0]))
         self.ui.resultSection.visible = True
         if not self._task.showResult(nodes, source):
             self.compare("result")
+        fillCombo(self.ui.samplesBox, [(node.GetID(), node.GetName()) for node in nodes])
+        self.ui.samplesBox.visible = len(nodes) > 1
+
+    def _onSample(self, index):
+        node = slicer.mrmlScene.GetNodeByID(self.ui.samplesBox.currentData or "")
+        if node:
+            self._resultId = node.GetID()
+            self._views.take(exchange.sourceOf(node), node)
+            self.compare(self._mode)
 
     def compare(self, mode):
         """input, result, side, flicker or difference."""
         self._timer.stop()
+        self._mode = mode
         self._buttons[mode].checked = True
         self._views.show(mode)
         if mode == "flicker":

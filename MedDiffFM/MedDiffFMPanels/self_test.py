@@ -1,5 +1,6 @@
 """The modules' self tests: on a small real CT, in Slicer or in the harness. Skipped where the packages are missing."""
 
+import numpy as np
 import slicer
 
 from . import environment, exchange
@@ -20,10 +21,14 @@ def loadSample(name="chest_ts_aorta.nii.gz"):
     return slicer.util.addVolumeFromArray(voxels, ijkToRAS=matrix, name="Chest")
 
 
-def checkDenoise(test, logic):
-    """Less noise, the same grid, the input untouched."""
+def _skipWithoutPackages(test):
     if savedPlace().kind == "slicer" and environment.missing():
         test.skipTest("the Python packages are not installed")
+
+
+def checkDenoise(test, logic):
+    """Less noise, the same grid, the input untouched."""
+    _skipWithoutPackages(test)
     source = loadSample()
     before = slicer.util.arrayFromVolume(source).copy()
     result = logic.process(source, quality="fast")
@@ -33,10 +38,35 @@ def checkDenoise(test, logic):
     test.assertTrue((slicer.util.arrayFromVolume(source) == before).all())
 
 
+def checkSuperResolve(test, logic):
+    """Thick slices, of the real ones' means, come back as many, and their means stay."""
+    _skipWithoutPackages(test)
+    thin = loadSample()
+    voxels = slicer.util.arrayFromVolume(thin)
+    blocks = voxels[: len(voxels) // 4 * 4].reshape(-1, 4, *voxels.shape[1:]).mean(1).round()
+    matrix = exchange.ijkToRAS(thin)
+    matrix[:, 3] = matrix @ [0, 0, 1.5, 1]
+    matrix[:3, 2] *= 4
+    source = slicer.util.addVolumeFromArray(blocks.astype("int16"), ijkToRAS=matrix, name="Thick")
+    result = logic.process(source, quality="fast", factor=4)
+    made = slicer.util.arrayFromVolume(result).astype(float)
+    test.assertEqual((made.reshape(-1, 4, *made.shape[1:]).mean(1) - blocks).max(), 0)
+
+
+def checkSynthesize(test, logic):
+    """A CT on the label map's grid, marked as synthetic."""
+    _skipWithoutPackages(test)
+    labels = np.zeros((24, 40, 40), np.uint8)
+    labels[4:20, 8:30, 8:30] = 5  # liver
+    source = slicer.util.addVolumeFromArray(labels, name="Organs", nodeClassName="vtkMRMLLabelMapVolumeNode")
+    result = logic.process(source, quality="fast", region="abdomen", steps=2)
+    test.assertEqual(slicer.util.arrayFromVolume(result).shape, labels.shape)
+    test.assertEqual(result.GetAttribute(exchange.ATTRIBUTE + "synthetic"), "true")
+
+
 def checkDetectAnomalies(test, logic):
     """A map on the same grid, 0 outside of the organ, and its findings."""
-    if savedPlace().kind == "slicer" and environment.missing():
-        test.skipTest("the Python packages are not installed")
+    _skipWithoutPackages(test)
     source = loadSample()
     result = logic.process(source, organ="lungs")
     test.assertEqual(exchange.ijkToRAS(result).tolist(), exchange.ijkToRAS(source).tolist())

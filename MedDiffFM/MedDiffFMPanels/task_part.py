@@ -2,9 +2,12 @@
 
 import html
 
+from .compare import CompareViews
+
 
 class TaskPart:
     title = ""
+    compareViews = CompareViews  # how its results are compared with the input
 
     def __init__(self, panel):
         """Fill combo boxes and connect what is not bound by `SlicerParameterName`; `panel.ui` has the widgets."""

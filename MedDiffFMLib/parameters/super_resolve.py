@@ -7,6 +7,15 @@ from .base import Parameters, parameter
 from .common import CT, OUTPUT, anatomy_parameter, region_parameter, seed_parameter, steps_parameter
 
 THIN_MM = 1.0  # what the slices become where nothing is asked for
+THINNEST_MM = 0.3
+MOST = 20  # slices that one becomes
+
+
+def factor_for(thick: float, goal: float = THIN_MM) -> int:
+    """Into how many slices one of `thick` mm is split, so that their distance comes nearest to `goal` mm; 1 if no
+    split comes nearer.
+    """
+    return min(range(1, MOST + 1), key=lambda n: abs(thick / n - goal))
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class SuperResolveParameters(Parameters):
         "Thin slices for each thick one. Without it as many as --spacing needs.",
         label="Slices per slice",
         minimum=2,
-        maximum=20,
+        maximum=MOST,
         metavar="N",
     )
     spacing: float | None = parameter(
@@ -30,7 +39,7 @@ class SuperResolveParameters(Parameters):
         f"Distance of the new slices, or a little less: the old one is split evenly. Without it {THIN_MM:g} mm.",
         label="Slice distance",
         unit="mm",
-        minimum=0.3,
+        minimum=THINNEST_MM,
         maximum=10,
         metavar="MM",
     )

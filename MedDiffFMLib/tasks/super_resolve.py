@@ -7,45 +7,36 @@ data step of eq. 12, the network told by a ControlNet what the thick slices show
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 
 from ..body_parts import BodyPart, join_parts
-from ..conditions import Conditions
 from ..control import Control
 from ..control_folder import control_names, load_control
 from ..errors import InputError
 from ..models import Model, load_model
 from ..noise_model import NoiseModel
 from ..parameters import SuperResolveParameters
-from ..parameters.super_resolve import THIN_MM
+from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..progress import ProgressCallback, Reporter
 from ..regions import to_hu
 from ..samplers import diffpir, fresh_noise, super_resolution_data_step
 from ..schedule import uniform_steps
 from ..thick import (
     block_mean,
-    cubic_slices,
-    interpolate_slices,
-    range_around,
-    replicate,
     round_in_blocks,
     with_block_means,
-    within,
 )
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
 from .in_parts import part_of, run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
+from .thin_slices import Cut, finish, on_input_axes, slice_axis, thin_conditions
 
 CONTROL = "super-resolution"
-THINNEST_MM = 0.3
-MOST = 20  # slices that one becomes
-CT_SCALE_HU = (-1024.0, 3071.0)  # no new slice leaves it, unless the thick ones do
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
 
@@ -71,14 +62,6 @@ QUALITIES = {
     "balanced": SuperResolveSettings(t_start=300, steps=12, sigma_n=0.05, zeta=1.0),
     "paper": SuperResolveSettings(),
 }
-
-
-@dataclass(frozen=True)
-class Cut:
-    """How the scan's frame is cut: every slice along `axis` (−3, −2 or −1) into `factor`."""
-
-    axis: int
-    factor: int
 
 
 @dataclass(frozen=True)
@@ -126,20 +109,11 @@ def super_resolve(
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
-    cut = Cut(_slice_axis(scan.frame.spacing), factor)
-    if wanted.region == "auto" and cut.axis == -3:
-        parts = scan.parts(anatomy_labels(scan, anatomy))
-        if len(parts) > 1:
-            return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
-    ε = NoiseModel(
-        model,
-        _thin_conditions(scan.conditions(model, anatomy), scan, cut),
-        scan.body.repeat(factor, cut.axis),
-        air=scan.air,
-        overlap=settings.overlap,
-        on_window=reporter.window,
-        control=control,
-    )
+    cut = Cut(slice_axis(scan.frame.spacing), factor)
+    parts = _parts(scan, cut, anatomy, wanted)
+    if len(parts) > 1:
+        return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
+    ε = _noise_model(scan, cut, anatomy, model, control, settings, reporter)
     estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)
     if np.issubdtype(volume.voxels.dtype, np.integer):
@@ -153,7 +127,73 @@ def super_resolve(
         "windows_of_air": len(ε.skipped),
         "network_evaluations": len(steps) * len(ε.active),
     }
-    return SuperResolveResult(_on_input_axes(scan, hu, cut), factor, facts)
+    return SuperResolveResult(on_input_axes(scan, hu, cut), factor, facts)
+
+
+def look(
+    volume: Volume,
+    model: Model | None = None,
+    anatomy: Volume | str = "auto",
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> dict:
+    """What `super_resolve` with these arguments would find and do, without doing it: `region`, `factor`,
+    `network_evaluations`, and `seconds_each`, measured on one window. Errors as of `super_resolve`.
+    """
+    wanted = SuperResolveParameters.from_dict(parameters)
+    check_ct(volume)
+    check_anatomy(anatomy, volume)
+    factor = choose_factor(volume, wanted)
+    model, reporter = model or load_model(), Reporter(progress)
+    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality)
+    control = _control(model, wanted.control)
+    anatomy = "auto" if anatomy == "totalsegmentator" else anatomy
+    scan = look_at(volume, wanted.region, reporter)
+    cut = Cut(slice_axis(scan.frame.spacing), factor)
+    parts = _parts(scan, cut, anatomy, wanted)
+    scans = [scan.part(part) for part in parts] if len(parts) > 1 else [scan]
+    steps = _steps(settings, wanted, model)
+    windows = [_noise_model(one, cut, "auto", model, control, settings, reporter) for one in scans]
+    count = sum(len(ε.active) for ε in windows)
+    each = next((ε.seconds_of_a_window(_thin(ε, model), steps[0]) for ε in windows if ε.active), None)
+    regions = " + ".join(one.region.name for one in scans)
+    return {"region": regions, "factor": factor, "network_evaluations": len(steps) * count, "seconds_each": each}
+
+
+def _thin(ε: NoiseModel, model: Model) -> torch.Tensor:
+    """The interpolated image on the model's device."""
+    return torch.from_numpy(ε.conditions.target[0]).to(model.device)
+
+
+def _steps(settings: SuperResolveSettings, wanted: SuperResolveParameters, model: Model) -> list[int]:
+    return uniform_steps(min(settings.t_start, model.schedule.T - 1), wanted.steps or settings.steps)
+
+
+def _parts(scan: Scan, cut: Cut, anatomy: Volume | str, wanted: SuperResolveParameters) -> list[BodyPart]:
+    """The parts to compute one by one; none or one where the scan is computed as a whole."""
+    alone = wanted.region != "auto" or cut.axis != -3
+    return [] if alone else scan.parts(anatomy_labels(scan, anatomy))
+
+
+def _noise_model(
+    scan: Scan,
+    cut: Cut,
+    anatomy: Volume | str,
+    model: Model,
+    control: Control | None,
+    settings: SuperResolveSettings,
+    reporter: Reporter,
+) -> NoiseModel:
+    """ε on the thin grid."""
+    return NoiseModel(
+        model,
+        thin_conditions(scan.conditions(model, anatomy), scan, cut),
+        scan.body.repeat(cut.factor, cut.axis),
+        air=scan.air,
+        overlap=settings.overlap,
+        on_window=reporter.window,
+        control=control,
+    )
 
 
 def _in_parts(
@@ -194,14 +234,14 @@ def _in_parts(
         "parts": each,
         "network_evaluations": sum(one["network_evaluations"] for one in each),
     }
-    return SuperResolveResult(_on_input_axes(scan, hu, cut), f, facts)
+    return SuperResolveResult(on_input_axes(scan, hu, cut), f, facts)
 
 
 def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:
     """The factor asked for, or that whose slices come nearest to the distance asked for. InputError if that is 1."""
     name, thick = volume.source or "The volume", max(volume.spacing)
     goal = wanted.spacing or THIN_MM
-    factor = wanted.factor or min(range(1, MOST + 1), key=lambda n: abs(thick / n - goal))
+    factor = wanted.factor or factor_for(thick, goal)
     if factor == 1:
         raise InputError(
             f"{name} has slices {thick:g} mm apart, and no even split of them comes nearer to {goal:g} mm: "
@@ -226,17 +266,6 @@ def _control(model: Model, choice: str) -> Control | None:
     return load_control(model, CONTROL)
 
 
-def _slice_axis(spacing: tuple[float, float, float]) -> int:
-    """The axis (−3, −2 or −1) of the largest spacing (z, y, x); the first of those that are alike."""
-    return next(i for i in (-3, -2, -1) if spacing[i] > 0.99 * max(spacing))
-
-
-def _thin_conditions(thick: Conditions, scan: Scan, cut: Cut) -> Conditions:
-    """The conditions on the thin grid, and the interpolated image as target of the ControlNet."""
-    target = interpolate_slices(torch.from_numpy(scan.x), cut.factor, cut.axis)
-    return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target.numpy()[None])
-
-
 def _sample(
     scan: Scan,
     ε: NoiseModel,
@@ -247,35 +276,17 @@ def _sample(
 ) -> tuple[np.ndarray, list[int]]:
     """DiffPIR from the noised interpolated image. Returns the estimate in HU, within the window, and the timesteps."""
     schedule, device = ε.model.schedule, ε.model.device
-    steps = uniform_steps(min(settings.t_start, schedule.T - 1), wanted.steps or settings.steps)
+    steps = _steps(settings, wanted, ε.model)
     reporter.begin(len(steps), len(ε.active))
     generator = torch.Generator().manual_seed(wanted.seed)
     alpha = float(schedule.alpha_bar[steps[0]])
-    x = torch.from_numpy(ε.conditions.target[0]).to(device)
+    x = _thin(ε, ε.model)
     x = math.sqrt(alpha) * x + math.sqrt(1 - alpha) * fresh_noise(x, generator)
     data_step = super_resolution_data_step(
         torch.from_numpy(scan.x).to(device), cut.factor, cut.axis, settings.sigma_n, settings.prior_weight, schedule
     )
     x0 = diffpir(ε, x, schedule, steps, data_step, generator, reporter.step, settings.zeta)
     return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), steps
-
-
-def finish(estimate: np.ndarray, scan: Scan, cut: Cut) -> torch.Tensor:
-    """Thin slices in HU on the scan's frame: the estimate where the model can speak, with the block means exact.
-
-    estimate: HU within the window. What the slices have beyond the window (bone, lung, gas) is added to it as cubic
-    interpolation gives it. Interpolation alone stands outside the body, and where a thick slice and both its neighbours
-    are beyond the same end of the window.
-    """
-    thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
-    (low, high), (lowest, highest) = scan.window, range_around(thick, cut.axis)
-    known = ~body | (lowest > high) | (highest < low)
-    smooth = cubic_slices(thick, cut.factor, cut.axis)
-    change = torch.from_numpy(estimate) - smooth.clamp(low, high)
-    change[replicate(known, cut.factor, cut.axis)] = 0
-    hu = with_block_means(smooth.add_(change), thick, cut.factor, cut.axis)
-    floor, ceiling = min(CT_SCALE_HU[0], float(thick.min())), max(CT_SCALE_HU[1], float(thick.max()))
-    return within(hu, thick, cut.factor, cut.axis, floor, ceiling)
 
 
 def _facts(scan: Scan, hu: torch.Tensor, cut: Cut, wanted: SuperResolveParameters) -> dict:
@@ -292,22 +303,3 @@ def _facts(scan: Scan, hu: torch.Tensor, cut: Cut, wanted: SuperResolveParameter
         "slice_distance_asked_mm": None if wanted.factor else wanted.spacing or THIN_MM,
         "block_mean_error_hu": round(float(error.abs().max()), 4),
     }
-
-
-def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> Volume:
-    """`voxels` as the volume with every slice along `axis` (−3, −2 or −1) split: the same faces, other centres."""
-    i = -1 - axis
-    spacing = list(volume.spacing)
-    spacing[i] /= factor
-    along = np.reshape(volume.direction, (3, 3))[:, i]
-    origin = np.array(volume.origin) - along * (spacing[i] * (factor - 1) / 2)
-    return Volume(voxels, tuple(spacing), tuple(origin.tolist()), volume.direction, volume.source)
-
-
-def _on_input_axes(scan: Scan, hu: torch.Tensor, cut: Cut) -> Volume:
-    """The thin slices in the input's order of axes and its type."""
-    source = scan.frame.source
-    voxels = as_input_type(hu.numpy(), like=source)
-    image = split_slices(scan.frame.frame, cut.axis, cut.factor, voxels).to_sitk()
-    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
-    return Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)

@@ -99,22 +99,12 @@ def synthesize(
     InputError for a map without organs or with unknown labels; what `progress` raises passes through.
     """
     wanted = SynthesizeParameters.from_dict(parameters)
-    name = anatomy.source or "The label map"
-    if not np.issubdtype(anatomy.voxels.dtype, np.integer) or not anatomy.voxels.any():
-        raise InputError(f"{name} holds no labels: give a label map of organs with TotalSegmentator's numbers.")
-    check_anatomy(anatomy, anatomy)
+    frame, labels, estimated = _body(anatomy, reporter := Reporter(progress))
     model = model or load_model()
     settings = _settings(model, wanted)
-    reporter = Reporter(progress)
-    frame = prepare(anatomy)
-    labels = frame.labels(anatomy)
-    reporter.tick()
-    estimated = BODY_LABEL not in labels
-    labels = with_body(labels, frame.spacing) if estimated else labels
-    reporter.tick()
     if wanted.region == "auto" and (parts := split_labels(labels, frame.spacing)):
         return _in_parts(anatomy, frame, labels, parts, model, progress, wanted)
-    region = _region(wanted.region, labels, name)
+    region = _region(wanted.region, labels, _name(anatomy))
     stages = _stages(model, settings, labels, frame.spacing, region, reporter)
     seeds = [wanted.seed + number for number in range(wanted.samples)]
     costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * len(seeds)
@@ -127,6 +117,47 @@ def synthesize(
     body = f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given"
     facts = {"body": body, "seeds": seeds, **_facts(stages, settings, region, frame.spacing)}
     return SynthesizeResult(tuple(volumes), facts | {"network_evaluations": sum(costs)})
+
+
+def look(anatomy: Volume, model: Model | None = None, progress: ProgressCallback | None = None, **parameters) -> dict:
+    """What `synthesize` with these arguments would do, without doing it: `region`, `network_evaluations`, and
+    `seconds_each`, measured on one window. Errors as of `synthesize`.
+    """
+    wanted = SynthesizeParameters.from_dict(parameters)
+    frame, labels, _ = _body(anatomy, reporter := Reporter(progress))
+    model = model or load_model()
+    settings = _settings(model, wanted)
+    parts = split_labels(labels, frame.spacing) if wanted.region == "auto" else []
+    whole = frame.frame.with_voxels(labels)
+    several = [(part_of(whole, part).voxels, part.region) for part in parts or []]
+    each = several or [(labels, _region(wanted.region, labels, _name(anatomy)))]
+    runs = [_stages(model, settings, one, frame.spacing, region, reporter) for one, region in each]
+    count = sum(len(stage.epsilon.active) * len(stage.steps) for stages in runs for stage in stages)
+    stage = next((stage for stages in runs for stage in stages if stage.epsilon.active), None)
+    noise = stage and torch.zeros(stage.level.shape, device=model.device)
+    seconds = stage and stage.epsilon.seconds_of_a_window(noise, stage.steps[0])
+    regions = " + ".join(region.name for _, region in each)
+    return {"region": regions, "network_evaluations": count * wanted.samples, "seconds_each": seconds}
+
+
+def _body(anatomy: Volume, reporter: Reporter) -> tuple[Prepared, np.ndarray, bool]:
+    """The label map's frame, its labels with a body around the organs, and whether that body is estimated."""
+    if not np.issubdtype(anatomy.voxels.dtype, np.integer) or not anatomy.voxels.any():
+        raise InputError(
+            f"{_name(anatomy)} holds no labels: give a label map of organs with TotalSegmentator's numbers."
+        )
+    check_anatomy(anatomy, anatomy)
+    frame = prepare(anatomy)
+    labels = frame.labels(anatomy)
+    reporter.tick()
+    estimated = BODY_LABEL not in labels
+    labels = with_body(labels, frame.spacing) if estimated else labels
+    reporter.tick()
+    return frame, labels, estimated
+
+
+def _name(anatomy: Volume) -> str:
+    return anatomy.source or "The label map"
 
 
 def _in_parts(

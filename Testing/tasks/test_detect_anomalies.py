@@ -246,7 +246,7 @@ def test_cancelled_within_a_window(liver):
 
 
 def test_look_says_what_a_run_takes(liver):
-    """As many network evaluations as the run counts."""
+    """As many network evaluations as the run counts; an organ that no threshold finds is refused."""
     ct, labels = liver
     model = healthy(ct, labels, config=OWN_GRID)
     seen = look(ct, model, labels, organ="liver", region="abdomen", draws=2)

@@ -13,7 +13,8 @@ from MedDiffFMLib.parameters import SuperResolveParameters
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.tasks.scan import look_at
 from MedDiffFMLib.tasks.settings import settings_for
-from MedDiffFMLib.tasks.super_resolve import QUALITIES, Cut, choose_factor, finish, split_slices, super_resolve
+from MedDiffFMLib.tasks.super_resolve import QUALITIES, choose_factor, look, super_resolve
+from MedDiffFMLib.tasks.thin_slices import Cut, finish, split_slices
 from MedDiffFMLib.thick import cubic_slices, replicate
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
@@ -257,3 +258,17 @@ def test_cancel_stops_within_one_window(thick, tiny_model_with_controls):
     with pytest.raises(Cancelled):
         super_resolve(thick, tiny_model_with_controls, progress=progress, factor=2, region="abdomen")
     assert (told[-1].step, told[-1].window, told[-1].steps) == (0, 2, 12) and told[-1].windows > 2
+
+
+@pytest.mark.parametrize("region", ["auto", "abdomen"])
+def test_looking_tells_what_a_run_does(thick, tiny_model_with_controls, region):
+    asked = {"quality": "fast", "spacing": 1.7, "region": region}
+    found = look(thick, tiny_model_with_controls, **asked)
+    facts = super_resolve(thick, tiny_model_with_controls, **asked).facts
+    assert found["factor"] == facts["factor"] == 3 and found["seconds_each"] > 0
+    assert found["network_evaluations"] == facts["network_evaluations"] > 0 and found["region"] == facts["region"]
+
+
+def test_looking_refuses_thin_slices(thick, tiny_model_with_controls):
+    with pytest.raises(InputError, match="no even split"):
+        look(thick, tiny_model_with_controls, spacing=5)

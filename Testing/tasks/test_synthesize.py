@@ -11,7 +11,7 @@ from exact_model import ExactNetwork, Prior, exact_model
 from scipy import ndimage
 
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.tasks.synthesize import synthesize
+from MedDiffFMLib.tasks.synthesize import look, synthesize
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_labels
 
@@ -265,3 +265,17 @@ def test_label_maps_that_make_no_ct(voxels, sentence, model):
     with pytest.raises(InputError, match=sentence):
         synthesize(Volume(voxels, source="map.nii.gz"), model)
     assert model.network.calls == 0
+
+
+def test_looking_tells_what_a_run_does(boxes, model):
+    asked = {"samples": 2, "quality": "balanced", "steps": 6}
+    found = look(boxes, model, **asked)
+    calls = model.network.calls
+    facts = synthesize(boxes, model, **asked).facts
+    assert found["network_evaluations"] == facts["network_evaluations"] == model.network.calls - calls
+    assert found["region"] == facts["region"] == "abdomen" and found["seconds_each"] > 0
+
+
+def test_looking_refuses_an_empty_label_map(boxes, model):
+    with pytest.raises(InputError, match="holds no labels"):
+        look(boxes.with_voxels(np.zeros_like(boxes.voxels)), model)

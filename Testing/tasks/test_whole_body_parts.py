@@ -10,7 +10,9 @@ from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
 from MedDiffFMLib.body_parts import split_body, split_labels
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.in_parts import part_of
+from MedDiffFMLib.tasks.super_resolve import look as look_thin
 from MedDiffFMLib.tasks.super_resolve import super_resolve
+from MedDiffFMLib.tasks.synthesize import look as look_labels
 from MedDiffFMLib.tasks.synthesize import synthesize
 
 NAMES = "abdomen + chest + head-neck"
@@ -28,6 +30,8 @@ def test_thin_slices_of_a_whole_body(body, tiny_model):
     scan = body[0]
     made = super_resolve(scan, tiny_model, factor=2, quality="fast", control="none")
     assert made.facts["region"] == NAMES and len(made.facts["parts"]) == 3
+    told = look_thin(scan, tiny_model, factor=2, quality="fast", control="none")
+    assert {key: told[key] for key in ("region", "network_evaluations")}.items() <= made.facts.items()
     thin = made.volume.voxels.astype(float)
     assert np.array_equal(thin.reshape(-1, 2, *thin.shape[1:]).mean(axis=1), scan.voxels)
     parts = split_body(scan.voxels, scan.spacing[::-1], body_mask(scan.voxels))
@@ -50,6 +54,8 @@ def test_a_whole_body_is_synthesized_in_parts(body, tiny_model):
     told = []
     made = synthesize(anatomy, tiny_model, lambda now: told.append(now.fraction), quality="fast", steps=3)
     assert made.facts["region"] == NAMES
+    found = look_labels(anatomy, tiny_model, quality="fast", steps=3)
+    assert {key: found[key] for key in ("region", "network_evaluations")}.items() <= made.facts.items()
     assert told == sorted(told) and told[-1] == 1
     parts = split_labels(labels, scan.spacing[::-1])
     assert [part.region.name for part in parts] == NAMES.split(" + ")

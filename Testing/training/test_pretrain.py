@@ -10,6 +10,7 @@ import SimpleITK as sitk
 import torch
 from small_store import add_case
 
+from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.network import NetworkConfig
 from MedDiffFMLib.position import window_position
@@ -285,4 +286,6 @@ def test_pack_and_unpack_within_half_a_step(store, tmp_path):
         assert (np.asarray(after.hu)[~body] == before.place.air_hu).all()
     raw = sum(3 * case.hu.size for case in open_store(store, "train"))
     assert (tmp_path / "store.pack").stat().st_size < raw / 3
-    assert pack(store, tmp_path / "none.pack", most_noise_hu=5.0)[1] == ["abd_ts_example", "chest_ts_aorta"]
+    with pytest.raises(InputError, match="more noise than 5 HU"):
+        pack(store, tmp_path / "none.pack", most_noise_hu=5.0)
+    assert not list(tmp_path.glob("none.pack*"))

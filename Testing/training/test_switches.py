@@ -107,7 +107,7 @@ def test_losses_by_band_and_region():
         ({"crops": {"patch": [10, 16, 16]}}, "patch is .10, 16, 16. and must be three multiples of 8"),
         ({"patch_schedule": [[0.5, [10, 8, 8]]]}, "must be three multiples of 8"),
         ({"patch_schedule": [[0.7, [8, 8, 8]], [0.7, [8, 8, 8]]]}, "sum to 1"),
-        ({"patch_schedule": [0.5]}, "wrong kind"),
+        ({"patch_schedule": [0.5]}, "cannot be used"),
         ({"precision": "float16"}, "float32 or bfloat16"),
         ({"network": {"prediction": "x0"}}, "epsilon or v"),
         ([1], "known:"),

@@ -333,7 +333,7 @@ def test_looking_refuses_what_a_run_would_refuse(shared, folder):
 
 
 def test_looking_of_a_task_without_its_own_look(shared, model, folder):
-    request = {"task": "super-resolve", "folder": str(folder), "parameters": {"model": str(model)}}
+    request = {"task": "detect-anomalies", "folder": str(folder), "parameters": {"model": str(model)}}
     shared.send({"request": "look", "id": "y", "files": {"input": "in.nrrd"}, **request})
     looked, _ = shared.until("looked", "error", id="y")
     assert looked["facts"]["region"] in ("head-neck", "chest", "abdomen") and looked["facts"]["memory_gb"] > 0

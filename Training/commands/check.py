@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from MedDiffFMLib.errors import InputError
+
+from .evaluate_options import check_file
+
 Store = Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")]
 Split = Annotated[str, typer.Option(help="Its cases: validation, or train.")]
 Region = Annotated[str | None, typer.Option(help="Only cases of head-neck, chest or abdomen.")]
@@ -29,13 +33,13 @@ def evaluate_distillation(
     json_file: Json = None,
 ) -> None:
     """Compare distilled models of few steps with their teacher at the same steps and at 50."""
-    from MedDiffFMLib.errors import InputError
     from MedDiffFMLib.models import load_model
 
     from ..data.crops import CropConfig
     from ..evaluate.crops import draw_samples
     from ..evaluate.distilled import compare_steps, steps_of
 
+    _check(patch, json_file)
     loaded = [load_model(folder, device=device) for folder in (teacher, *students)]
     for model in loaded[1:]:
         if not steps_of(model):
@@ -53,7 +57,7 @@ def evaluate_condition(
     region: Region = None,
     crops: Crops = 12,
     patch: Patch = 32,
-    steps: Annotated[int, typer.Option(help="Steps of DDIM.", min=1)] = 10,
+    steps: Annotated[int, typer.Option(help="Steps of DDIM.", min=1, max=500)] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the crops and their noise.")] = 0,
     device: Device = "auto",
     json_file: Json = None,
@@ -66,6 +70,7 @@ def evaluate_condition(
     from ..evaluate.condition import check_condition
     from ..evaluate.crops import draw_samples
 
+    _check(patch, json_file)
     loaded = load_model(model, device=device)
     network = load_control(loaded, control)
     config = CropConfig(
@@ -75,12 +80,18 @@ def evaluate_condition(
     _show(check_condition(loaded, network, samples, steps, _tell), json_file)
 
 
+def _check(patch: int, json_file: Path | None) -> None:
+    """Before any work: InputError unless the network can halve the crops and the report can be written."""
+    if patch % 8:
+        raise InputError(f"--patch cannot be {patch}: give a multiple of 8, as the network halves it three times.")
+    check_file(json_file)
+
+
 def _tell(line: str) -> None:
     typer.echo(line, err=True)
 
 
 def _cases(store: Path, split: str, region: str | None) -> list:
-    from MedDiffFMLib.errors import InputError
 
     from ..data.store import open_store
 

@@ -43,8 +43,7 @@ def prepare(
     """Turn the CTs of a manifest into a training store, with a report; what is done already is skipped."""
     if scheduler is not None and jobs != 1:
         raise InputError("--jobs is for this computer and --scheduler for a cluster: give one of them.")
-    if store.exists() and not store.is_dir():
-        raise InputError(f"{store} is a file: name a folder for the store.")
+    _check_store(store)
     spacing_mm = _spacing(spacing)
 
     from ..data.prepare import Outcome, Settings
@@ -60,6 +59,11 @@ def prepare(
         raise InputError(
             f"No CT of {manifest} was accepted: {store / 'report.csv'} tells why, correct it and run again."
         )
+
+
+def _check_store(store: Path) -> None:
+    if store.exists() and not store.is_dir():
+        raise InputError(f"{store} is a file: name a folder for the store.")
 
 
 def _spacing(text: str) -> float | None:
@@ -92,6 +96,7 @@ def unpack(
     store: Annotated[Path, typer.Argument(help="Folder to write.")],
 ) -> None:
     """Make a training store of a packed file."""
+    _check_store(store)
     from ..data.pack import unpack as run
 
     run(file, store)

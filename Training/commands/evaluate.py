@@ -19,7 +19,7 @@ CLASSICAL = ("bm3d", "nlm", "tv", "curvature")
 QUALITIES = ("fast", "balanced", "paper")
 BOX_HELP = "Part to measure, in voxels to left, posterior and superior: each N (the middle ones), A:B, or : for all."
 
-Slices = Annotated[int | None, typer.Option("--slices", min=1, help="Central axial slices. Default: all.")]
+Slices = Annotated[int | None, typer.Option("--slices", min=2, help="Central axial slices. Default: all.")]
 Cache = Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Folder that keeps simulated low dose.")]
 Tools = Annotated[str, typer.Option(help='Classical tools; "none" for none.')]
 Qualities = Annotated[str, typer.Option(help='Qualities of the model; "none" for none.')]
@@ -99,8 +99,8 @@ def evaluate_detect_anomalies(
         str | None, typer.Option("--organ", help="Organ in all cases, in place of each one's own.")
     ] = None,
     box: Box = None,
-    diameter: Annotated[float | None, typer.Option(help="Longest axis of what is planted, mm.")] = None,
-    offset: Annotated[float | None, typer.Option(help="HU added to what is planted.")] = None,
+    diameter: Annotated[float | None, typer.Option(min=1, help="Longest axis of what is planted, mm.")] = None,
+    offset: Annotated[float | None, typer.Option(min=-2000, max=2000, help="HU added to what is planted.")] = None,
     blend: Annotated[float, typer.Option(min=0, help="Depth over which it fades in, mm.")] = 2.0,
     place: Annotated[int, typer.Option(min=0, help="Seed of its place.")] = 0,
     t: Annotated[str | None, typer.Option("--t", metavar="T,...", help="Noise levels, in place of its own.")] = None,
@@ -142,7 +142,7 @@ def _noise_levels(text: str | None) -> tuple[int, ...]:
 def tune_classical(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder with the validation volumes.")],
     tools: Tools = "bm3d,nlm,tv,curvature",
-    slices: Annotated[int, typer.Option("--slices", min=1, help="Central axial slices.")] = 8,
+    slices: Annotated[int, typer.Option("--slices", min=2, help="Central axial slices.")] = 8,
     cache: Cache = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the simulated noise.")] = 0,
 ) -> None:

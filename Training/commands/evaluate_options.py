@@ -40,9 +40,8 @@ class SharedOptions:
 
     def check(self) -> None:
         """Before any work: InputError unless the files of the report can be written."""
-        for file in filter(None, (self.json, self.plot)):
-            if file.is_dir() or not file.parent.is_dir():
-                raise InputError(f"{file} cannot be written: name a file in a folder that exists.")
+        check_file(self.json)
+        check_file(self.plot)
         if self.plot and self.plot.suffix != ".png":
             raise InputError(
                 f"The plot is written as PNG, but {self.plot} is named otherwise: call it {self.plot}.png."
@@ -100,6 +99,12 @@ def chosen(text: str, possible: Sequence[str], noun: str) -> list[str]:
         if name not in possible:
             raise InputError(f"There is no {noun} {name!r}; use {', '.join(possible)}, or none.")
     return names
+
+
+def check_file(file: Path | None) -> None:
+    """InputError if a report is wanted in a file that cannot be written."""
+    if file and (file.is_dir() or not file.parent.is_dir()):
+        raise InputError(f"{file} cannot be written: name a file in a folder that exists.")
 
 
 def require_packages(*names: str) -> None:

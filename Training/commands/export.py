@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from MedDiffFMLib.errors import InputError
+
 State = Annotated[Path, typer.Argument(help="State of a run (last.pt).")]
 Config = Annotated[Path, typer.Argument(help="The run's config.json.")]
 
@@ -28,7 +30,7 @@ def export(
     """
     from ..learn.export import export_model, read_run
 
-    defaults = json.loads(_text_of(tasks, "task defaults") or "{}")
+    defaults = _defaults(tasks) if tasks else {}
     text = _text_of(card, "a model card")
     print(export_model(read_run(state, config), folder, name, defaults, text, licence, overwrite))
 
@@ -45,9 +47,21 @@ def export_control(
     print(export.export_control(export.read_run(state, config), model, name))
 
 
-def _text_of(path: Path | None, what: str) -> str:
-    from MedDiffFMLib.errors import InputError
+def _defaults(file: Path) -> dict:
+    """{task: {parameter: value}}. InputError if the file holds anything else."""
+    from MedDiffFMLib.parameters import TASKS
 
-    if path and not path.is_file():
-        raise InputError(f"{path} does not exist: name a file with {what}.")
-    return path.read_text(encoding="utf-8") if path else ""
+    try:
+        found = json.loads(_text_of(file, "task defaults"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file} cannot be read as JSON ({error}): name a file with task defaults.") from None
+    if not isinstance(found, dict) or not set(found) <= set(TASKS):
+        raise InputError(f"{file} must hold settings by the name of a task ({', '.join(TASKS)}): correct it.")
+    return found
+
+
+def _text_of(path: Path | None, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): name a file with {what}.") from None

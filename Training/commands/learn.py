@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +40,7 @@ def pretrain(
     settings = PretrainConfig.from_json(config) if config else PretrainConfig()
     if start_from and not start_from.exists():
         raise InputError(f"{start_from} does not exist: name a run's state or a model folder to start from.")
-    trainer = Trainer(settings, *_data(store, run), **_place(store, settings, device))
+    trainer = Trainer(settings, *_data(store, run, settings), **_place(store, settings, device))
     train(trainer, start_from, workers, dry_run)
 
 
@@ -60,7 +61,9 @@ def finetune(
     settings = PretrainConfig.from_json(config)
     if start_from and not start_from.is_file():
         raise InputError(f"{start_from} does not exist: name the state of a finetune run to start from.")
-    trainer = ControlTrainer(settings, *_data(store, run), base, **_place(store, settings, device))
+    trainer = ControlTrainer(
+        settings, *_data(store, run, settings, control=True), base, **_place(store, settings, device)
+    )
     train(trainer, start_from, workers, dry_run)
 
 
@@ -79,7 +82,7 @@ def distill(
     from ..learn.distill import rounds
 
     settings = PretrainConfig.from_json(config)
-    cases, place = _data(store, run)[0], _place(store, settings, device)
+    cases, place = _data(store, run, settings)[0], _place(store, settings, device)
     for trainer in rounds(settings, cases, run, model, (first, last), **place):
         if trainer.processes.main:
             print(f"{2 * trainer.config.distilled_to} steps to {trainer.config.distilled_to}", flush=True)
@@ -108,10 +111,19 @@ def join(
     join_file(index, state)
 
 
-def _data(store: Path, run: Path) -> tuple[list, Path]:
+def _data(store: Path, run: Path, settings, control: bool = False) -> tuple[list, Path]:
+    """The training cases and the run's folder. InputError if one cannot be used."""
+    from ..data.crops import drawn_from
     from ..data.store import open_store
 
-    return open_store(store, "train"), run
+    if run.exists() and not run.is_dir():
+        raise InputError(f"{run} is a file: name a folder for the run.")
+    if bool(settings.crops.target) != control:
+        wrong = "must say what the ControlNet is told" if control else "is for train finetune alone: leave it out"
+        raise InputError(f"crops.target is {settings.crops.target!r} and {wrong}.")
+    cases = open_store(store, "train")
+    drawn_from(cases, settings.crops)
+    return cases, run
 
 
 def _place(store: Path, settings, device: str) -> dict:
@@ -163,13 +175,16 @@ def _run(trainer: Trainer, workers: int) -> None:
         log = RunLog(trainer.folder, trainer.step)
         replace_file(trainer.folder / "config.json", trainer.config.to_json().encode())
         write_facts(trainer)
-    stop, began = _stop_on_signal(), trainer.step
+    stop, began, skipped = _stop_on_signal(), trainer.step, []
 
     def report(row: dict) -> None:
         log(row)
-        if row["step"] % 20 == 0 or row["step"] == began + 1:
+        if not math.isfinite(row["gradient_norm"]):
+            skipped.append(row["step"])
+        if row["step"] % 20 == 0 or row["step"] in (began + 1, trainer.config.steps):
             steps = trainer.config.steps
-            print(f"step {row['step']}/{steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s", flush=True)
+            said = f"  {len(skipped)} updates left out, their gradients were not finite" if skipped else ""
+            print(f"step {row['step']}/{steps}  loss {row['loss']:.4f}  {row['seconds']:.2f} s{said}", flush=True)
 
     loop(trainer, report, lambda: bool(stop), workers, log.show if log else None)
     if log:

@@ -26,6 +26,12 @@ LEVELS = ("image", "double", "patch", "own")
 TARGETS = ("thick-ct", "pair", "lesion-mask")
 
 
+def require(holds: bool, name: str, value: object, wanted: str) -> None:
+    """InputError unless a setting holds."""
+    if not holds:
+        raise InputError(f"{name} is {value!r} and must be {wanted}: correct it in the settings.")
+
+
 @dataclass(frozen=True)
 class CropConfig:
     """How crops are drawn. Probabilities need not sum to 1; lengths in voxels (z, y, x)."""
@@ -40,6 +46,19 @@ class CropConfig:
     target: str = ""  # what a ControlNet is told: "thick-ct", "pair", "lesion-mask", or nothing
     factors: tuple[int, ...] = (2, 3, 4, 5, 6)  # thick slices: so many thin ones averaged, drawn for each crop
     around_lesion: float = 0.8  # share of crops around a lesion's voxel, if the target is its mask
+
+    def __post_init__(self):
+        """InputError if no crop can be drawn so."""
+        for name in ("bin_in_plane", "keep_organs", "keep_position", "around_lesion"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share from 0 to 1")
+        require(self.window_jitter_hu >= 0, "window_jitter_hu", self.window_jitter_hu, "0 or more HU")
+        fits = len(self.levels) == len(LEVELS) and min(self.levels) >= 0 and sum(self.levels) > 0
+        require(fits, "levels", self.levels, f"shares of {', '.join(LEVELS)}, not all 0")
+        require(self.target in ("", *TARGETS), "target", self.target, f"one of {', '.join(TARGETS)}, or nothing")
+        fits = all(isinstance(f, int) and f >= 2 for f in self.factors) and self.factors
+        require(bool(fits), "factors", self.factors, "whole numbers from 2")
+        fits = all(len(pair) == 2 and pair[1] >= 0 for pair in self.case_weights)
+        require(fits, "case_weights", self.case_weights, "pairs of a case's name and a number from 0")
 
 
 @dataclass
@@ -145,14 +164,19 @@ def has_target(case: Case, target: str) -> bool:
     return target != "lesion-mask" or len(case.lesion_voxels) > 0
 
 
-def with_target(cases: Sequence[Case], target: str) -> list[Case]:
-    """The cases that have what a ControlNet is to be told. InputError if none has, or there is no such target."""
-    if target not in ("", *TARGETS):
-        raise InputError(f"There is no crops.target {target!r}: use one of {', '.join(TARGETS)}.")
-    chosen = [case for case in cases if has_target(case, target)]
+def drawn_from(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], np.ndarray]:
+    """The cases that crops are drawn from, those that have what a ControlNet is to be told, and how often each one is
+    drawn: shares that sum to 1. InputError if there are none.
+    """
+    chosen = [case for case in cases if has_target(case, config.target)]
     if not chosen:
-        raise InputError(f"No case of the store has what crops.target {target!r} needs: prepare some that have it.")
-    return chosen
+        raise InputError(
+            f"No case of the store has what crops.target {config.target!r} needs: prepare some that have it."
+        )
+    weights = np.array([dict(config.case_weights).get(case.facts.name, 1.0) for case in chosen])
+    if not weights.sum() > 0:
+        raise InputError("crops.case_weights leaves no case of the store to draw from: give one more than 0.")
+    return chosen, weights / weights.sum()
 
 
 def _target(
@@ -177,9 +201,8 @@ def _target(
 
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
-    cases = with_target(cases, config.target)
-    weights = np.array([dict(config.case_weights).get(c.facts.name, 1.0) for c in cases])
-    case = cases[rng.choice(len(cases), p=weights / weights.sum())]
+    cases, shares = drawn_from(cases, config)
+    case = cases[rng.choice(len(cases), p=shares)]
     level = LEVELS[rng.choice(4, p=np.array(config.levels) / sum(config.levels))]
     size = box_size(level, config.patch, case, binned=bool(rng.random() < config.bin_in_plane))
     lesions = config.target == "lesion-mask"

@@ -13,29 +13,48 @@ from pathlib import Path
 
 import numpy as np
 
+from MedDiffFMLib.errors import InputError
+
 from .store import Case, CaseFacts, Place, open_store, write_boxes
 
 LOWEST_HU, HIGHEST_HU = -1024, 1976
 
 
 def pack(store: Path, file: Path, most_noise_hu: float = 35.0) -> tuple[list[str], list[str]]:
-    """Write the training cases of `store` to `file`. Returns the names packed, and those left out as too noisy."""
-    packed, skipped = [], []
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
-        for case in open_store(store, "train"):
-            if case.facts.noise_hu > most_noise_hu:
-                skipped.append(case.facts.name)
-                continue
-            _pack_case(archive, case)
-            packed.append(case.facts.name)
-    return packed, skipped
+    """Write the training cases of `store` to `file`, whole or not at all, in place of what is there. Returns the names
+    packed, and those left out as too noisy. InputError if none is left, or the file cannot be written.
+    """
+    cases = open_store(store, "train")
+    packed = [case for case in cases if case.facts.noise_hu <= most_noise_hu]
+    if not packed:
+        raise InputError(f"Every case of {store} has more noise than {most_noise_hu:g} HU: allow more (--most-noise).")
+    file = Path(file)
+    if file.is_dir() or not file.parent.is_dir():
+        raise InputError(f"{file} cannot be written: name a file in a folder that exists.")
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_BZIP2) as archive:
+            for case in packed:
+                _pack_case(archive, case)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return [c.facts.name for c in packed], [c.facts.name for c in cases if c not in packed]
 
 
 def unpack(file: Path, store: Path) -> None:
-    """Make a store of a packed file."""
-    with zipfile.ZipFile(file) as archive:
-        for name in (n for n in archive.namelist() if n.endswith("/case.json")):
-            _unpack_case(archive, name.removesuffix("case.json"), store)
+    """Make a store of a packed file. InputError if it is none."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            records = [name for name in archive.namelist() if name.endswith("/case.json")]
+            if not records:
+                raise zipfile.BadZipFile("no case in it")
+            for name in records:
+                _unpack_case(archive, name.removesuffix("case.json"), store)
+    except (OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, OSError) and Path(file).is_file():
+            raise  # the store's disk
+        raise InputError(f"{file} is not a packed store ({error}): name a file that `train pack` wrote.") from None
 
 
 def _pack_case(archive: zipfile.ZipFile, case: Case) -> None:

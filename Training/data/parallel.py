@@ -71,6 +71,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator:
         raise InputError("--jobs and --scheduler need Dask: pip install 'meddiff-fm[batch]'.") from None
     if scheduler is None:
         local = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # silence_logs misses the command line's handler
         with LocalCluster(**local, silence_logs=logging.CRITICAL) as cluster, Client(cluster) as client:
             yield client
         return

@@ -26,8 +26,14 @@ def manifest_lines(data: Path) -> list[dict[str, str]]:
     for file in ("index.json", "labels.json"):
         if not (data / file).is_file():
             raise InputError(f"{data} has no {file}: name the folder that holds the volumes and their index.")
-    index, labels = (json.loads((data / f).read_text(encoding="utf-8")) for f in ("index.json", "labels.json"))
-    return [_line(data, name, entry, labels.get(name, {})) for name, entry in index.items()]
+    try:
+        index, labels = (json.loads((data / f).read_text(encoding="utf-8")) for f in ("index.json", "labels.json"))
+        return [_line(data, name, entry, labels.get(name, {})) for name, entry in index.items()]
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise InputError(
+            f"index.json or labels.json of {data} cannot be used ({type(error).__name__}: {error}): "
+            "they list {id: {region}} and {id: {number: name}}."
+        ) from None
 
 
 def region_of(text: str) -> str:
@@ -35,7 +41,10 @@ def region_of(text: str) -> str:
     abdomen.
     """
     words = {"head": "head-neck", "chest": "chest", "abd": "abdomen", "pelvis": "abdomen"}
-    return next(region for word, region in words.items() if text.startswith(word))
+    for word, region in words.items():
+        if text.startswith(word):
+            return region
+    raise ValueError(f"a region cannot be {text!r}")
 
 
 def split_of(name: str) -> str:

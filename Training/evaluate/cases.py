@@ -86,6 +86,8 @@ def named_cases(
             regions = ", ".join(PROTOCOL)
             raise InputError(f"The region of case {name!r} is not known; write {name}:REGION with one of {regions}.")
         found[name] = region
+    if not found:
+        raise InputError(f"--cases {names!r} names no case: write NAME or NAME:REGION, with commas.")
     return found
 
 
@@ -139,6 +141,8 @@ def cached(folder: Path | None, content: Sequence, make) -> np.ndarray:
     """`make()`, or what it gave before for the same `content` (arrays and what has a `repr`), kept in `folder`."""
     if folder is None:
         return make()
+    if Path(folder).is_file():
+        raise InputError(f"{folder} is a file: name a folder that keeps what was simulated.")
     digest = hashlib.sha256()
     for part in content:
         digest.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())

@@ -42,6 +42,8 @@ def split_file(path: Path, folder: Path, most_bytes: int) -> list[Path]:
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist: name the state of a run (last.pt or best.pt).")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder for the parts.")
     folder.mkdir(parents=True, exist_ok=True)
     whole, parts = hashlib.sha256(), []
     with path.open("rb") as file:
@@ -60,6 +62,8 @@ def join_file(index: Path, target: Path) -> None:
 
     InputError if a part is missing or is not what it was; `target` is then left as it is.
     """
+    if target.is_dir() or target.parent.is_file():
+        raise InputError(f"{target} cannot be written: name a file in a folder.")
     try:
         record = json.loads(index.read_text())
         names, digest = record["parts"], record["sha256"]

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.network import SMALL, NetworkConfig
+import torch
 
-from ..data.crops import CropConfig
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.network import SMALL, Denoiser, NetworkConfig
+
+from ..data.crops import CropConfig, require
 
 PRECISIONS = ("float32", "bfloat16")  # not float16: its narrow range would need the loss to be scaled
 PREDICTIONS = ("epsilon", "v")
@@ -62,21 +64,25 @@ class PretrainConfig:
         """InputError if a value cannot be trained with."""
         at_least = {"steps": 1, "batch": 1, "accumulate": 1, "save_every": 1, "validate_crops": 1}
         for name, least in {**at_least, "warmup": 0, "validate_every": 0, "sample_every": 0, "clip_norm": 0}.items():
-            _require(getattr(self, name) >= least, name, getattr(self, name), f"{least} or more")
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
-        _require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
-        _require(self.min_snr >= 0, "min_snr", self.min_snr, "0 (off) or γ, such as 5")
-        _require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
+            require(getattr(self, name) >= least, name, getattr(self, name), f"{least} or more")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
+        require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
+        require(self.min_snr >= 0, "min_snr", self.min_snr, "0 (off) or γ, such as 5")
+        require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         prediction = self.network.prediction
-        _require(prediction in PREDICTIONS, "network.prediction", prediction, " or ".join(PREDICTIONS))
+        require(prediction in PREDICTIONS, "network.prediction", prediction, " or ".join(PREDICTIONS))
+        for name in ("low_noise", "ct_noise", "decay_to"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share from 0 to 1")
+        fits = len(self.low_sigma) == 2 and 0 < self.low_sigma[0] <= self.low_sigma[1]
+        require(fits, "low_sigma", self.low_sigma, "the least and the most of σ̄, above 0")
         shares = [share for share, _ in self.patch_schedule]
-        _require(
+        require(
             all(s > 0 for s in shares) and sum(shares) <= 1, "patch_schedule", shares, "shares that sum to 1 at most"
         )
         divisor = 2 ** (len(self.network.channels) - 1)
         for patch in [*(patch for _, patch in self.patch_schedule), self.crops.patch]:
             fits = len(patch) == 3 and all(n > 0 and n % divisor == 0 for n in patch)
-            _require(fits, "patch", list(patch), f"three multiples of {divisor}, as the network halves it so often")
+            require(fits, "patch", list(patch), f"three multiples of {divisor}, as the network halves it so often")
 
     def crops_at(self, step: int) -> CropConfig:
         """How crops are drawn at a step: small patches first, if there is a schedule (Wang et al. 2023, Patch
@@ -103,21 +109,18 @@ class PretrainConfig:
             values = _checked(cls, values)
             network = NetworkConfig(**_checked(NetworkConfig, values.pop("network", {})))
             crops = CropConfig(**_checked(CropConfig, values.pop("crops", {})))
+            with torch.device("meta"):
+                Denoiser(network)  # MONAI refuses what cannot be built
             return cls(network=network, crops=crops, **values)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         except (TypeError, ValueError) as error:
-            raise InputError(f"{path} has a setting of the wrong kind ({error}): correct it.") from None
+            raise InputError(f"{path} has a setting that cannot be used ({error}): correct it.") from None
 
     def differences(self, other: PretrainConfig) -> list[str]:
         """Settings, but for those of the plan (`PLAN`: how long, how fast, when to save), that are not the same."""
         names = [f.name for f in fields(self) if f.name not in (*PLAN, "batch", "accumulate")]  # see `Trainer.restore`
         return [name for name in names if getattr(self, name) != getattr(other, name)]
-
-
-def _require(holds: bool, name: str, value: object, wanted: str) -> None:
-    if not holds:
-        raise InputError(f"{name} is {value!r} and must be {wanted}: correct it in the settings.")
 
 
 def _checked(cls: type, values: dict) -> dict:

@@ -36,6 +36,7 @@ from .config import PretrainConfig
 from .trainer import Trainer
 
 T_START = 990  # where synthesis begins, see SynthesizeSettings
+MOST_STEPS = 512  # of the first walk; more would meet a timestep twice
 HARD = 2  # rounds down to 2 and 1 steps take twice as many updates, as in the source
 
 
@@ -123,8 +124,10 @@ def rounds(
     """
     first, last = steps
     counts = [first >> n for n in range(1, first.bit_length()) if first >> n >= last]
-    if not counts or counts[-1] != last or last << len(counts) != first:
-        raise InputError(f"{first} steps cannot be halved to {last}: choose powers of two, as 32 and 1.")
+    if not counts or last << len(counts) != first or first > MOST_STEPS:
+        raise InputError(
+            f"{first} steps cannot be halved to {last}: choose powers of two up to {MOST_STEPS}, as 32 and 1."
+        )
     record = verify(model)
     teacher = load_network(model, record)
     for count in counts:

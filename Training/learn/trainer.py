@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 
@@ -183,8 +184,13 @@ class Trainer:
         self.step, self.best = state["step"], state.get("best", math.inf)
 
     def start_from(self, path: Path) -> None:
-        """Begin a new run with the averaged weights of a state, or with those of a model folder."""
-        weights = load_file(path / "model.safetensors") if path.is_dir() else read_state(path)["average"]
+        """Begin a new run with the averaged weights of a state, or with those of a model folder. InputError if they
+        cannot be read or are another network's.
+        """
+        try:
+            weights = load_file(path / "model.safetensors") if path.is_dir() else read_state(path)["average"]
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path} is not a model folder ({error}): name one, or a run's last.pt.") from None
         self._load(path, weights, weights)
 
     def _load(self, path: Path, network: dict, average: dict) -> None:

@@ -1,0 +1,72 @@
+"""Synthesize CT: organs in, as many CTs out as are wished for, each of a seed of its own."""
+
+from slicer.i18n import tr as _
+
+from .. import exchange
+from ..bindings import fillCombo
+from ..input_part import quiet
+from ..label_input import labelsProblem
+from ..logic import PanelLogic
+from ..overlay import OverlayViews
+from ..run_part import timeInWords
+from ..task_part import TaskPart
+
+# (width, level) in HU, as such a CT is read
+WINDOWS = {"head-neck": (350.0, 50.0), "chest": (1400.0, -300.0), "abdomen": (400.0, 50.0)}
+
+
+class SynthesizeLogic(PanelLogic):
+    task = "synthesize"
+    inputProblem = staticmethod(labelsProblem)
+
+    def resultName(self, sourceNode, number=0):
+        return _("{name} synthetic CT, seed {seed}").format(name=sourceNode.GetName(), seed=number)
+
+    def takeIn(self, slot, voxels, matrix, provenance, source, target):
+        """The first sample fills the target, if there is one; every other one becomes a volume of its own."""
+        facts, number = provenance.get("facts", {}), provenance.get("sample", 1)
+        seed = (facts.get("seeds") or [0] * number)[number - 1]
+        window = WINDOWS.get(facts.get("region"), WINDOWS["abdomen"])
+        filled = target if number == 1 else None
+        return exchange.addResult(
+            source, voxels, matrix, self.resultName(source, seed), provenance, filled, window=window
+        )
+
+
+class SynthesizePart(TaskPart):
+    title = _("Synthesize CT")
+    compareViews = OverlayViews
+
+    def __init__(self, panel):
+        TaskPart.__init__(self, panel)
+        qualities = [
+            ("balanced", _("Balanced (recommended)")),
+            ("fast", _("Quick look")),
+            ("paper", _("As published (slow)")),
+        ]
+        fillCombo(self.ui.qualityBox, qualities)
+        self.ui.resultViewButton.text = _("CT alone")
+        self.ui.resultViewButton.toolTip = _("Show the synthetic CT in the slice views.")
+        self.ui.inputViewButton.text = _("With organs")
+        self.ui.inputViewButton.toolTip = _("Show the organs that it was made of over it.")
+        for button in (self.ui.sideButton, self.ui.flickerButton, self.ui.differenceButton):
+            button.visible = False
+
+    def resultInWords(self, nodes, provenance):
+        facts = provenance.get("facts", {})
+        if not facts.get("seeds"):
+            return TaskPart.resultInWords(self, nodes, provenance)
+        if len(nodes) > 1:
+            made = _("{n} synthetic CTs, {region}").format(n=len(nodes), region=regionInWords(facts["region"]))
+            where = _("Made in {time}. Choose which one to look at; all are in the scene.")
+        else:
+            made = _("A synthetic CT, {region}").format(region=regionInWords(facts["region"]))
+            where = _("“{name}”, made in {time}")
+        where = where.format(name=nodes[0].GetName(), time=timeInWords(provenance.get("seconds", 0)))
+        notice = _("No patient has this anatomy: it is made by a model, for research only, not for diagnosis.")
+        return f"<b style='font-size:large'>{made}</b><br/>{where}<br/>{quiet(notice)}"
+
+
+def regionInWords(region):
+    words = {"head-neck": _("head and neck"), "chest": _("chest"), "abdomen": _("abdomen")}
+    return ", ".join(words.get(part, part) for part in region.split(" + "))

@@ -1,0 +1,72 @@
+"""Thick slices cut into thin ones: along which axis, what surrounds the model's estimate, and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..conditions import Conditions
+from ..thick import cubic_slices, interpolate_slices, range_around, replicate, with_block_means, within
+from ..volume import Volume, as_input_type
+from .scan import Scan
+
+CT_SCALE_HU = (-1024.0, 3071.0)  # no new slice leaves it, unless the thick ones do
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the scan's frame is cut: every slice along `axis` (−3, −2 or −1) into `factor`."""
+
+    axis: int
+    factor: int
+
+
+def slice_axis(spacing: tuple[float, float, float]) -> int:
+    """The axis (−3, −2 or −1) of the largest spacing (z, y, x); the first of those that are alike."""
+    return next(i for i in (-3, -2, -1) if spacing[i] > 0.99 * max(spacing))
+
+
+def thin_conditions(thick: Conditions, scan: Scan, cut: Cut) -> Conditions:
+    """The conditions on the thin grid, and the interpolated image as target of the ControlNet."""
+    target = interpolate_slices(torch.from_numpy(scan.x), cut.factor, cut.axis)
+    return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target.numpy()[None])
+
+
+def finish(estimate: np.ndarray, scan: Scan, cut: Cut) -> torch.Tensor:
+    """Thin slices in HU on the scan's frame: the estimate where the model can speak, with the block means exact.
+
+    estimate: HU within the window. What the slices have beyond the window (bone, lung, gas) is added to it as cubic
+    interpolation gives it. Interpolation alone stands outside the body, and where a thick slice and both its neighbours
+    are beyond the same end of the window.
+    """
+    thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
+    (low, high), (lowest, highest) = scan.window, range_around(thick, cut.axis)
+    known = ~body | (lowest > high) | (highest < low)
+    smooth = cubic_slices(thick, cut.factor, cut.axis)
+    change = torch.from_numpy(estimate) - smooth.clamp(low, high)
+    change[replicate(known, cut.factor, cut.axis)] = 0
+    hu = with_block_means(smooth.add_(change), thick, cut.factor, cut.axis)
+    floor, ceiling = min(CT_SCALE_HU[0], float(thick.min())), max(CT_SCALE_HU[1], float(thick.max()))
+    return within(hu, thick, cut.factor, cut.axis, floor, ceiling)
+
+
+def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> Volume:
+    """`voxels` as the volume with every slice along `axis` (−3, −2 or −1) split: the same faces, other centres."""
+    i = -1 - axis
+    spacing = list(volume.spacing)
+    spacing[i] /= factor
+    along = np.reshape(volume.direction, (3, 3))[:, i]
+    origin = np.array(volume.origin) - along * (spacing[i] * (factor - 1) / 2)
+    return Volume(voxels, tuple(spacing), tuple(origin.tolist()), volume.direction, volume.source)
+
+
+def on_input_axes(scan: Scan, hu: torch.Tensor, cut: Cut) -> Volume:
+    """The thin slices in the input's order of axes and its type."""
+    source = scan.frame.source
+    voxels = as_input_type(hu.numpy(), like=source)
+    image = split_slices(scan.frame.frame, cut.axis, cut.factor, voxels).to_sitk()
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
+    return Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)
