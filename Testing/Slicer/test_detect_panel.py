@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import time
 
@@ -191,6 +192,7 @@ class Turns:
     def __init__(self):
         import qt
 
+        gc.collect()  # what earlier tests left: not this panel's to clear up
         self._times, self._timer = [time.monotonic()], qt.QTimer()
         self._timer.connect("timeout()", lambda: self._times.append(time.monotonic()))
         self._timer.start(5)
