@@ -107,7 +107,15 @@ def findParts(deviation, rule, ijkToRAS):
 
 def _loadScipy():
     """Step by step: at once it takes a quarter of a second."""
-    for name in ("scipy.special", "scipy.linalg", "scipy.ndimage", "scipy.sparse.csgraph"):
+    for name in (
+        "numpy.testing",
+        "numpy.f2py",
+        "scipy",
+        "scipy.special",
+        "scipy.linalg",
+        "scipy.ndimage",
+        "scipy.sparse.csgraph",
+    ):
         importlib.import_module(name)
         yield
 

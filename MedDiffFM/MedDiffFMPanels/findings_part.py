@@ -8,7 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .bindings import fillCombo
-from .findings import BRIGHTER, Rule
+from .findings import BRIGHTER, DARKER, Rule
 from .findings_nodes import COLORS, FindingsNodes, automaticRule, jumpTo, kindInWords, setOpacity, showOver
 from .input_part import quiet
 
@@ -95,9 +95,10 @@ class FindingsPart:
     # following
 
     def _begin(self, rule):
-        self._followed, self._walk = rule, self._nodes.follow(rule)
+        new, self._followed, self._walk = self._followed is None, rule, self._nodes.follow(rule)
         self._timer.stop()
-        self._turn(FIRST_TURN)
+        if not new:  # a new map waits until the views have drawn it
+            self._turn(FIRST_TURN)
         if self._walk is not None:
             self.ui.findingsLabel.text = quiet(_("Counting…"))
             self._timer.start()
@@ -128,10 +129,11 @@ class FindingsPart:
     def _showTable(self):
         table, shown = self.ui.findingsTable, self.findings[:ROWS]
         table.blockSignals(True)
-        headers = [_("Looks"), _("Volume"), _("Size (mm)"), _("Deviation"), _("Score")]
+        headers = [_("Looks"), _("Volume"), _("Size (mm)"), _("Differs"), _("Score")]
         table.setColumnCount(len(headers))
         table.setHorizontalHeaderLabels(headers)
-        table.horizontalHeader().setStretchLastSection(True)
+        table.verticalHeader().setDefaultSectionSize(24)
+        table.verticalHeader().setVisible(False)
         table.setRowCount(len(shown))
         for row, finding in enumerate(shown):
             for column, text in enumerate(_cells(finding)):
@@ -139,7 +141,7 @@ class FindingsPart:
                 side = qt.Qt.AlignLeft if column == 0 else qt.Qt.AlignRight
                 item.setTextAlignment(side | qt.Qt.AlignVCenter)
                 if column == 0:
-                    item.setForeground(qt.QBrush(qt.QColor.fromRgbF(*COLORS[finding.kind]).darker(150)))
+                    item.setForeground(qt.QBrush(qt.QColor(colorName(finding.kind))))
                 table.setItem(row, column, item)
         table.setCurrentCell(-1, -1)
         table.resizeColumnsToContents()
@@ -179,6 +181,11 @@ def saveTable(tableNode, path):
             writer.writerow(_plain(column.GetValue(row)) for column in columns)
 
 
+def colorName(kind):
+    """The kind's color as #rrggbb, dark enough for text."""
+    return "#" + "".join(f"{round(170 * share):02x}" for share in COLORS[kind])
+
+
 def _plain(value):
     return value if isinstance(value, str) else f"{value:g}"
 
@@ -197,13 +204,14 @@ def findingsInWords(findings, smaller, rule):
     if not findings:
         text = _("<b>No findings</b> from {hu:.0f} HU on.").format(hu=rule.limit)
     else:
-        brighter = sum(one.kind == BRIGHTER for one in findings)
         number = _("1 finding") if len(findings) == 1 else _("{n} findings").format(n=len(findings))
-        text = _("<b>{number}</b>: {brighter} brighter, {darker} darker, {ml:.1f} ml in all.").format(
-            number=number,
-            brighter=brighter,
-            darker=len(findings) - brighter,
-            ml=sum(one.volumeMl for one in findings),
+        sides = [
+            f"{sum(one.kind == kind for one in findings)} <span style='color:{colorName(kind)}'>"
+            f"<b>{kindInWords(kind)}</b></span>"
+            for kind in (BRIGHTER, DARKER)
+        ]
+        text = _("<b>{number}</b>: {sides}, {ml:.1f} ml in all.").format(
+            number=number, sides=", ".join(sides), ml=sum(one.volumeMl for one in findings)
         )
         if len(findings) > ROWS:
             text += " " + _("The first {n} are listed.").format(n=ROWS)

@@ -142,7 +142,7 @@ def detect_anomalies(folder: Path):
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy and panel.task.findings.findings, PATIENCE)
     panel.ui.minVolumeBox.value = 0.5
-    panel.ui.findingsTable.setCurrentCell(0, 0)
+    panel.ui.findingsTable.setCurrentCell(1, 0)
     harness.screenshot(panel, folder / "panel-detect-anomalies.png")
     harness.close_module(panel)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import time
 
@@ -183,6 +184,26 @@ def test_parts_are_those_of_one_look(slicer, monkeypatch):
         assert one.sizeMm[::-1] == pytest.approx([3 * (np.ptp(axis) + 1) for axis in np.nonzero(where)])
 
 
+class Turns:
+    """How long the main thread computes between two turns of its event loop, in seconds of its own processor time:
+    that other programs keep the machine busy does not count, nor do the objects of torch, which the garbage collector
+    has to go through here and not in Slicer.
+    """
+
+    def __init__(self):
+        import qt
+
+        gc.freeze()
+        self._times, self._timer = [time.thread_time()], qt.QTimer()
+        self._timer.connect("timeout()", lambda: self._times.append(time.thread_time()))
+        self._timer.start(5)
+
+    def longest(self):
+        self._timer.stop()
+        gc.unfreeze()
+        return max(np.diff([*self._times, time.thread_time()]))
+
+
 def finish(walk):
     while True:
         try:
@@ -296,8 +317,6 @@ def test_organs_are_those_that_the_anatomy_shows(slicer, abdomen, anatomy, panel
 
 def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, monkeypatch):
     """A tiny model in the real worker, a real chest; the findings against the backend's, from the same map."""
-    import qt
-
     save_tiny_model(tmp_path / "models" / "tiny")
     monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path))
     panel.advanced.listModels()
@@ -308,14 +327,12 @@ def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, mon
     panel.ui.anatomySelector.setCurrentNode(anatomy)
     choose(panel.ui.organBox, "heart")
     wait_until(lambda: "A run takes about" in panel.ui.estimateLabel.text, PATIENCE)
-    turns, timer = [], qt.QTimer()
-    timer.connect("timeout()", lambda: turns.append(time.monotonic()))
-    timer.start(10)
+    turns = Turns()
     click(panel.ui.runButton)
     wait_until(lambda: not panel.logic.busy, PATIENCE)
     assert panel.ui.messageFrame.isHidden(), panel.ui.messageLabel.text
     settle(panel)
-    timer.stop()
+    longest = turns.longest()
     node = slicer.util.getNode("Chest deviation")
     voxels, record = slicer.util.arrayFromVolume(node), json.loads(node.GetAttribute("MedDiffFM.provenance"))
     heart = anatomy.GetSegmentation().GetSegmentIdBySegmentName("heart")
@@ -330,7 +347,7 @@ def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, mon
     panel.ui.opacitySlider.value = 25
     assert composite.GetForegroundOpacity() == 0.25
     assert "many false findings" in panel.ui.resultLabel.text
-    assert max(np.diff(turns)) < 0.3, f"Slicer stood still for {max(np.diff(turns)):.2f} s"
+    assert longest < 0.3, f"Slicer stood still for {longest:.2f} s"
 
 
 def compare_with_backend(panel, voxels, organ, facts):
@@ -356,22 +373,14 @@ def test_deleted_nodes(slicer, abdomen, panel):
 
 def test_a_large_map_never_halts_slicer(slicer, panel):
     """45 million voxels of noise: thousands of parts at the lowest threshold."""
-    import qt
-
     voxels = np.random.default_rng(0).normal(0, 30, (40, 256, 256)).astype(np.float32)
     voxels = np.tile(voxels, (17, 1, 1))
     source = slicer.util.addVolumeFromArray(np.zeros(voxels.shape, np.int16), name="Large")
-    show = [time.monotonic()]
-    timer = qt.QTimer()
-    timer.connect("timeout()", lambda: show.append(time.monotonic()))
     node = show_map(panel, source, voxels, limit=110)
-    timer.start(5)
-    started = time.monotonic()
+    turns = Turns()
     panel.ui.thresholdSlider.value = 90
-    first = time.monotonic() - started
-    show[:] = [time.monotonic()]
+    assert panel.task.findings._walk is not None, "all was done in the first turn"
     settle(panel)
-    timer.stop()
-    assert first < 0.3 and max(np.diff(show)) < 0.3, (first, max(np.diff(show)))
+    assert turns.longest() < 0.3
     some = slice(100, 140)
     assert (marked(slicer, panel, "brighter", node)[some] == (voxels[some] >= 90)).all()

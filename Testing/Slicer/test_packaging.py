@@ -124,6 +124,7 @@ def test_packages_are_those_of_the_project(slicer):
     assert {requirement for requirement, _ in PACKAGES.values()} == set(re.findall(r'"([^"]+)"', block))
 
 
-def test_the_modules_own_test(slicer, open_panel):
-    open_panel("MedDiffFMDenoise")
-    slicer.modules.MedDiffFMDenoiseInstance.runTest()
+@pytest.mark.parametrize("module", ["MedDiffFMDenoise", "MedDiffFMDetectAnomalies"])
+def test_the_modules_own_test(slicer, module, open_panel):
+    open_panel(module)
+    getattr(slicer.modules, f"{module}Instance").runTest()
