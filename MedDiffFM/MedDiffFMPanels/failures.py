@@ -1,6 +1,7 @@
 """What can go wrong, in words: a title, what happened, and what to do next."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from slicer.i18n import tr as _
 
@@ -37,6 +38,17 @@ def fromEvent(event):
     """A worker's `error` event: its own message, and a next step that names the panel's controls."""
     kind = event.get("kind", "crash")
     return Failure(kind, event.get("message", ""), nextSteps().get(kind) or event.get("next", ""))
+
+
+def withNames(failure, inputs):
+    """A failure that speaks of nodes by their names, where the worker spoke of the files that it was given."""
+    if not isinstance(failure, Failure):
+        return failure
+    message = failure.message
+    for slot, node in inputs.items():
+        name = f"“{node.GetName()}”"
+        message = re.sub(rf"[^\s]*\b{re.escape(slot)}\.nrrd", lambda match, name=name: name, message)
+    return replace(failure, message=message)
 
 
 def nextSteps():

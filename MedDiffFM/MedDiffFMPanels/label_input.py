@@ -56,7 +56,8 @@ class LabelInputPart(InputPart):
 def firstLabels():
     """What the input selector shows at first: the scene's first segmentation with segments, else a label map."""
     for node in slicer.util.getNodesByClass(KINDS[0]):
-        if node.GetSegmentation().GetNumberOfSegments() and not node.GetHideFromEditors():
+        lesion = node.GetNodeReferenceID(exchange.ATTRIBUTE + "lesionOf")
+        if node.GetSegmentation().GetNumberOfSegments() and not lesion and not node.GetHideFromEditors():
             return node
     return slicer.mrmlScene.GetFirstNodeByClass(KINDS[1])
 

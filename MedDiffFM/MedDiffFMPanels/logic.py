@@ -79,7 +79,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
         def end(nodes, failure):
             watched.stop()
-            ended(nodes, failure)
+            ended(nodes, failures.withNames(failure, inputs))
 
         self._job = Job(
             lambda folder, at: self._write(folder, at, inputs, values, bool(onPreview)),
@@ -99,8 +99,11 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             return event
             yield
 
+        def end(facts, failure):
+            onEnd(facts, failures.withNames(failure, inputs))
+
         self._job = Job(
-            lambda folder, at: self._write(folder, at, inputs, values, False, "look"), finish, None, onEnd, place
+            lambda folder, at: self._write(folder, at, inputs, values, False, "look"), finish, None, end, place
         )
         self._job.start()
 
@@ -223,15 +226,15 @@ def _writeLabels(path, labelsNode, volumeNode, remote):
     if labelsNode.IsA("vtkMRMLVolumeNode"):
         grid, labels, names = labelsNode, slicer.util.arrayFromVolume(labelsNode), exchange.namesOfLabels(labelsNode)
     else:
-        grid = volumeNode if volumeNode.IsA("vtkMRMLVolumeNode") else exchange.gridOf(labelsNode)
+        grid = volumeNode if volumeNode.IsA("vtkMRMLVolumeNode") else exchange.gridOf(volumeNode)
         labels, names = yield from exchange.exportLabels(labelsNode, grid)
     yield from writeNrrd(path, labels, exchange.ijkToRAS(grid), compress=remote, segments=names)
 
 
-def commandLine(task, values, inputName="INPUT.nii.gz", outputName="OUTPUT.nii.gz"):
+def commandLine(task, values, inputNames=("INPUT.nii.gz",), outputName="OUTPUT.nii.gz"):
     """A run as a line for a shell: only what differs from the defaults. Nodes are shown as files to be saved."""
     defaults = TASKS[task]().to_dict() | CommonParameters().to_dict()
-    words = ["meddiff-fm", task, inputName, outputName]
+    words = ["meddiff-fm", task, *inputNames, outputName]
     for name, value in values.items():
         if value in (None, "") or str(value) == str(defaults.get(name)):
             continue

@@ -1,5 +1,7 @@
 """What a run would take, and what the worker sees in the input: asked a moment after the last change."""
 
+import html
+
 import qt
 from slicer.i18n import tr as _
 
@@ -76,8 +78,10 @@ class LookPart:
         self._panel.ui.estimateLabel.text = quiet(_("Looking at the volume…"))
 
     def _onEnd(self, event, failure):
-        """What cannot be found out beforehand, the run will say."""
+        """What is wrong with the input is said at once, what else cannot be found out beforehand by the run."""
         self._show(event["facts"] if event else None)
+        if failure and failure.kind == "input":
+            self._panel.ui.estimateLabel.text = warning(html.escape(failure.message))
         self._panel.update()
 
     def _show(self, facts):

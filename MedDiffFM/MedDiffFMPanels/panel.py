@@ -85,6 +85,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         self.logic.abandon()
         self.lookAhead.stop()
+        self.task.leave()
         self.preview.end()
         self.result.stop()
         self.removeObservers()
@@ -103,6 +104,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self):
+        self.task.leave()
         self.result.stop()
 
     # the scene
@@ -118,6 +120,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lookAhead.stop()
         self.preview.end(restore=False)
         self.result.clear()
+        self.task.leave(sceneCloses=True)
         self.bindings.setNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -219,6 +222,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.update()
 
     def onCopy(self, checked=False):
-        name = exchange.fileName(self.inputNode) if self.inputNode else "INPUT.nii.gz"
-        qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), name))
+        names = [exchange.fileName(node) if node else "INPUT.nii.gz" for node in self.inputs().values()]
+        qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), names))
         self.run.tell(_("The command is on the clipboard. Save the volume under the name in it first."))

@@ -46,6 +46,17 @@ class ResultPart:
             self._views.take(exchange.sourceOf(node), node)
             self.compare(self._mode)
 
+    @property
+    def shownId(self):
+        """The id of the result that is compared with the input, or None."""
+        return self._resultId
+
+    def showNext(self, step=1):
+        """The next one of several results, or with -1 the previous one, in the views."""
+        box = self.ui.samplesBox
+        box.setCurrentIndex((box.currentIndex + step) % box.count)
+        self._onSample(box.currentIndex)
+
     def compare(self, mode):
         """input, result, side, flicker or difference."""
         self._timer.stop()

@@ -53,6 +53,39 @@ def checkSuperResolve(test, logic):
     test.assertEqual((made.reshape(-1, 4, *made.shape[1:]).mean(1) - blocks).max(), 0)
 
 
+def checkInpaintLesion(test, logic):
+    """Another image within the mask, not a voxel changed outside of it."""
+    _skipWithoutPackages(test)
+    from .lesion_mask import addEllipsoid, newLesion
+
+    source = loadSample()
+    lesion, bounds = newLesion(source), [0.0] * 6
+    source.GetRASBounds(bounds)
+    center = [(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
+    addEllipsoid(lesion, source, center, 12.0)
+    result = logic.process(source, lesion, region="chest", anatomy="none", steps=2, resample=1)
+    inside = slicer.util.arrayFromSegmentBinaryLabelmap(lesion, "Lesion", source) > 0
+    change = slicer.util.arrayFromVolume(result) != slicer.util.arrayFromVolume(source)
+    test.assertFalse(change[~inside].any())
+    test.assertTrue(change[inside].any())
+
+
+def checkGenerateLesion(test, logic, **options):
+    """A synthetic CT on the label map's grid with a lesion in its liver. options: for the task."""
+    _skipWithoutPackages(test)
+    from .lesion_mask import addEllipsoid, newLesion
+
+    labels = np.zeros((24, 40, 40), np.uint8)
+    labels[4:20, 8:30, 8:30] = 5  # liver
+    source = slicer.util.addVolumeFromArray(labels, name="Organs", nodeClassName="vtkMRMLLabelMapVolumeNode")
+    lesion = newLesion(source)
+    addEllipsoid(lesion, source, (exchange.ijkToRAS(source) @ [19, 19, 12, 1])[:3], 8.0)
+    options = {"quality": "fast", "region": "abdomen", "steps": 2, "resample": 1} | options
+    result = logic.process(source, lesion, **options)
+    test.assertEqual(slicer.util.arrayFromVolume(result).shape, labels.shape)
+    test.assertEqual(result.GetAttribute(exchange.ATTRIBUTE + "synthetic"), "true")
+
+
 def checkSynthesize(test, logic):
     """A CT on the label map's grid, marked as synthetic."""
     _skipWithoutPackages(test)

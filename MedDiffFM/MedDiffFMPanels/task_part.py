@@ -25,6 +25,9 @@ class TaskPart:
     def update(self):
         """A setting has changed."""
 
+    def leave(self, sceneCloses=False):
+        """The panel is left: nothing of it may act on the views any more."""
+
     def problem(self):
         """What is wrong with the task's own settings: a Problem, or None."""
         return None

@@ -24,6 +24,7 @@ from ..volume import Volume
 from .in_parts import share_of
 from .lesion import LesionPainter, choose_kind, lesion_settings
 from .scan import Scan, check_anatomy
+from .synthesize import look as look_at_synthesis
 from .synthesize import synthesize
 
 SYNTHESIS_SHARE = 0.5  # of the progress bar; which part is longer depends on the sizes of body and lesion
@@ -59,17 +60,10 @@ def generate_lesion(
     with the same seed, region and quality. InputError as of `synthesize` and `inpaint_lesion`; what `progress` raises
     passes through.
     """
-    wanted = GenerateLesionParameters.from_dict(parameters)
-    check_anatomy(anatomy, anatomy)
-    lesion = lesion_voxels(lesion_mask, anatomy, "anatomy")
-    model = model or load_model()
+    wanted, model = GenerateLesionParameters.from_dict(parameters), model or load_model()
     settings = lesion_settings(model, wanted)
-    labels, region = _complete(anatomy, wanted.region)
-    if region is not None:  # else synthesis refuses; what lesion and kind lack is said before the long part
-        check_place(lesion, labels.voxels > 0, lesion_mask.source)
-        choose_kind(model, wanted.kind, region)
-    same = {name: getattr(wanted, name) for name in ("region", "quality", "samples", "seed")}
-    made = synthesize(anatomy, model, share_of(progress, 0.0, SYNTHESIS_SHARE), **same)
+    labels, _ = _checked(anatomy, lesion_mask, model, wanted)
+    made = synthesize(anatomy, model, share_of(progress, 0.0, SYNTHESIS_SHARE), **_for_synthesis(wanted))
     volumes, facts, each = [], {}, (1 - SYNTHESIS_SHARE) / wanted.samples
     for number, healthy in enumerate(made.volumes):
         first = SYNTHESIS_SHARE + number * each
@@ -81,6 +75,46 @@ def generate_lesion(
         facts = painter.facts(wanted.samples)
     total = made.facts["network_evaluations"] + facts["network_evaluations"]
     return GenerateLesionResult(tuple(volumes), made.facts | {"lesion": facts, "network_evaluations": total})
+
+
+def look(
+    anatomy: Volume,
+    lesion_mask: Volume,
+    model: Model | None = None,
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> dict:
+    """What `generate_lesion` with these arguments would do, without doing it: `region`, `network_evaluations`, and
+    `seconds_each`, measured on a window of the synthesis. Errors as of `generate_lesion`.
+    """
+    wanted, model = GenerateLesionParameters.from_dict(parameters), model or load_model()
+    labels, region = _checked(anatomy, lesion_mask, model, wanted)
+    found = look_at_synthesis(anatomy, model, progress, **_for_synthesis(wanted))
+    if region is None:
+        return found
+    settings = lesion_settings(model, wanted)
+    blank = anatomy.with_voxels(np.where(labels.voxels > 0, 0, -1000).astype(np.int16))
+    scan = _scan(blank, labels, region, settings.spacing_mm)
+    painter = LesionPainter(model, scan, lesion_mask, labels, wanted.kind, settings, Reporter(progress))
+    of_lesions = painter.evaluations * painter.windows * wanted.samples
+    return found | {"network_evaluations": found["network_evaluations"] + of_lesions}
+
+
+def _checked(
+    anatomy: Volume, lesion_mask: Volume, model: Model, wanted: GenerateLesionParameters
+) -> tuple[Volume, Region | None]:
+    """As `_complete`; InputError for what lesion and kind lack is said before the long part."""
+    check_anatomy(anatomy, anatomy)
+    lesion = lesion_voxels(lesion_mask, anatomy, "anatomy")
+    labels, region = _complete(anatomy, wanted.region)
+    if region is not None:  # else synthesis refuses
+        check_place(lesion, labels.voxels > 0, lesion_mask.source)
+        choose_kind(model, wanted.kind, region)
+    return labels, region
+
+
+def _for_synthesis(wanted: GenerateLesionParameters) -> dict:
+    return {name: getattr(wanted, name) for name in ("region", "quality", "samples", "seed")}
 
 
 def _complete(anatomy: Volume, region: str) -> tuple[Volume, Region | None]:

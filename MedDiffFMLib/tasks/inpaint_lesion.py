@@ -52,23 +52,55 @@ def inpaint_lesion(
     is empty, too large, outside the body, on another grid or at the volume's border; what `progress` raises passes
     through.
     """
-    wanted = InpaintLesionParameters.from_dict(parameters)
-    check_ct(volume)
-    check_anatomy(anatomy, volume)
-    lesion_voxels(lesion_mask, volume)
+    wanted, reporter = InpaintLesionParameters.from_dict(parameters), Reporter(progress)
+    _check(volume, lesion_mask, anatomy)
     model = model or load_model()
-    settings = lesion_settings(model, wanted)
-    reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
-    scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
-    if wanted.region == "auto":
-        scan = _at_the_lesion(scan, lesion_mask)
-    painter = LesionPainter(model, scan, lesion_mask, anatomy, wanted.kind, settings, reporter)
+    painter = _painter(volume, lesion_mask, model, anatomy, wanted, reporter)
     reporter.begin(painter.evaluations * wanted.samples, painter.windows, show=painter.as_volume)
     seeds = [wanted.seed + number for number in range(wanted.samples)]
     volumes = tuple(painter.paint(seed) for seed in seeds)
     facts = painter.facts(wanted.samples) | {"anatomy": anatomy_in_words(anatomy), "seeds": seeds}
     return InpaintLesionResult(volumes, facts)
+
+
+def look(
+    volume: Volume,
+    lesion_mask: Volume,
+    model: Model | None = None,
+    anatomy: Volume | str = "auto",
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> dict:
+    """What `inpaint_lesion` with these arguments would do, without doing it: `region`, `kind`, `network_evaluations`,
+    and `seconds_each`, measured on one window. Errors as of `inpaint_lesion`.
+    """
+    wanted = InpaintLesionParameters.from_dict(parameters)
+    _check(volume, lesion_mask, anatomy)
+    model = model or load_model()
+    anatomy = "auto" if anatomy == "totalsegmentator" else anatomy
+    return _painter(volume, lesion_mask, model, anatomy, wanted, Reporter(progress)).look(wanted.samples)
+
+
+def _check(volume: Volume, lesion_mask: Volume, anatomy: Volume | str) -> None:
+    check_ct(volume)
+    check_anatomy(anatomy, volume)
+    lesion_voxels(lesion_mask, volume)
+
+
+def _painter(
+    volume: Volume,
+    lesion_mask: Volume,
+    model: Model,
+    anatomy: Volume | str,
+    wanted: InpaintLesionParameters,
+    reporter: Reporter,
+) -> LesionPainter:
+    settings = lesion_settings(model, wanted)
+    scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
+    if wanted.region == "auto":
+        scan = _at_the_lesion(scan, lesion_mask)
+    return LesionPainter(model, scan, lesion_mask, anatomy, wanted.kind, settings, reporter)
 
 
 def _at_the_lesion(scan: Scan, lesion_mask: Volume) -> Scan:

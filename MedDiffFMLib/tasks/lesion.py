@@ -186,6 +186,18 @@ class LesionPainter:
         mixed = share * new + (1 - share) * source.voxels
         return np.where(self.voxels, as_input_type(mixed, like=source), source.voxels)
 
+    def look(self, samples: int) -> dict:
+        """What `samples` lesions would take: `seconds_each` of a window, measured, and how many `network_evaluations`;
+        with the region and the kind.
+        """
+        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.noise_model.model.device)
+        return {
+            "region": self.scan.region.name,
+            "kind": self.kind.removeprefix(PREFIX),
+            "network_evaluations": self.evaluations * self.windows * samples,
+            "seconds_each": self.noise_model.seconds_of_a_window(known, self.steps[0]) if self.windows else None,
+        }
+
     def facts(self, samples: int) -> dict:
         """What was drawn and computed, for the provenance."""
         labels = [int(label) for label in np.unique(self.mask.voxels) if label > 0]

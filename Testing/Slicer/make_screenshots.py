@@ -18,6 +18,7 @@ slicer = harness.start()
 from MedDiffFMPanels import exchange  # noqa: E402
 
 PATIENCE = 1800
+PLACE_IN_LUNG = (95, 55, 116)  # voxel (i, j, k) of the chest CT
 
 
 def scan(name: str, title: str, window: float, level: float):
@@ -87,9 +88,13 @@ def super_resolve(folder: Path):
     harness.close_module(panel)
 
 
-def organs(name: str, title: str):
-    """A sample's label map as a segmentation with the organs' names, in the slice views and in 3D."""
+def organs(name: str, title: str, cut=(slice(None),) * 3):
+    """A sample's label map, or a part of it (k, j, i), as a segmentation with names, in the slice views and in 3D."""
     labels = slicer.util.loadLabelVolume(str(ROOT / "Testing" / "Data" / f"{name}_seg.nii.gz"), {"show": False})
+    matrix = exchange.ijkToRAS(labels)
+    matrix[:3, 3] = (matrix @ [*(part.start or 0 for part in cut[::-1]), 1])[:3]
+    slicer.util.updateVolumeFromArray(labels, slicer.util.arrayFromVolume(labels)[cut].copy())
+    labels.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
     names = json.loads((ROOT / "Testing" / "Data" / "labels.json").read_text(encoding="utf-8"))[name]
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", title)
     node.CreateDefaultDisplayNodes()
@@ -142,12 +147,69 @@ def detect_anomalies(folder: Path):
     harness.close_module(panel)
 
 
+def inpaint_lesion(folder: Path):
+    """An ellipsoid in the left lung; two versions of a nodule there to choose from: the CT beside the second one."""
+    ct = scan("chest_ts_aorta.nii.gz", "Chest CT", 1400, -300)
+    panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMInpaintLesion" / "MedDiffFMInpaintLesion.py")
+    place = place_lesion(panel, ct, PLACE_IN_LUNG, 22)
+    panel.ui.samplesSpin.value = 2
+    panel.ui.regionBox.setCurrentIndex(panel.ui.regionBox.findData("chest"))
+    panel.ui.stepsBox.value = 10
+    run(panel)
+    harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
+    panel.ui.nextButton.click()
+    panel.ui.inputSection.collapsed = True
+    jump_to(place)
+    panel.ui.sideButton.click()
+    views = {"Red": (0, 0), "Yellow": (0, 1), "Green": (1, 1)}
+    harness.screenshot(panel, folder / "panel-inpaint-lesion.png", size=(1300, 900), views=views)
+    harness.close_module(panel)
+
+
+def generate_lesion(folder: Path):
+    """A nodule in the right lung's base, above the liver, of a part of the abdomen's organs."""
+    for view in ("Red", "Yellow", "Green"):
+        slicer.app.layoutManager().sliceWidget(view)
+    slicer.app.layoutManager().threeDWidget(0)
+    node = organs("abd_ts_example", "Liver and lung", (slice(64, 112), slice(20, 101), slice(5, 69)))
+    panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMGenerateLesion" / "MedDiffFMGenerateLesion.py")
+    panel.ui.qualityBox.setCurrentIndex(panel.ui.qualityBox.findData("fast"))
+    slicer.util.setSliceViewerLayers(background=panel.ui.editor.sourceVolumeNode(), fit=True)
+    place = place_lesion(panel, exchange.gridOf(node), (34, 56, 43), 15)
+    run(panel)
+    harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
+    panel.ui.inputViewButton.click()
+    panel.ui.inputSection.collapsed = True
+    slicer.app.layoutManager().resetThreeDViews()
+    jump_to(place)
+    harness.screenshot(panel, folder / "panel-generate-lesion.png", size=(1300, 900))
+    harness.close_module(panel)
+
+
+def place_lesion(panel, grid, index, diameter: float):
+    """Click an ellipsoid into the axial view about the voxel `index` (i, j, k); returns the place in mm."""
+    place = tuple((exchange.ijkToRAS(grid) @ [*index, 1])[:3])
+    jump_to(place)
+    panel.ui.diameterBox.value = diameter
+    harness.click(panel.ui.placeButton)
+    harness.click_in_slice("Red", place)
+    harness.wait_until(lambda: panel.ui.runButton.enabled, PATIENCE)
+    return place
+
+
+def jump_to(place):
+    for view in ("Red", "Yellow", "Green"):
+        slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().JumpSliceByOffsetting(*place)
+
+
 if __name__ == "__main__":
     pictures = {
         "denoise": denoise,
         "super-resolve": super_resolve,
         "synthesize": synthesize,
         "detect-anomalies": detect_anomalies,
+        "generate-lesion": generate_lesion,
+        "inpaint-lesion": inpaint_lesion,
     }
     for name in sys.argv[1:] or pictures:
         slicer.mrmlScene.Clear(False)

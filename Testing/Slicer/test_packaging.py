@@ -89,7 +89,8 @@ def test_panels_open_without_torch(tmp_path):
 @pytest.mark.parametrize("ui", sorted(PANELS.rglob("*.ui")), ids=lambda path: path.stem)
 def test_node_selectors_of_a_ui_follow_the_scene(ui):
     root = ElementTree.parse(ui).getroot()
-    selectors = {w.get("name") for w in root.iter("widget") if w.get("class") == "qMRMLNodeComboBox"}
+    of_scene = ("qMRMLNodeComboBox", "qMRMLSegmentEditorWidget", "qSlicerMarkupsPlaceWidget")
+    selectors = {w.get("name") for w in root.iter("widget") if w.get("class") in of_scene}
     followed = {c.findtext("receiver") for c in root.iter("connection") if "setMRMLScene" in c.findtext("slot")}
     assert selectors == followed
     custom = {c.findtext("class") for c in root.iter("customwidget")}

@@ -8,7 +8,7 @@ from exact_model import ExactNetwork, Prior
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.lesions import place_lesion
-from MedDiffFMLib.tasks.generate_lesion import generate_lesion
+from MedDiffFMLib.tasks.generate_lesion import generate_lesion, look
 from MedDiffFMLib.tasks.synthesize import synthesize
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
@@ -93,3 +93,10 @@ def test_a_mask_outside_the_body_and_a_map_without_organs_are_refused(anatomy, m
     nothing = anatomy.with_voxels(np.zeros_like(anatomy.voxels))
     with pytest.raises(InputError, match=r"no labels|outside the body"):
         generate_lesion(nothing, mask, model, quality="fast")
+
+
+def test_a_look_foretells_what_a_run_computes(anatomy, mask, model):
+    found = look(anatomy, mask, model, **OPTIONS, samples=2)
+    facts = generate_lesion(anatomy, mask, model, **OPTIONS, samples=2).facts
+    assert found["region"] == facts["region"] and found["network_evaluations"] == facts["network_evaluations"]
+    assert 0 < found["seconds_each"] < 60

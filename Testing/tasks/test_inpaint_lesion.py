@@ -12,7 +12,7 @@ from exact_model import ExactNetwork, Prior
 from MedDiffFMLib.control_folder import load_control
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.tasks import lesion as lesion_task
-from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
+from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion, look
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
 
@@ -347,3 +347,22 @@ def test_what_is_random_does_not_come_from_torchs_own_generator(ct, model):
     a = inpaint(ct, ball(ct), model).volumes[0].voxels
     torch.manual_seed(2)
     assert np.array_equal(a, inpaint(ct, ball(ct), model).volumes[0].voxels)
+
+
+@pytest.mark.parametrize("mask", [ball, long_lesion])
+def test_a_look_foretells_what_a_run_computes(ct, model, mask):
+    """As many evaluations, of one window or two, twice as many for two samples; kind and region; a time for each."""
+    options = {"anatomy": "none", "samples": 2, "region": "abdomen"}
+    found = look(ct, mask(ct), model, **options)
+    facts = inpaint_lesion(ct, mask(ct), model, **options).facts
+    assert {key: found[key] for key in ("region", "kind", "network_evaluations")} == {
+        key: facts[key] for key in ("region", "kind", "network_evaluations")
+    }
+    assert 0 < found["seconds_each"] < 60
+
+
+def test_a_look_refuses_what_a_run_refuses(ct, model):
+    with pytest.raises(InputError, match="outside the body"):
+        look(ct, in_air(ct), model, region="abdomen", anatomy="none")
+    with pytest.raises(InputError, match="kind 'liver'"):
+        look(ct, ball(ct), model, region="abdomen", kind="liver")

@@ -1,0 +1,54 @@
+"""Generate Lesion: CTs that nobody has, with a lesion, from organs. A thin module over MedDiffFMPanels."""
+
+import os
+import sys
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
+
+try:
+    import MedDiffFMPanels  # noqa: F401
+except ImportError:  # opened from the source tree, where it lies beside this module's folder
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path += [os.path.dirname(here), os.path.dirname(os.path.dirname(here))]
+
+from MedDiffFMPanels.label_input import LabelInputPart, firstLabels
+from MedDiffFMPanels.module import describeModule
+from MedDiffFMPanels.panel import PanelWidget
+from MedDiffFMPanels.tasks.generate_lesion import GenerateLesionLogic, GenerateLesionPart
+
+
+class MedDiffFMGenerateLesion(ScriptedLoadableModule):
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Generate Lesion")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
+        steps = _(
+            "Choose a segmentation of organs, draw a lesion with <b>Paint</b> or click <b>Place ellipsoid</b> and then "
+            "into a slice, click <b>Run</b>, and look at the CTs that were made. Everything else is optional."
+        )
+        what = _("Makes CTs that no patient has, with a lesion where you draw it, from a segmentation of organs.")
+        describeModule(parent, what, steps)
+
+
+class MedDiffFMGenerateLesionWidget(PanelWidget):
+    taskPart = GenerateLesionPart
+    inputPart = LabelInputPart
+    firstInput = staticmethod(firstLabels)
+
+    def makeLogic(self):
+        return MedDiffFMGenerateLesionLogic()
+
+
+class MedDiffFMGenerateLesionLogic(GenerateLesionLogic):
+    """Usable from a script: `MedDiffFMGenerateLesionLogic().process(organsNode, lesionNode)` gives the result."""
+
+
+class MedDiffFMGenerateLesionTest(ScriptedLoadableModuleTest):
+    def runTest(self):
+        from MedDiffFMPanels.self_test import checkGenerateLesion
+
+        slicer.mrmlScene.Clear()
+        checkGenerateLesion(self, MedDiffFMGenerateLesionLogic())

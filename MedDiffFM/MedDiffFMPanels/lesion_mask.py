@@ -1,0 +1,166 @@
+"""The lesion that a user draws: its segmentation, an ellipsoid in it, and whether it can be used. No widgets."""
+
+import hashlib
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from . import exchange
+from .checks import Problem, maskProblem, transformProblem
+
+LESION_OF = exchange.ATTRIBUTE + "lesionOf"  # reference from a lesion's segmentation to what it was drawn on
+SEGMENT = "Lesion"
+COLOR = (1.0, 0.35, 0.1)
+TERMINOLOGY = (
+    "Segmentation category and type - 3D Slicer General Anatomy list~"
+    "SCT^49755003^Morphologically Altered Structure~SCT^52988006^Lesion~^^~"
+    "Anatomic codes - DICOM master list~^^~^^"
+)
+ROUNDNESS = (0.7, 1.0)  # of an ellipsoid: its shorter axes over the longest, as in MedDiffFMLib.lesions
+
+
+def newLesion(owner):
+    """An empty segmentation with one segment on the grid of `owner`, a CT or a segmentation of organs."""
+    name = slicer.mrmlScene.GenerateUniqueName(_("{name} lesion").format(name=owner.GetName()))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetOpacity2DFill(0.0)  # the outline: what is in it shall be seen
+    node.SetReferenceImageGeometryParameterFromVolumeNode(exchange.gridOf(owner))
+    if owner.IsA("vtkMRMLVolumeNode"):
+        node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), owner.GetID())
+    node.GetSegmentation().AddEmptySegment(SEGMENT, SEGMENT, COLOR)
+    node.GetSegmentation().GetSegment(SEGMENT).SetTag("TerminologyEntry", TERMINOLOGY)
+    node.SetNodeReferenceID(LESION_OF, owner.GetID())
+    exchange.placeBeside(owner, node)
+    return node
+
+
+def lesionOf(owner):
+    """The segmentation that was made for `owner`, or None."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if node.GetNodeReferenceID(LESION_OF) == owner.GetID():
+            return node
+    return None
+
+
+def segmentOf(lesionNode):
+    """The id of the lesion's segment."""
+    return lesionNode.GetSegmentation().GetNthSegmentID(0)
+
+
+def drawnBox(lesionNode):
+    """What is drawn, as (mask (k, j, i) cut to it, 4 × 4 matrix of its index to mm); None if nothing is."""
+    segmentation = lesionNode.GetSegmentation()
+    if not segmentation.GetNumberOfSegments():
+        return None
+    segment = segmentation.GetSegment(segmentOf(lesionNode))
+    image = segment.GetRepresentation("Binary labelmap")
+    if image is None or image.GetPointData().GetScalars() is None or min(image.GetDimensions()) < 1:
+        return None
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    mask = voxels == segment.GetLabelValue()
+    if not mask.any():
+        return None
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    matrix = slicer.util.arrayFromVTKMatrix(matrix)
+    first = [np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    start = np.array([where[0] for where in first])
+    matrix[:3, 3] = (matrix @ [*(start[::-1] + image.GetExtent()[::2]), 1])[:3]
+    return mask[tuple(slice(where[0], where[-1] + 1) for where in first)], matrix
+
+
+def lesionInWords(lesionNode):
+    """Size and volume of what is drawn; "" if nothing is."""
+    drawn = drawnBox(lesionNode) if lesionNode else None
+    if drawn is None:
+        return ""
+    mask, matrix = drawn
+    edges = np.linalg.norm(matrix[:3, :3], axis=0)
+    size = " × ".join(f"{n * mm:.0f}" for n, mm in zip(mask.shape[::-1], edges, strict=True))
+    millilitres = mask.sum() * np.prod(edges) / 1000
+    return _("Lesion drawn: {size} mm, {ml:.2g} ml").format(size=size, ml=millilitres)
+
+
+def lesionProblem(lesionNode, owner):
+    """Why a segmentation cannot be the lesion in `owner` (a CT or organs), or None."""
+    if lesionNode is None or drawnBox(lesionNode) is None:
+        return Problem(
+            _("There is no lesion yet."), _("Draw one with Paint, or click “Place ellipsoid”, then into a slice.")
+        )
+    name = lesionNode.GetName()
+    if lesionNode.GetSegmentation().GetNumberOfSegments() > 1:
+        return Problem(
+            _("“{name}” has several segments, and all would become lesion.").format(name=name),
+            _("Keep the one of the lesion, or click “New”."),
+        )
+    problem = transformProblem(lesionNode)
+    if problem:
+        return Problem(problem.reason.replace(_("volume"), _("lesion")), problem.wayOn)
+    grid = exchange.gridOf(owner)
+    problem = maskProblem(lesionNode, grid, _("lesion"))
+    if problem:
+        return Problem(problem.reason, _("Click “New” and draw a lesion on this one."))
+    return _gridProblem(lesionNode, grid)
+
+
+def _gridProblem(lesionNode, grid):
+    """Whether the lesion lies on other voxels than those of the grid, or at its border."""
+    (mask, its), mine = drawnBox(lesionNode), exchange.ijkToRAS(grid)
+    again = _("Click “New” and draw a lesion on this one.")
+    first = (np.linalg.inv(mine) @ its[:, 3])[:3]
+    if not np.allclose(its[:3, :3], mine[:3, :3], atol=1e-3) or not np.allclose(first, np.rint(first), atol=1e-2):
+        name = lesionNode.GetName()
+        return Problem(_("“{name}” was drawn on an image with other voxels.").format(name=name), again)
+    last = np.rint(first) + mask.shape[::-1] - 1
+    if min(np.rint(first)) < 1 or (last > np.array(grid.GetImageData().GetDimensions()) - 2).any():
+        return Problem(_("The lesion touches the border of the image."), _("Erase there, or draw it further inside."))
+    return None
+
+
+def addEllipsoid(lesionNode, grid, center, diameter):
+    """Add an ellipsoid to the lesion: `diameter` mm along its longest axis, the others 0.7 to 1 times as long, in a
+    random direction. center: RAS in mm. grid: the volume on whose voxels it is drawn. Returns the number of its voxels.
+    """
+    matrix = exchange.ijkToRAS(grid)
+    shape = grid.GetImageData().GetDimensions()
+    middle = (np.linalg.inv(matrix) @ [*center, 1])[:3]
+    reach = diameter / 2 / np.linalg.norm(matrix[:3, :3], axis=0) + 1
+    first = np.clip(np.floor(middle - reach), 0, shape).astype(int)
+    last = np.clip(np.ceil(middle + reach) + 1, 0, shape).astype(int)
+    random = np.random.default_rng()
+    axes = diameter / 2 * np.array([1.0, *random.uniform(*ROUNDNESS, size=2)])
+    rotation = np.linalg.qr(random.normal(size=(3, 3)))[0]
+    offsets = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(first, last, strict=True)), indexing="ij"), -1)
+    away = (offsets - middle) @ matrix[:3, :3].T @ rotation / axes
+    mask = ((away**2).sum(-1) <= 1).transpose(2, 1, 0)
+    if mask.any():
+        _add(lesionNode, mask, matrix @ [*first, 1], matrix)
+    return int(mask.sum())
+
+
+def _add(lesionNode, mask, origin, matrix):
+    """Add a mask (k, j, i), whose first voxel lies at `origin`, to the lesion's segment."""
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    image, place = slicer.vtkOrientedImageData(), matrix.copy()
+    place[:3, 3] = origin[:3]
+    image.SetDimensions(mask.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(mask.astype(np.uint8).ravel(), deep=True))
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(place))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(image, lesionNode, segmentOf(lesionNode), logic.MODE_MERGE_MAX)
+
+
+def digestOf(lesionNode):
+    """A mark of what is drawn, to see later whether it is still the same."""
+    drawn = drawnBox(lesionNode) if lesionNode else None
+    if drawn is None:
+        return ""
+    mask, matrix = drawn
+    place = np.round(matrix, 3).tolist()
+    return hashlib.sha256(repr((mask.shape, place)).encode() + np.packbits(mask).tobytes()).hexdigest()

@@ -1,0 +1,64 @@
+"""Generate Lesion: organs in, CTs out that no patient has, with a lesion where it was drawn."""
+
+from slicer.i18n import tr as _
+
+from .. import exchange
+from ..bindings import fillCombo
+from ..input_part import quiet
+from ..label_input import labelsProblem
+from ..lesion_part import LesionLogic, LesionPart, kindInWords
+from ..overlay import OverlayViews
+from ..run_part import timeInWords
+from ..task_part import TaskPart
+from .synthesize import WINDOWS, regionInWords
+
+
+class GenerateLesionLogic(LesionLogic):
+    task = "generate-lesion"
+    inputProblem = staticmethod(labelsProblem)
+
+    def resultName(self, sourceNode, number=0):
+        return _("{name} synthetic CT with lesion, seed {seed}").format(name=sourceNode.GetName(), seed=number)
+
+    def takeIn(self, slot, voxels, matrix, provenance, source, target):
+        """The first sample fills the target, if there is one; every other one becomes a volume of its own."""
+        facts, number = provenance.get("facts", {}), provenance.get("sample", 1)
+        seed = (facts.get("seeds") or [0] * number)[number - 1]
+        window = WINDOWS.get(facts.get("region"), WINDOWS["abdomen"])
+        filled, name = target if number == 1 else None, self.resultName(source, seed)
+        return self.markLesion(exchange.addResult(source, voxels, matrix, name, provenance, filled, window=window))
+
+
+class GenerateLesionPart(LesionPart):
+    title = _("Lesion")
+    compareViews = OverlayViews
+
+    def __init__(self, panel):
+        LesionPart.__init__(self, panel)
+        qualities = [
+            ("balanced", _("Balanced (recommended)")),
+            ("fast", _("Quick look")),
+            ("paper", _("As published (slow)")),
+        ]
+        fillCombo(self.ui.qualityBox, qualities)
+        self.ui.resultViewButton.text = _("CT alone")
+        self.ui.resultViewButton.toolTip = _("Show the synthetic CT in the slice views.")
+        self.ui.inputViewButton.text = _("With organs")
+        self.ui.inputViewButton.toolTip = _("Show the organs that it was made of over it.")
+        for button in (self.ui.sideButton, self.ui.flickerButton, self.ui.differenceButton):
+            button.visible = False
+
+    def resultInWords(self, nodes, provenance):
+        self.showSeveral(nodes)
+        facts = provenance.get("facts", {})
+        if "lesion" not in facts:
+            return TaskPart.resultInWords(self, nodes, provenance)
+        lesion = facts["lesion"]
+        what = _("Synthetic CT, {region}, with {kind} of {ml:.2g} ml").format(
+            region=regionInWords(facts["region"]), kind=kindInWords(lesion["kind"]).lower(), ml=lesion["lesion_ml"]
+        )
+        if len(nodes) > 1:
+            what = _("{n} versions: {what}").format(n=len(nodes), what=what)
+        made = _("Made in {time}.").format(time=timeInWords(provenance.get("seconds", 0)))
+        notice = _("No patient has this anatomy or this lesion: for research only, not for diagnosis.")
+        return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{quiet(notice)}"

@@ -1,0 +1,38 @@
+"""A longer piece of work on the main thread, in turns, so that Slicer stays alive."""
+
+import time
+
+import qt
+
+INTERVAL = 20  # ms between the turns
+TURN = 0.02  # seconds of a turn
+
+
+class Walk:
+    """Drives a generator. onEnd(result, error) is called once at its end, and not after `stop`."""
+
+    def __init__(self, steps, onEnd):
+        self._steps, self._onEnd = steps, onEnd
+        self._timer = qt.QTimer()
+        self._timer.setInterval(INTERVAL)
+        self._timer.connect("timeout()", self._turn)
+        self._timer.start()
+
+    def stop(self):
+        """Give up; what the generator cleans up is cleaned up."""
+        self._timer.stop()
+        self._steps.close()
+
+    def _turn(self):
+        until = time.monotonic() + TURN
+        try:
+            while time.monotonic() < until:
+                next(self._steps)
+        except StopIteration as end:
+            self._end(end.value, None)
+        except (OSError, ValueError) as error:
+            self._end(None, error)
+
+    def _end(self, result, error):
+        self._timer.stop()
+        self._onEnd(result, error)
