@@ -21,13 +21,16 @@ Residuals = tuple[list[torch.Tensor], torch.Tensor]
 class ControlConfig:
     """What a ControlNet is told; written to and read from its config.json.
 
-    kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "pair" (another CT of the
-    same, with thick slices or low dose, on its grid) or "lesion-mask" (0 or 1).
+    kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the same,
+    each thick slice repeated), "pair" (another CT of the same, with thick slices or low dose, on its grid) or
+    "lesion-mask" (0 or 1). direct_t: of one trained to tell x_0 in a single evaluation, the timestep at which it does
+    (see `tasks.direct_slices`); None for one that is told what a diffusion model walks through.
     """
 
     kind: str = "lesion-mask"
     target_channels: int = 1
     encoder_channels: tuple[int, ...] = (16,)  # of the target encoder; each further entry would halve the size
+    direct_t: int | None = None
 
     @classmethod
     def from_dict(cls, values: dict) -> ControlConfig:

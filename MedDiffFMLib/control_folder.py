@@ -55,6 +55,7 @@ def save_control(
             "kind": control.config.kind,
             "target_channels": control.config.target_channels,
             "encoder_channels": list(control.config.encoder_channels),
+            "direct_t": control.config.direct_t,
             "base_sha256": model["weights"]["sha256"],
             "weights": {"file": WEIGHTS, "sha256": sha256_of(part / WEIGHTS), "dtype": str(dtype).split(".")[-1]},
             "training": training or {},

@@ -23,13 +23,14 @@ def replicate(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
 
 
 def interpolate_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """Thin slices by linear interpolation between the centres of thick ones (Z, Y, X); beyond the ends the end slice.
-
-    This is what the ControlNet `super-resolution` is told.
-    """
+    """Thin slices by linear interpolation between the centres of thick ones (Z, Y, X); the end slice beyond them."""
     size = list(thick.shape)
     size[axis] *= factor
     return F.interpolate(thick[None, None], size=size, mode="trilinear", align_corners=False)[0, 0]
+
+
+# what a ControlNet of a kind is told of thick slices, on the thin grid: (thick, factor, axis)
+TOLD = {"thick-ct": interpolate_slices, "thick-slices": replicate}
 
 
 def cubic_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:

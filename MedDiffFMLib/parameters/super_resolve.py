@@ -46,7 +46,7 @@ class SuperResolveParameters(Parameters):
     quality: str = parameter(
         "balanced",
         "choice",
-        "fast and balanced: a few steps from the interpolated image; paper: the published method's settings (slow).",
+        "fast and balanced: one evaluation, or a few steps from interpolation; paper: the published method (slow).",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )

@@ -1,7 +1,8 @@
 """Super-resolution across slices: thin slices whose means are the thick ones (paper, III-E1, eq. 12).
 
 y_0 = H·x_0, H the block mean of `factor` slices;  x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
-data step of eq. 12, the network told by a ControlNet what the thick slices show.
+data step of eq. 12, the network told by a ControlNet what the thick slices show. A model that has a ControlNet for a
+single evaluation (`direct_slices`) uses that instead, but for the quality `paper`.
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ from ..thick import (
 )
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
+from .direct_slices import restore_directly
 from .in_parts import part_of, run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 from .thin_slices import Cut, finish, on_input_axes, slice_axis, thin_conditions
 
-CONTROL = "super-resolution"
+CONTROL, DIRECT = "super-resolution", "super-resolution-direct"
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
 
 @dataclass(frozen=True)
 class SuperResolveSettings:
-    """How a quality is computed. A model's config holds the values that fit its weights.
+    """How a quality is computed where it walks. A model's config holds the values that fit its weights.
 
     t_start: the first timestep, at which the interpolated image is noised. steps: timesteps from there down to 0.
     sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step.
@@ -105,7 +107,7 @@ def super_resolve(
     factor = choose_factor(volume, wanted)
     model = model or load_model()
     settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality)
-    control = _control(model, wanted.control)
+    control = _control(model, wanted)
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
@@ -114,14 +116,17 @@ def super_resolve(
     if len(parts) > 1:
         return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
     ε = _noise_model(scan, cut, anatomy, model, control, settings, reporter)
-    estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
+    if _is_direct(control):
+        estimate, steps = restore_directly(scan, ε, cut, reporter)
+    else:
+        estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)
     if np.issubdtype(volume.voxels.dtype, np.integer):
         hu = round_in_blocks(hu, factor, cut.axis)
     facts = {
         **_facts(scan, hu, cut, wanted),
         "anatomy": anatomy_in_words(anatomy),
-        "control": CONTROL if control else "none",
+        "control": (DIRECT if _is_direct(control) else CONTROL) if control else "none",
         "timesteps": steps,
         "windows": len(ε.active),
         "windows_of_air": len(ε.skipped),
@@ -146,22 +151,22 @@ def look(
     factor = choose_factor(volume, wanted)
     model, reporter = model or load_model(), Reporter(progress)
     settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality)
-    control = _control(model, wanted.control)
+    control = _control(model, wanted)
     anatomy = "auto" if anatomy == "totalsegmentator" else anatomy
     scan = look_at(volume, wanted.region, reporter)
     cut = Cut(slice_axis(scan.frame.spacing), factor)
     parts = _parts(scan, cut, anatomy, wanted)
     scans = [scan.part(part) for part in parts] if len(parts) > 1 else [scan]
-    steps = _steps(settings, wanted, model)
+    steps = [control.config.direct_t] if _is_direct(control) else _steps(settings, wanted, model)
     windows = [_noise_model(one, cut, "auto", model, control, settings, reporter) for one in scans]
     count = sum(len(ε.active) for ε in windows)
-    each = next((ε.seconds_of_a_window(_thin(ε, model), steps[0]) for ε in windows if ε.active), None)
+    each = next((ε.seconds_of_a_window(_told(ε, model), steps[0]) for ε in windows if ε.active), None)
     regions = " + ".join(one.region.name for one in scans)
     return {"region": regions, "factor": factor, "network_evaluations": len(steps) * count, "seconds_each": each}
 
 
-def _thin(ε: NoiseModel, model: Model) -> torch.Tensor:
-    """The interpolated image on the model's device."""
+def _told(ε: NoiseModel, model: Model) -> torch.Tensor:
+    """What the ControlNet is told, on the model's device; in a walk the interpolated image, where it starts."""
     return torch.from_numpy(ε.conditions.target[0]).to(model.device)
 
 
@@ -187,7 +192,7 @@ def _noise_model(
     """ε on the thin grid."""
     return NoiseModel(
         model,
-        thin_conditions(scan.conditions(model, anatomy), scan, cut),
+        thin_conditions(scan.conditions(model, anatomy), scan, cut, control.config.kind if control else "thick-ct"),
         scan.body.repeat(cut.factor, cut.axis),
         air=scan.air,
         overlap=settings.overlap,
@@ -255,15 +260,23 @@ def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:
     return factor
 
 
-def _control(model: Model, choice: str) -> Control | None:
-    if choice == "none":
+def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
+    """The ControlNet that is asked for: that of a single evaluation where there is one and no walk is wanted."""
+    if wanted.control == "none":
         return None
-    if CONTROL not in control_names(model.folder):
+    names = control_names(model.folder)
+    if DIRECT in names and wanted.quality != "paper" and wanted.steps is None:
+        return load_control(model, DIRECT)
+    if CONTROL not in names:
         raise InputError(
             f"The model {model.name} has no ControlNet {CONTROL!r}: use another model, or the foundation model alone "
             "with --control none."
         )
     return load_control(model, CONTROL)
+
+
+def _is_direct(control: Control | None) -> bool:
+    return control is not None and control.config.direct_t is not None
 
 
 def _sample(
@@ -280,7 +293,7 @@ def _sample(
     reporter.begin(len(steps), len(ε.active))
     generator = torch.Generator().manual_seed(wanted.seed)
     alpha = float(schedule.alpha_bar[steps[0]])
-    x = _thin(ε, ε.model)
+    x = _told(ε, ε.model)
     x = math.sqrt(alpha) * x + math.sqrt(1 - alpha) * fresh_noise(x, generator)
     data_step = super_resolution_data_step(
         torch.from_numpy(scan.x).to(device), cut.factor, cut.axis, settings.sigma_n, settings.prior_weight, schedule

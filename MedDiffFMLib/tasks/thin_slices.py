@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import torch
 
 from ..conditions import Conditions
-from ..thick import cubic_slices, interpolate_slices, range_around, replicate, with_block_means, within
+from ..thick import TOLD, cubic_slices, range_around, replicate, with_block_means, within
 from ..volume import Volume, as_input_type
 from .scan import Scan
 
@@ -29,9 +29,9 @@ def slice_axis(spacing: tuple[float, float, float]) -> int:
     return next(i for i in (-3, -2, -1) if spacing[i] > 0.99 * max(spacing))
 
 
-def thin_conditions(thick: Conditions, scan: Scan, cut: Cut) -> Conditions:
-    """The conditions on the thin grid, and the interpolated image as target of the ControlNet."""
-    target = interpolate_slices(torch.from_numpy(scan.x), cut.factor, cut.axis)
+def thin_conditions(thick: Conditions, scan: Scan, cut: Cut, kind: str = "thick-ct") -> Conditions:
+    """The conditions on the thin grid, with what a ControlNet of `kind` is told as target."""
+    target = TOLD[kind](torch.from_numpy(scan.x), cut.factor, cut.axis)
     return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target.numpy()[None])
 
 

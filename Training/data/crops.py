@@ -18,12 +18,12 @@ from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
-from MedDiffFMLib.thick import block_mean, interpolate_slices
+from MedDiffFMLib.thick import block_mean, cubic_slices, interpolate_slices
 
 from .store import Case, FramedArray
 
 LEVELS = ("image", "double", "patch", "own")
-TARGETS = ("thick-ct", "pair", "lesion-mask")
+TARGETS = ("thick-ct", "thick-slices", "pair", "lesion-mask")
 
 
 def require(holds: bool, name: str, value: object, wanted: str) -> None:
@@ -43,13 +43,15 @@ class CropConfig:
     keep_organs: float = 0.5  # share of crops with all given organs; else some, or body alone, or nothing
     keep_position: float = 0.9
     case_weights: tuple[tuple[str, float], ...] = ()  # cases drawn more or less often than once
-    target: str = ""  # what a ControlNet is told: "thick-ct", "pair", "lesion-mask", or nothing
+    target: str = ""  # what a ControlNet is told: one of TARGETS, or nothing
     factors: tuple[int, ...] = (2, 3, 4, 5, 6)  # thick slices: so many thin ones averaged, drawn for each crop
     around_lesion: float = 0.8  # share of crops around a lesion's voxel, if the target is its mask
+    turned: tuple[tuple[str, float], ...] = ()  # share of a case's crops whose rows or columns play slices and …
+    flipped: float = 0.0  # … share of all crops that may be mirrored, along any axes, if the target is thick-slices
 
     def __post_init__(self):
         """InputError if no crop can be drawn so."""
-        for name in ("bin_in_plane", "keep_organs", "keep_position", "around_lesion"):
+        for name in ("bin_in_plane", "keep_organs", "keep_position", "around_lesion", "flipped"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share from 0 to 1")
         require(self.window_jitter_hu >= 0, "window_jitter_hu", self.window_jitter_hu, "0 or more HU")
         fits = len(self.levels) == len(LEVELS) and min(self.levels) >= 0 and sum(self.levels) > 0
@@ -59,6 +61,27 @@ class CropConfig:
         require(bool(fits), "factors", self.factors, "whole numbers from 2")
         fits = all(len(pair) == 2 and pair[1] >= 0 for pair in self.case_weights)
         require(fits, "case_weights", self.case_weights, "pairs of a case's name and a number from 0")
+        fits = all(len(pair) == 2 and 0 <= pair[1] <= 1 for pair in self.turned)
+        require(fits, "turned", self.turned, "pairs of a case's name and a share from 0 to 1")
+
+
+@dataclass
+class Slices:
+    """Thin slices (1, Z, Y, X) in the model's range and beyond it, bool the body on them, and how many make one."""
+
+    thin: torch.Tensor
+    body: torch.Tensor
+    factor: int
+
+    @property
+    def thick(self) -> torch.Tensor:
+        """Their block means, (1, Z / factor, Y, X)."""
+        return block_mean(self.thin, self.factor)
+
+    @property
+    def spline(self) -> torch.Tensor:
+        """Thin slices of the thick ones by the cubic spline that keeps them."""
+        return cubic_slices(self.thick, self.factor)
 
 
 @dataclass
@@ -75,6 +98,7 @@ class Crop:
     region: int
     level: str
     target: torch.Tensor | None = None  # (1, Z, Y, X)
+    slices: Slices | None = None  # of a crop for "thick-slices"
 
     def codes(self, frequencies: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """Position code (6L, Z, Y, X), zero where the place is not told, and anatomy code (7, Z, Y, X)."""
@@ -199,6 +223,13 @@ def _target(
     return None
 
 
+def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tuple[float, float]:
+    """The HU window of a case's region, its ends moved by up to `window_jitter_hu`."""
+    low, high = REGIONS[case.facts.region].window
+    jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
+    return low + jitter[0], high + jitter[1]
+
+
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
     cases, shares = drawn_from(cases, config)
@@ -209,9 +240,7 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     start = [0, 0, 0] if level == "image" else _start(rng, case, size, config.around_lesion if lesions else 0.0)
     hu = torch.from_numpy(read_box(case.hu, start, size, case.place.air_hu)).float()
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
-    low, high = REGIONS[case.facts.region].window
-    jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
-    window = (low + jitter[0], high + jitter[1])
+    window = draw_window(rng, case, config)
     x0 = to_model(resize(hu, config.patch).numpy(), window)
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]

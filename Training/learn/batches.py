@@ -19,6 +19,7 @@ from MedDiffFMLib.schedule import Schedule
 from ..data.crops import Crop, CropConfig, draw_crop
 from ..data.noise import ct_noise
 from ..data.store import Case
+from ..data.thick_crops import draw_factor, draw_thick_crop
 from .config import PretrainConfig
 
 
@@ -57,15 +58,35 @@ def draw_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig | None = None
 ) -> Batch:
     """Samples first … first + batch − 1 of the run; `crops` says how they are cut, without it `config.crops`."""
+    crops = crops or config.crops
+    if crops.target == "thick-slices":
+        return direct_batch(cases, config, schedule, first, crops)
     drawn = []
     for number in range(first, first + config.batch):
         rng = np.random.default_rng([config.seed, number])
-        crop = draw_crop(rng, cases, crops or config.crops)
+        crop = draw_crop(rng, cases, crops)
         t = draw_timestep(rng, config, schedule)
         epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
         drawn.append((mix(schedule, crop, epsilon, t), epsilon, t, crop))
     noisy, noises, times, kept = zip(*drawn, strict=True)
     return Batch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), list(kept))
+
+
+def direct_batch(
+    cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig
+) -> Batch:
+    """Samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline through
+    the thick slices, without noise. ε is what leads there from x_0.
+    """
+    factor = draw_factor(np.random.default_rng([config.seed, first, 0]), crops)
+    divisor = 2 ** (len(config.network.channels) - 1)
+    rngs = [np.random.default_rng([config.seed, number]) for number in range(first, first + config.batch)]
+    drawn = [draw_thick_crop(rng, cases, crops, factor, divisor) for rng in rngs]
+    alpha = float(schedule.alpha_bar[config.direct_t])
+    x_t = torch.stack([math.sqrt(alpha) * crop.slices.spline.clamp(-1, 1) for crop in drawn])
+    x0 = torch.stack([crop.x0 for crop in drawn])
+    epsilon = (x_t - math.sqrt(alpha) * x0) / math.sqrt(1 - alpha)
+    return Batch(x_t, epsilon, torch.full((config.batch,), config.direct_t), drawn)
 
 
 class Steps(Dataset):

@@ -53,6 +53,7 @@ class PretrainConfig:
     low_noise: float = 0.0  # share of samples with σ̄_t log-uniform in low_sigma; the rest has t uniform (the paper)
     low_sigma: tuple[float, float] = (0.03, 0.5)
     ct_noise: float = 0.0  # share of the scans' own crops within low_sigma whose noise is correlated as CT's is
+    direct_t: int = 300  # the timestep of a ControlNet that restores in one evaluation (crops.target "thick-slices")
     distilled_to: int = 0  # steps of the walk that a student is for (see `distill`); 0: none
     seed: int = 0
     save_every: int = 200
@@ -69,6 +70,7 @@ class PretrainConfig:
         require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
         require(self.min_snr >= 0, "min_snr", self.min_snr, "0 (off) or γ, such as 5")
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
+        require(0 < self.direct_t < 990, "direct_t", self.direct_t, "a timestep from 1 to 989")
         prediction = self.network.prediction
         require(prediction in PREDICTIONS, "network.prediction", prediction, " or ".join(PREDICTIONS))
         for name in ("low_noise", "ct_noise", "decay_to"):

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
-from MedDiffFMLib.control import Control, ControlConfig
+from MedDiffFMLib.control import Control
 from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.model_folder import model_config, read_config, save_model_folder
 
 from .checkpoint import read_state
 from .config import PretrainConfig
+from .finetune import control_config
 from .log import replace_file
 from .trainer import Trainer
 
@@ -97,7 +98,7 @@ def export_control(run: Run, model: Path, name: str) -> Path:
     trained_with = run.facts.get("base_sha256", own := read_config(model)["weights"]["sha256"])
     if trained_with != own:
         raise InputError(f"This ControlNet was trained with other weights than those in {model}: name its own model.")
-    control = Control(settings.network, ControlConfig(kind=settings.crops.target))
+    control = Control(settings.network, control_config(settings))
     control.load_state_dict(run.weights)
     return save_control(model, name, control, run.training, float16=True)
 

@@ -1,8 +1,9 @@
 """Fine-tuning of a ControlNet, the U-Net locked (paper, III-B, eq. 4):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a, c_t)‖₁.
 
 `config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean; "pair", the same crop of another CT
-of the patient on the case's grid (thick slices, low dose); or "lesion-mask". The loop, its random numbers and its exact
-resume are pre-training's.
+of the patient on the case's grid (thick slices, low dose); or "lesion-mask". With "thick-slices" the ControlNet learns
+to restore in a single evaluation instead (see `direct`). The loop, its random numbers and its exact resume are
+pre-training's.
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ from MedDiffFMLib.model_folder import load_network, verify
 from ..data.store import Case
 from .batches import Batch
 from .config import PretrainConfig
+from .direct import direct_losses
 from .trainer import Trainer
 
 LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much more
+
+
+def control_config(config: PretrainConfig) -> ControlConfig:
+    """What the ControlNet of a run is told, and how it is to be used."""
+    direct = config.crops.target == "thick-slices"
+    return ControlConfig(kind=config.crops.target, direct_t=config.direct_t if direct else None)
 
 
 class ControlTrainer(Trainer):
@@ -38,7 +46,7 @@ class ControlTrainer(Trainer):
 
     def make_network(self) -> Control:
         """The copy of the U-Net's encoder, its convolutions to the U-Net at zero."""
-        control = Control(self.base.config, ControlConfig(kind=self.config.crops.target))
+        control = Control(self.base.config, control_config(self.config))
         control.start_from(self.base)
         return control
 
@@ -51,6 +59,9 @@ class ControlTrainer(Trainer):
 
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean error of each sample; in a lesion every voxel counts more."""
+        if self.config.crops.target == "thick-slices":
+            alpha = float(self.schedule.alpha_bar[self.config.direct_t])
+            return direct_losses(self.estimate(batch), batch, alpha, self.config.network.prediction)
         error = (self.estimate(batch) - self.target(batch)).abs()
         if self.config.crops.target != "lesion-mask":
             return error.mean(dim=(1, 2, 3, 4))

@@ -18,6 +18,7 @@ from MedDiffFMLib.schedule import uniform_steps
 from ..data.crops import Crop, draw_crop, has_target
 from ..data.store import Case
 from .batches import Batch, mix
+from .direct import validate_directly
 from .trainer import T_BANDS, Trainer
 
 TIMESTEPS = (15, 60, 200, 650)  # one in each of T_BANDS
@@ -49,6 +50,8 @@ def _noisy(trainer: Trainer, crop: Crop, epsilon: torch.Tensor, t: int) -> Batch
 
 def validate(trainer: Trainer) -> dict[str, float]:
     """The mean unweighted loss of the averaged weights, all timesteps alike, and that at each timestep."""
+    if trainer.config.crops.target == "thick-slices":
+        return validate_directly(trainer)
     losses: dict[int, list[float]] = {t: [] for t in TIMESTEPS}
     with trainer.averaged():
         for crop, epsilon in fixed_crops(trainer, trainer.config.validate_crops):
@@ -62,8 +65,10 @@ def validate(trainer: Trainer) -> dict[str, float]:
 
 def pictures(trainer: Trainer) -> dict[str, np.ndarray]:
     """Central axial slices (H, W) in [0, 1]: x_t above x̂_0 for some t; last, the truth above a sample made by DDIM of
-    the same conditions from noise alone.
+    the same conditions from noise alone. None of a ControlNet that does not walk.
     """
+    if trainer.config.crops.target == "thick-slices":
+        return {}
     made = {}
     with trainer.averaged():
         for number, (crop, epsilon) in enumerate(fixed_crops(trainer, PICTURES)):
