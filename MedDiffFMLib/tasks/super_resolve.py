@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..models import Model, load_model
 from ..noise_model import NoiseModel
 from ..parameters import SuperResolveParameters
-from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
+from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
 from ..regions import to_hu
 from ..samplers import diffpir, fresh_noise, super_resolution_data_step
@@ -36,7 +36,7 @@ from .direct_slices import restore_directly
 from .in_parts import part_of, run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
-from .thin_slices import Cut, finish, on_input_axes, slice_axis, thin_conditions
+from .thin_slices import Cut, choose_factor, finish, on_input_axes, slice_axis, thin_conditions
 
 CONTROL, DIRECT = "super-resolution", "super-resolution-direct"
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
@@ -240,24 +240,6 @@ def _in_parts(
         "network_evaluations": sum(one["network_evaluations"] for one in each),
     }
     return SuperResolveResult(on_input_axes(scan, hu, cut), f, facts)
-
-
-def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:
-    """The factor asked for, or that whose slices come nearest to the distance asked for. InputError if that is 1."""
-    name, thick = volume.source or "The volume", max(volume.spacing)
-    goal = wanted.spacing or THIN_MM
-    factor = wanted.factor or factor_for(thick, goal)
-    if factor == 1:
-        raise InputError(
-            f"{name} has slices {thick:g} mm apart, and no even split of them comes nearer to {goal:g} mm: "
-            "name a smaller --spacing, or a --factor."
-        )
-    if thick / factor < THINNEST_MM:
-        raise InputError(
-            f"{name} has slices {thick:g} mm apart; a {factor}th of that is thinner than any scan, {THINNEST_MM:g} mm: "
-            "name a smaller --factor."
-        )
-    return factor
 
 
 def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:

@@ -9,6 +9,9 @@ import SimpleITK as sitk
 import torch
 
 from ..conditions import Conditions
+from ..errors import InputError
+from ..parameters import SuperResolveParameters
+from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..thick import TOLD, cubic_slices, range_around, replicate, with_block_means, within
 from ..volume import Volume, as_input_type
 from .scan import Scan
@@ -22,6 +25,24 @@ class Cut:
 
     axis: int
     factor: int
+
+
+def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:
+    """The factor asked for, or that whose slices come nearest to the distance asked for. InputError if that is 1."""
+    name, thick = volume.source or "The volume", max(volume.spacing)
+    goal = wanted.spacing or THIN_MM
+    factor = wanted.factor or factor_for(thick, goal)
+    if factor == 1:
+        raise InputError(
+            f"{name} has slices {thick:g} mm apart, and no even split of them comes nearer to {goal:g} mm: "
+            "name a smaller --spacing, or a --factor."
+        )
+    if thick / factor < THINNEST_MM:
+        raise InputError(
+            f"{name} has slices {thick:g} mm apart; a {factor}th of that is thinner than any scan, {THINNEST_MM:g} mm: "
+            "name a smaller --factor."
+        )
+    return factor
 
 
 def slice_axis(spacing: tuple[float, float, float]) -> int:

@@ -73,6 +73,11 @@ def evaluate_condition(
     _check(patch, json_file)
     loaded = load_model(model, device=device)
     network = load_control(loaded, control)
+    if network.config.direct_t is not None:
+        raise InputError(
+            f"The ControlNet {control} makes its result in one evaluation and not from noise: measure it with "
+            "meddiff-fm evaluate super-resolve."
+        )
     config = CropConfig(
         (patch,) * 3, (0, 0, 1, 1), keep_organs=1.0, keep_position=1.0, target=network.config.kind, around_lesion=1.0
     )
