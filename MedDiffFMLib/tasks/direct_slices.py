@@ -4,11 +4,15 @@ The ControlNet, told the thick slices, and the locked U-Net make of x_t = √ᾱ
 x̂_0 = (x_t − √(1 − ᾱ_t)·ε̂)/√ᾱ_t, at the one t that they were trained at (`ControlConfig.direct_t`). s is the cubic
 spline that keeps the block means; no noise is added, so there is nothing to draw. Trained by squared errors, x̂_0 tends
 to the mean of all thin slices that the thick ones allow: nearer to the truth than a sample of them, and smoother.
+Averaged over mirror images, which it was trained on too, it comes nearer still.
 """
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,6 +25,8 @@ from ..thick import cubic_slices
 from .scan import Scan
 from .thin_slices import Cut
 
+MIRRORS = ((), (-1,), (-3,), (-3, -1))  # along no axis, x, z, both
+
 
 def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float) -> torch.Tensor:
     """x_t = √ᾱ_t·s in the model's range: s of thick slices in HU (Z, Y, X), clipped to the window."""
@@ -28,12 +34,34 @@ def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float
     return math.sqrt(alpha) * torch.from_numpy(s)
 
 
-def restore_directly(scan: Scan, ε: NoiseModel, cut: Cut, reporter: Reporter) -> tuple[np.ndarray, list[int]]:
-    """The estimate in HU, within the window (Z, Y, X), and the one timestep."""
+def restore_directly(
+    scan: Scan, ε: NoiseModel, cut: Cut, mirrored: int, reporter: Reporter
+) -> tuple[np.ndarray, list[int]]:
+    """The estimate in HU, within the window (Z, Y, X), and the timestep of each evaluation of the whole.
+
+    mirrored: how many of `MIRRORS` are averaged.
+    """
     t, model = ε.control.config.direct_t, ε.model
     alpha = float(model.schedule.alpha_bar[t])
-    reporter.begin(1, len(ε.active))
-    x_t = start_of(torch.from_numpy(scan.frame.hu), cut.factor, cut.axis, scan.window, alpha).to(model.device)
-    x0 = predict_x0(x_t, ε(x_t, t), alpha)
-    reporter.step(0, t, x0)
-    return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), [t]
+    thick = torch.from_numpy(scan.frame.hu)
+    x_t = start_of(thick, cut.factor, cut.axis, scan.window, alpha).to(model.device)
+    body = scan.body.repeat(cut.factor, cut.axis)
+    images = [ε if not axes else _mirrored(ε, body, axes) for axes in MIRRORS[:mirrored]]
+    reporter.begin(len(images), len(ε.active), costs=[len(image.active) for image in images])
+    x0 = torch.zeros_like(x_t)
+    for number, (image, axes) in enumerate(zip(images, MIRRORS, strict=False)):
+        seen = x_t.flip(axes)
+        x0 += predict_x0(seen, image(seen, t), alpha).flip(axes) / len(images)
+        reporter.step(number, t, x0)
+    return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), [t] * len(images)
+
+
+def _mirrored(ε: NoiseModel, body: np.ndarray, axes: Sequence[int]) -> NoiseModel:
+    """ε of the volume mirrored along `axes`, its place in the body not told: a mirrored one has none."""
+    image, told = copy.copy(ε), ε.conditions
+    labels, target = np.flip(told.labels, axes), np.flip(told.target, axes)
+    image.conditions = replace(told, labels=labels, target=target, placed=False)
+    image.active = ε.plan.touching(np.flip(body, axes))
+    active = {window.start for window in image.active}
+    image.skipped = [window for window in ε.plan.windows if window.start not in active]
+    return image

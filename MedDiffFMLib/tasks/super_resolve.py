@@ -44,7 +44,7 @@ PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
 @dataclass(frozen=True)
 class SuperResolveSettings:
-    """How a quality is computed where it walks. A model's config holds the values that fit its weights.
+    """How a quality is computed. A model's config holds the values that fit its weights.
 
     t_start: the first timestep, at which the interpolated image is noised. steps: timesteps from there down to 0.
     sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step.
@@ -56,12 +56,13 @@ class SuperResolveSettings:
     prior_weight: float = 1.0
     zeta: float = 0.0
     overlap: float = 0.25
+    mirrored: int = 1  # mirror images that a ControlNet of a single evaluation averages, 1 to 4
 
 
 QUALITIES = {
     # on a Gaussian image these find the posterior, the paper's do not: its data step fades as t → 0
     "fast": SuperResolveSettings(t_start=200, steps=3, sigma_n=0.05, zeta=1.0),
-    "balanced": SuperResolveSettings(t_start=300, steps=12, sigma_n=0.05, zeta=1.0),
+    "balanced": SuperResolveSettings(t_start=300, steps=12, sigma_n=0.05, zeta=1.0, mirrored=4),
     "paper": SuperResolveSettings(),
 }
 
@@ -117,7 +118,7 @@ def super_resolve(
         return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
     ε = _noise_model(scan, cut, anatomy, model, control, settings, reporter)
     if _is_direct(control):
-        estimate, steps = restore_directly(scan, ε, cut, reporter)
+        estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter)
     else:
         estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)
@@ -157,7 +158,7 @@ def look(
     cut = Cut(slice_axis(scan.frame.spacing), factor)
     parts = _parts(scan, cut, anatomy, wanted)
     scans = [scan.part(part) for part in parts] if len(parts) > 1 else [scan]
-    steps = [control.config.direct_t] if _is_direct(control) else _steps(settings, wanted, model)
+    steps = [control.config.direct_t] * settings.mirrored if _is_direct(control) else _steps(settings, wanted, model)
     windows = [_noise_model(one, cut, "auto", model, control, settings, reporter) for one in scans]
     count = sum(len(ε.active) for ε in windows)
     each = next((ε.seconds_of_a_window(_told(ε, model), steps[0]) for ε in windows if ε.active), None)
