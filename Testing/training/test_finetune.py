@@ -155,7 +155,10 @@ def test_a_low_dose_crop_is_of_the_scans_own_voxels():
 def test_a_control_for_low_dose_learns(cases, tmp_path):
     """Without noise in the store it is drawn as FBP's."""
     trainer = ControlTrainer(
-        replace(CONFIG, crops=LOW_DOSE, steps=25), cases, tmp_path / "run", save_tiny_model(tmp_path / "model")
+        replace(CONFIG, crops=LOW_DOSE, steps=25, learning_rate=1e-2),
+        cases,
+        tmp_path / "run",
+        save_tiny_model(tmp_path / "model"),
     )
     batch = draw_batch(cases, trainer.config, trainer.schedule, 1000)
     first = trainer.update([batch])["loss"]
