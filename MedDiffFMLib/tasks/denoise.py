@@ -160,7 +160,7 @@ def _prepared(
     guess: float | None = None,
 ) -> _Ready:
     """All that comes before the sampling. guess: σ in HU where it shall be found and cannot be, else InputError."""
-    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
+    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm, settings.windows_hu)
     labels = anatomy_labels(scan, anatomy)
     found = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
