@@ -84,6 +84,7 @@ def batch_events(batch: Batch) -> Iterator[Callable[[Batch], None]]:
 @contextmanager
 def download_events(repo: str, revision: str | None) -> Iterator[None]:
     """While a model is downloaded: `progress` with the bytes that are there, and how many there will be."""
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # on stderr, which is for the one sentence of an error
     heed_stdin(lambda: os._exit(CANCELLED))  # what has arrived is kept, and the next download goes on from there
     ended = threading.Event()
 

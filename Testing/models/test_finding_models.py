@@ -167,7 +167,7 @@ def test_a_download_tells_programs_its_bytes(hub, tmp_path):
 def test_what_arrives_damaged_is_removed_again(hub, tmp_path):
     weights = hub.folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
-    done = download("owner/name", tmp_path / "home", hub.endpoint)
+    done = download("owner/name", tmp_path / "home", hub.endpoint, "--events")
     assert done.returncode == 2 and "was removed again" in done.stderr and "get the model again" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert list((tmp_path / "home" / "hub").glob("*models--*")) == []
