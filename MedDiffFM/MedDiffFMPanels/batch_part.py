@@ -15,6 +15,7 @@ from .failures import Failure
 from .job import sharedWorker
 from .logic import optionWords
 from .run_part import timeInWords
+from .tables import fillTable
 
 NAME = "{name}"
 TABLE = "status.csv"  # that the batch keeps in the output folder
@@ -80,6 +81,7 @@ class BatchPart:
         if target != self._shown:
             self._shown = target
             self._show(_savedRows(target))
+            self.ui.batchStatusLabel.text = f"{_inWords(self._rows)}." if self._rows else ""
 
     def _words(self):
         """The command and its options."""
@@ -148,7 +150,7 @@ class BatchPart:
         elif code is None:
             text = _("Cancelled: {counts}. Run it again to go on.").format(counts=_inWords(self._rows))
         else:
-            text = _("{counts}.").format(counts=_inWords(self._rows))
+            text = f"{_inWords(self._rows)}."
         self.ui.batchStatusLabel.text = html.escape(text)
         self._panel.update()
 
@@ -172,20 +174,11 @@ class BatchPart:
 
     def _show(self, rows):
         """rows: by name, status, reason and summary."""
-        self._rows, table = rows, self.ui.batchTable
+        self._rows, states = rows, _states()
         headers = [_("File"), _("State"), _("Message")]
-        table.setColumnCount(len(headers))
-        table.setHorizontalHeaderLabels(headers)
-        table.horizontalHeader().setStretchLastSection(True)
-        table.verticalHeader().setVisible(False)
-        table.setRowCount(len(rows))
-        for row, (name, (status, reason, summary)) in enumerate(rows.items()):
-            for column, text in enumerate((name, _states().get(status, status), reason or summary)):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(text)
-                table.setItem(row, column, item)
-        table.resizeColumnsToContents()
-        table.visible = bool(rows)
+        cells = [(name, states.get(status, status), reason or words) for name, (status, reason, words) in rows.items()]
+        fillTable(self.ui.batchTable, headers, cells)
+        self.ui.batchTable.visible = bool(rows)
 
 
 def _introduction(labels, mask):

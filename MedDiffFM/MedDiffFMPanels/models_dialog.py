@@ -11,6 +11,7 @@ from .failures import Failure
 from .job import sharedWorker
 from .model_copy import copyModel, readRecord
 from .place import Place, savedPlace
+from .tables import fillTable
 from .walk import Walk
 
 
@@ -48,20 +49,12 @@ class ModelsDialog:
 
     def show(self):
         self._found = model_store.installed()
-        table = self.ui.modelTable
-        headers = [_("Model"), _("From"), _("Size"), _("State"), _("Licence")]
-        table.setColumnCount(len(headers))
-        table.setHorizontalHeaderLabels(headers)
-        table.verticalHeader().setVisible(False)
-        table.horizontalHeader().setStretchLastSection(True)
-        table.setRowCount(len(self._found))
-        for row, found in enumerate(self._found):
+        rows = []
+        for found in self._found:
             state, licence = _stateOf(found.folder)
             state = self._states.get(found.folder, state)
-            cells = (nameOf(found), _source(found), f"{_megabytes(found.folder)} MB", state, licence)
-            for column, text in enumerate(cells):
-                table.setItem(row, column, qt.QTableWidgetItem(text))
-        table.resizeColumnsToContents()
+            rows.append((nameOf(found), _source(found), f"{_megabytes(found.folder)} MB", state, licence))
+        fillTable(self.ui.modelTable, [_("Model"), _("From"), _("Size"), _("State"), _("Licence")], rows)
         self._showButtons()
 
     def _showButtons(self):

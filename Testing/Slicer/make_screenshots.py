@@ -207,8 +207,10 @@ def batch(folder: Path):
         harness.click(panel.ui.batchRunButton)
         harness.wait_until(lambda: not panel.batch.running, PATIENCE)
         assert panel.ui.batchStatusLabel.text == "2 of 3 done, 1 failed.", panel.ui.batchStatusLabel.text
+        rows, said = panel.batch._rows, panel.ui.batchStatusLabel.text
         panel.ui.batchInputEdit.text, panel.ui.batchOutputEdit.text = "/data/scans", "/data/denoised"
-        panel.batch._show(panel.batch._rows)
+        panel.batch._show(rows)
+        panel.ui.batchStatusLabel.text = said
         panel.ui.batchRunButton.enabled = panel.ui.batchOpenButton.enabled = True
         panel.ui.inputSection.collapsed = panel.ui.resultSection.collapsed = True
         panel.parent.resize(harness.pictures.PANEL_WIDTH + 40, 700)
