@@ -134,7 +134,9 @@ class BatchPart:
 
     def _onEvent(self, event):
         if event["event"] == "entries":
-            self._rows |= {name: rest for name, *rest in event["entries"]}
+            source = os.path.join(self.ui.batchInputEdit.text.strip(), "")  # known: a file's name says more
+            for name, status, reason, summary in event["entries"]:
+                self._rows[name] = (status, reason.replace(source, ""), summary)
             self._show(self._rows)
         elif event["event"] == "progress":
             self._showProgress(event)

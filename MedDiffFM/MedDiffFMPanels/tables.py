@@ -14,6 +14,6 @@ def fillTable(table, headers, rows):
             item = qt.QTableWidgetItem(text)
             item.setToolTip(text)
             table.setItem(row, column, item)
-    table.horizontalHeader().setStretchLastSection(False)
-    table.resizeColumnsToContents()
+    for column in range(len(headers) - 1):
+        table.resizeColumnToContents(column)
     table.horizontalHeader().setStretchLastSection(True)
