@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.control_folder import control_names
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.tasks.denoise import denoise
+from MedDiffFMLib.tasks.denoise_run import CONTROL
 
 from . import paper
 from .cases import PROTOCOL, Case, marked, trained_on
@@ -19,6 +21,7 @@ from .metrics import Quality, quality, to_unit
 from .report import Line, Metric, Report, with_means
 
 INPUT = "input"
+ALONE = "foundation model alone"
 TIME = Metric("time / NLM", "down", 2)
 METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING)
 
@@ -49,7 +52,8 @@ def evaluate_denoising(
     seed: int = 0,
     tell: Callable[[str], None] = print,
 ) -> Report:
-    """Every classical tool and the model in every quality on every case, on the same input.
+    """Every classical tool and the model in every quality on every case, on the same input; and, where the model has a
+    ControlNet for low dose, the foundation model alone, which never saw pairs of low and full dose.
 
     All are told the noise that was simulated; the model's `fast` runs once more and measures it. `tell` gets a line per
     run. `model` may be None if `qualities` is empty.
@@ -79,7 +83,12 @@ def _methods(case: Case, tools, qualities, model, seed: int) -> list[tuple[str, 
     classical = [(NAMES[tool], lambda tool=tool: _classical(tool, case)) for tool in tools]
     told = [(f"model, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed)) for q in qualities]
     found = [("model, fast, σ auto", lambda: _model(case, model, "fast", "auto", seed))] if "fast" in qualities else []
-    return classical + told + found
+    alone = [
+        (f"{ALONE}, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed, "none"))
+        for q in qualities
+        if q != "paper" and CONTROL in control_names(model.folder)
+    ]
+    return classical + told + found + alone
 
 
 def _classical(tool: str, case: Case) -> tuple[np.ndarray, float]:
@@ -88,8 +97,11 @@ def _classical(tool: str, case: Case) -> tuple[np.ndarray, float]:
     return image * (high - low) + low, case.sigma_hu
 
 
-def _model(case: Case, model: Model, quality_name: str, sigma: float | str, seed: int) -> tuple[np.ndarray, float]:
-    result = denoise(case.low, model, sigma=sigma, quality=quality_name, region=case.region, seed=seed)
+def _model(
+    case: Case, model: Model, quality_name: str, sigma: float | str, seed: int, control: str = "auto"
+) -> tuple[np.ndarray, float]:
+    options = {"quality": quality_name, "region": case.region, "seed": seed, "control": control}
+    result = denoise(case.low, model, sigma=sigma, **options)
     return result.volume.voxels, result.sigma_hu
 
 
