@@ -196,7 +196,7 @@ def batch(folder: Path):
         source.mkdir()
         for name, title in (("chest_ts_aorta", "scan-1"), ("abd_ts_example", "scan-2")):
             node = slicer.util.loadVolume(str(ROOT / "Testing" / "Data" / f"{name}.nii.gz"), {"show": False})
-            slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[40:60].copy())
+            slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[20:40].copy())
             slicer.util.saveNode(node, str(source / f"{title}.nii.gz"))
             slicer.mrmlScene.RemoveNode(node)
         (source / "scan-3.nrrd").write_bytes(b"NRRD0004\ntype: short\n")
