@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base import Parameters, parameter
-from .common import CT, OUTPUT, anatomy_parameter, region_parameter, seed_parameter, steps_parameter
+from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_parameter, seed_parameter, steps_parameter
 
 
 @dataclass(frozen=True)
@@ -42,4 +42,5 @@ class DenoiseParameters(Parameters):
     steps: int | None = steps_parameter(
         "Steps of the sampler, in place of the quality's own number; 1 is a single estimate, as fast makes it."
     )
+    overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()

@@ -158,7 +158,7 @@ def _how(model: Model, wanted: DenoiseParameters) -> tuple[Control | None, Denoi
     """By the model's ControlNet for low dose, where it has one, the quality is not the paper's, and neither steps nor
     the foundation model alone are asked for. That one then gets no help of non-local means either.
     """
-    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
+    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     if wanted.alone:
         return None, replace(settings, nlm_share=0.0)
     learned = wanted.quality != "paper" and wanted.steps is None and CONTROL in control_names(model.folder)

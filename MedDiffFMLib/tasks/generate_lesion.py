@@ -114,7 +114,7 @@ def _checked(
 
 
 def _for_synthesis(wanted: GenerateLesionParameters) -> dict:
-    return {name: getattr(wanted, name) for name in ("region", "quality", "samples", "seed")}
+    return {name: getattr(wanted, name) for name in ("region", "quality", "samples", "overlap", "seed")}
 
 
 def _complete(anatomy: Volume, region: str) -> tuple[Volume, Region | None]:

@@ -52,7 +52,7 @@ class LesionSettings:
 
 def lesion_settings(model: Model, wanted: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
     """The settings above, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "inpaint-lesion", LesionSettings())
+    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=wanted.overlap)
     return replace(settings, steps=wanted.steps or settings.steps, resample=wanted.resample or settings.resample)
 
 

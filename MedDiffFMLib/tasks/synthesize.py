@@ -189,7 +189,7 @@ def _in_parts(
 
 def _settings(model: Model, wanted: SynthesizeParameters) -> SynthesizeSettings:
     """The quality's settings, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "synthesize", QUALITIES[wanted.quality], wanted.quality)
+    settings = settings_for(model, "synthesize", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     levels = wanted.levels.split(",") if wanted.levels else settings.levels
     asked = {"sampler": wanted.sampler or settings.sampler, "steps": wanted.steps or settings.steps}
     return replace(settings, levels=tuple(levels), **asked)

@@ -6,7 +6,9 @@ python Testing/Slicer/make_screenshots.py [denoise super-resolve synthesize …]
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -186,6 +188,55 @@ def generate_lesion(folder: Path):
     harness.close_module(panel)
 
 
+def batch(folder: Path):
+    """A folder of two crops of the sample CTs and a file that breaks off: done, and what became of each."""
+    panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDenoise" / "MedDiffFMDenoise.py")
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "scans"
+        source.mkdir()
+        for name, title in (("chest_ts_aorta", "scan-1"), ("abd_ts_example", "scan-2")):
+            node = slicer.util.loadVolume(str(ROOT / "Testing" / "Data" / f"{name}.nii.gz"), {"show": False})
+            slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[20:40].copy())
+            slicer.util.saveNode(node, str(source / f"{title}.nii.gz"))
+            slicer.mrmlScene.RemoveNode(node)
+        (source / "scan-3.nrrd").write_bytes(b"NRRD0004\ntype: short\n")
+        choose(panel.ui.qualityBox, "fast")
+        panel.ui.batchInputEdit.text, panel.ui.batchOutputEdit.text = str(source), str(Path(scratch) / "denoised")
+        panel.ui.batchSection.collapsed = False
+        slicer.app.processEvents()
+        harness.click(panel.ui.batchRunButton)
+        harness.wait_until(lambda: not panel.batch.running, PATIENCE)
+        assert panel.ui.batchStatusLabel.text == "2 of 3 done, 1 failed.", panel.ui.batchStatusLabel.text
+        rows, said = panel.batch._rows, panel.ui.batchStatusLabel.text
+        panel.ui.batchInputEdit.text, panel.ui.batchOutputEdit.text = "/data/scans", "/data/denoised"
+        panel.batch._show(rows)
+        panel.ui.batchStatusLabel.text = said
+        panel.ui.batchRunButton.enabled = panel.ui.batchOpenButton.enabled = True
+        panel.ui.inputSection.collapsed = panel.ui.resultSection.collapsed = True
+        panel.parent.resize(harness.pictures.PANEL_WIDTH + 40, 700)
+        slicer.app.processEvents()
+        panel.parent.grab().save(str(folder / "panel-batch.png"))
+    harness.close_module(panel)
+
+
+def models(folder: Path):
+    """The models dialog with the bundled model, verified."""
+    from MedDiffFMPanels.models_dialog import ModelsDialog
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["MEDDIFF_FM_HOME"] = home
+        dialog = ModelsDialog()
+        dialog.widget.show()
+        dialog.ui.modelTable.setCurrentCell(0, 0)
+        slicer.app.processEvents()
+        harness.click(dialog.ui.verifyButton)
+        harness.wait_until(lambda: not dialog.busy, PATIENCE)
+        dialog.ui.whereLabel.text = dialog.ui.whereLabel.text.replace(home, "/home/me/.local/share/meddiff-fm")
+        slicer.app.processEvents()
+        dialog.widget.grab().save(str(folder / "dialog-models.png"))
+        del os.environ["MEDDIFF_FM_HOME"]
+
+
 def place_lesion(panel, grid, index, diameter: float):
     """Click an ellipsoid into the axial view about the voxel `index` (i, j, k); returns the place in mm."""
     place = tuple((exchange.ijkToRAS(grid) @ [*index, 1])[:3])
@@ -210,6 +261,8 @@ if __name__ == "__main__":
         "detect-anomalies": detect_anomalies,
         "generate-lesion": generate_lesion,
         "inpaint-lesion": inpaint_lesion,
+        "batch": batch,
+        "models": models,
     }
     for name in sys.argv[1:] or pictures:
         slicer.mrmlScene.Clear(False)
