@@ -99,7 +99,7 @@ def test_names_that_slicer_gave(slicer, chest, panel):
     ui.anatomySelector.setCurrentNode(panel.task.lesion)
     paint_ball(panel.task.lesion, "Lesion", chest, place(chest, 32, 32, 16), 6.0)
     panel.update()
-    assert "“Chest lesion” is a lesion that was drawn, not organs" in ui.runButton.toolTip
+    assert "lesion_1” is a lesion that was drawn, not organs" in ui.runButton.toolTip
     mine.GetSegmentation().GetNthSegment(0).SetName("Heart")
     ui.anatomySelector.setCurrentNode(mine)
     wait_for_button(panel)
