@@ -156,6 +156,7 @@ def inpaint_lesion(folder: Path):
     place = place_lesion(panel, ct, PLACE_IN_LUNG, 22)
     panel.ui.samplesSpin.value = 2
     panel.task.lesion.CreateClosedSurfaceRepresentation()
+    panel.ui.stepsBox.value = 8
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
     panel.ui.nextButton.click()
