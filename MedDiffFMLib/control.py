@@ -21,8 +21,9 @@ Residuals = tuple[list[torch.Tensor], torch.Tensor]
 class ControlConfig:
     """What a ControlNet is told; written to and read from its config.json.
 
-    kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "pair" (another CT of the
-    same, with thick slices or low dose, on its grid) or "lesion-mask" (0 or 1).
+    kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "low-dose" (the scan after
+    non-local means), "pair" (another CT of the same, with thick slices or low dose, on its grid) or "lesion-mask"
+    (0 or 1).
     """
 
     kind: str = "lesion-mask"

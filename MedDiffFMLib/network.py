@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +85,9 @@ class Denoiser(torch.nn.Module):
         )
 
 
-def as_epsilon(output: torch.Tensor, x_t: torch.Tensor, alpha_bar: float, prediction: str) -> torch.Tensor:
+def as_epsilon(
+    output: torch.Tensor, x_t: torch.Tensor, alpha_bar: float | torch.Tensor, prediction: str
+) -> torch.Tensor:
     """ε̂ of the network's output. v = √ᾱ·ε − √(1 − ᾱ)·x_0 (Salimans & Ho 2022), so ε̂ = √(1 − ᾱ)·x_t + √ᾱ·v̂.
 
     At much noise ε̂ must equal x_t but for √ᾱ·x_0, a few thousandths: beyond what bfloat16 holds. v̂ is about −x_0
@@ -94,7 +95,7 @@ def as_epsilon(output: torch.Tensor, x_t: torch.Tensor, alpha_bar: float, predic
     """
     if prediction == "epsilon":
         return output
-    return math.sqrt(1 - alpha_bar) * x_t + math.sqrt(alpha_bar) * output
+    return (1 - alpha_bar) ** 0.5 * x_t + alpha_bar**0.5 * output
 
 
 def v_target(x0: torch.Tensor, epsilon: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:

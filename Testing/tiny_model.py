@@ -38,7 +38,7 @@ def save_tiny_controls(folder: Path) -> Path:
     """
     torch.manual_seed(1)
     denoiser = make_tiny_network()
-    for name, kind in (("super-resolution", "thick-ct"), ("lesion-lung", "lesion-mask")):
+    for name, kind in (("super-resolution", "thick-ct"), ("lesion-lung", "lesion-mask"), ("low-dose", "low-dose")):
         control = Control(TINY, ControlConfig(kind=kind))
         control.start_from(denoiser)
         for weights in control.parameters():

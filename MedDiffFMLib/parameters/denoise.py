@@ -26,9 +26,16 @@ class DenoiseParameters(Parameters):
     quality: str = parameter(
         "balanced",
         "choice",
-        "fast: one estimate in a single step; balanced: a few steps; paper: the published method's settings (slow).",
+        "fast: one estimate; balanced: a few steps; paper: the published method's settings (slow).",
         label="Quality",
         choices=("fast", "balanced", "paper"),
+    )
+    alone: bool = parameter(
+        False,
+        "flag",
+        "The foundation model alone, as published: not averaged with non-local means, without a ControlNet.",
+        label="Foundation model alone",
+        advanced=True,
     )
     region: str = region_parameter()
     anatomy: str = anatomy_parameter()

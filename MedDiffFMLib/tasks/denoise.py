@@ -1,59 +1,29 @@
-"""Denoising of low-dose CT by the foundation model, without fine-tuning (paper, III-D1, eq. 7–11).
+"""Denoising of low-dose CT: by the foundation model (paper, III-D1, eq. 7–11), with the help of non-local means.
 
-y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of eq. 10
+y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of eq. 10; see
+`denoise_run` for what is beyond the paper.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from ..body_parts import BodyPart, join_parts, whole_scan
+from ..control import Control
+from ..control_folder import control_names, load_control
 from ..errors import InputError
 from ..models import Model, load_model
 from ..noise import estimate_noise
-from ..noise_model import NoiseModel
 from ..parameters import DenoiseParameters
 from ..progress import ProgressCallback, Reporter
-from ..regions import REGIONS, to_hu
-from ..samplers import denoising_data_step, diffpir, keep
-from ..schedule import uniform_steps
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
+from .denoise_run import CONTROL, LEARNED_SHARE, QUALITIES, DenoiseSettings, Run, merge
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
-
-LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
-
-
-@dataclass(frozen=True)
-class DenoiseSettings:
-    """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
-
-    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
-    for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
-    window_hu: None for the region's.
-    """
-
-    spacing_mm: float | None = 1.0
-    steps: int | None = None
-    sigma_scale: float = 1.0
-    prior_weight: float = 10.0
-    zeta: float = 0.0
-    overlap: float = 0.25
-    windows_hu: dict[str, tuple[float, float]] | None = None
-
-
-PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))
-QUALITIES = {
-    "fast": DenoiseSettings(spacing_mm=None, steps=1),
-    "balanced": DenoiseSettings(spacing_mm=None, steps=5),
-    "paper": PAPER,
-}
 
 
 @dataclass(frozen=True)
@@ -104,7 +74,7 @@ def denoise(
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     ready = _prepared(volume, wanted, model, anatomy, reporter)
     scan, runs, sigma_hu, found = ready.scan, ready.runs, ready.sigma_hu, ready.noise_hu
-    hu = _denoised(scan, runs, ready.settings, sigma_hu, wanted.seed, reporter)
+    hu = _denoised(scan, runs, sigma_hu, wanted.seed, reporter)
     after = estimate_noise(hu, scan.body, scan.frame.spacing)
     restored = volume.with_voxels(as_input_type(_on_input_grid(scan, runs, hu, sigma_hu), like=volume))
     noise = {"sigma_hu": sigma_hu, "noise_before_hu": found, "noise_after_hu": after}
@@ -132,7 +102,7 @@ def look(
     return {"noise_hu": ready.noise_hu, **found, "seconds_each": _seconds_each(ready.runs)}
 
 
-def _seconds_each(runs: list[_Run]) -> float | None:
+def _seconds_each(runs: list[Run]) -> float | None:
     """The time of one network evaluation, measured; None if there is nothing but air."""
     for run in runs:
         if run.ε.active:
@@ -148,7 +118,7 @@ class _Ready:
     settings: DenoiseSettings
     noise_hu: float | None
     sigma_hu: float
-    runs: list[_Run]
+    runs: list[Run]
 
 
 def _prepared(
@@ -160,49 +130,42 @@ def _prepared(
     guess: float | None = None,
 ) -> _Ready:
     """All that comes before the sampling. guess: σ in HU where it shall be found and cannot be, else InputError."""
-    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
+    control, settings = _how(model, wanted)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm, settings.windows_hu)
     labels = anatomy_labels(scan, anatomy)
     found = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
     reporter.tick()
     sigma_hu = guess if guess and found is None and wanted.sigma == "auto" else _sigma(wanted.sigma, found)
     parts = scan.parts(labels) if wanted.region == "auto" else [whole_scan(scan.region, len(scan.body))]
-    runs = [_Run.of(scan, part, labels, model, settings, sigma_hu, wanted.steps, reporter) for part in parts]
+    runs = [
+        Run.of(
+            scan.part(part, settings.windows_hu),
+            part,
+            labels[part.z],
+            model,
+            control,
+            settings,
+            sigma_hu,
+            wanted.steps,
+            reporter,
+        )
+        for part in parts
+    ]
     return _Ready(scan, settings, found, sigma_hu, runs)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """One part of the body, ready to be sampled. sigma_n: σ_n in the model's range; steps: its timesteps."""
-
-    part: BodyPart
-    scan: Scan
-    ε: NoiseModel
-    sigma_n: float
-    steps: list[int]
-
-    @classmethod
-    def of(
-        cls,
-        whole: Scan,
-        part: BodyPart,
-        labels: np.ndarray,
-        model: Model,
-        settings: DenoiseSettings,
-        sigma_hu: float,
-        steps: int | None,
-        reporter: Reporter,
-    ) -> _Run:
-        scan = whole.part(part, settings.windows_hu)
-        conditions = scan.conditions(model, labels[part.z])
-        ε = NoiseModel(model, conditions, scan.body, air=scan.air, overlap=settings.overlap, on_window=reporter.window)
-        low, high = scan.window
-        sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
-        t_start = model.schedule.t_of_sigma(sigma_n)
-        return cls(part, scan, ε, sigma_n, uniform_steps(t_start, steps or settings.steps or t_start + 1))
+def _how(model: Model, wanted: DenoiseParameters) -> tuple[Control | None, DenoiseSettings]:
+    """By the model's ControlNet for low dose, where it has one, the quality is not the paper's, and neither steps nor
+    the foundation model alone are asked for. That one then gets no help of non-local means either.
+    """
+    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
+    if wanted.alone:
+        return None, replace(settings, nlm_share=0.0)
+    learned = wanted.quality != "paper" and wanted.steps is None and CONTROL in control_names(model.folder)
+    return (load_control(model, CONTROL) if learned else None), settings
 
 
-def _on_input_grid(scan: Scan, runs: list[_Run], hu: np.ndarray, sigma_hu: float) -> np.ndarray:
+def _on_input_grid(scan: Scan, runs: list[Run], hu: np.ndarray, sigma_hu: float) -> np.ndarray:
     """The merged result on the input's grid. From another grid only the change comes back, so that interpolation blurs
     nothing, and what `merge` promises holds for the input's own voxels.
     """
@@ -215,7 +178,7 @@ def _on_input_grid(scan: Scan, runs: list[_Run], hu: np.ndarray, sigma_hu: float
     return merge(source, source + change, inside, _window_on_input_grid(scan, runs), sigma_hu)
 
 
-def _window_on_input_grid(scan: Scan, runs: list[_Run]) -> tuple:
+def _window_on_input_grid(scan: Scan, runs: list[Run]) -> tuple:
     """The window (low, high): numbers, or where parts have windows of their own, maps that pass from one to the
     next.
     """
@@ -226,7 +189,7 @@ def _window_on_input_grid(scan: Scan, runs: list[_Run]) -> tuple:
     return tuple(scan.frame.restore(join_parts(parts, scan.body.shape, constant(end))) for end in (0, 1))
 
 
-def _facts(scan: Scan, settings: DenoiseSettings, runs: list[_Run]) -> dict:
+def _facts(scan: Scan, settings: DenoiseSettings, runs: list[Run]) -> dict:
     """What was found and computed, for the provenance; by part if there are several, from the feet up."""
     by_part = [
         {
@@ -239,7 +202,11 @@ def _facts(scan: Scan, settings: DenoiseSettings, runs: list[_Run]) -> dict:
         }
         for run in runs
     ]
-    grid = {"grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm"}
+    grid = {
+        "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
+        "control": CONTROL if runs[0].ε.control else "none",
+        "non_local_means": LEARNED_SHARE if runs[0].ε.control else settings.nlm_share,
+    }
     if len(runs) == 1:
         return by_part[0] | grid
     for facts, run in zip(by_part, runs, strict=True):
@@ -256,9 +223,7 @@ def _sigma(sigma: str | float, found: float | None) -> float:
     return max(found, 1.0)
 
 
-def _denoised(
-    scan: Scan, runs: list[_Run], settings: DenoiseSettings, sigma_hu: float, seed: int, reporter: Reporter
-) -> np.ndarray:
+def _denoised(scan: Scan, runs: list[Run], sigma_hu: float, seed: int, reporter: Reporter) -> np.ndarray:
     """All parts sampled and merged with the scan, joined without a seam: HU, float32 (Z, Y, X)."""
     costs = [len(run.ε.active) for run in runs for _ in run.steps]
     show = runs[0].scan.as_volume if len(runs) == 1 else None  # a part's estimate is no picture of the whole
@@ -270,38 +235,8 @@ def _denoised(
         nonlocal done
         run = of_part[part.start]
         reporter.show = run.scan.as_volume
-        estimate = _sample(run, settings, seed, lambda i, t, x0, before=done: reporter.step(before + i, t, x0))
+        estimate = run.estimate(seed, reporter, before=done)
         done += len(run.steps)
         return merge(run.scan.frame.hu, estimate, run.scan.body, run.scan.window, sigma_hu)
 
     return join_parts([run.part for run in runs], scan.body.shape, run_part)
-
-
-def _sample(run: _Run, settings: DenoiseSettings, seed: int, after_step: Callable) -> np.ndarray:
-    """DiffPIR from x_start = √ᾱ·y (eq. 11). Returns the estimate in HU."""
-    schedule, device = run.ε.model.schedule, run.ε.model.device
-    y = torch.from_numpy(run.scan.x).to(device)
-    single = len(run.steps) == 1  # the posterior mean itself: no data step would bring the noise back
-    data_step = keep if single else denoising_data_step(y, run.sigma_n, settings.prior_weight, schedule)
-    x_start = math.sqrt(schedule.alpha_bar[run.steps[0]]) * y
-    generator = torch.Generator().manual_seed(seed)
-    x0 = diffpir(run.ε, x_start, schedule, run.steps, data_step, generator, after_step, settings.zeta)
-    return to_hu(x0.cpu().numpy(), run.scan.window)
-
-
-def merge(
-    hu: np.ndarray, estimate: np.ndarray, body: np.ndarray, window: tuple[float, float], sigma_hu: float
-) -> np.ndarray:
-    """The estimate where the model can speak, the input elsewhere. All in HU, (Z, Y, X), float32.
-
-    Kept from the input, bit-identical: what lies outside the body, and what lies beyond the window (bone, lung,
-    gas), unless it is beyond by noise alone (less than 3 σ, and the estimate is well inside). Elsewhere the change
-    is bounded by 4 σ.
-    """
-    low, high = window
-    beyond = np.maximum(low - hu, hu - high)
-    inside = np.minimum(estimate - low, high - estimate)
-    by_noise = (beyond < 3 * sigma_hu) & (inside > 0.5 * sigma_hu)
-    use = body & ((beyond <= 0) | by_noise)
-    change = np.clip(estimate - hu, -LARGEST_CHANGE * sigma_hu, LARGEST_CHANGE * sigma_hu)
-    return np.where(use, hu + change, hu)

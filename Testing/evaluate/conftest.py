@@ -17,6 +17,6 @@ def chest(data) -> Volume:
 def low(chest) -> np.ndarray:
     """The slab with 40 HU of noise, float32."""
     pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
-    from MedDiffFMTraining.evaluate.low_dose import simulate_low_dose
+    from MedDiffFMTraining.data.low_dose import simulate_low_dose
 
     return simulate_low_dose(chest.voxels, 1.5, sigma_hu=40, seed=3)

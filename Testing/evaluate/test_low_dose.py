@@ -7,7 +7,7 @@ pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'trai
 
 from MedDiffFMLib.anatomy import body_mask
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.evaluate.low_dose import Scanner, calibrated, low_dose_noise, ray_variance, simulate_low_dose
+from MedDiffFMTraining.data.low_dose import Scanner, calibrated, low_dose_noise, ray_variance, simulate_low_dose
 
 
 def _disc(edge: int, height: float, width: float) -> np.ndarray:

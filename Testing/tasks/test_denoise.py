@@ -108,7 +108,7 @@ def test_batches_of_windows_do_not_change_the_voxels(ct, tiny_model, monkeypatch
     """One window at a time, as on a CPU, and five at once, as on a GPU: the same HU after rounding."""
     run = lambda: denoise(ct, tiny_model, sigma=20, quality="fast", region="abdomen", seed=3).volume.voxels  # noqa: E731
     one = run()
-    monkeypatch.setattr("MedDiffFMLib.tasks.denoise.NoiseModel", partial(NoiseModel, batch=5))
+    monkeypatch.setattr("MedDiffFMLib.tasks.denoise_run.NoiseModel", partial(NoiseModel, batch=5))
     assert np.array_equal(run(), one)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from .check import evaluate_condition, evaluate_distillation
-from .data import manifest, pack, prepare, unpack
+from .data import manifest, pack, prepare, simulate_noise, unpack
 from .evaluate import evaluate_app
 from .evaluate_synthesis import evaluate_generate_lesion, evaluate_inpaint_lesion, evaluate_synthesize
 from .export import export, export_control
@@ -15,6 +15,7 @@ from .show import demo
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
 for command in (manifest, prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
     train_app.command()(command)
+train_app.command("simulate-noise")(simulate_noise)
 train_app.command("export-control")(export_control)
 evaluate_app.command("synthesize")(evaluate_synthesize)
 evaluate_app.command("generate-lesion")(evaluate_generate_lesion)

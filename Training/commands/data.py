@@ -1,4 +1,4 @@
-"""`meddiff-fm train manifest | prepare | pack | unpack`: the training store."""
+"""`meddiff-fm train manifest | prepare | simulate-noise | pack | unpack`: the training store."""
 
 from __future__ import annotations
 
@@ -59,6 +59,18 @@ def prepare(
         raise InputError(
             f"No CT of {manifest} was accepted: {store / 'report.csv'} tells why, correct it and run again."
         )
+
+
+def simulate_noise(
+    store: Annotated[Path, typer.Argument(help="Training store on the scans' own grids (prepare --spacing own).")],
+    split: Annotated[str, typer.Option("--split", metavar="train|validation", help="Whose cases.")] = "train",
+) -> None:
+    """Add simulated noise of low dose to every case, for the ControlNet `low-dose`; what has it is skipped."""
+    from ..data.low_dose import simulate_noise as run
+    from ..data.store import open_store
+
+    for case in open_store(store, split):
+        print(f"{case.facts.name}: {'simulated' if run(case) else 'has it'}", flush=True)
 
 
 def _check_store(store: Path) -> None:

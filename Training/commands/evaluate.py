@@ -15,7 +15,7 @@ from .show import pictures
 evaluate_app = typer.Typer(help="Measure how good the model is, beside other tools.", no_args_is_help=True)
 evaluate_app.command("pictures")(pictures)
 
-CLASSICAL = ("bm3d", "nlm", "tv", "curvature")
+CLASSICAL = ("bm3d", "nlm", "nlm3", "tv", "curvature")
 QUALITIES = ("fast", "balanced", "paper")
 BOX_HELP = "Part to measure, in voxels to left, posterior and superior: each N (the middle ones), A:B, or : for all."
 
@@ -31,7 +31,7 @@ Box = Annotated[str | None, typer.Option("--box", metavar="X,Y,Z", help=BOX_HELP
 def evaluate_denoise(
     shared: SharedOptions,
     slices: Slices = None,
-    tools: Tools = "bm3d,nlm,tv,curvature",
+    tools: Tools = "bm3d,nlm,nlm3,tv,curvature",
     qualities: Qualities = "fast,balanced",
     cache: Cache = None,
 ) -> None:

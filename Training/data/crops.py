@@ -16,14 +16,19 @@ import torch.nn.functional as F
 
 from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.non_local_means import DISTANCE, PATCH, non_local_means
 from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMLib.thick import block_mean, interpolate_slices
 
-from .store import Case, FramedArray
+from .low_dose import SOFT_TISSUE_HU
+from .noise import ct_noise
+from .store import HU_RANGE, Case, FramedArray
 
 LEVELS = ("image", "double", "patch", "own")
-TARGETS = ("thick-ct", "pair", "lesion-mask")
+TARGETS = ("thick-ct", "pair", "lesion-mask", "low-dose")
+LOW_DOSE_HU = {"head-neck": (15.0, 45.0), "chest": (30.0, 90.0), "abdomen": (15.0, 45.0)}  # noise that is drawn
+LEAST_SOFT = 500  # voxels of soft tissue to measure noise in
 
 
 def require(holds: bool, name: str, value: object, wanted: str) -> None:
@@ -43,7 +48,7 @@ class CropConfig:
     keep_organs: float = 0.5  # share of crops with all given organs; else some, or body alone, or nothing
     keep_position: float = 0.9
     case_weights: tuple[tuple[str, float], ...] = ()  # cases drawn more or less often than once
-    target: str = ""  # what a ControlNet is told: "thick-ct", "pair", "lesion-mask", or nothing
+    target: str = ""  # what a ControlNet is told: one of TARGETS, or nothing
     factors: tuple[int, ...] = (2, 3, 4, 5, 6)  # thick slices: so many thin ones averaged, drawn for each crop
     around_lesion: float = 0.8  # share of crops around a lesion's voxel, if the target is its mask
 
@@ -52,6 +57,8 @@ class CropConfig:
         for name in ("bin_in_plane", "keep_organs", "keep_position", "around_lesion"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share from 0 to 1")
         require(self.window_jitter_hu >= 0, "window_jitter_hu", self.window_jitter_hu, "0 or more HU")
+        own = self.target != "low-dose" or (sum(self.levels[:3]) == 0 and self.bin_in_plane == 0)
+        require(own, "levels", self.levels, "the scan's own alone, not binned, for the target low-dose")
         fits = len(self.levels) == len(LEVELS) and min(self.levels) >= 0 and sum(self.levels) > 0
         require(fits, "levels", self.levels, f"shares of {', '.join(LEVELS)}, not all 0")
         require(self.target in ("", *TARGETS), "target", self.target, f"one of {', '.join(TARGETS)}, or nothing")
@@ -75,6 +82,8 @@ class Crop:
     region: int
     level: str
     target: torch.Tensor | None = None  # (1, Z, Y, X)
+    noisy: torch.Tensor | None = None  # the same with low dose, (1, Z, Y, X) in [-1, 1]; and the noise on that scale
+    sigma: float = 0.0
 
     def codes(self, frequencies: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """Position code (6L, Z, Y, X), zero where the place is not told, and anatomy code (7, Z, Y, X)."""
@@ -179,7 +188,7 @@ def drawn_from(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], n
     return chosen, weights / weights.sum()
 
 
-def _target(
+def _told(
     rng: np.random.Generator,
     case: Case,
     start: Sequence[int],
@@ -187,16 +196,40 @@ def _target(
     x0: np.ndarray,
     window: tuple[float, float],
     config: CropConfig,
-) -> torch.Tensor | None:
-    """What a ControlNet is told of the box at `start`, (1, Z, Y, X); None without one."""
+) -> dict:
+    """What a ControlNet is told of the box at `start` (`target`), and what goes with it; nothing without one."""
+    if config.target == "low-dose":
+        return low_dose(rng, case, start, size, window)
     if config.target == "lesion-mask":
-        return _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]
+        return {"target": _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]}
     if config.target == "thick-ct":
-        return thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]
+        return {"target": thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]}
     if config.target == "pair":
         hu = torch.from_numpy(read_box(case.pair, start, size, case.place.air_hu)).float()
-        return torch.from_numpy(to_model(resize(hu, config.patch).numpy(), window))[None]
-    return None
+        return {"target": torch.from_numpy(to_model(resize(hu, config.patch).numpy(), window))[None]}
+    return {}
+
+
+def low_dose(
+    rng: np.random.Generator, case: Case, start: Sequence[int], size: Sequence[int], window: tuple[float, float]
+) -> dict:
+    """The box at `start` as a scan of less dose would show it: `noisy`, `sigma`, and its non-local means as `target`.
+
+    The noise is the case's own, without it FBP's (`ct_noise`), and of a drawn strength in the box's own soft tissue:
+    over a whole scan it differs severalfold, and told a mean of it the network learns to keep what is there. Non-local
+    means sees the margin that it sees in a whole scan.
+    """
+    margin = DISTANCE + PATCH // 2
+    first, wide = [s - margin for s in start], [n + 2 * margin for n in size]
+    sigma_hu = float(np.exp(rng.uniform(*np.log(LOW_DOSE_HU[case.facts.region]))))
+    hu = read_box(case.hu, first, wide, case.place.air_hu)
+    noise = ct_noise(rng, wide) if case.noise is None else read_box(case.noise, first, wide, 0).astype(np.float32)
+    soft = (hu > SOFT_TISSUE_HU[0]) & (hu < SOFT_TISSUE_HU[1])
+    deviation = float(np.std(noise, where=soft)) if soft.sum() >= LEAST_SOFT else float(np.std(noise))
+    hu = np.maximum(hu + noise * (sigma_hu / max(deviation, 1e-3)), HU_RANGE[0])
+    noisy, sigma = torch.from_numpy(to_model(hu.astype(np.float32), window)), sigma_hu * 2 / (window[1] - window[0])
+    cut = (slice(margin, -margin),) * 3
+    return {"noisy": noisy[cut][None], "sigma": sigma, "target": non_local_means(noisy, sigma)[cut][None]}
 
 
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
@@ -222,5 +255,5 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
         labels=_nearest(labels, config.patch),
         region=REGIONS[case.facts.region].index,
         level=level,
-        target=_target(rng, case, start, size, x0, window, config),
+        **_told(rng, case, start, size, x0, window, config),
     )

@@ -5,6 +5,7 @@
     SPLIT/NAME/labels.b2nd   uint8: organs, elsewhere what `find_tissue` finds
     SPLIT/NAME/lesion.b2nd   bool, where lesions are marked; and lesion_voxels.npy, their indices
     SPLIT/NAME/pair.b2nd     int16 HU of a second CT of the patient on the same grid, where there is one
+    SPLIT/NAME/noise.b2nd    int16 HU, noise of low dose for it, where `simulate_noise` made some
 
 Arrays are Blosc2 NDArrays in chunks of 64³ and blocks of 32³: a crop decompresses the blocks that it meets, no more.
 They present themselves in the frame of the whole image, whose coordinates are the position's (paper, III-C): cropping
@@ -127,6 +128,11 @@ class Case:
         return self._array("pair", self.place.air_hu)
 
     @cached_property
+    def noise(self) -> FramedArray | None:
+        """Simulated noise of low dose, of `low_dose.NOISE_HU` in soft tissue; None without."""
+        return self._array("noise", 0)
+
+    @cached_property
     def lesion_voxels(self) -> np.ndarray:
         """Indices (N, 3) of the lesion's voxels in the whole image; none if no lesion is marked."""
         path = self.folder / "lesion_voxels.npy"
@@ -196,6 +202,13 @@ def write_boxes(folder: Path, split: str, facts: CaseFacts, place: Place, arrays
     remove_case(target)
     os.replace(part, target)
     return target
+
+
+def write_noise(case: Case, noise: np.ndarray) -> None:
+    """Add noise (HU, on the stored box) to a case; whole or not at all."""
+    part = case.folder / "noise.part.b2nd"
+    _write_array(part, np.rint(noise).astype(np.int16))
+    os.replace(part, case.folder / "noise.b2nd")
 
 
 def remove_case(folder: Path) -> None:

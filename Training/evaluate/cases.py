@@ -15,7 +15,7 @@ import numpy as np
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volume import Volume
 
-from . import low_dose
+from ..data import low_dose
 
 TESTING_DATA = Path(__file__).resolve().parents[2] / "Testing" / "Data"
 

@@ -12,10 +12,17 @@ import numpy as np
 SETTINGS = {
     "bm3d": {"sigma_factor": 1.5},
     "nlm": {"h_factor": 0.6},
+    "nlm3": {"h_factor": 0.85},
     "tv": {"weight_factor": 0.5},
     "curvature": {"iterations": 5, "conductance": 1.0},
 }
-NAMES = {"bm3d": "BM3D", "nlm": "non-local means", "tv": "total variation", "curvature": "curvature diffusion"}
+NAMES = {
+    "bm3d": "BM3D",
+    "nlm": "non-local means",
+    "nlm3": "non-local means, ours",
+    "tv": "total variation",
+    "curvature": "curvature diffusion",
+}
 
 
 def bm3d(image: np.ndarray, sigma: float, sigma_factor: float) -> np.ndarray:
@@ -26,11 +33,20 @@ def bm3d(image: np.ndarray, sigma: float, sigma_factor: float) -> np.ndarray:
 
 
 def non_local_means(image: np.ndarray, sigma: float, h_factor: float) -> np.ndarray:
-    """Non-local means in 3D (Buades et al. 2005): patches of 5³ voxels within a distance of 5."""
+    """Non-local means in 3D (Buades et al. 2005) by scikit-image: patches of 5³ voxels within a distance of 5."""
     from skimage.restoration import denoise_nl_means
 
     patches = {"patch_size": 5, "patch_distance": 5, "fast_mode": True}
     return denoise_nl_means(image, h=h_factor * sigma, sigma=sigma, **patches)
+
+
+def our_non_local_means(image: np.ndarray, sigma: float, h_factor: float) -> np.ndarray:
+    """What the ControlNet `low-dose` is told: patches of 3³ within a distance of 3, distances exact."""
+    import torch
+
+    from MedDiffFMLib.non_local_means import non_local_means as exact
+
+    return exact(torch.from_numpy(np.ascontiguousarray(image, np.float32)), sigma, h_factor).numpy()
 
 
 def total_variation(image: np.ndarray, sigma: float, weight_factor: float) -> np.ndarray:
@@ -53,6 +69,7 @@ def curvature_diffusion(image: np.ndarray, sigma: float, iterations: int, conduc
 TOOLS: dict[str, Callable[..., np.ndarray]] = {
     "bm3d": bm3d,
     "nlm": non_local_means,
+    "nlm3": our_non_local_means,
     "tv": total_variation,
     "curvature": curvature_diffusion,
 }

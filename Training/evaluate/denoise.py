@@ -19,6 +19,7 @@ from .metrics import Quality, quality, to_unit
 from .report import Line, Metric, Report, with_means
 
 INPUT = "input"
+ALONE = "foundation model alone"
 TIME = Metric("time / NLM", "down", 2)
 METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING)
 
@@ -49,7 +50,8 @@ def evaluate_denoising(
     seed: int = 0,
     tell: Callable[[str], None] = print,
 ) -> Report:
-    """Every classical tool and the model in every quality on every case, on the same input.
+    """Every classical tool and the model in every quality on every case, on the same input; and the foundation model
+    alone, as the paper has it, without non-local means and ControlNet.
 
     All are told the noise that was simulated; the model's `fast` runs once more and measures it. `tell` gets a line per
     run. `model` may be None if `qualities` is empty.
@@ -79,7 +81,12 @@ def _methods(case: Case, tools, qualities, model, seed: int) -> list[tuple[str, 
     classical = [(NAMES[tool], lambda tool=tool: _classical(tool, case)) for tool in tools]
     told = [(f"model, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed)) for q in qualities]
     found = [("model, fast, σ auto", lambda: _model(case, model, "fast", "auto", seed))] if "fast" in qualities else []
-    return classical + told + found
+    alone = [
+        (f"{ALONE}, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed, alone=True))
+        for q in qualities
+        if q != "paper"
+    ]
+    return classical + told + found + alone
 
 
 def _classical(tool: str, case: Case) -> tuple[np.ndarray, float]:
@@ -88,8 +95,11 @@ def _classical(tool: str, case: Case) -> tuple[np.ndarray, float]:
     return image * (high - low) + low, case.sigma_hu
 
 
-def _model(case: Case, model: Model, quality_name: str, sigma: float | str, seed: int) -> tuple[np.ndarray, float]:
-    result = denoise(case.low, model, sigma=sigma, quality=quality_name, region=case.region, seed=seed)
+def _model(
+    case: Case, model: Model, quality_name: str, sigma: float | str, seed: int, alone: bool = False
+) -> tuple[np.ndarray, float]:
+    options = {"quality": quality_name, "region": case.region, "seed": seed, "alone": alone}
+    result = denoise(case.low, model, sigma=sigma, **options)
     return result.volume.voxels, result.sigma_hu
 
 

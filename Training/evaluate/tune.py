@@ -19,6 +19,7 @@ from .metrics import quality, to_unit
 GRIDS = {
     "bm3d": {"sigma_factor": (1.0, 1.5, 2.0, 2.5)},
     "nlm": {"h_factor": (0.4, 0.5, 0.6, 0.7, 0.8)},
+    "nlm3": {"h_factor": (0.6, 0.7, 0.8, 0.85, 0.9, 1.0)},
     "tv": {"weight_factor": (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)},
     "curvature": {"iterations": (5, 8, 12), "conductance": (0.7, 1.0, 1.5, 2.0)},
 }

@@ -21,6 +21,8 @@ import numpy as np
 from MedDiffFMLib.anatomy import body_mask
 from MedDiffFMLib.errors import InputError
 
+from .store import Case, write_noise
+
 MU_WATER = 0.019  # per mm, at about 70 keV, the mean energy of a 120 kV scan
 QUANTA = 1e5  # N₀, quanta a detector element would see without a patient; low, so that thick paths starve
 ELECTRONICS = 10.0  # σₑ, in quanta
@@ -28,6 +30,7 @@ ANGLES = 600
 PATH_ANGLES = 150  # path attenuation changes slowly with the angle: every fourth view is enough for a variance
 DETECTOR_MM = 1.0
 SOFT_TISSUE_HU = (-50.0, 150.0)
+NOISE_HU = 30.0  # of what a training store holds; crops scale it
 
 
 def simulate_low_dose(
@@ -49,6 +52,23 @@ def simulate_low_dose(
     """
     noise = calibrated(low_dose_noise(hu, pixel_mm, seed, kernel, progress), hu, sigma_hu)
     return np.maximum(hu + noise, np.float32(-1024))
+
+
+def simulate_noise(case: Case, seed: int = 0) -> bool:
+    """Give a case of a training store noise of low dose of `NOISE_HU`; False if it has some already.
+
+    InputError unless the case is on its scan's own axial slices with square pixels.
+    """
+    _, y, x = case.facts.spacing
+    if case.noise is not None:
+        return False
+    if not math.isclose(x, y, rel_tol=1e-3):
+        raise InputError(
+            f"Low dose is simulated in square pixels, but those of {case.facts.name} are {x:g} × {y:g} mm."
+        )
+    hu = case.hu.box().astype(np.float32)
+    write_noise(case, calibrated(low_dose_noise(hu, x, seed), hu, NOISE_HU))
+    return True
 
 
 def low_dose_noise(

@@ -1,0 +1,141 @@
+"""One part of the body denoised: DiffPIR from x_start = √ᾱ·y (paper, eq. 11), and beyond the paper
+
+    x̂_0 = (1 − w)·x̂_θ + w·N(y),   N: non-local means
+
+The two err in different ways (a learned prior where it does not know the anatomy, N where it finds nothing alike), so
+their mean is nearer to the truth than either. With a ControlNet `low-dose`, which is told N(y) and is trained for just
+this mean of the two, x̂_θ is its single estimate from √ᾱ·y at σ̄_t = σ_n.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.ndimage import find_objects
+
+from ..body_parts import BodyPart
+from ..control import Control
+from ..models import Model
+from ..noise_model import NoiseModel
+from ..non_local_means import non_local_means
+from ..progress import Reporter
+from ..regions import REGIONS, to_hu
+from ..samplers import denoising_data_step, diffpir, keep
+from ..schedule import uniform_steps
+from .scan import Scan
+
+LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
+CONTROL = "low-dose"
+LEARNED_SHARE = 0.5  # w that the ControlNet is trained for
+
+
+@dataclass(frozen=True)
+class DenoiseSettings:
+    """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
+
+    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
+    for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
+    windows_hu: None for the regions' own. nlm_share: w, not the paper's; a ControlNet has its own.
+    """
+
+    spacing_mm: float | None = 1.0
+    steps: int | None = None
+    sigma_scale: float = 1.0
+    prior_weight: float = 10.0
+    zeta: float = 0.0
+    overlap: float = 0.25
+    windows_hu: dict[str, tuple[float, float]] | None = None
+    nlm_share: float = 0.0
+
+
+PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))
+QUALITIES = {
+    "fast": DenoiseSettings(spacing_mm=None, steps=1),
+    "balanced": DenoiseSettings(spacing_mm=None, steps=5),
+    "paper": PAPER,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One part of the body, ready to be sampled. sigma_n: σ_n in the model's range; steps: its timesteps."""
+
+    part: BodyPart
+    scan: Scan
+    ε: NoiseModel
+    sigma_n: float
+    steps: list[int]
+    settings: DenoiseSettings
+
+    @classmethod
+    def of(
+        cls,
+        scan: Scan,
+        part: BodyPart,
+        labels: np.ndarray,
+        model: Model,
+        control: Control | None,
+        settings: DenoiseSettings,
+        sigma_hu: float,
+        steps: int | None,
+        reporter: Reporter,
+    ) -> Run:
+        """scan, labels: of the part. steps: what the user asks for, None for the settings' own."""
+        target = scan.x[None] if control else None  # stands in for N(y) until that is computed
+        conditions = scan.conditions(model, labels, target=target)
+        on_window, overlap = reporter.window, settings.overlap
+        ε = NoiseModel(model, conditions, scan.body, scan.air, overlap, on_window=on_window, control=control)
+        low, high = scan.window
+        sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
+        t_start = model.schedule.t_of_sigma(sigma_n)
+        count = 1 if control else steps or settings.steps or t_start + 1
+        return cls(part, scan, ε, sigma_n, uniform_steps(t_start, count), settings)
+
+    def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
+        """The denoised part in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
+        y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
+        after_step = lambda i, t, x0: reporter.step(before + i, t, x0)  # noqa: E731
+        share = LEARNED_SHARE if self.ε.control else self.settings.nlm_share
+        nlm = self._non_local_means(y, reporter) if share > 0 else y
+        if self.ε.control:
+            self.ε.conditions = replace(self.ε.conditions, target=nlm[None].cpu().numpy())
+        x0 = self._sample(y, seed, after_step).lerp(nlm, share)
+        return to_hu(x0.cpu().numpy(), self.scan.window)
+
+    def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:
+        """DiffPIR from x_start = √ᾱ·y (eq. 11)."""
+        schedule, settings = self.ε.model.schedule, self.settings
+        single = len(self.steps) == 1  # the posterior mean itself: no data step would bring the noise back
+        data_step = keep if single else denoising_data_step(y, self.sigma_n, settings.prior_weight, schedule)
+        x_start = math.sqrt(schedule.alpha_bar[self.steps[0]]) * y
+        generator = torch.Generator().manual_seed(seed)
+        return diffpir(self.ε, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
+
+    def _non_local_means(self, y: torch.Tensor, reporter: Reporter) -> torch.Tensor:
+        """N(y) where the body is; the scan itself elsewhere, since nothing is computed there."""
+        result = y.clone()
+        for box in find_objects(self.scan.body.view(np.uint8)):  # one, or none where all is air
+            result[box] = non_local_means(y[box], self.sigma_n, tick=reporter.tick)
+        return result
+
+
+def merge(
+    hu: np.ndarray, estimate: np.ndarray, body: np.ndarray, window: tuple[float, float], sigma_hu: float
+) -> np.ndarray:
+    """The estimate where the model can speak, the input elsewhere. All in HU, (Z, Y, X), float32.
+
+    Kept from the input, bit-identical: what lies outside the body, and what lies beyond the window (bone, lung,
+    gas), unless it is beyond by noise alone (less than 3 σ, and the estimate is well inside). Elsewhere the change
+    is bounded by 4 σ.
+    """
+    low, high = window
+    beyond = np.maximum(low - hu, hu - high)
+    inside = np.minimum(estimate - low, high - estimate)
+    by_noise = (beyond < 3 * sigma_hu) & (inside > 0.5 * sigma_hu)
+    use = body & ((beyond <= 0) | by_noise)
+    change = np.clip(estimate - hu, -LARGEST_CHANGE * sigma_hu, LARGEST_CHANGE * sigma_hu)
+    return np.where(use, hu + change, hu)

@@ -1,0 +1,100 @@
+"""Denoising beyond the paper: the mean with non-local means, and the ControlNet `low-dose`; both can be left out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import TINY, make_tiny_network, save_tiny_controls, save_tiny_model
+
+from MedDiffFMLib.control import Control, ControlConfig
+from MedDiffFMLib.control_folder import save_control
+from MedDiffFMLib.models import load_model
+from MedDiffFMLib.non_local_means import non_local_means
+from MedDiffFMLib.regions import to_hu
+from MedDiffFMLib.tasks.denoise import denoise, look
+from MedDiffFMLib.tasks.denoise_run import merge
+from MedDiffFMLib.tasks.scan import look_at
+from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volume_io import read_volume
+
+ARGUMENTS = {"sigma": 20, "quality": "fast", "region": "abdomen"}
+
+
+@pytest.fixture(scope="module")
+def ct(data) -> Volume:
+    """A corner of the real abdomen: 16 × 64 × 60 voxels of 3 mm."""
+    image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()
+    return Volume.from_sitk(image[0:60, 20:84, 44:60], "abdomen")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Without ControlNets."""
+    return load_model(save_tiny_model(tmp_path_factory.mktemp("plain") / "tiny"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    return load_model(save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("learned") / "tiny")), "cpu")
+
+
+def _share(model, share: float):
+    return replace(model, config=model.config | {"tasks": {"denoise": {"fast": {"nlm_share": share}}}})
+
+
+def _voxels(ct, model, **more) -> np.ndarray:
+    return denoise(ct, model, **ARGUMENTS | more).volume.voxels
+
+
+def test_with_the_whole_share_it_is_non_local_means(ct, model):
+    """w = 1: N(y) in the body's box and the abdomen's window, with what `merge` keeps, whatever the network says."""
+    from MedDiffFMLib.progress import Reporter
+
+    scan = look_at(ct, "abdomen", Reporter(None))
+    low, high = scan.window
+    box = tuple(slice(i.min(), i.max() + 1) for i in np.nonzero(scan.body))
+    y = torch.from_numpy(scan.x)
+    y[box] = non_local_means(y[box].clone(), 20 * 2 / (high - low))
+    expected = scan.frame.restore(merge(scan.frame.hu, to_hu(y.numpy(), scan.window), scan.body, scan.window, 20))
+    assert np.array_equal(_voxels(ct, _share(model, 1.0)), np.rint(expected).astype(np.int16))
+
+
+def test_the_mean_lies_between_network_and_non_local_means(ct, model):
+    """w = ½ is the mean of w = 0 and w = 1 where neither is bounded by 4 σ or the window: in most voxels."""
+    none, half, all_ = (_voxels(ct, _share(model, w)).astype(float) for w in (0.0, 0.5, 1.0))
+    inside = (np.abs(none - ct.voxels) < 79) & (np.abs(all_ - ct.voxels) < 79) & (half != ct.voxels)
+    inside &= (none > -118) & (none < 238) & (all_ > -118) & (all_ < 238) & (half > -110) & (half < 230)
+    assert inside.sum() > 2000
+    assert np.abs(half - (none + all_) / 2)[inside].max() <= 1.01
+
+
+def test_a_new_controlnet_adds_nothing_to_the_mean(ct, model, tmp_path):
+    """Its convolutions to the U-Net are zero: the voxels are those of the mean of model and non-local means."""
+    folder = save_tiny_model(tmp_path / "tiny")
+    control = Control(TINY, ControlConfig(kind="low-dose"))
+    control.start_from(make_tiny_network())
+    save_control(folder, "low-dose", control)
+    assert np.array_equal(_voxels(ct, load_model(folder, "cpu")), _voxels(ct, _share(model, 0.5)))
+
+
+def test_the_foundation_model_alone(ct, model, learned):
+    """As published, whatever helps there are: the voxels of a model that has none."""
+    alone = _voxels(ct, model)
+    assert np.array_equal(_voxels(ct, _share(model, 0.5), alone=True), alone)
+    assert np.array_equal(_voxels(ct, learned, alone=True), alone)
+    helped = _voxels(ct, learned)
+    assert not np.array_equal(helped, alone) and not np.array_equal(helped, _voxels(ct, _share(model, 0.5)))
+
+
+def test_who_denoised_is_told(ct, model, learned):
+    def facts(model, **more):
+        found = denoise(ct, model, **ARGUMENTS | more).facts
+        return found["control"], found["non_local_means"], len(found["timesteps"])
+
+    assert facts(learned) == facts(learned, quality="balanced") == ("low-dose", 0.5, 1)
+    assert facts(learned, steps=3) == ("none", 0.0, 3)
+    assert facts(learned, alone=True) == ("none", 0.0, 1)
+    assert facts(_share(model, 0.25)) == ("none", 0.25, 1)
+    count = denoise(ct, learned, **ARGUMENTS).facts["network_evaluations"]
+    assert look(ct, learned, **ARGUMENTS)["network_evaluations"] == count
