@@ -7,6 +7,7 @@ import slicer
 import vtk
 
 ATTRIBUTE = "MedDiffFM."  # what a result's attributes begin with
+LESION_OF = ATTRIBUTE + "lesionOf"  # reference from a lesion's segmentation to what it was drawn on
 NODES = {"volume": "vtkMRMLScalarVolumeNode", "map": "vtkMRMLScalarVolumeNode"}
 
 

@@ -84,6 +84,9 @@ class GenerateLesionParameters(Parameters):
         choices=("fast", "balanced", "paper"),
     )
     samples: int = samples_parameter()
+    synthesis_steps: int | None = steps_parameter(
+        "Steps of the sampler that makes the anatomy, in place of the quality's own number (steps of synthesize)."
+    )
     steps: int | None = steps_parameter("Steps of the sampler that draws the lesion, in place of the model's number.")
     resample: int | None = resample_parameter()
     overlap: float | None = overlap_parameter()
