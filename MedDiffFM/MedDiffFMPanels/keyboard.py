@@ -1,8 +1,11 @@
 """A panel without a mouse: Tab goes from top to bottom as seen, labels lead to their fields, Esc stops."""
 
+import itertools
+
 import qt
 
-SELECTOR = "qMRMLNodeComboBox"
+SELECTOR, COMBOS = "qMRMLNodeComboBox", ("ctkComboBox", "QComboBox")
+EDIT_IN_SPIN_BOX = "qt_spinbox_lineedit"  # Qt's own name of it; the box takes its keys
 
 
 def prepare(root, ui, onEscape):
@@ -10,7 +13,7 @@ def prepare(root, ui, onEscape):
     chain = _chain(root)
     _freeSelectors(chain)
     fields = [widget for block in _blocks(root) for widget in chain if _within(block, widget) and _takesTab(widget)]
-    for first, second in zip(fields, fields[1:], strict=False):
+    for first, second in itertools.pairwise(fields):
         qt.QWidget.setTabOrder(first, second)
     _nameFields(ui, fields)
     escape = qt.QShortcut(qt.QKeySequence("Esc"), root)
@@ -33,11 +36,12 @@ def _freeSelectors(chain):
     """Slicer's node selector hands the focus of its combo box to itself, where keys do nothing and Tab does not stop:
     the other way round.
     """
-    for widget in chain:
-        selector = widget.focusProxy()
-        if selector is not None and selector.className() == SELECTOR and widget.className() != SELECTOR:
-            widget.setFocusProxy(None)
-            selector.setFocusProxy(widget)
+    for selector in chain:
+        if selector.className() == SELECTOR:
+            for combo in chain:
+                if combo.className() in COMBOS and selector.isAncestorOf(combo):
+                    combo.setFocusProxy(None)
+                    selector.setFocusProxy(combo)
 
 
 def _blocks(widget):
@@ -65,7 +69,7 @@ def _within(block, widget):
 
 
 def _takesTab(widget):
-    return bool(int(widget.focusPolicy) & int(qt.Qt.TabFocus)) and widget.focusProxy() is None
+    return bool(int(widget.focusPolicy) & int(qt.Qt.TabFocus)) and widget.objectName != EDIT_IN_SPIN_BOX
 
 
 def _nameFields(ui, fields):
