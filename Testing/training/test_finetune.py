@@ -106,13 +106,16 @@ def _with_ramp(case: Case) -> Case:
 
 
 def test_low_dose_is_the_crop_with_its_noise_and_told_its_non_local_means(cases):
-    """The box at (40, 30, 20) in a window of 360 HU: y is it plus the noise times σ/30, and the target is the
-    non-local means of the whole scan, cut.
+    """The box at (40, 30, 20) in a window of 360 HU. Its noise, made up, grows evenly from slice to slice; y has it at
+    σ, measured in the soft tissue of the box and its margin of 4, and the target is the non-local means of all, cut.
     """
     case, box = _with_ramp(cases[0]), (slice(40, 48), slice(30, 46), slice(20, 36))
     crop = low_dose(np.random.default_rng(1), case, (40, 30, 20), (8, 16, 16), (-120.0, 240.0))
     assert 15 <= crop["sigma"] * 180 <= 45
-    whole = (np.asarray(case.hu) + crop["sigma"] * 180 * np.asarray(case.noise) / 30 + 120) / 180 - 1
+    margin = (slice(36, 52), slice(26, 50), slice(16, 40))
+    hu, noise = np.asarray(case.hu), np.asarray(case.noise).astype(float)
+    soft = (hu[margin] > -50) & (hu[margin] < 150)
+    whole = (hu + crop["sigma"] * 180 * noise / noise[margin][soft].std() + 120) / 180 - 1
     noisy = torch.from_numpy(np.clip(whole, -1, 1).astype(np.float32))
     assert torch.allclose(crop["noisy"][0], noisy[box], atol=1e-5)
     assert torch.allclose(crop["target"][0], non_local_means(noisy, crop["sigma"])[box], atol=1e-4)

@@ -21,13 +21,14 @@ from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMLib.thick import block_mean, interpolate_slices
 
-from .low_dose import NOISE_HU
+from .low_dose import SOFT_TISSUE_HU
 from .noise import ct_noise
 from .store import HU_RANGE, Case, FramedArray
 
 LEVELS = ("image", "double", "patch", "own")
 TARGETS = ("thick-ct", "pair", "lesion-mask", "low-dose")
 LOW_DOSE_HU = {"head-neck": (15.0, 45.0), "chest": (30.0, 90.0), "abdomen": (15.0, 45.0)}  # noise that is drawn
+LEAST_SOFT = 500  # voxels of soft tissue to measure noise in
 
 
 def require(holds: bool, name: str, value: object, wanted: str) -> None:
@@ -214,14 +215,18 @@ def low_dose(
 ) -> dict:
     """The box at `start` as a scan of less dose would show it: `noisy`, `sigma`, and its non-local means as `target`.
 
-    The noise is the case's own, at a drawn strength; without it FBP's (`ct_noise`). Non-local means sees the margin
-    that it sees in a whole scan.
+    The noise is the case's own, without it FBP's (`ct_noise`), and of a drawn strength in the box's own soft tissue:
+    over a whole scan it differs severalfold, and told a mean of it the network learns to keep what is there. Non-local
+    means sees the margin that it sees in a whole scan.
     """
     margin = DISTANCE + PATCH // 2
     first, wide = [s - margin for s in start], [n + 2 * margin for n in size]
     sigma_hu = float(np.exp(rng.uniform(*np.log(LOW_DOSE_HU[case.facts.region]))))
-    noise = ct_noise(rng, wide) if case.noise is None else read_box(case.noise, first, wide, 0) / NOISE_HU
-    hu = np.maximum(read_box(case.hu, first, wide, case.place.air_hu) + sigma_hu * noise, HU_RANGE[0])
+    hu = read_box(case.hu, first, wide, case.place.air_hu)
+    noise = ct_noise(rng, wide) if case.noise is None else read_box(case.noise, first, wide, 0).astype(np.float32)
+    soft = (hu > SOFT_TISSUE_HU[0]) & (hu < SOFT_TISSUE_HU[1])
+    deviation = float(np.std(noise, where=soft)) if soft.sum() >= LEAST_SOFT else float(np.std(noise))
+    hu = np.maximum(hu + noise * (sigma_hu / max(deviation, 1e-3)), HU_RANGE[0])
     noisy, sigma = torch.from_numpy(to_model(hu.astype(np.float32), window)), sigma_hu * 2 / (window[1] - window[0])
     cut = (slice(margin, -margin),) * 3
     return {"noisy": noisy[cut][None], "sigma": sigma, "target": non_local_means(noisy, sigma)[cut][None]}
