@@ -23,7 +23,7 @@ class LabelInputPart(InputPart):
             "Organs as segments with their names, or a label map with TotalSegmentator's numbers. It stays as it is."
         )
         ui.inputSelector.toolTip = ui.inputSelectorLabel.toolTip = words
-        ui.inputSelectorLabel.text = _("Organs:")
+        ui.inputSelectorLabel.text = _("&Organs:")
         ui.anatomyBox.visible = ui.anatomyBoxLabel.visible = False
 
     problemOf = staticmethod(lambda node: labelsProblem(node))

@@ -122,6 +122,11 @@ class LesionPart(TaskPart):
     def onPlaceFailed(self):
         self.panel.run.tell(_("There is no voxel of the image at that place. Click into the image."))
 
+    def escape(self):
+        waited = self.ui.placeButton.checked
+        self.ui.placeButton.checked = False
+        return waited
+
     def leave(self, sceneCloses=False):
         self._busy = True  # what is taken away here shall not come again
         try:

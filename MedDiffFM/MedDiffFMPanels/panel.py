@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 
 from MedDiffFMLib.parameters import TASKS
 
-from . import exchange
+from . import exchange, keyboard
 from .advanced_part import AdvancedPart
 from .batch_part import BatchPart
 from .bindings import Bindings, firstVolume
@@ -53,6 +53,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lookAhead, self.preview, self.batch = LookPart(self), Preview(), BatchPart(self)
         self.bindings = Bindings(vars(self.ui).values(), self.update)
         self._connect()
+        self._escape = keyboard.prepare(self._root, self.ui, self.onEscape)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -191,6 +192,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.cancel()
         else:
             self.startRun()
+
+    def onEscape(self):
+        """Esc puts the pointer of “Place ellipsoid” down; on the button Cancel it cancels, elsewhere no run is lost."""
+        if not self.task.escape() and self.logic.busy and self.ui.runButton.focus:
+            self.onRunButton()
 
     def startRun(self):
         if not self.advanced.readyToRun():
