@@ -1,5 +1,6 @@
 """The Python packages that the tasks need in Slicer's Python: what stands, what is missing or half installed."""
 
+import csv
 import importlib
 import importlib.metadata
 import importlib.util
@@ -63,8 +64,7 @@ def _state(name, requirement):
     except importlib.metadata.PackageNotFoundError:
         return ("half installed" if spec and spec.origin else "missing"), ""
     version = distribution.metadata["Version"] or ""
-    files = distribution.files  # None without the list that pip writes at the end
-    if spec is None or not version or files is None or not _standing(files):
+    if spec is None or not version or not _standing(distribution):
         return "half installed", version
     from packaging.requirements import Requirement
 
@@ -72,11 +72,14 @@ def _state(name, requirement):
     return ("ready" if fits else "too old or too new"), version
 
 
-def _standing(files):
-    """Whether some of a package's files, from its first to its last, are on the disk."""
-    step = max(1, len(files) // CHECKED_FILES)
-    some = [file for file in files[::step] if not str(file).endswith(".pyc")]
-    return all(os.path.exists(file.locate()) for file in some)
+def _standing(distribution):
+    """Whether some of a package's files, from its first to its last, are on the disk; False without the list of them
+    that pip writes at the end. `distribution.files` makes an object of each of PyTorch's ten thousand: a click on Run
+    would wait for it.
+    """
+    lines = (distribution.read_text("RECORD") or "").splitlines()
+    files = [row[0] for row in csv.reader(lines[:: max(1, len(lines) // CHECKED_FILES)]) if row]
+    return bool(files) and all(os.path.exists(distribution.locate_file(f)) for f in files if not f.endswith(".pyc"))
 
 
 def sizeInMegabytes(names):
