@@ -86,7 +86,7 @@ def backgrounds():
     import slicer
 
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-    return {composite.GetName(): composite.GetBackgroundVolumeID() for composite in composites}
+    return {composite.GetLayoutName(): composite.GetBackgroundVolumeID() for composite in composites}
 
 
 def preview_is_shown():
