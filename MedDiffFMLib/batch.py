@@ -148,6 +148,11 @@ class Batch:
         return (ended + sum(self._parts.values())) / len(self.entries)
 
     @property
+    def running(self) -> dict[str, float]:
+        """Done share, 0 … 1, of those that are computed now, by name."""
+        return dict(self._parts)
+
+    @property
     def seconds_left(self) -> float | None:
         """From the pace of what was computed: entries that stood already or could not be read took no time."""
         done = self.count["done"] + sum(self._parts.values())

@@ -47,12 +47,18 @@ def data_folder() -> Path:
     return base / "meddiff-fm"
 
 
+def hub_folder(repo: str | None = None) -> Path:
+    """Where downloaded models lie: all of them, or one OWNER/NAME."""
+    folder = data_folder() / "hub"
+    return folder / f"models--{repo.replace('/', '--')}" if repo else folder
+
+
 def installed() -> list[Found]:
     """Models on this computer: the user's own go before bundled ones of the same name; then those from the Hub."""
     named = {}
     for source, parent in (("bundled", BUNDLED), ("user", data_folder() / "models")):
         named |= {config.parent.name: Found(config.parent, source) for config in sorted(parent.glob("*/config.json"))}
-    snapshots = sorted((data_folder() / "hub").glob("models--*/snapshots/*/config.json"))
+    snapshots = sorted(hub_folder().glob("models--*/snapshots/*/config.json"))
     return [*named.values(), *(Found(config.parent, _hub_source(config.parent)) for config in snapshots)]
 
 
@@ -85,7 +91,7 @@ def own_folder(name: str) -> Path:
     InputError if there is none, or if it is a bundled one.
     """
     own = {folder.name: folder for folder in (data_folder() / "models").glob("*/") if not folder.name.startswith(".")}
-    for folder in (data_folder() / "hub").glob("models--*/"):
+    for folder in hub_folder().glob("models--*/"):
         own[folder.name.removeprefix("models--").replace("--", "/")] = folder
     if name in own:
         return own[name]
@@ -115,7 +121,7 @@ def from_hub(repo: str, revision: str | None = None) -> Found:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    wanted = {"revision": revision, "cache_dir": data_folder() / "hub", "allow_patterns": WANTED}
+    wanted = {"revision": revision, "cache_dir": hub_folder(), "allow_patterns": WANTED}
     try:
         folder = Path(snapshot_download(repo, local_files_only=True, **wanted))
         if all((folder / name).is_file() for name in WANTED[:2]):

@@ -4,6 +4,7 @@ and IV-A2).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +47,22 @@ def detect_region(hu: np.ndarray, spacing: tuple[float, float, float], body: np.
     slices covers less than 350 cm²) and bony (over 13 % of the body above 300 HU). A chest has lung in more than
     half of its slices (more than a twelfth of the body there). A neck is narrow with over 5.5 % of bone. Anything
     else is an abdomen.
+
+    How wide a body is that fills its slices nobody can see: an ellipse fills π/4 of the image that it just fits into,
+    so one that fills more was cut off. Then lung tells before width and bone do: a heart full of contrast is above
+    300 HU too.
     """
     areas = body.sum(axis=(1, 2))
-    if not areas.any():
+    shown = areas > 0
+    if not shown.any():
         return ABDOMEN
-    narrow = float(np.percentile(areas[areas > 0], 20)) * spacing[1] * spacing[2] / 100 < 350
+    narrow = float(np.percentile(areas[shown], 20)) * spacing[1] * spacing[2] / 100 < 350
     bone = np.mean(hu[body] > 300)
-    if narrow and bone > 0.13:
-        return HEAD_NECK
     lungs = (lung_mask(hu) & body).sum(axis=(1, 2))
-    if np.mean(lungs[areas > 0] > areas[areas > 0] / 12) > 0.5:
+    chest = np.mean(lungs[shown] > areas[shown] / 12) > 0.5
+    cut_off = np.mean(body[shown]) > math.pi / 4
+    if narrow and bone > 0.13 and not (cut_off and chest):
+        return HEAD_NECK
+    if chest:
         return CHEST
     return HEAD_NECK if narrow and bone > 0.055 else ABDOMEN

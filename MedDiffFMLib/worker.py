@@ -118,7 +118,7 @@ class Worker:
         """Do the jobs in their order until `hear` ends."""
         while not self._ending and (request := self._jobs.get()) is not None:
             if request["request"] == "hello":
-                self._hello()
+                self._hello(request)
                 continue
             with self._lock:
                 if request["id"] not in self._open:  # cancelled while it waited
@@ -191,7 +191,7 @@ class Worker:
         self._check(self._running)
         return self._model[1]
 
-    def _hello(self) -> None:
+    def _hello(self, request: dict) -> None:
         from .model_store import installed
         from .models import choose_device
         from .system import describe_system
@@ -199,6 +199,7 @@ class Worker:
         self._send(
             {
                 "event": "hello",
+                "id": request.get("id"),
                 "protocol": PROTOCOL,
                 "version": __version__,
                 "device": str(choose_device()),

@@ -15,7 +15,7 @@ from pathlib import Path
 from .errors import NEXT_STEPS
 
 ENDS = ("result", "error", "cancelled")
-STOP_SECONDS = 5.0  # a worker that has not ended so long after it was told to is killed
+STOP_SECONDS = 2.0  # a worker that has not ended so long after it was told to is killed
 COMMAND = (sys.executable, "-m", "MedDiffFMLib", "worker")
 
 

@@ -5,13 +5,15 @@ from slicer.i18n import tr as _
 
 from . import environment
 from .bindings import fillCombo
+from .failures import Failure
 from .job import Job, sharedWorker
 from .place import Place, savedPlace, savePlace
 
 
 class AdvancedPart:
     def __init__(self, ui, panel):
-        self.ui, self._panel, self._hello = ui, panel, None
+        self.ui, self._panel = ui, panel
+        self._hello, self._asking = None, None  # what the worker said of itself, and the job that asks it
         fillCombo(
             ui.deviceBox, [("auto", _("Automatic")), ("cuda", _("Graphics card (GPU)")), ("cpu", _("Processor (CPU)"))]
         )
@@ -60,6 +62,7 @@ class AdvancedPart:
     def _savePlace(self, place):
         if place != savedPlace():
             savePlace(place)
+            self._hello = None
             self._panel.lookAhead.forget()
         self._showPlace(place)
         self._panel.update()
@@ -69,6 +72,31 @@ class AdvancedPart:
         self.ui.testButton.enabled = False
         self.ui.systemLabel.text = _("Starting…")
 
+        def end(hello, failure):
+            self.ui.testButton.enabled = True
+            self._showHello(hello, failure)
+
+        try:
+            self._ask(end)
+        except Failure as failure:
+            end(None, failure)
+
+    @property
+    def asking(self):
+        return self._asking is not None
+
+    def askOnce(self):
+        """Once a worker has answered another question: who it is, if that is not known yet."""
+        if self._hello is None and sharedWorker().pid is not None and sharedWorker().job is None:
+            self._ask(self._showHello)
+
+    def stopAsking(self):
+        """A run goes first."""
+        if self._asking is not None:
+            self._asking.abandon(keepWorker=True)
+            self._asking, self.ui.testButton.enabled = None, True
+
+    def _ask(self, onEnd):
         def prepare(folder, place):
             return {"request": "hello"}
             yield
@@ -78,19 +106,22 @@ class AdvancedPart:
             yield
 
         def end(hello, failure):
-            self.ui.testButton.enabled = True
-            self.ui.systemLabel.text = (
-                f"{failure.title} {failure.message} {failure.next}" if failure else systemInWords(hello)
-            )
+            self._asking = None
+            onEnd(hello, failure)
 
         job = Job(prepare, finish, None, end, self.place)
-        try:
-            job.start()
-        except Exception as failure:
-            end(None, failure)
+        job.start()
+        self._asking = job
+
+    def _showHello(self, hello, failure):
+        self._hello = hello
+        if hello:
+            self.ui.systemLabel.text = systemInWords(hello)
+        elif failure:
+            self.ui.systemLabel.text = f"{failure.title} {failure.message} {failure.next}"
 
     def showModelAndDevice(self, provenance):
-        """After a run: what it was computed with."""
+        """After a run: what it was computed with, and what to do if that was no GPU."""
         computed, model = provenance.get("computed", {}), provenance.get("model", {})
         versions = provenance.get("versions", {})
         self.ui.systemLabel.text = _("{device}, {precision}; model {model}; PyTorch {torch}").format(
@@ -99,6 +130,9 @@ class AdvancedPart:
             model=model.get("name", "?"),
             torch=versions.get("torch", "?"),
         )
+        advice = (self._hello or {}).get("system", {}).get("advice")
+        if advice and computed.get("device") == "cpu":
+            self.ui.systemLabel.text += f". {advice}"
 
     # packages and models
 
@@ -112,6 +146,7 @@ class AdvancedPart:
         from .setup_dialog import offerSetUp
 
         sharedWorker().end()
+        self._hello = None
         done = offerSetUp(slicer.util.mainWindow())
         if done:
             self._panel.run.tell(_("The packages are there. Click Run."))
@@ -121,9 +156,13 @@ class AdvancedPart:
     def listModels(self):
         from MedDiffFMLib.model_store import installed
 
-        chosen = self.ui.modelBox.currentData
-        names = list(dict.fromkeys(found.folder.name for found in installed() if not found.source.startswith("hub:")))
-        fillCombo(self.ui.modelBox, [("", _("The best one installed")), *((name, name) for name in names)])
+        from .models_dialog import nameOf
+
+        chosen, names = self.ui.modelBox.currentData, {}
+        for found in installed():
+            hub = found.source.startswith("hub:")  # such a one is named by its commit, so that it is this very one
+            names[found.source.removeprefix("hub:") if hub else found.folder.name] = nameOf(found)
+        fillCombo(self.ui.modelBox, [("", _("The best one installed")), *names.items()])
         self.ui.modelBox.setCurrentIndex(max(0, self.ui.modelBox.findData(chosen)))
 
     def onModels(self, checked=False):

@@ -44,6 +44,7 @@ class CompareViews:
         if layout is not None and manager is not None:
             manager.setLayout(layout["number"])
             _sliceNode("Yellow").SetOrientation(layout["orientation"])
+            _lookAt(_sliceNode("Yellow"), layout["place"])
             for name, linked in layout["linked"].items():
                 _composite(name).SetLinkedControl(linked)
 
@@ -63,6 +64,7 @@ class CompareViews:
         self._layout = {
             "number": manager.layout,
             "orientation": yellow.GetOrientation(),
+            "place": slicer.util.arrayFromVTKMatrix(yellow.GetSliceToRAS()).copy(),
             "linked": {name: _composite(name).GetLinkedControl() for name in ("Red", "Yellow")},
         }
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
@@ -70,7 +72,7 @@ class CompareViews:
         for name, node in (("Red", first), ("Yellow", second)):
             _composite(name).SetBackgroundVolumeID(node.GetID())
             _composite(name).SetLinkedControl(True)
-        yellow.SetSliceOffset(red.GetSliceOffset())
+        _lookAt(yellow, slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()))
         yellow.SetFieldOfView(*red.GetFieldOfView())
         yellow.SetXYZOrigin(*red.GetXYZOrigin())
 
@@ -116,6 +118,12 @@ def differenceOf(source, result):
 
 def _sliceNode(name):
     return slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
+
+
+def _lookAt(sliceNode, sliceToRAS):
+    """The plane, and the place within it: an offset alone would leave the other view's middle."""
+    slicer.util.updateVTKMatrixFromArray(sliceNode.GetSliceToRAS(), sliceToRAS)
+    sliceNode.UpdateMatrices()
 
 
 def _composite(name):

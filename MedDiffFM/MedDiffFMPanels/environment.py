@@ -1,5 +1,6 @@
 """The Python packages that the tasks need in Slicer's Python: what stands, what is missing or half installed."""
 
+import csv
 import importlib
 import importlib.metadata
 import importlib.util
@@ -63,8 +64,7 @@ def _state(name, requirement):
     except importlib.metadata.PackageNotFoundError:
         return ("half installed" if spec and spec.origin else "missing"), ""
     version = distribution.metadata["Version"] or ""
-    files = distribution.files  # None without the list that pip writes at the end
-    if spec is None or not version or files is None or not _standing(files):
+    if spec is None or not version or not _standing(distribution):
         return "half installed", version
     from packaging.requirements import Requirement
 
@@ -72,11 +72,18 @@ def _state(name, requirement):
     return ("ready" if fits else "too old or too new"), version
 
 
-def _standing(files):
-    """Whether some of a package's files, from its first to its last, are on the disk."""
-    step = max(1, len(files) // CHECKED_FILES)
-    some = [file for file in files[::step] if not str(file).endswith(".pyc")]
-    return all(os.path.exists(file.locate()) for file in some)
+def _standing(distribution):
+    """Whether some of a package's files, from its first to its last, are on the disk.
+
+    Not by `distribution.files`: of PyTorch it is a second's work, and from Python 3.12 on it leaves out what is gone.
+    """
+    record = distribution.read_text("RECORD")
+    if record is None:  # pip writes it at the end; a package of another installer may have another list
+        return bool(distribution.files)
+    lines = record.splitlines()
+    some = csv.reader(lines[:: max(1, len(lines) // CHECKED_FILES)])
+    names = [row[0] for row in some if row and not row[0].endswith(".pyc")]
+    return all(os.path.exists(distribution.locate_file(name)) for name in names)
 
 
 def sizeInMegabytes(names):

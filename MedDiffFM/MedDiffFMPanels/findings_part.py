@@ -132,6 +132,8 @@ class FindingsPart:
         headers = [_("Looks"), _("Volume"), _("Size (mm)"), _("Differs"), _("Score")]
         table.setColumnCount(len(headers))
         table.setHorizontalHeaderLabels(headers)
+        for column, words in enumerate(_helps()):
+            table.horizontalHeaderItem(column).setToolTip(words)
         table.verticalHeader().setDefaultSectionSize(24)
         table.verticalHeader().setVisible(False)
         table.setRowCount(len(shown))
@@ -184,6 +186,17 @@ def saveTable(tableNode, path):
 def colorName(kind):
     """The kind's color as #rrggbb, dark enough for text."""
     return "#" + "".join(f"{round(170 * share):02x}" for share in COLORS[kind])
+
+
+def _helps():
+    """What the columns say."""
+    return (
+        _("Brighter or darker than the model expects."),
+        _("Volume of the place."),
+        _("Its extent along the three axes of the scan, slices last."),
+        _("How many HU it is away from the organ's own level, on average."),
+        _("That difference times the volume: it orders the findings, and is no probability."),
+    )
 
 
 def _plain(value):

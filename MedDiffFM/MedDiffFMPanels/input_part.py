@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 
 from .bindings import fillCombo
 from .checks import boxProblem, maskProblem, problemOf
+from .organ_names import namesProblem
 
 
 class InputPart:
@@ -34,7 +35,8 @@ class InputPart:
         node = bindings.chosenNode("input")
         problem = self._volumeProblem(node)
         if problem is None and segmentation:
-            problem = maskProblem(bindings.chosenNode("anatomySegmentation"), node, _("segmentation"))
+            organs = bindings.chosenNode("anatomySegmentation")
+            problem = maskProblem(organs, node, _("segmentation")) or namesProblem(organs)
         if problem is None and box:
             problem = boxProblem(bindings.chosenNode("roi"), node)
         self.ui.inputLabel.text = warning(problem.text) if problem else self.inWords(node)

@@ -1,17 +1,14 @@
 """Part 1 of a panel that starts from a segmentation or a label map in place of a CT: which organs it holds."""
 
-import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.organs import ORGANS, label_of
-
 from . import exchange
-from .checks import SAMPLE, Problem, transformProblem
+from .checks import Problem, transformProblem
 from .input_part import InputPart, quiet, warning
+from .organ_names import SHOWN, namesProblem, organsOf
 
 KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
-SHOWN = 6  # organs named one by one
 
 
 class LabelInputPart(InputPart):
@@ -26,7 +23,7 @@ class LabelInputPart(InputPart):
             "Organs as segments with their names, or a label map with TotalSegmentator's numbers. It stays as it is."
         )
         ui.inputSelector.toolTip = ui.inputSelectorLabel.toolTip = words
-        ui.inputSelectorLabel.text = _("Organs:")
+        ui.inputSelectorLabel.text = _("&Organs:")
         ui.anatomyBox.visible = ui.anatomyBoxLabel.visible = False
 
     problemOf = staticmethod(lambda node: labelsProblem(node))
@@ -54,30 +51,16 @@ class LabelInputPart(InputPart):
 
 
 def firstLabels():
-    """What the input selector shows at first: the scene's first segmentation with segments, else a label map."""
+    """What the input selector shows at first: the scene's first segmentation with an organ, else its first label map,
+    else a segmentation of something.
+    """
+    filled = []
     for node in slicer.util.getNodesByClass(KINDS[0]):
-        lesion = node.GetNodeReferenceID(exchange.ATTRIBUTE + "lesionOf")
+        lesion = node.GetNodeReferenceID(exchange.LESION_OF)
         if node.GetSegmentation().GetNumberOfSegments() and not lesion and not node.GetHideFromEditors():
-            return node
-    return slicer.mrmlScene.GetFirstNodeByClass(KINDS[1])
-
-
-def organsOf(node):
-    """Names of the organs that the model knows among a node's labels, and those of the others."""
-    if node.IsA("vtkMRMLSegmentationNode"):
-        segmentation = node.GetSegmentation()
-        names = [segmentation.GetSegment(key).GetName() for key in segmentation.GetSegmentIDs()]
-    else:
-        own = exchange.namesOfLabels(node)
-        names = [own.get(n, "?") if own else ORGANS.get(n, str(n)) for n in labelsIn(node)]
-    known = [name.replace("_", " ") for name in names if label_of(name) is not None]
-    return known, [name for name in names if label_of(name) is None]
-
-
-def labelsIn(labelMapNode):
-    """The numbers in a label map but 0, small structures of a large one left out."""
-    voxels = slicer.util.arrayFromVolume(labelMapNode).reshape(-1)
-    return [int(n) for n in np.unique(voxels[:: max(1, voxels.size // SAMPLE)]) if n]
+            filled.append(node)
+    organs = next((node for node in filled if organsOf(node)[0]), None)
+    return organs or slicer.mrmlScene.GetFirstNodeByClass(KINDS[1]) or next(iter(filled), None)
 
 
 def labelsProblem(node):
@@ -95,13 +78,7 @@ def labelsProblem(node):
         )
     if min(grid.GetImageData().GetDimensions()) < 2:
         return Problem(_("This is a single slice."), _("Choose a segmentation of a whole 3D volume."))
-    known, others = organsOf(node)
-    if not known:
-        return Problem(
-            _("The model knows no organ of these: {names}.").format(names=", ".join(others[:SHOWN])),
-            _("Name the segments as organs, for example “liver” or “right kidney”."),
-        )
-    return None
+    return namesProblem(node)
 
 
 def _emptyProblem(node):

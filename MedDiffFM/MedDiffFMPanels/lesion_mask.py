@@ -10,7 +10,6 @@ from slicer.i18n import tr as _
 from . import exchange
 from .checks import Problem, maskProblem, transformProblem
 
-LESION_OF = exchange.ATTRIBUTE + "lesionOf"  # reference from a lesion's segmentation to what it was drawn on
 SEGMENT = "Lesion"
 COLOR = (1.0, 0.35, 0.1)
 TERMINOLOGY = (
@@ -32,7 +31,7 @@ def newLesion(owner):
         node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), owner.GetID())
     node.GetSegmentation().AddEmptySegment(SEGMENT, SEGMENT, COLOR)
     node.GetSegmentation().GetSegment(SEGMENT).SetTag("TerminologyEntry", TERMINOLOGY)
-    node.SetNodeReferenceID(LESION_OF, owner.GetID())
+    node.SetNodeReferenceID(exchange.LESION_OF, owner.GetID())
     exchange.placeBeside(owner, node)
     return node
 
@@ -40,7 +39,7 @@ def newLesion(owner):
 def lesionOf(owner):
     """The segmentation that was made for `owner`, or None."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        if node.GetNodeReferenceID(LESION_OF) == owner.GetID():
+        if node.GetNodeReferenceID(exchange.LESION_OF) == owner.GetID():
             return node
     return None
 
@@ -59,19 +58,32 @@ def drawnBox(lesionNode):
     image = segment.GetRepresentation("Binary labelmap")
     if image is None or image.GetPointData().GetScalars() is None or min(image.GetDimensions()) < 1:
         return None
+    scalars = image.GetPointData().GetScalars()
+    state = (lesionNode.GetID(), image.GetMTime(), scalars.GetMTime(), segment.GetLabelValue())
+    if _drawn.get("state") != state:  # VTK's times never come again
+        _drawn.update(state=state, box=_boxOf(image, segment.GetLabelValue()))
+    return _drawn["box"]
+
+
+_drawn = {}  # the box that was last looked for: a panel asks several times at each stroke
+
+
+def _boxOf(image, label):
     from vtk.util.numpy_support import vtk_to_numpy
 
     voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-    mask = voxels == segment.GetLabelValue()
-    if not mask.any():
+    mask = voxels == label
+    layers = np.flatnonzero(mask.any(axis=(1, 2)))
+    if not layers.size:
         return None
+    plane = mask[layers[0] : layers[-1] + 1].any(axis=0)
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     matrix = slicer.util.arrayFromVTKMatrix(matrix)
-    first = [np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    first = [layers, np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))]
     start = np.array([where[0] for where in first])
     matrix[:3, 3] = (matrix @ [*(start[::-1] + image.GetExtent()[::2]), 1])[:3]
-    return mask[tuple(slice(where[0], where[-1] + 1) for where in first)], matrix
+    return mask[tuple(slice(where[0], where[-1] + 1) for where in first)].copy(), matrix
 
 
 def lesionInWords(lesionNode):
@@ -86,8 +98,10 @@ def lesionInWords(lesionNode):
     return _("Lesion drawn: {size} mm, {ml:.2g} ml").format(size=size, ml=millilitres)
 
 
-def lesionProblem(lesionNode, owner):
-    """Why a segmentation cannot be the lesion in `owner` (a CT or organs), or None."""
+def lesionProblem(lesionNode, owner, box=None):
+    """Why a segmentation cannot be the lesion in `owner` (a CT or organs), or None. box: the ROI node that limits the
+    task, if one does.
+    """
     if lesionNode is None or drawnBox(lesionNode) is None:
         return Problem(
             _("There is no lesion yet."), _("Draw one with Paint, or click “Place ellipsoid”, then into a slice.")
@@ -105,7 +119,35 @@ def lesionProblem(lesionNode, owner):
     problem = maskProblem(lesionNode, grid, _("lesion"))
     if problem:
         return Problem(problem.reason, _("Click “New” and draw a lesion on this one."))
-    return _gridProblem(lesionNode, grid)
+    return _gridProblem(lesionNode, grid) or (_boxProblem(lesionNode, box) if box else None)
+
+
+def _boxProblem(lesionNode, box):
+    """Whether the lesion, with a voxel around it, reaches out of a box."""
+    (mask, matrix), bounds = drawnBox(lesionNode), [0.0] * 6
+    box.GetRASBounds(bounds)
+    corners = np.stack(np.meshgrid(*((-1, n) for n in mask.shape[::-1]), [1], indexing="ij"), -1).reshape(-1, 4)
+    ras = (corners @ matrix.T)[:, :3]
+    if (ras.min(axis=0) < bounds[::2]).any() or (ras.max(axis=0) > bounds[1::2]).any():
+        return Problem(
+            _("The lesion reaches out of the box."),
+            _("Move or enlarge the box under Input, with room around the lesion, or choose “Whole volume”."),
+        )
+    return None
+
+
+def showLesion(lesionNode):
+    """Move the slice views that do not cut through the lesion to its middle."""
+    drawn = drawnBox(lesionNode)
+    if drawn is None:
+        return
+    mask, matrix = drawn
+    middle = matrix @ [*((n - 1) / 2 for n in mask.shape[::-1]), 1]
+    reach = min(n * mm for n, mm in zip(mask.shape[::-1], np.linalg.norm(matrix[:3, :3], axis=0), strict=True)) / 4
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        away = np.linalg.inv(slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())) @ middle
+        if abs(away[2]) > reach:
+            node.JumpSliceByOffsetting(*middle[:3])
 
 
 def _gridProblem(lesionNode, grid):

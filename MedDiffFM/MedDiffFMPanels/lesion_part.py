@@ -15,7 +15,7 @@ from .checks import Problem
 from .failures import Failure, diskFull
 from .input_part import quiet
 from .lesion_editor import LesionEditor
-from .lesion_mask import digestOf, lesionInWords, lesionOf, lesionProblem, newLesion
+from .lesion_mask import digestOf, lesionInWords, lesionOf, lesionProblem, newLesion, showLesion
 from .logic import PanelLogic
 from .place import savedPlace
 from .task_part import TaskPart
@@ -31,7 +31,9 @@ class LesionLogic(PanelLogic):
 
     def process(self, inputVolume, lesion, target=None, place=None, **parameters):
         """As `PanelLogic.process`; lesion: a segmentation node with one segment on the input's grid."""
-        problem = self.inputProblem(inputVolume) or lesionProblem(lesion, inputVolume)
+        box = parameters.get("roi")
+        box = None if isinstance(box, str) else box
+        problem = self.inputProblem(inputVolume) or lesionProblem(lesion, inputVolume, box)
         if problem:
             raise Failure("input", problem.reason, problem.wayOn)
         return PanelLogic.process(self, inputVolume, target, place, lesion_mask=lesion, **parameters)
@@ -94,7 +96,7 @@ class LesionPart(TaskPart):
             self.editor.show(self.lesion if owner else None, owner)
         finally:
             self._busy = False
-        self.ui.lesionLabel.text = quiet(lesionInWords(self.lesion)) or quiet(_("Nothing is drawn yet."))
+        self.ui.lesionLabel.text = quiet(lesionInWords(self.lesion) or _("Nothing is drawn yet."))
         self.ui.newLesionButton.enabled = owner is not None
 
     def _chooseLesion(self, owner):
@@ -102,7 +104,7 @@ class LesionPart(TaskPart):
         is none.
         """
         chosen = self.lesion
-        its = chosen.GetNodeReference(exchange.ATTRIBUTE + "lesionOf") if chosen else None
+        its = chosen.GetNodeReference(exchange.LESION_OF) if chosen else None
         if chosen is None or (its is not None and its is not owner):
             self._choose(lesionOf(owner) or newLesion(owner))
 
@@ -120,6 +122,11 @@ class LesionPart(TaskPart):
     def onPlaceFailed(self):
         self.panel.run.tell(_("There is no voxel of the image at that place. Click into the image."))
 
+    def escape(self):
+        waited = self.ui.placeButton.checked
+        self.ui.placeButton.checked = False
+        return waited
+
     def leave(self, sceneCloses=False):
         self._busy = True  # what is taken away here shall not come again
         try:
@@ -134,7 +141,7 @@ class LesionPart(TaskPart):
         if sceneCloses:
             return
         node = self.lesion if self.panel.bindings and self.panel.bindings.node else None
-        if node is not None and node.GetNodeReferenceID(exchange.ATTRIBUTE + "lesionOf") and not digestOf(node):
+        if node is not None and node.GetNodeReferenceID(exchange.LESION_OF) and not digestOf(node):
             slicer.mrmlScene.RemoveNode(node)  # nobody drew into it
 
     # what can be drawn
@@ -151,7 +158,9 @@ class LesionPart(TaskPart):
         self.ui.kindBox.blockSignals(blocked)
 
     def problem(self):
-        return self._kindProblem() or lesionProblem(self.lesion, self.panel.inputNode)
+        bindings = self.panel.bindings
+        box = bindings.chosenNode("roi") if bindings.value("area") == "box" else None
+        return self._kindProblem() or lesionProblem(self.lesion, self.panel.inputNode, box)
 
     def _kindProblem(self):
         if self._kinds is None:  # another computer's models are known there alone
@@ -165,6 +174,12 @@ class LesionPart(TaskPart):
         return None
 
     # results
+
+    def showResult(self, nodes, source):
+        lesion = nodes[0].GetNodeReference(MASK)
+        if lesion is not None:
+            showLesion(lesion)
+        return False  # the panel compares it with its source
 
     def showSeveral(self, nodes):
         self.ui.previousButton.visible = self.ui.nextButton.visible = len(nodes) > 1

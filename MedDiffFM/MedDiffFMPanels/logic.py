@@ -233,8 +233,12 @@ def _writeLabels(path, labelsNode, volumeNode, remote):
 
 def commandLine(task, values, inputNames=("INPUT.nii.gz",), outputName="OUTPUT.nii.gz"):
     """A run as a line for a shell: only what differs from the defaults. Nodes are shown as files to be saved."""
-    defaults = TASKS[task]().to_dict() | CommonParameters().to_dict()
-    words = ["meddiff-fm", task, *inputNames, outputName]
+    return shlex.join(["meddiff-fm", task, *inputNames, outputName, *optionWords(task, values)])
+
+
+def optionWords(task, values):
+    """Parameters as options of the command line, where they differ from the defaults."""
+    defaults, words = TASKS[task]().to_dict() | CommonParameters().to_dict(), []
     for name, value in values.items():
         if value in (None, "") or str(value) == str(defaults.get(name)):
             continue
@@ -244,4 +248,4 @@ def commandLine(task, values, inputNames=("INPUT.nii.gz",), outputName="OUTPUT.n
             value = exchange.boxOf(value)
         option = f"--{name.replace('_', '-')}"
         words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
-    return shlex.join(words)
+    return words

@@ -83,6 +83,8 @@ class LookPart:
         if failure and failure.kind == "input":
             self._panel.ui.estimateLabel.text = warning(html.escape(failure.message))
         self._panel.update()
+        if event:
+            self._panel.advanced.askOnce()
 
     def _show(self, facts):
         self._facts = facts

@@ -13,8 +13,9 @@ from slicer.util import VTKObservationMixin
 
 from MedDiffFMLib.parameters import TASKS
 
-from . import exchange
+from . import exchange, keyboard
 from .advanced_part import AdvancedPart
+from .batch_part import BatchPart
 from .bindings import Bindings, firstVolume
 from .failures import Failure
 from .input_part import InputPart
@@ -49,9 +50,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.task = self.taskPart(self)
         self.input, self.run = self.inputPart(self.ui), RunPart(self.ui)
         self.result, self.advanced = ResultPart(self.ui, self.task), AdvancedPart(self.ui, self)
-        self.lookAhead, self.preview = LookPart(self), Preview()
+        self.lookAhead, self.preview, self.batch = LookPart(self), Preview(), BatchPart(self)
         self.bindings = Bindings(vars(self.ui).values(), self.update)
         self._connect()
+        self._escape = keyboard.prepare(self._root, self.ui, self.onEscape)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -70,9 +72,13 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name, widget in vars(slicer.util.childWidgetVariables(own)).items():
             setattr(self.ui, name, widget)
         self.ui.taskSection.layout().addWidget(own)
+        batch = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMBatch.ui"))
+        for name, widget in vars(slicer.util.childWidgetVariables(batch)).items():
+            setattr(self.ui, name, widget)
+        root.layout().addWidget(batch)
         root.setMRMLScene(slicer.mrmlScene)
         own.setMRMLScene(slicer.mrmlScene)
-        self._root, self._own = root, own
+        self._root, self._own, self._batch = root, own, batch
 
     def _connect(self):
         self.ui.runButton.connect("clicked(bool)", self.onRunButton)
@@ -84,6 +90,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         self.logic.abandon()
+        self.batch.abandon()
         self.lookAhead.stop()
         self.task.leave()
         self.preview.end()
@@ -97,6 +104,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onQuit(self):
         self.logic.abandon()
+        self.batch.abandon()
         self.lookAhead.stop()
         sharedWorker().end()
 
@@ -167,12 +175,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.task.update()
         problem = self.input.show(self.bindings) or self.task.problem()
         self.run.showReady(problem, self.logic.busy, self._otherBusy())
+        self.batch.update()
         if not self.logic.busy:
             self.lookAhead.schedule(problem)
 
     def _otherBusy(self):
         job = sharedWorker().job
-        return job is not None and not self.logic.busy and not self.lookAhead.busy
+        mine = self.logic.busy or self.lookAhead.busy or self.advanced.asking
+        return job is not None and not mine
 
     # running
 
@@ -183,10 +193,16 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             self.startRun()
 
+    def onEscape(self):
+        """Esc puts the pointer of “Place ellipsoid” down; on the button Cancel it cancels, elsewhere no run is lost."""
+        if not self.task.escape() and self.logic.busy and self.ui.runButton.focus:
+            self.onRunButton()
+
     def startRun(self):
         if not self.advanced.readyToRun():
             return
         self.lookAhead.stop()
+        self.advanced.stopAsking()
         self.run.begin()
         self.preview.begin(self.inputNode)
         try:

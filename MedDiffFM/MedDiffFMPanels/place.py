@@ -30,16 +30,18 @@ class Place:
         """Whether volumes must pass within the lines, since the worker may not see this computer's files."""
         return self.kind == "command"
 
-    def arguments(self):
-        """The worker's command as a list. ValueError says what is missing."""
+    def arguments(self, words=("worker",)):
+        """A command of meddiff-fm as a list. ValueError says what is missing."""
         if self.kind == "command":
             if not self.command.strip():
                 raise ValueError(_("Type the command that starts the worker, for example: ssh host meddiff-fm worker"))
+            if words != ("worker",):
+                raise ValueError(_("The command only starts a worker: choose Slicer's Python or another one."))
             return shlex.split(self.command, posix=os.name == "posix")
         python = slicerPython() if self.kind == "slicer" else self.python.strip()
         if not python or not (os.path.isfile(python) or shutil.which(python)):
             raise ValueError(_("There is no Python at “{path}”.").format(path=python))
-        return [python, "-m", "MedDiffFMLib", "worker"]
+        return [python, "-m", "MedDiffFMLib", *words]
 
     def environment(self):
         """Environment variables of the process: Slicer's own at its start for another Python, which finds

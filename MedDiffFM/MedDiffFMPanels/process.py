@@ -20,10 +20,10 @@ AT_ONCE = 1 << 20  # bytes passed in one turn
 
 
 class WorkerProcess:
-    """A running worker. OSError if it cannot be started."""
+    """A running worker, or another command of meddiff-fm that tells events. OSError if it cannot be started."""
 
-    def __init__(self, place):
-        self.place = place
+    def __init__(self, place, words=("worker",)):
+        self.place, self._words = place, words
         self.folder = Path(tempfile.mkdtemp(prefix="MedDiffFM-", dir=temporaryFolder()))
         try:
             self._start()
@@ -36,7 +36,7 @@ class WorkerProcess:
         # appended to, so that both may be emptied in between
         with open(self._eventsPath, "ab") as events, open(self._messagesPath, "ab") as messages:
             self._process = subprocess.Popen(
-                self.place.arguments(),
+                self.place.arguments(self._words),
                 stdin=subprocess.PIPE,
                 stdout=events,
                 stderr=messages,
@@ -104,12 +104,16 @@ class WorkerProcess:
             return file.read().decode("utf-8", "replace").strip()
         return ""
 
+    def close(self):
+        """Ask it to end by itself, as it does when its stdin closes."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
     def end(self, patience=0.5):
         """End it and every process that it started, and remove its folder. Takes `patience` seconds at most, then
         kills.
         """
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        self.close()
         endTree(self._process, patience)
         self._events.close()
         shutil.rmtree(self.folder, ignore_errors=True)

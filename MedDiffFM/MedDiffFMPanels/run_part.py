@@ -4,10 +4,12 @@ import html
 
 from slicer.i18n import tr as _
 
+from .input_part import warning
+
 
 class RunPart:
     def __init__(self, ui):
-        self.ui = ui
+        self.ui, self._hadFocus = ui, False
         ui.messageFrame.visible = ui.progressBar.visible = ui.statusLabel.visible = ui.logText.visible = False
         ui.logButton.connect("toggled(bool)", self._onLog)
 
@@ -15,15 +17,22 @@ class RunPart:
         """Whether the button can be clicked; if not, its tooltip says why."""
         button = self.ui.runButton
         if busy:
+            self.ui.reasonLabel.visible = False
             return
         button.text = _("Run")
         button.enabled = problem is None and not otherBusy
+        if button.enabled and self._hadFocus:  # it lost it while it was gray
+            button.setFocus()
+            self._hadFocus = False
         if problem:
             button.toolTip = problem.text
         elif otherBusy:
             button.toolTip = _("Another computation runs. Wait for its end, or cancel it.")
         else:
             button.toolTip = _("Start. The input stays as it is.")
+        said = button.enabled or (problem and problem.text in self.ui.inputLabel.text)
+        self.ui.reasonLabel.visible = not said
+        self.ui.reasonLabel.text = "" if said else warning(html.escape(button.toolTip))
 
     def begin(self):
         self.ui.messageFrame.visible = self.ui.logText.visible = False
@@ -53,6 +62,7 @@ class RunPart:
         self.ui.statusLabel.text = ", ".join(parts)
 
     def showCancelling(self):
+        self._hadFocus = self.ui.runButton.focus
         self.ui.runButton.enabled = False
         self.ui.statusLabel.text = _("Cancelling…")
 

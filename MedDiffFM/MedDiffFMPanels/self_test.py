@@ -80,7 +80,8 @@ def checkGenerateLesion(test, logic, **options):
     source = slicer.util.addVolumeFromArray(labels, name="Organs", nodeClassName="vtkMRMLLabelMapVolumeNode")
     lesion = newLesion(source)
     addEllipsoid(lesion, source, (exchange.ijkToRAS(source) @ [19, 19, 12, 1])[:3], 8.0)
-    options = {"quality": "fast", "region": "abdomen", "steps": 2, "resample": 1} | options
+    few = {"synthesis_steps": 2, "steps": 2, "resample": 1}  # a test of the way, not of the image
+    options = {"quality": "fast", "region": "abdomen"} | few | options
     result = logic.process(source, lesion, **options)
     test.assertEqual(slicer.util.arrayFromVolume(result).shape, labels.shape)
     test.assertEqual(result.GetAttribute(exchange.ATTRIBUTE + "synthetic"), "true")

@@ -28,6 +28,10 @@ class TaskPart:
     def leave(self, sceneCloses=False):
         """The panel is left: nothing of it may act on the views any more."""
 
+    def escape(self):
+        """Esc was pressed. True if the task had something to stop."""
+        return False
+
     def problem(self):
         """What is wrong with the task's own settings: a Problem, or None."""
         return None

@@ -14,6 +14,7 @@ import typer
 from ..errors import Cancelled, UsageError
 from ..parameters import TASKS, CommonParameters, FileSlot, Parameters
 from .bar import in_time, progress_bar
+from .events import EVENTS, batch_events, heed_stdin
 from .options import SHELL, ShellOptions, check_record, merge, parameter_option, record, set_verbosity
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def batch_command(task: str) -> Callable:
     own = {
         "workers": (int | None, None, typer.Option("--workers", metavar="N", min=1, help=_WORKERS)),
         "scheduler": (str | None, None, typer.Option("--scheduler", metavar="ADDRESS", help=_SCHEDULER)),
+        "events": (bool, False, EVENTS),
     }
     rest = [
         inspect.Parameter(name, keyword, default=default, annotation=Annotated[kind, option])
@@ -58,6 +60,9 @@ def batch_command(task: str) -> Callable:
     def command(**values):
         source, target = values.pop("input_dir"), values.pop("output_dir")
         workers, scheduler = values.pop("workers"), values.pop("scheduler")
+        events = values.pop("events")
+        if events:
+            heed_stdin()
         shell = ShellOptions(*(values.pop(name) for name in SHELL))
         patterns = {s.name: text for s in slots if (text := values.pop(s.name)) is not None}
         set_verbosity(shell)
@@ -67,7 +72,7 @@ def batch_command(task: str) -> Callable:
         run = _runner(workers, scheduler, common)
         if shell.json and not shell.json.exists():
             record(task, parameters, common, shell.json)
-        _run(batch, run, parameters, common, shell)
+        _run(batch, run, parameters, common, shell, events)
 
     command.__signature__ = inspect.Signature([*folders, *map(_pattern, slots), *options, *rest])
     command.__annotations__ = {p.name: p.annotation for p in command.__signature__.parameters.values()}
@@ -115,17 +120,19 @@ def _runner(workers: int | None, scheduler: str | None, common: CommonParameters
     return here(workers or 1)
 
 
-def _run(batch: Batch, run: Run, parameters: Parameters, common: CommonParameters, shell: ShellOptions) -> None:
+def _run(
+    batch: Batch, run: Run, parameters: Parameters, common: CommonParameters, shell: ShellOptions, events: bool
+) -> None:
     """Run a batch to its end. Exit code 1 if any of it failed."""
     try:
-        with progress_bar(f"Batch {batch.task}", shell.quiet, in_words) as tell:
+        with batch_events(batch) if events else progress_bar(f"Batch {batch.task}", shell.quiet, in_words) as tell:
             batch.run(parameters, common, run, tell)
     except Cancelled:
         raise Cancelled(f"Cancelled: {in_words(batch)}. Run the same command again to go on.") from None
     for entry in batch.entries:
         if entry.status == "failed":
             print(f"{entry.name}: {entry.reason}", file=sys.stderr)
-    if not shell.quiet:
+    if not shell.quiet and not events:
         print(f"{in_words(batch)}; {batch.table} tells of each")
     if failed := batch.count["failed"]:
         print(f"meddiff-fm: {failed} of {len(batch.entries)} failed.", file=sys.stderr)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Annotated
 
 import typer
+
+from .events import EVENTS, download_events, send
 
 models_app = typer.Typer(help="Models on this computer: list, show, verify, download, remove.", no_args_is_help=True)
 
@@ -61,15 +64,25 @@ def verify_model(model: ModelName = None) -> None:
 @models_app.command("download")
 def download_model(
     model: Annotated[str, typer.Argument(metavar="HUB_ID", help="Hub id OWNER/NAME, or OWNER/NAME@REVISION.")],
+    events: Annotated[bool, EVENTS] = False,
 ) -> None:
-    """Fetch a model from the Hub, so that it works without a connection from then on."""
+    """Fetch a model from the Hub, so that it works without a connection from then on. What cannot be used is removed
+    again.
+    """
     from ..errors import InputError
-    from ..model_store import HUB_ID, from_hub
+    from ..model_store import HUB_ID, from_hub, hub_folder, remove
 
     if not (match := HUB_ID.fullmatch(model)):
         raise InputError(f"{model!r} is not a Hub id: write OWNER/NAME or OWNER/NAME@REVISION.")
-    found = from_hub(match["repo"], match["revision"])
-    verify_model(str(found.folder))
+    with download_events(match["repo"], match["revision"]) if events else contextlib.nullcontext():
+        found = from_hub(match["repo"], match["revision"])
+    if events:
+        send("verifying")
+    try:
+        verify_model(str(found.folder))
+    except InputError as error:
+        remove(hub_folder(match["repo"]))
+        raise InputError(f"The model {model} cannot be used and was removed again: {error}") from error
 
 
 @models_app.command("remove")

@@ -155,6 +155,19 @@ def steps_parameter(help: str = "Steps of the sampler, in place of the quality's
     return parameter(None, "integer", help, label="Steps", minimum=1, maximum=1000, metavar="N", advanced=True)
 
 
+def overlap_parameter():
+    return parameter(
+        None,
+        "number",
+        "Share of a window that its neighbour covers too, in place of the quality's own: more is smoother, and slower.",
+        label="Overlap of windows",
+        minimum=0,
+        maximum=0.75,
+        metavar="SHARE",
+        advanced=True,
+    )
+
+
 def samples_parameter():
     return parameter(
         1,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base import Parameters, parameter
-from .common import CT, OUTPUT, anatomy_parameter, region_parameter, seed_parameter, steps_parameter
+from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_parameter, seed_parameter, steps_parameter
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,21 @@ class DenoiseParameters(Parameters):
     quality: str = parameter(
         "balanced",
         "choice",
-        "fast: one estimate; balanced: a few steps, or one by a ControlNet; paper: the published method (slow).",
+        "fast: one estimate; balanced: a few steps; paper: the published method's settings (slow).",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )
-    control: str = parameter(
-        "auto",
-        "choice",
-        "auto: the model's ControlNet for low dose, if it has one; none: the foundation model alone, never trained on "
-        "pairs of low and full dose.",
-        label="ControlNet",
-        choices=("auto", "none"),
+    alone: bool = parameter(
+        False,
+        "flag",
+        "The foundation model alone, as published: not averaged with non-local means, without a ControlNet.",
+        label="Foundation model alone",
         advanced=True,
     )
     region: str = region_parameter()
     anatomy: str = anatomy_parameter()
     steps: int | None = steps_parameter(
-        "Steps of the sampler by the foundation model alone, in place of the quality's own number."
+        "Steps of the sampler, in place of the quality's own number; 1 is a single estimate, as fast makes it."
     )
+    overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()

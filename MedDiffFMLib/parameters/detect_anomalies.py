@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base import FileSlot, Parameters, parameter
-from .common import CT, anatomy_parameter, region_parameter, seed_parameter
+from .common import CT, anatomy_parameter, overlap_parameter, region_parameter, seed_parameter
 
 FINDING_COLUMNS = (
     *("finding", "organ", "deviation", "volume_ml", "peak_hu", "mean_hu"),
@@ -96,4 +96,5 @@ class DetectAnomaliesParameters(Parameters):
         metavar="N",
         advanced=True,
     )
+    overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()

@@ -3,7 +3,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base import FileSlot, Parameters, parameter
-from .common import CT, OUTPUT, anatomy_parameter, region_parameter, samples_parameter, seed_parameter, steps_parameter
+from .common import (
+    CT,
+    OUTPUT,
+    anatomy_parameter,
+    overlap_parameter,
+    region_parameter,
+    samples_parameter,
+    seed_parameter,
+    steps_parameter,
+)
 
 LESION_MASK = FileSlot(
     "lesion_mask", "mask", "Lesion mask: 0 is background, any other number lesion; another grid is resampled."
@@ -50,6 +59,7 @@ class InpaintLesionParameters(Parameters):
     samples: int = samples_parameter()
     steps: int | None = steps_parameter("Steps of the sampler, in place of the model's own number.")
     resample: int | None = resample_parameter()
+    overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()
 
 
@@ -74,6 +84,10 @@ class GenerateLesionParameters(Parameters):
         choices=("fast", "balanced", "paper"),
     )
     samples: int = samples_parameter()
+    synthesis_steps: int | None = steps_parameter(
+        "Steps of the sampler that makes the anatomy, in place of the quality's own number (steps of synthesize)."
+    )
     steps: int | None = steps_parameter("Steps of the sampler that draws the lesion, in place of the model's number.")
     resample: int | None = resample_parameter()
+    overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from .base import Parameters, parameter
-from .common import CT, OUTPUT, anatomy_parameter, region_parameter, seed_parameter, steps_parameter
+from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_parameter, seed_parameter, steps_parameter
 
 THIN_MM = 1.0  # what the slices become where nothing is asked for
 THINNEST_MM = 0.3
@@ -61,6 +61,7 @@ class SuperResolveParameters(Parameters):
     region: str = region_parameter()
     anatomy: str = anatomy_parameter()
     steps: int | None = steps_parameter()
+    overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()
 
     def validate(self):

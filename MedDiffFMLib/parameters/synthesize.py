@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base import FileSlot, Parameters, parameter
-from .common import OUTPUT, region_parameter, samples_parameter, seed_parameter, steps_parameter
+from .common import OUTPUT, overlap_parameter, region_parameter, samples_parameter, seed_parameter, steps_parameter
 
 LEVEL_CHOICES = ("image", "double", "patch", "image,double", "image,patch", "double,patch", "image,double,patch")
 
@@ -46,4 +46,5 @@ class SynthesizeParameters(Parameters):
     steps: int | None = steps_parameter(
         "Steps at the first level, in place of the quality's own number; later levels take their share."
     )
+    overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()

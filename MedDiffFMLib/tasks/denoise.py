@@ -1,12 +1,12 @@
-"""Denoising of low-dose CT: by a ControlNet for low dose, or by the foundation model alone (paper, III-D1, eq. 7–11).
+"""Denoising of low-dose CT: by the foundation model (paper, III-D1, eq. 7–11), with the help of non-local means.
 
-y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of eq. 10, or one
-estimate of the ControlNet (see `denoise_run`)
+y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of eq. 10; see
+`denoise_run` for what is beyond the paper.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ..parameters import DenoiseParameters
 from ..progress import ProgressCallback, Reporter
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .denoise_run import CONTROL, QUALITIES, DenoiseSettings, Run, merge
+from .denoise_run import CONTROL, LEARNED_SHARE, QUALITIES, DenoiseSettings, Run, merge
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 
@@ -155,14 +155,14 @@ def _prepared(
 
 
 def _how(model: Model, wanted: DenoiseParameters) -> tuple[Control | None, DenoiseSettings]:
-    """By the model's ControlNet for low dose, where it has one, the quality is not the paper's, and no steps are asked
-    for; else the foundation model alone. A ControlNet has settings of its own (tasks.denoise-low-dose).
+    """By the model's ControlNet for low dose, where it has one, the quality is not the paper's, and neither steps nor
+    the foundation model alone are asked for. That one then gets no help of non-local means either.
     """
-    learned = wanted.control == "auto" and wanted.quality != "paper" and wanted.steps is None
-    if not learned or CONTROL not in control_names(model.folder):
-        return None, settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality)
-    settings = settings_for(model, "denoise-low-dose", QUALITIES[wanted.quality], wanted.quality)
-    return load_control(model, CONTROL), settings
+    settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
+    if wanted.alone:
+        return None, replace(settings, nlm_share=0.0)
+    learned = wanted.quality != "paper" and wanted.steps is None and CONTROL in control_names(model.folder)
+    return (load_control(model, CONTROL) if learned else None), settings
 
 
 def _on_input_grid(scan: Scan, runs: list[Run], hu: np.ndarray, sigma_hu: float) -> np.ndarray:
@@ -205,6 +205,7 @@ def _facts(scan: Scan, settings: DenoiseSettings, runs: list[Run]) -> dict:
     grid = {
         "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
         "control": CONTROL if runs[0].ε.control else "none",
+        "non_local_means": LEARNED_SHARE if runs[0].ε.control else settings.nlm_share,
     }
     if len(runs) == 1:
         return by_part[0] | grid

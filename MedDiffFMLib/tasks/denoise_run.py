@@ -1,9 +1,10 @@
-"""One part of the body denoised: DiffPIR from x_start = √ᾱ·y (paper, eq. 11), or by the ControlNet `low-dose`.
+"""One part of the body denoised: DiffPIR from x_start = √ᾱ·y (paper, eq. 11), and beyond the paper
 
-Learned (ours, beyond the paper):  x̂_0 = (1 − w)·x̂_θ(√ᾱ·y, t, N(y)) + w·N(y),   t: σ̄_t = σ_n
+    x̂_0 = (1 − w)·x̂_θ + w·N(y),   N: non-local means
 
-N: non-local means. The ControlNet is told N(y) and was trained for just this mean of the two, on simulated pairs: it
-says what N took from the anatomy and what noise N left.
+The two err in different ways (a learned prior where it does not know the anatomy, N where it finds nothing alike), so
+their mean is nearer to the truth than either. With a ControlNet `low-dose`, which is told N(y) and is trained for just
+this mean of the two, x̂_θ is its single estimate from √ᾱ·y at σ̄_t = σ_n.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .scan import Scan
 
 LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
 CONTROL = "low-dose"
+LEARNED_SHARE = 0.5  # w that the ControlNet is trained for
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class DenoiseSettings:
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
     for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
-    windows_hu: None for the regions' own. nlm_share: w of the learned mode, in which alone it counts.
+    windows_hu: None for the regions' own. nlm_share: w, not the paper's; a ControlNet has its own.
     """
 
     spacing_mm: float | None = 1.0
@@ -47,7 +49,7 @@ class DenoiseSettings:
     zeta: float = 0.0
     overlap: float = 0.25
     windows_hu: dict[str, tuple[float, float]] | None = None
-    nlm_share: float = 0.5
+    nlm_share: float = 0.0
 
 
 PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))
@@ -97,12 +99,11 @@ class Run:
         """The denoised part in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
         y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
         after_step = lambda i, t, x0: reporter.step(before + i, t, x0)  # noqa: E731
+        share = LEARNED_SHARE if self.ε.control else self.settings.nlm_share
+        nlm = self._non_local_means(y, reporter) if share > 0 else y
         if self.ε.control:
-            nlm = self._non_local_means(y, reporter)
             self.ε.conditions = replace(self.ε.conditions, target=nlm[None].cpu().numpy())
-            x0 = self._sample(y, seed, after_step).lerp(nlm, self.settings.nlm_share)
-        else:
-            x0 = self._sample(y, seed, after_step)
+        x0 = self._sample(y, seed, after_step).lerp(nlm, share)
         return to_hu(x0.cpu().numpy(), self.scan.window)
 
     def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:

@@ -195,7 +195,7 @@ def _organ_at(where: tuple, anatomy: Volume | str, asked: str) -> str:
 
 def _settings(model: Model, wanted: DetectAnomaliesParameters) -> DetectAnomaliesSettings:
     """The paper's settings, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "detect-anomalies", DetectAnomaliesSettings())
+    settings = settings_for(model, "detect-anomalies", DetectAnomaliesSettings(), overlap=wanted.overlap)
     asked = {"noise_level": wanted.noise_level, "draws": wanted.draws}
     return replace(settings, **{name: value for name, value in asked.items() if value is not None})
 

@@ -57,8 +57,8 @@ def generate_lesion(
 
     anatomy: labels 0–121 on any grid, as for `synthesize`; lesion_mask: on the same grid, everything above 0 is
     lesion. parameters: those of `GenerateLesionParameters`. Outside the mask sample n equals sample n of `synthesize`
-    with the same seed, region and quality. InputError as of `synthesize` and `inpaint_lesion`; what `progress` raises
-    passes through.
+    with the same seed, region, quality and (synthesis) steps. InputError as of `synthesize` and `inpaint_lesion`; what
+    `progress` raises passes through.
     """
     wanted, model = GenerateLesionParameters.from_dict(parameters), model or load_model()
     settings = lesion_settings(model, wanted)
@@ -114,7 +114,8 @@ def _checked(
 
 
 def _for_synthesis(wanted: GenerateLesionParameters) -> dict:
-    return {name: getattr(wanted, name) for name in ("region", "quality", "samples", "seed")}
+    same = {name: getattr(wanted, name) for name in ("region", "quality", "samples", "overlap", "seed")}
+    return same | {"steps": wanted.synthesis_steps}
 
 
 def _complete(anatomy: Volume, region: str) -> tuple[Volume, Region | None]:

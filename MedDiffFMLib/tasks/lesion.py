@@ -21,7 +21,7 @@ from ..models import Model
 from ..noise_model import NoiseModel
 from ..parameters import GenerateLesionParameters, InpaintLesionParameters
 from ..progress import Reporter
-from ..regions import Region, to_hu
+from ..regions import Region, to_hu, to_model
 from ..samplers import clip, fresh_noise, repaint, repaint_evaluations
 from ..schedule import quadratic_steps
 from ..volume import Volume, as_input_type
@@ -50,9 +50,23 @@ class LesionSettings:
     overlap: float = 0.25
 
 
+@dataclass(frozen=True)
+class KindSettings:
+    """How lesions of a kind begin and end, by the HU of real ones. The paper: from noise over what was there, no
+    bounds. A model's config may hold others, under the name of the kind's ControlNet (lesion-lung).
+
+    start_hu: painted into the mask before noise is added, None for nothing; t_start: the t of that noise (SDEdit, Meng
+    et al. 2022), None for the settings' own. range_hu: every estimate of x_0 within the mask is kept in it.
+    """
+
+    start_hu: float | None = None
+    t_start: int | None = None
+    range_hu: tuple[float, float] = (-math.inf, math.inf)
+
+
 def lesion_settings(model: Model, wanted: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
     """The settings above, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "inpaint-lesion", LesionSettings())
+    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=wanted.overlap)
     return replace(settings, steps=wanted.steps or settings.steps, resample=wanted.resample or settings.resample)
 
 
@@ -115,10 +129,12 @@ class LesionPainter:
         """scan: the CT that the lesion comes into; mask: on its source's grid. InputError for a mask that is none, and
         for a kind that the model has not.
         """
-        self.scan, self.settings, self.reporter = scan, settings, reporter
+        self.scan, self.reporter = scan, reporter
         source = scan.frame.source
         self.voxels = lesion_voxels(mask, source)
         self.kind = choose_kind(model, kind, scan.region)
+        self.look_of_kind = settings_for(model, self.kind, KindSettings())
+        self.settings = replace(settings, t_start=self.look_of_kind.t_start or settings.t_start)
         lesion = scan.frame.labels(source.with_voxels(self.voxels.astype(np.uint8))) > 0
         check_place(lesion, scan.body, mask.source)
         self.box = lesion_box(lesion, model.network.config.patch, settings.margin)
@@ -134,7 +150,7 @@ class LesionPainter:
             on_window=reporter.window,
             control=control,
         )
-        self.steps = quadratic_steps(settings.t_start, settings.steps)
+        self.steps = quadratic_steps(self.settings.t_start, settings.steps)
         self.mask = mask
 
     @property
@@ -154,24 +170,34 @@ class LesionPainter:
         generator = torch.Generator().manual_seed(seed)
         schedule = self.noise_model.model.schedule
         alpha = float(schedule.alpha_bar[self.steps[0]])
-        start = math.sqrt(alpha) * known + math.sqrt(1 - alpha) * fresh_noise(known, generator)
+        begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
+        low, high = (float(to_model(end, self.scan.window)) for end in self.look_of_kind.range_hu)
+        start = math.sqrt(alpha) * begin + math.sqrt(1 - alpha) * fresh_noise(known, generator)
         done = self.reporter.done
         x0 = repaint(
             self.noise_model,
             start,
             schedule,
             self.steps,
-            clip,
+            lambda x0, t: torch.where(inside, x0.clamp(low, high), clip(x0, t)),
             generator,
             lambda i, t, x0: self.reporter.step(done + i, t, x0),
             known=known,
-            mask=torch.from_numpy(self.lesion).to(known.device),
+            mask=inside,
             resample=self.settings.resample,
         )
         new = x.copy()
         new[self.box.slices] = _beyond_the_edge(x0.cpu().numpy(), self.lesion)
         hu = self.scan.frame.restore(to_hu(new, self.scan.window))
         return replace(self.scan.frame.source, voxels=self._blended(hu))
+
+    def _begin(self, known: torch.Tensor) -> torch.Tensor:
+        """What noise is added to at first: the CT, its lesion in the kind's HU."""
+        hu = self.look_of_kind.start_hu
+        if hu is None:
+            return known
+        painted = torch.full_like(known, float(to_model(hu, self.scan.window)))
+        return torch.where(torch.from_numpy(self.lesion).to(known.device), painted, known)
 
     def as_volume(self, x0: torch.Tensor) -> Volume:
         """An estimate of the box as HU in the CT on the grid that is computed on, for a preview."""
@@ -211,6 +237,7 @@ class LesionPainter:
             "window_hu": list(self.scan.window),
             "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
             "blend_mm": settings.blend_mm,
+            "begun_from_hu": self.look_of_kind.start_hu,
             "timesteps": self.steps,
             "resample": settings.resample,
             "windows": self.windows,

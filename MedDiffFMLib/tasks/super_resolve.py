@@ -107,7 +107,7 @@ def super_resolve(
     check_anatomy(anatomy, volume)
     factor = choose_factor(volume, wanted)
     model = model or load_model()
-    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality)
+    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     control = _control(model, wanted)
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
@@ -151,7 +151,7 @@ def look(
     check_anatomy(anatomy, volume)
     factor = choose_factor(volume, wanted)
     model, reporter = model or load_model(), Reporter(progress)
-    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality)
+    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     control = _control(model, wanted)
     anatomy = "auto" if anatomy == "totalsegmentator" else anatomy
     scan = look_at(volume, wanted.region, reporter)

@@ -1,8 +1,9 @@
 """Synthesis of whole CT volumes of any size from a label map (paper, III-C and III-D, Fig. 4), without fine-tuning.
 
 x_T ~ N(0, I), then the sampler over ε(x_t, t | position, region, anatomy), averaged over windows at every step. Our
-addition uses the levels of the training (III-B) one after the other: the whole image at once, which agrees with itself,
-is resized to the next level, noised to an intermediate t (SDEdit, Meng et al. 2022) and sampled on.
+additions, both after SDEdit (Meng et al. 2022): the levels of the training (III-B) one after the other, where the whole
+image at once, which agrees with itself, is resized to the next level, noised to an intermediate t and sampled on; and
+a start from the label map painted in usual HU (see `paint`), for weights that do not know the organs' HU.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..label_map import WALL_MM, region_of_labels, with_body
 from ..levels import Level, is_finer, level_of, resample
 from ..models import Model, load_model
 from ..noise_model import NoiseModel
+from ..paint import Paint, paint
 from ..parameters import SynthesizeParameters
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
@@ -41,7 +43,8 @@ class SynthesizeSettings:
 
     levels: the grids to go through, coarse to fine. steps: timesteps of the first level from t_start to 0, None for
     all. timesteps: how they lie, `uniform` down to 0 or `trailing` (see `schedule`), which distilled models walk.
-    restart: the t that a further level's image is noised to.
+    restart: the t that a further level's image is noised to, at most t_start. painted: begin at t_start from the label
+    map in usual HU and noise, not from noise alone.
     """
 
     levels: tuple[str, ...] = ("patch",)
@@ -51,6 +54,7 @@ class SynthesizeSettings:
     t_start: int = 990  # ᾱ[999] is 2e-9: there an error of ε is 20 000 times as large in x_0
     restart: int = 500
     overlap: float = 0.25
+    painted: bool = False
 
 
 QUALITIES = {
@@ -95,8 +99,9 @@ def synthesize(
 
     anatomy: labels 0–121 on any grid; a whole body is made region by region; without any 118 a body is estimated
     around the organs, and the facts say so. parameters: those of `SynthesizeParameters`; sample n of a seed is sample
-    1 of seed + n − 1. Outside the body the result is air, −1000 HU; within, HU end at those of the region's window.
-    InputError for a map without organs or with unknown labels; what `progress` raises passes through.
+    1 of seed + n − 1. Outside the body the result is air, −1000 HU; within, HU end at those of the region's window,
+    unless it began from paint that lies beyond (`paint.Paint.textured`). InputError for a map without organs or with
+    unknown labels; what `progress` raises passes through.
     """
     wanted = SynthesizeParameters.from_dict(parameters)
     frame, labels, estimated = _body(anatomy, reporter := Reporter(progress))
@@ -106,13 +111,13 @@ def synthesize(
         return _in_parts(anatomy, frame, labels, parts, model, progress, wanted)
     region = _region(wanted.region, labels, _name(anatomy))
     stages = _stages(model, settings, labels, frame.spacing, region, reporter)
+    begun = Paint(paint(labels, frame.spacing, region), frame.spacing, region.window) if settings.painted else None
     seeds = [wanted.seed + number for number in range(wanted.samples)]
     costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * len(seeds)
     reporter.begin(len(costs), costs[0], costs)
     volumes = []
     for seed in seeds:
-        x0 = _sample(stages, settings, seed, frame.frame, reporter)
-        hu = np.where(labels > 0, to_hu(x0.cpu().numpy(), region.window), AIR_HU)
+        hu = np.where(labels > 0, _sample(stages, settings, seed, frame.frame, reporter, begun), AIR_HU)
         volumes.append(replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source=""))
     body = f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given"
     facts = {"body": body, "seeds": seeds, **_facts(stages, settings, region, frame.spacing)}
@@ -182,6 +187,7 @@ def _in_parts(
         hu = join_parts(parts, labels.shape, lambda part, of_sample=of_sample: of_sample[part.start])
         volumes.append(replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source=""))
     facts = {"region": " + ".join(part.region.name for part in parts), "parts": [one.facts for one in made.values()]}
+    facts["begun_from"] = facts["parts"][0]["begun_from"]
     facts["levels"] = [level for one in made.values() for level in one.facts["levels"]]
     facts["network_evaluations"] = sum(one.facts["network_evaluations"] for one in made.values())
     return SynthesizeResult(tuple(volumes), facts | {"seeds": facts["parts"][0]["seeds"]})
@@ -189,7 +195,7 @@ def _in_parts(
 
 def _settings(model: Model, wanted: SynthesizeParameters) -> SynthesizeSettings:
     """The quality's settings, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "synthesize", QUALITIES[wanted.quality], wanted.quality)
+    settings = settings_for(model, "synthesize", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     levels = wanted.levels.split(",") if wanted.levels else settings.levels
     asked = {"sampler": wanted.sampler or settings.sampler, "steps": wanted.steps or settings.steps}
     return replace(settings, levels=tuple(levels), **asked)
@@ -238,22 +244,29 @@ def _steps(settings: SynthesizeSettings, first: bool) -> list[int]:
         return steps if first else [t for t in steps if t <= settings.restart] or steps[-1:]
     if first:
         return uniform_steps(start, settings.steps or start + 1)
-    share = settings.restart / start
-    return uniform_steps(settings.restart, max(2, round((settings.steps or start + 1) * share)))
+    restart = min(settings.restart, start)
+    share = restart / start
+    return uniform_steps(restart, max(2, round((settings.steps or start + 1) * share)))
 
 
 def _sample(
-    stages: list[Stage], settings: SynthesizeSettings, seed: int, frame: Volume, reporter: Reporter
-) -> torch.Tensor:
-    """One sample in the model's range on the grid of `frame`, the label map in RAS order."""
+    stages: list[Stage],
+    settings: SynthesizeSettings,
+    seed: int,
+    frame: Volume,
+    reporter: Reporter,
+    painted: Paint | None = None,
+) -> np.ndarray:
+    """One sample in HU on the grid of `frame`, the label map in RAS order. painted: begun from, if given."""
     generator = torch.Generator().manual_seed(seed)
-    before, x0 = None, None
+    window, before, x0 = stages[0].region.window, None, None
     for stage in stages:
         schedule, device = stage.epsilon.model.schedule, stage.epsilon.model.device
         x = fresh_noise(torch.empty(stage.level.shape, device=device), generator)
-        if x0 is not None:
+        known = _known(stage, before, x0, painted)
+        if known is not None:
             alpha = float(schedule.alpha_bar[stage.steps[0]])
-            x = math.sqrt(alpha) * resample(x0, before, stage.level) + math.sqrt(1 - alpha) * x
+            x = math.sqrt(alpha) * known.to(device) + math.sqrt(1 - alpha) * x
         done, reporter.show = reporter.done, partial(_as_volume, stage, frame)
 
         def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:
@@ -261,7 +274,17 @@ def _sample(
 
         x0 = SAMPLERS[settings.sampler](stage.epsilon, x, schedule, stage.steps, clip, generator, callback)
         before = stage.level
-    return resample(x0, before, level_of("own", frame.voxels.shape, frame.spacing, 0))
+    if painted is not None:
+        return painted.textured(x0.cpu().numpy(), before)
+    own = level_of("own", frame.voxels.shape, frame.spacing, 0)
+    return to_hu(resample(x0, before, own).cpu().numpy(), window)
+
+
+def _known(stage: Stage, before: Level | None, x0: torch.Tensor | None, painted: Paint | None) -> torch.Tensor | None:
+    """What a stage begins from besides noise, in the model's range: the level before it, or the paint, or nothing."""
+    if x0 is not None:
+        return resample(x0, before, stage.level)
+    return None if painted is None else torch.from_numpy(to_model(painted.at(stage.level), painted.window))
 
 
 def _as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:
@@ -278,7 +301,9 @@ def _facts(
 ) -> dict:
     """What was found and computed, for the provenance."""
     levels = [_level_facts(stage, spacing) for stage in stages]
-    return {"region": region.name, "window_hu": list(region.window), "sampler": settings.sampler, "levels": levels}
+    begun = f"the label map in usual HU and noise, t = {stages[0].steps[0]}" if settings.painted else "noise"
+    facts = {"region": region.name, "window_hu": list(region.window), "sampler": settings.sampler}
+    return facts | {"begun_from": begun, "levels": levels}
 
 
 def _level_facts(stage: Stage, spacing: tuple[float, float, float]) -> dict:

@@ -6,7 +6,9 @@ python Testing/Slicer/make_screenshots.py [denoise super-resolve synthesize …]
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -148,42 +150,113 @@ def detect_anomalies(folder: Path):
 
 
 def inpaint_lesion(folder: Path):
-    """An ellipsoid in the left lung; two versions of a nodule there to choose from: the CT beside the second one."""
+    """An ellipsoid in the left lung; two versions of a nodule there to choose from: the CT beside the second one, that
+    from the front, and what was drawn in 3D.
+    """
     ct = scan("chest_ts_aorta.nii.gz", "Chest CT", 1400, -300)
     panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMInpaintLesion" / "MedDiffFMInpaintLesion.py")
     place = place_lesion(panel, ct, PLACE_IN_LUNG, 22)
     panel.ui.samplesSpin.value = 2
-    panel.ui.regionBox.setCurrentIndex(panel.ui.regionBox.findData("chest"))
-    panel.ui.stepsBox.value = 10
+    panel.task.lesion.CreateClosedSurfaceRepresentation()
+    panel.ui.stepsBox.value = 8
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
     panel.ui.nextButton.click()
     panel.ui.inputSection.collapsed = True
-    jump_to(place)
+    zoom_to(place, 130)
     panel.ui.sideButton.click()
-    views = {"Red": (0, 0), "Yellow": (0, 1), "Green": (1, 1)}
-    harness.screenshot(panel, folder / "panel-inpaint-lesion.png", size=(1300, 900), views=views)
+    clear_3d()
+    views = {"Red": (0, 0), "Yellow": (0, 1), "Green": (1, 0), "3D": (1, 1)}
+    harness.screenshot(panel, folder / "panel-inpaint-lesion.png", size=(1240, 840), views=views)
     harness.close_module(panel)
+
+
+def tissue(ct):
+    """What thresholds find in a CT, as a segmentation with names: body, lungs and bones."""
+    from MedDiffFMLib.anatomy import body_mask, find_tissue
+
+    hu, spacing = slicer.util.arrayFromVolume(ct), ct.GetSpacing()[::-1]
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Chest organs")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
+    labels = find_tissue(hu, spacing, body_mask(hu))
+    colors = {"body": (0.85, 0.7, 0.6), "lungs": (0.4, 0.7, 0.9), "bones": (0.95, 0.9, 0.7)}
+    for number, (name, color) in enumerate(colors.items(), 118):
+        node.GetSegmentation().AddEmptySegment(name, name, color)
+        slicer.util.updateSegmentBinaryLabelmapFromArray((labels == number).astype("uint8"), node, name, ct)
+    node.GetDisplayNode().SetSegmentVisibility3D("body", False)
+    node.GetDisplayNode().SetSegmentOpacity3D("lungs", 0.3)
+    node.CreateClosedSurfaceRepresentation()
+    slicer.mrmlScene.RemoveNode(ct)
+    return node
 
 
 def generate_lesion(folder: Path):
-    """A nodule in the right lung's base, above the liver, of a part of the abdomen's organs."""
-    for view in ("Red", "Yellow", "Green"):
-        slicer.app.layoutManager().sliceWidget(view)
+    """A nodule in the left lung of a CT made of a chest's lungs, bones and body."""
+    node = tissue(scan("chest_ts_aorta.nii.gz", "Chest CT", 1400, -300))
+    node.GetDisplayNode().SetOpacity2DFill(0.25)
     slicer.app.layoutManager().threeDWidget(0)
-    node = organs("abd_ts_example", "Liver and lung", (slice(64, 112), slice(20, 101), slice(5, 69)))
     panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMGenerateLesion" / "MedDiffFMGenerateLesion.py")
-    panel.ui.qualityBox.setCurrentIndex(panel.ui.qualityBox.findData("fast"))
+    choose(panel.ui.qualityBox, "fast")
     slicer.util.setSliceViewerLayers(background=panel.ui.editor.sourceVolumeNode(), fit=True)
-    place = place_lesion(panel, exchange.gridOf(node), (34, 56, 43), 15)
+    place = place_lesion(panel, exchange.gridOf(node), PLACE_IN_LUNG, 22)
+    panel.task.lesion.CreateClosedSurfaceRepresentation()
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
-    panel.ui.inputViewButton.click()
     panel.ui.inputSection.collapsed = True
-    slicer.app.layoutManager().resetThreeDViews()
     jump_to(place)
-    harness.screenshot(panel, folder / "panel-generate-lesion.png", size=(1300, 900))
+    clear_3d()
+    harness.screenshot(panel, folder / "panel-generate-lesion.png", size=(1240, 840))
     harness.close_module(panel)
+
+
+def batch(folder: Path):
+    """A folder of two crops of the sample CTs and a file that breaks off: done, and what became of each."""
+    panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDenoise" / "MedDiffFMDenoise.py")
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "scans"
+        source.mkdir()
+        for name, title in (("chest_ts_aorta", "scan-1"), ("abd_ts_example", "scan-2")):
+            node = slicer.util.loadVolume(str(ROOT / "Testing" / "Data" / f"{name}.nii.gz"), {"show": False})
+            slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[20:40].copy())
+            slicer.util.saveNode(node, str(source / f"{title}.nii.gz"))
+            slicer.mrmlScene.RemoveNode(node)
+        (source / "scan-3.nrrd").write_bytes(b"NRRD0004\ntype: short\n")
+        choose(panel.ui.qualityBox, "fast")
+        panel.ui.batchInputEdit.text, panel.ui.batchOutputEdit.text = str(source), str(Path(scratch) / "denoised")
+        panel.ui.batchSection.collapsed = False
+        slicer.app.processEvents()
+        harness.click(panel.ui.batchRunButton)
+        harness.wait_until(lambda: not panel.batch.running, PATIENCE)
+        assert panel.ui.batchStatusLabel.text == "2 of 3 done, 1 failed.", panel.ui.batchStatusLabel.text
+        rows, said = panel.batch._rows, panel.ui.batchStatusLabel.text
+        panel.ui.batchInputEdit.text, panel.ui.batchOutputEdit.text = "/data/scans", "/data/denoised"
+        panel.batch._show(rows)
+        panel.ui.batchStatusLabel.text = said
+        panel.ui.batchRunButton.enabled = panel.ui.batchOpenButton.enabled = True
+        panel.ui.inputSection.collapsed = panel.ui.resultSection.collapsed = True
+        panel.parent.resize(harness.pictures.PANEL_WIDTH + 40, 700)
+        slicer.app.processEvents()
+        panel.parent.grab().save(str(folder / "panel-batch.png"))
+    harness.close_module(panel)
+
+
+def models(folder: Path):
+    """The models dialog with the bundled model, verified."""
+    from MedDiffFMPanels.models_dialog import ModelsDialog
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["MEDDIFF_FM_HOME"] = home
+        dialog = ModelsDialog()
+        dialog.widget.show()
+        dialog.ui.modelTable.setCurrentCell(0, 0)
+        slicer.app.processEvents()
+        harness.click(dialog.ui.verifyButton)
+        harness.wait_until(lambda: not dialog.busy, PATIENCE)
+        dialog.ui.whereLabel.text = dialog.ui.whereLabel.text.replace(home, "/home/me/.local/share/meddiff-fm")
+        slicer.app.processEvents()
+        dialog.widget.grab().save(str(folder / "dialog-models.png"))
+        del os.environ["MEDDIFF_FM_HOME"]
 
 
 def place_lesion(panel, grid, index, diameter: float):
@@ -202,6 +275,31 @@ def jump_to(place):
         slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().JumpSliceByOffsetting(*place)
 
 
+def zoom_to(place, millimetres):
+    """The slice views about a place, so wide."""
+    for view in ("Red", "Yellow", "Green"):
+        node = slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode()
+        node.JumpSliceByCentering(*place)
+        width, height, depth = node.GetFieldOfView()
+        node.SetFieldOfView(millimetres, millimetres * height / width, depth)
+
+
+def clear_3d():
+    """The 3D view about what is in it, without box and letters."""
+    node = slicer.app.layoutManager().threeDWidget(0).mrmlViewNode()
+    node.SetBoxVisible(False)
+    node.SetAxisLabelsVisible(False)
+    slicer.app.layoutManager().resetThreeDViews()
+
+
+def with_few_colors(path: Path):
+    """The same picture of 256 colors: small enough for a repository."""
+    from PIL import Image
+
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
 if __name__ == "__main__":
     pictures = {
         "denoise": denoise,
@@ -210,7 +308,11 @@ if __name__ == "__main__":
         "detect-anomalies": detect_anomalies,
         "generate-lesion": generate_lesion,
         "inpaint-lesion": inpaint_lesion,
+        "batch": batch,
+        "models": models,
     }
     for name in sys.argv[1:] or pictures:
         slicer.mrmlScene.Clear(False)
         pictures[name](ROOT / "Docs" / "Screenshots")
+        for path in (ROOT / "Docs" / "Screenshots").glob(f"panel-{name}*.png"):
+            with_few_colors(path)

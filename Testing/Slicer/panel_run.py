@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import time
+
+import numpy as np
 from harness import click, wait_until
 from patience import PATIENCE
 from tiny_model import save_tiny_model
@@ -36,3 +40,21 @@ def end(panel):
     panel.lookAhead.stop()
     sharedWorker().end()
     assert folders_left() == []
+
+
+class Turns:
+    """How long Slicer stands still between two turns of its event loop, in seconds of the clock on the wall: that the
+    main thread waits for a disk or a pipe counts as much as that it computes.
+    """
+
+    def __init__(self):
+        import qt
+
+        gc.collect()  # what earlier tests left: not this panel's to clear up
+        self._times, self._timer = [time.monotonic()], qt.QTimer()
+        self._timer.connect("timeout()", lambda: self._times.append(time.monotonic()))
+        self._timer.start(5)
+
+    def longest(self):
+        self._timer.stop()
+        return max(np.diff([*self._times, time.monotonic()]))

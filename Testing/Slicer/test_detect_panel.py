@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gc
 import json
 import time
 
 import numpy as np
 import pytest
+from panel_run import Turns
 from panels import DATA, add_chest, folders_left, to_ras
 from patience import PATIENCE
 from tiny_model import save_tiny_model
@@ -182,24 +182,6 @@ def test_parts_are_those_of_one_look(slicer, monkeypatch):
         assert one.meanHU == pytest.approx(voxels[where].mean(dtype=float), abs=1e-3)
         assert one.centre[::-1] == pytest.approx([3 * axis.mean() for axis in np.nonzero(where)])
         assert one.sizeMm[::-1] == pytest.approx([3 * (np.ptp(axis) + 1) for axis in np.nonzero(where)])
-
-
-class Turns:
-    """How long Slicer stands still between two turns of its event loop, in seconds of the clock on the wall: that the
-    main thread waits for a disk or a pipe counts as much as that it computes.
-    """
-
-    def __init__(self):
-        import qt
-
-        gc.collect()  # what earlier tests left: not this panel's to clear up
-        self._times, self._timer = [time.monotonic()], qt.QTimer()
-        self._timer.connect("timeout()", lambda: self._times.append(time.monotonic()))
-        self._timer.start(5)
-
-    def longest(self):
-        self._timer.stop()
-        return max(np.diff([*self._times, time.monotonic()]))
 
 
 def finish(walk):

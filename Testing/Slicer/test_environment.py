@@ -137,31 +137,3 @@ def test_the_pytorch_extension_chooses_the_build(slicer):
     environment.install(["torch"])
     (request,) = harness.packages.requests
     assert request.function == "PyTorchUtils.installTorch" and request.requirements == ("torch>=2.8,!=2.9.*",)
-
-
-def test_models_are_added_whole_or_not_and_removed(slicer, tmp_path, monkeypatch):
-    from tiny_model import save_tiny_model
-
-    from MedDiffFMPanels.models_dialog import ModelsDialog
-
-    monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path / "home"))
-    tiny = save_tiny_model(tmp_path / "tiny", patch=16)
-    dialog = ModelsDialog()
-    dialog.widget.show()
-    own = tmp_path / "home" / "models" / "tiny"
-    weights = (tiny / "model.safetensors").read_bytes()
-    (tiny / "model.safetensors").write_bytes(weights[:-4] + b"abcd")
-    dialog.add(tiny)
-    assert "damaged" in dialog.ui.statusLabel.text and not own.exists()
-    (tiny / "model.safetensors").write_bytes(weights)
-    dialog.add(tiny)
-    assert "was added" in dialog.ui.statusLabel.text and (own / "config.json").is_file()
-    names = [dialog.ui.modelList.item(row).text() for row in range(dialog.ui.modelList.count)]
-    dialog.ui.modelList.setCurrentRow(next(row for row, name in enumerate(names) if name.startswith("tiny")))
-    assert dialog.ui.removeButton.enabled, names
-    slicer.app.processEvents()
-    harness.dialogs.answer("ok")
-    harness.click(dialog.ui.removeButton)
-    assert not own.exists() and "removed" in dialog.ui.statusLabel.text
-    dialog.ui.modelList.setCurrentRow(0)
-    assert not dialog.ui.removeButton.enabled, "the bundled model stays"

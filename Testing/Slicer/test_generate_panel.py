@@ -114,3 +114,28 @@ def test_the_modules_own_test(slicer, panel):
     from MedDiffFMPanels.self_test import checkGenerateLesion
 
     checkGenerateLesion(unittest.TestCase(), panel.logic, model="tiny")
+
+
+def test_only_a_box(slicer, organs, panel):
+    """A CT of the box alone, on the organs' voxels; a box that cuts the lesion is refused before the run."""
+    ui, grid, lesion = panel.ui, grid_of(organs), panel.task.lesion
+    paint_ball(lesion, "Lesion", ui.editor.sourceVolumeNode(), middle(grid), 12.0)
+    wait_for_button(panel)
+    box = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Box")
+    box.CreateDefaultDisplayNodes()
+    box.SetXYZ(middle(grid))
+    box.SetRadiusXYZ([10.0] * 3)
+    choose(ui.areaBox, "box")
+    ui.roiSelector.setCurrentNode(box)
+    panel.update()
+    assert "reaches out of the box" in ui.runButton.toolTip
+    box.SetRadiusXYZ([48.0] * 3)
+    panel.update()
+    wait_for_button(panel)
+    run(panel)
+    assert ui.messageFrame.isHidden(), ui.messageLabel.text
+    node = slicer.util.getNode("Organs synthetic CT with lesion, seed 0")
+    first = np.linalg.inv(to_ras(grid)) @ to_ras(node)[:, 3]
+    assert slicer.util.arrayFromVolume(node).shape == (32, 32, 32), "96 mm of 3 mm"
+    assert np.allclose(to_ras(node)[:3, :3], to_ras(grid)[:3, :3]) and np.allclose(first, np.rint(first), atol=1e-3)
+    assert node.GetAttribute("MedDiffFM.synthetic") == "true"

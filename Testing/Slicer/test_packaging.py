@@ -38,17 +38,16 @@ def test_every_file_of_a_package_is_listed(package, base):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_file_of_a_module_is_listed(module):
+    """What `meddifffm_add_module` packages; test_cmake.py runs it."""
     folder = PANELS / module
-    text = (folder / "CMakeLists.txt").read_text(encoding="utf-8").replace("${MODULE_NAME}", module)
     files = {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file() and not IGNORED & {*path.parts}
     }
-    (scripts,) = re.findall(r"set\(MODULE_PYTHON_SCRIPTS\s([^)]*)\)", text)
-    (resources,) = re.findall(r"set\(MODULE_PYTHON_RESOURCES\s([^)]*)\)", text)
-    assert {*scripts.split(), *resources.split()} == files
-    assert f"set(MODULE_NAME {module})" in text
+    assert files == {f"{module}.py", f"Resources/Icons/{module}.svg", f"Resources/UI/{module}.ui"}
+    text = (folder / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert text.strip() == f"meddifffm_add_module({module})"
     assert f"add_subdirectory({module})" in (PANELS / "CMakeLists.txt").read_text(encoding="utf-8")
 
 

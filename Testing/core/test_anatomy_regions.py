@@ -75,6 +75,35 @@ def test_region_of_a_skull():
     assert detect_region(hu, (2.0, 2.0, 2.0), body_mask(hu)) is HEAD_NECK
 
 
+def chest_with_contrast(margin: int) -> np.ndarray:
+    """10 slices of 90 × 90 voxels of 2 mm (324 cm²): tissue, lung in 40 · 40 of them (20 %), a heart at 400 HU in
+    36 · 36 (16 %); with `margin` voxels of air around it.
+    """
+    hu = np.full((10, 90, 90), 40.0)
+    hu[:, 5:45, 5:45] = -800
+    hu[:, 50:86, 50:86] = 400
+    return np.pad(hu, ((0, 0), (margin, margin), (margin, margin)), constant_values=-1000.0)
+
+
+def test_a_cropped_chest_full_of_contrast_is_no_head():
+    """It fills its slices, so it was cut off and its width says nothing; a whole body of its size is as narrow and as
+    bony as a head: 324 cm² of 400 cm² are 81 % with 5 voxels of air around it, of 484 cm² with 10 voxels 67 % (π/4 is
+    79 %).
+    """
+    for margin, region in ((0, CHEST), (5, CHEST), (10, HEAD_NECK)):
+        hu = chest_with_contrast(margin)
+        assert detect_region(hu, (2.0, 2.0, 2.0), body_mask(hu)) is region
+
+
+def test_every_level_of_the_hearts_in_a_real_cropped_chest_is_chest(data):
+    """100 mm of it, as about a lesion; at the aortic valve more than 20 % is above 300 HU."""
+    frame = prepare(read_volume(data / "chest_ts_aorta.nii.gz"))
+    body = body_mask(frame.hu)
+    for middle in (50, 90, 130, 160, 200):
+        some = slice(max(middle - 50, 0), middle + 50)
+        assert detect_region(frame.hu[some], frame.spacing, body[some]) is CHEST
+
+
 @pytest.mark.parametrize("sigma", [10.0, 30.0])
 def test_noise_is_measured_in_hu(sigma):
     """White noise of known strength in even tissue with a bone in it, at 1 mm."""

@@ -64,3 +64,9 @@ def test_borders_of_windows_come_to_the_volumes_own_grid():
     16 voxels have one window, and no border.
     """
     assert measures.window_borders((40, 16, 80), (40, 16, 40), 16, 0.25) == [[12, 16, 24, 28], [], [24, 32, 48, 56]]
+
+
+def test_medians_are_held_against_real_patients():
+    medians = {"liver": {"made": 52.0, "air": -960.0}, "lung": {"made": -830.0, "air": -960.0}}
+    assert measures.within_real_range(medians, "made") == {"liver": True, "lung": True}
+    assert measures.within_real_range(medians, "air") == {"liver": False, "lung": False}

@@ -77,6 +77,8 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
     assert bad.values["hu_error"] > good.values["hu_error"] + 100
     assert good.values["dice_of"]["lung and gas"] > 0.9 and bad.values["dice_of"]["lung and gas"] < 0.1
     assert good.values["dice"] == pytest.approx(paint.values["dice"], abs=0.1)
+    assert good.values["in_range"] > 0.5 and "lung" not in good.values["out_of_real_range"]  # medians of real patients
+    assert "heart" in bad.values["out_of_real_range"] and bad.values["in_range"] == 0  # −100 HU in every organ
     assert good.values["ms_ssim"] is None and good.values["lpips"] is None
 
     without = np.where(pair.organs == 52, 118, pair.organs)  # a segmenter that finds all organs but the aorta

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class HubStandIn:
         self.requests: list[str] = []
         self.ranges: list[str] = []
         self.break_off = 0  # how many downloads of weights to cut half-way
+        self.bytes_a_second = None  # how slowly to send
         stand_in = self
 
         class Handler(_Handler):
@@ -92,7 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if body:
-            self.wfile.write(content[:keep])
+            content, pace = content[:keep], self.hub.bytes_a_second
+            block = max(1, pace // 10 if pace else len(content))
+            for start in range(0, len(content), block):
+                self.wfile.write(content[start : start + block])
+                time.sleep(0.1 if pace else 0)
 
     def log_message(self, *_):
         pass

@@ -1,5 +1,6 @@
 """Where models are looked for, and the Hub: tested against a local stand-in, as the tests reach no network."""
 
+import json
 import os
 import subprocess
 import sys
@@ -132,3 +133,41 @@ def test_stopping_a_download_is_no_failed_download(home, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", stop)
     with pytest.raises(Cancelled):
         find_model("somebody/some-model")
+
+
+def download(model: str, home, endpoint: str, *options: str) -> subprocess.CompletedProcess:
+    """`meddiff-fm models download` in a process of its own, with its stdin open."""
+    environment = os.environ | {"MEDDIFF_FM_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1"}
+    environment |= {"HF_HOME": str(home / "hf"), "HF_HUB_ETAG_TIMEOUT": "3", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    command = [sys.executable, "-m", "MedDiffFMLib", "models", "download", model, *options]
+    with subprocess.Popen(
+        command,
+        env=environment | {"NO_PROXY": "127.0.0.1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        out, err = process.stdout.read(), process.stderr.read()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def test_a_download_tells_programs_its_bytes(hub, tmp_path):
+    hub.bytes_a_second = 400_000  # the tiny model has some 300 kB
+    done = download("owner/name", tmp_path / "home", hub.endpoint, "--events")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    total = sum((hub.folder / name).stat().st_size for name in ("config.json", "model.safetensors", "README.md"))
+    shares = [event["fraction"] for event in events if event["event"] == "progress" and event["total"] == total]
+    assert any(0 < share < 1 for share in shares) and shares == sorted(shares)
+    assert events[-1] == {"event": "verifying"} and "stated SHA-256" in done.stdout
+
+
+def test_what_arrives_damaged_is_removed_again(hub, tmp_path):
+    weights = hub.folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
+    done = download("owner/name", tmp_path / "home", hub.endpoint, "--events")
+    assert done.returncode == 2 and "was removed again" in done.stderr and "get the model again" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list((tmp_path / "home" / "hub").glob("*models--*")) == []

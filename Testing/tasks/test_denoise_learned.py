@@ -1,6 +1,5 @@
-"""Denoising by the ControlNet `low-dose`: what it adds to non-local means, and that it can be left out."""
+"""Denoising beyond the paper: the mean with non-local means, and the ControlNet `low-dose`; both can be left out."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -31,11 +30,17 @@ def ct(data) -> Volume:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
+    """Without ControlNets."""
+    return load_model(save_tiny_model(tmp_path_factory.mktemp("plain") / "tiny"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
     return load_model(save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("learned") / "tiny")), "cpu")
 
 
 def _share(model, share: float):
-    return replace(model, config=model.config | {"tasks": {"denoise-low-dose": {"fast": {"nlm_share": share}}}})
+    return replace(model, config=model.config | {"tasks": {"denoise": {"fast": {"nlm_share": share}}}})
 
 
 def _voxels(ct, model, **more) -> np.ndarray:
@@ -64,25 +69,32 @@ def test_the_mean_lies_between_network_and_non_local_means(ct, model):
     assert np.abs(half - (none + all_) / 2)[inside].max() <= 1.01
 
 
-def test_a_new_controlnet_adds_nothing_to_the_foundation_model(ct, tmp_path):
-    """Its convolutions to the U-Net are zero: with w = 0 the voxels are those of the model alone."""
+def test_a_new_controlnet_adds_nothing_to_the_mean(ct, model, tmp_path):
+    """Its convolutions to the U-Net are zero: the voxels are those of the mean of model and non-local means."""
     folder = save_tiny_model(tmp_path / "tiny")
-    alone = _voxels(ct, load_model(folder, "cpu"))
     control = Control(TINY, ControlConfig(kind="low-dose"))
     control.start_from(make_tiny_network())
     save_control(folder, "low-dose", control)
-    model = load_model(folder, "cpu")
-    assert np.array_equal(_voxels(ct, _share(model, 0.0)), alone)
-    assert np.array_equal(_voxels(ct, model, control="none"), alone)
-    assert not np.array_equal(_voxels(ct, model), alone)
+    assert np.array_equal(_voxels(ct, load_model(folder, "cpu")), _voxels(ct, _share(model, 0.5)))
 
 
-def test_who_denoised_is_told(ct, model):
-    facts = lambda **more: denoise(ct, model, **ARGUMENTS | more).facts  # noqa: E731
-    learned = facts()
-    assert (learned["control"], len(learned["timesteps"])) == ("low-dose", 1)
-    assert learned["timesteps"] == facts(quality="balanced")["timesteps"]
-    assert facts(control="none")["control"] == "none"
-    assert (facts(steps=3)["control"], len(facts(steps=3)["timesteps"])) == ("none", 3)
-    assert look(ct, model, **ARGUMENTS)["network_evaluations"] == learned["network_evaluations"]
-    json.dumps(learned)
+def test_the_foundation_model_alone(ct, model, learned):
+    """As published, whatever helps there are: the voxels of a model that has none."""
+    alone = _voxels(ct, model)
+    assert np.array_equal(_voxels(ct, _share(model, 0.5), alone=True), alone)
+    assert np.array_equal(_voxels(ct, learned, alone=True), alone)
+    helped = _voxels(ct, learned)
+    assert not np.array_equal(helped, alone) and not np.array_equal(helped, _voxels(ct, _share(model, 0.5)))
+
+
+def test_who_denoised_is_told(ct, model, learned):
+    def facts(model, **more):
+        found = denoise(ct, model, **ARGUMENTS | more).facts
+        return found["control"], found["non_local_means"], len(found["timesteps"])
+
+    assert facts(learned) == facts(learned, quality="balanced") == ("low-dose", 0.5, 1)
+    assert facts(learned, steps=3) == ("none", 0.0, 3)
+    assert facts(learned, alone=True) == ("none", 0.0, 1)
+    assert facts(_share(model, 0.25)) == ("none", 0.25, 1)
+    count = denoise(ct, learned, **ARGUMENTS).facts["network_evaluations"]
+    assert look(ct, learned, **ARGUMENTS)["network_evaluations"] == count

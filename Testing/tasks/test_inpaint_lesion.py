@@ -1,5 +1,6 @@
 """Lesion inpainting on real CT with tiny random networks, and with one whose answer is known."""
 
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -8,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 from exact_model import ExactNetwork, Prior
+from scipy import ndimage
 
 from MedDiffFMLib.control_folder import load_control
 from MedDiffFMLib.errors import Cancelled, InputError
@@ -108,6 +110,39 @@ def test_a_network_of_known_answer_fills_the_mask_with_its_hu(ct, model, spacing
     result = inpaint(ct, mask, exact, seed=2).volumes[0].voxels[mask.voxels > 0].astype(float)
     assert result.mean() == pytest.approx(90, abs=2)
     assert 2 < result.std() < 7
+
+
+def of_kind(model, **settings):
+    """The model whose lesions of the lung begin and end as told."""
+    return replace(model, config=model.config | {"tasks": {"inpaint-lesion": FAST, "lesion-lung": settings}})
+
+
+def test_a_lesion_may_begin_from_its_kinds_hu_at_less_noise(ct, model):
+    """The network is first asked about √ᾱ_300·x + √(1 − ᾱ_300)·z, x the CT with 40 HU in the mask; z is the seed's."""
+    asked, ct = [], ct.with_voxels(np.where(ct.voxels == 40, 41, ct.voxels).astype(np.int16))
+    own, mask = of_kind(model, start_hu=40.0, t_start=300), ball(ct)
+    hook = model.network.register_forward_hook(lambda module, inputs, output: asked.append(inputs[:2]))
+    result = inpaint(ct, mask, own, seed=4)
+    hook.remove()
+    x_t, t = asked[0]
+    alpha = float(model.schedule.alpha_bar[300])
+    z = torch.randn(x_t.shape[2:], generator=torch.Generator().manual_seed(4))
+    begun = ((x_t[0, 0] - math.sqrt(1 - alpha) * z) / math.sqrt(alpha)).numpy()
+    painted = np.isclose(begun, (40 + 120) / 180 - 1, atol=1e-4)
+    assert int(t[0]) == 300 == result.facts["timesteps"][0] and result.facts["begun_from_hu"] == 40.0
+    assert painted.sum() == (mask.voxels > 0).sum()
+    assert inpaint(ct, mask, model).facts["begun_from_hu"] is None
+
+
+def test_estimates_within_the_mask_stay_in_the_kinds_range(ct, model):
+    """A network that believes in 90 HU, a kind that ends at 50: the lesion has 50 HU, the surroundings their own."""
+    network = ExactNetwork(Prior({118: 90.0}, (-120.0, 240.0), other=90.0), patch=16)
+    exact = of_kind(replace(model, network=network), range_hu=[-50, 50])
+    mask = ball(ct)
+    result = inpaint(ct, mask, exact).volumes[0].voxels
+    inside = mask.voxels > 0
+    core = ndimage.binary_erosion(inside)
+    assert (result[core] == 50).all() and np.array_equal(result[~inside], ct.voxels[~inside])
 
 
 def test_the_lesion_fades_in_within_the_mask_over_the_stated_depth(ct, model):

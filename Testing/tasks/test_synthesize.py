@@ -209,6 +209,62 @@ def test_steps_of_the_levels(boxes, model):
         synthesize(boxes, replace(model, config={"tasks": {"synthesize": {"balanced": {"restarts": 3}}}}))
 
 
+PAINTED = {"painted": True, "t_start": 200, "steps": 4}
+
+
+def painting(model, levels=("patch",)):
+    """The model with a config that begins from the painted label map, in each quality."""
+    own = {quality: PAINTED | {"levels": list(levels)} for quality in ("fast", "balanced")}
+    return replace(model, config={"tasks": {"synthesize": own}})
+
+
+class Recording(ExactNetwork):
+    """It keeps every x_t that it is asked about."""
+
+    def forward(self, x_t, t, position, anatomy, region, residuals=None):
+        self.asked = [*getattr(self, "asked", []), (int(t[0]), x_t.clone())]
+        return super().forward(x_t, t, position, anatomy, region)
+
+
+def test_the_reverse_process_begins_from_the_paint_and_noise():
+    """One window at 1 mm: the network is first asked about √ᾱ_200·paint + √(1 − ᾱ_200)·z, z the seed's own."""
+    labels = np.full((16, 16, 16), 5, np.uint8)
+    labels[:, :, 8:] = 1
+    model = painting(exact_model(Prior(MEANS, WINDOW), patch=16, network=Recording))
+    result = synthesize(Volume(labels, source="organs"), model, region="abdomen", seed=3)
+    t, x_t = model.network.asked[0]
+    liver, spleen = ((hu + 120) / 180 - 1 for hu in (52, 46))
+    z = torch.randn((16, 16, 16), generator=torch.Generator().manual_seed(3))
+    alpha = float(model.schedule.alpha_bar[200])
+    rest = (x_t[0, 0] - math.sqrt(1 - alpha) * z) / math.sqrt(alpha)
+    # RAS order: x runs the other way, so that the spleen comes first
+    assert t == 200 and rest[8, 8, [0, 15]].tolist() == pytest.approx([spleen, liver], abs=1e-3)
+    assert [t for t, _ in model.network.asked] == result.facts["levels"][0]["timesteps"] == [200, 133, 67, 0]
+    assert result.facts["begun_from"] == "the label map in usual HU and noise, t = 200"
+    assert synthesize(Volume(labels), exact_model(Prior(MEANS, WINDOW), 16), region="abdomen").facts["begun_from"] == (
+        "noise"
+    )
+
+
+def test_what_lies_beyond_the_window_keeps_the_painted_hu_and_seeds_differ(organs):
+    """Lungs in an abdomen, whose window ends at −120 HU; the network's own HU decide within the window."""
+    labels = np.where(organs.voxels == 1, 14, organs.voxels).astype(np.uint8)  # a lung in place of the spleen
+    model = painting(exact_model(Prior(MEANS | {14: -120.0}, WINDOW, other=20.0), patch=24), ("double",))
+    one, other = (
+        synthesize(organs.with_voxels(labels), model, region="abdomen", seed=seed).volumes[0].voxels for seed in (1, 2)
+    )
+    lung = ndimage.binary_erosion(labels == 14, iterations=2)
+    liver = ndimage.binary_erosion(labels == 5, iterations=1)
+    assert one[lung].mean() == pytest.approx(-830, abs=5) and (one[labels == 0] == -1000).all()
+    assert one[liver].mean() == pytest.approx(MEANS[5], abs=2)
+    assert 0.5 < np.abs(one[liver].astype(int) - other[liver]).mean() < 20
+
+
+def test_a_further_level_never_has_more_noise_than_the_first(boxes, model):
+    levels = synthesize(boxes, painting(model, ("image", "double")), region="abdomen").facts["levels"]
+    assert levels[0]["timesteps"] == levels[1]["timesteps"] == [200, 133, 67, 0]
+
+
 def test_progress_grows_by_the_windows_of_each_level(boxes, model):
     told = []
     result = synthesize(boxes, model, region="abdomen", steps=4, samples=2, progress=told.append)

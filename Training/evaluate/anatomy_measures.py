@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from MedDiffFMLib.organs import BODY, GAS, ORGANS, numbers_of
+from MedDiffFMLib.organs import BODY, GAS, ORGANS, number_of, numbers_of
 from MedDiffFMLib.windows import plan_windows
+
+from .real_hu import REAL_HU
 
 # The organs whose Dice the paper averages (IV-A3), by region
 PAPER_ORGANS = {
@@ -74,6 +76,12 @@ def organ_medians(
             median = lambda hu, core=core: float(np.median(np.clip(hu[core], *window)))  # noqa: E731
             found[ORGANS[int(number)]] = {name: median(hu) for name, hu in volumes.items()}
     return found
+
+
+def within_real_range(medians: dict[str, dict[str, float]], volume: str) -> dict[str, bool]:
+    """{organ: whether its median HU in the named volume lies where real patients' do} of what `organ_medians` gave."""
+    ends = {name: REAL_HU[number_of(name)] for name in medians}
+    return {name: ends[name][0] <= of[volume] <= ends[name][1] for name, of in medians.items()}
 
 
 def seam(hu: np.ndarray, borders: Sequence[Sequence[int]], body: np.ndarray) -> float | None:

@@ -9,10 +9,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from MedDiffFMLib.anatomy import body_mask
-from MedDiffFMLib.control_folder import control_names
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.tasks.denoise import denoise
-from MedDiffFMLib.tasks.denoise_run import CONTROL
 
 from . import paper
 from .cases import PROTOCOL, Case, marked, trained_on
@@ -52,8 +50,8 @@ def evaluate_denoising(
     seed: int = 0,
     tell: Callable[[str], None] = print,
 ) -> Report:
-    """Every classical tool and the model in every quality on every case, on the same input; and, where the model has a
-    ControlNet for low dose, the foundation model alone, which never saw pairs of low and full dose.
+    """Every classical tool and the model in every quality on every case, on the same input; and the foundation model
+    alone, as the paper has it, without non-local means and ControlNet.
 
     All are told the noise that was simulated; the model's `fast` runs once more and measures it. `tell` gets a line per
     run. `model` may be None if `qualities` is empty.
@@ -84,9 +82,9 @@ def _methods(case: Case, tools, qualities, model, seed: int) -> list[tuple[str, 
     told = [(f"model, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed)) for q in qualities]
     found = [("model, fast, σ auto", lambda: _model(case, model, "fast", "auto", seed))] if "fast" in qualities else []
     alone = [
-        (f"{ALONE}, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed, "none"))
+        (f"{ALONE}, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed, alone=True))
         for q in qualities
-        if q != "paper" and CONTROL in control_names(model.folder)
+        if q != "paper"
     ]
     return classical + told + found + alone
 
@@ -98,9 +96,9 @@ def _classical(tool: str, case: Case) -> tuple[np.ndarray, float]:
 
 
 def _model(
-    case: Case, model: Model, quality_name: str, sigma: float | str, seed: int, control: str = "auto"
+    case: Case, model: Model, quality_name: str, sigma: float | str, seed: int, alone: bool = False
 ) -> tuple[np.ndarray, float]:
-    options = {"quality": quality_name, "region": case.region, "seed": seed, "control": control}
+    options = {"quality": quality_name, "region": case.region, "seed": seed, "alone": alone}
     result = denoise(case.low, model, sigma=sigma, **options)
     return result.volume.voxels, result.sigma_hu
 

@@ -37,6 +37,12 @@ def chest() -> Volume:
     return read_volume(TESTING_DATA / "chest_ts_aorta.nii.gz")
 
 
+def chest_with_organs() -> tuple[Volume, Volume]:
+    """The CT and its heart, aorta, great vessels and one vertebra."""
+    ct = chest()
+    return ct, read_anatomy(TESTING_DATA / "chest_ts_aorta_seg.nii.gz", like=ct)
+
+
 def abdomen() -> tuple[Volume, Volume]:
     """The CT and its organs."""
     ct = read_volume(TESTING_DATA / "abd_ts_example.nii.gz")
@@ -65,10 +71,9 @@ def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | 
 
 def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | None) -> str:
     """Two real CTs, and CTs that nobody has, made of their organs and tissues."""
-    ct, organs = abdomen()
-    with_tissue = organs.with_voxels(complete_labels(organs.voxels, tissue(ct).voxels))
     rows, summaries = [], []
-    for real, labels, region, hu in ((ct, with_tissue, "abdomen", SOFT), (chest(), tissue(chest()), "chest", LUNG)):
+    for (real, organs), region, hu in ((abdomen(), "abdomen", SOFT), (chest_with_organs(), "chest", LUNG)):
+        labels = organs.with_voxels(complete_labels(organs.voxels, tissue(real).voxels))
         made = synthesize(labels, model, progress, region=region)
         middle = tuple(middle_of(real))
         rows += [Row(real, f"{region}, real", hu, centre_ras=middle)]

@@ -26,6 +26,7 @@ from .anatomy_measures import (
     organ_medians,
     seam,
     window_borders,
+    within_real_range,
 )
 from .cases import trained_on
 from .features import Features
@@ -34,7 +35,10 @@ from .synthesis_cases import Pair, grouped, painted
 
 HU_ERROR = Metric("|Δ median HU| of organs", "down", 1)
 SEAM = Metric("seam / real", "down", 2)
-METRICS = (*paper.SYNTHESIS, HU_ERROR, SEAM)
+IN_RANGE = Metric("organs in real range", "up", 2)
+BORDERS = Metric("borders / elsewhere", "down", 2)
+METRICS = (*paper.SYNTHESIS, HU_ERROR, IN_RANGE, BORDERS, SEAM)
+UNCLIPPED = (-np.inf, np.inf)
 PAINTED = "labels in their median HU"
 
 
@@ -81,6 +85,8 @@ def measure(
     real = np.where(pair.body, pair.ct.voxels, AIR_HU)  # a table is none of the label map's
     units = [(to_model(image, pair.window) + 1) / 2 for image in (hu, real)]
     medians = organ_medians(pair.organs, pair.window, real=real, synthetic=hu)
+    whole = organ_medians(pair.organs, UNCLIPPED, real=real, synthetic=hu)
+    within = within_real_range(whole, "synthetic")
     parts = _dice(pair, hu, real, yardstick)
     values = {
         "region": pair.region,
@@ -94,6 +100,9 @@ def measure(
         "dice_of": parts,
         "median_hu_of": medians,
         "hu_error": mean([abs(m["synthetic"] - m["real"]) for m in medians.values()]),
+        "median_hu_unclipped_of": whole,
+        "out_of_real_range": [name for name, inside in within.items() if not inside],
+        "in_range": mean([float(inside) for inside in within.values()]),
         **_seams(hu, real, borders, pair.body),
     }
     if yardstick.features is None:
@@ -152,7 +161,14 @@ def distances(rows: Sequence[Measured]) -> tuple[float | None, float | None]:
 
 def _values(rows: Sequence[Measured]) -> tuple[float | None, ...]:
     of = lambda name: mean([row.values[name] for row in rows])  # noqa: E731
-    return (of("ms_ssim"), of("lpips"), *distances(rows), of("dice"), of("hu_error"), of("seam_ratio"))
+    return (
+        of("ms_ssim"),
+        of("lpips"),
+        *distances(rows),
+        of("dice"),
+        of("hu_error"),
+        *map(of, ("in_range", "seam", "seam_ratio")),
+    )
 
 
 def notes_on(rows: Sequence[Measured], yardstick: Yardstick, spacing_mm: float | None) -> list[str]:
@@ -183,10 +199,22 @@ def notes_on(rows: Sequence[Measured], yardstick: Yardstick, spacing_mm: float |
         notes.append("Dice: of the paper's organs, found by TotalSegmentator, and those of the label map.")
     notes.append(f"{PAINTED}: no model, the real CT's own medians; what texture adds can be seen beside it.")
     notes.append("Median HU: of organs' cores, one voxel within their masks, clipped to the region's window.")
-    notes.append("Seam: gradient across windows' borders over that elsewhere, over the same of the real CT.")
+    notes.append(
+        "Organs in real range: share whose median, not clipped, lies between the lowest and the highest of real "
+        "patients, without contrast medium or with any phase of it, by textbooks (real_hu.py)."
+    )
+    notes += [f"{row.case}, {row.method}: out of range {', '.join(out)}." for row in rows if (out := _out(row))]
+    notes.append(
+        "Borders / elsewhere: the gradient across windows' borders over that elsewhere; seam: over the real CT's."
+    )
     if any(row.values["trained_on"] for row in rows):
         notes.append("* with a volume that the bundled model was trained on")
     return notes
+
+
+def _out(row: Measured) -> list[str]:
+    medians = row.values["median_hu_unclipped_of"]
+    return [f"{name} ({medians[name]['synthetic']:.0f} HU)" for name in row.values["out_of_real_range"]]
 
 
 def _of_first(rows: Sequence[Measured], method: str) -> list[tuple[str, dict]]:

@@ -18,7 +18,7 @@ import torch
 from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.model_folder import load_network, verify
 from MedDiffFMLib.network import as_epsilon
-from MedDiffFMLib.tasks.denoise_run import DenoiseSettings
+from MedDiffFMLib.tasks.denoise_run import LEARNED_SHARE
 
 from ..data.store import Case
 from .batches import Batch
@@ -76,7 +76,7 @@ class ControlTrainer(Trainer):
     def losses_of_answers(self, batch: Batch) -> torch.Tensor:
         """|e| + e² of each sample's answer inside the body, e in units of the noise that the network may leave."""
         alpha = torch.from_numpy(self.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1).to(self.device)
-        x_t, sigma_bar, share = batch.x_t.to(self.device), ((1 - alpha) / alpha).sqrt(), DenoiseSettings.nlm_share
+        x_t, sigma_bar, share = batch.x_t.to(self.device), ((1 - alpha) / alpha).sqrt(), LEARNED_SHARE
         epsilon = as_epsilon(self.estimate(batch), x_t, alpha, self.config.network.prediction)
         x0 = x_t / alpha.sqrt() - sigma_bar * epsilon
         told, truth = (torch.stack([getattr(c, k) for c in batch.crops]).to(self.device) for k in ("target", "x0"))

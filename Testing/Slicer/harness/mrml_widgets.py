@@ -95,7 +95,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._combo)
-        self.setFocusProxy(self._combo)
+        self._combo.setFocusProxy(self)  # as qMRMLNodeComboBox::setComboBox does: Tab passes by
         self._combo.connect("activated(int)", self._on_activated)
         self.enabled = False  # until there is a scene: a forgotten setMRMLScene() shows
         self._rebuild()

@@ -10,7 +10,7 @@ from PySide6.QtCore import Property, Signal
 
 from .errors import NotInSlicer
 from .mrml_widgets import qMRMLNodeComboBox, qMRMLWidget, watch
-from .properties import passed_on, remembered
+from .properties import remembered
 from .uiloader import stand_in
 
 EFFECT_NAMES = (
@@ -74,6 +74,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def _lay_out(self):
         form = QtWidgets.QFormLayout(self)
+        self._form = form
         form.addRow("Segmentation:", self._segmentations)
         form.addRow("Source volume:", self._volumes)
         row = QtWidgets.QHBoxLayout()
@@ -81,13 +82,21 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         row.addWidget(self._remove)
         form.addRow(row)
         form.addRow(self._segments)
-        effects = QtWidgets.QHBoxLayout(self._effect_buttons)
-        effects.setContentsMargins(0, 0, 0, 0)
-        for name in ("Paint", "Draw", "Erase", "Threshold"):
+        QtWidgets.QHBoxLayout(self._effect_buttons).setContentsMargins(0, 0, 0, 0)
+        form.addRow(self._effect_buttons)
+        self._order = ()
+        self._show_effects()
+
+    def _show_effects(self):
+        """Buttons of the ordered effects, and of the first few others unless they shall not be seen."""
+        layout = self._effect_buttons.layout()
+        while layout.count():
+            layout.takeAt(0).widget().deleteLater()
+        others = ("Paint", "Draw", "Erase", "Threshold") if self.unorderedEffectsVisible else ()
+        for name in dict.fromkeys((*self._order, *others)):
             button = QtWidgets.QPushButton(name)
             button.connect("clicked(bool)", lambda *_, name=name: self.setActiveEffectByName(name))
-            effects.addWidget(button)
-        form.addRow(self._effect_buttons)
+            layout.addWidget(button)
 
     def setMRMLScene(self, scene):
         super().setMRMLScene(scene)
@@ -172,6 +181,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def setEffectNameOrder(self, names):
         self._check(names)
+        self._order = tuple(names)
+        self._show_effects()
 
     def setActiveEffectByName(self, name):
         if name:
@@ -233,8 +244,16 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self.segmentationNode().GetSegmentation().RemoveSegment(self.currentSegmentID())
         self.setCurrentSegmentID((*self._segment_ids(), "")[0])
 
-    segmentationNodeSelectorVisible = passed_on(bool, "_segmentations", "visible")
-    sourceVolumeNodeSelectorVisible = passed_on(bool, "_volumes", "visible")
+    segmentationNodeSelectorVisible = Property(
+        bool,
+        lambda self: not self._segmentations.isHidden(),
+        lambda self, value: self._form.setRowVisible(self._segmentations, value),
+    )
+    sourceVolumeNodeSelectorVisible = Property(
+        bool,
+        lambda self: not self._volumes.isHidden(),
+        lambda self, value: self._form.setRowVisible(self._volumes, value),
+    )
     addRemoveSegmentButtonsVisible = Property(
         bool,
         lambda self: not self._add.isHidden(),
@@ -248,7 +267,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     undoEnabled = remembered(bool, True)
     maximumNumberOfUndoStates = remembered(int, 10)
     readOnly = remembered(bool, False, _update)
-    unorderedEffectsVisible = remembered(bool, True)
+    unorderedEffectsVisible = remembered(bool, True, _show_effects)
     defaultTerminologyEntry = remembered(str, "")
     defaultTerminologyEntrySettingsKey = remembered(str, "")
     jumpToSelectedSegmentEnabled = remembered(bool, False)

@@ -1,0 +1,1 @@
+# In place of SlicerExtensionGenerateConfig.cmake, which writes files for other extensions.

@@ -1,0 +1,63 @@
+"""The painted label map that synthesis may begin from, by hand."""
+
+import numpy as np
+import pytest
+
+from MedDiffFMLib.levels import level_of
+from MedDiffFMLib.organs import ORGANS
+from MedDiffFMLib.paint import Paint, paint
+from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK
+from MedDiffFMLib.usual_hu import USUAL_HU
+from MedDiffFMTraining.evaluate.real_hu import REAL_HU
+
+LIVER, KIDNEY, LUNG, BONE, BODY, ILIOPSOAS = 5, 3, 119, 120, 118, 88
+
+
+def test_every_class_has_a_usual_hu_within_real_patients_range():
+    assert set(USUAL_HU) == set(ORGANS)
+    assert {n for n, (low, high) in REAL_HU.items() if not low <= USUAL_HU[n] <= high} == set()
+    assert set(ORGANS) - set(REAL_HU) == {BODY, 121}
+
+
+def test_the_paint_by_hand():
+    """Along y, 4 mm voxels: air, twelve of other body, a liver, up to the border, which is no skin."""
+    line = np.array([0] * 2 + [BODY] * 12 + [LIVER] * 2, np.uint8)
+    labels = np.tile(line[None, :, None], (3, 1, 3))
+    fat, soft, liver = -100, 30, 52
+    # the first voxel of the body is 4 mm from the nearest of the air, the third 12
+    assert paint(labels, (5.0, 4.0, 4.0), ABDOMEN)[1, :, 1].tolist() == (
+        [-1000] * 2 + [fat] * 3 + [soft] * 9 + [liver] * 2
+    )
+    muscles = labels.copy()
+    muscles[0, 15, 0] = ILIOPSOAS  # this map names muscles: what lies between its organs is fat
+    assert (paint(muscles, (5.0, 4.0, 4.0), ABDOMEN)[1, 2:14, 1] == fat).all()
+
+
+def test_bones_of_a_head_are_skull():
+    labels = np.full((2, 2, 2), BONE, np.uint8)
+    assert (paint(labels, (1.0, 1.0, 1.0), HEAD_NECK) == 850).all() and (paint(labels, (1.0,) * 3, CHEST) == 420).all()
+
+
+def test_edges_are_soft_by_a_millimetre():
+    """A step of 130 HU, smoothed by σ = 1 mm: half-way at the edge, Φ(0.5) and Φ(1.5) of it at the nearest voxels."""
+    hu = np.full((8, 8, 16), -100, np.float32)
+    hu[:, :, 8:] = 30
+    own = level_of("own", hu.shape, (1.0, 1.0, 1.0), 0)
+    line = Paint(hu, (1.0, 1.0, 1.0), ABDOMEN.window).at(own)[4, 4]
+    assert line[[6, 7, 8, 9]] == pytest.approx(-100 + 130 * np.array([0.067, 0.309, 0.691, 0.933]), abs=1.5)
+
+
+def test_texture_is_added_to_the_paint_and_keeps_what_lies_beyond_the_window():
+    """x_0 = the clipped paint + 36 HU gives the paint + 36 HU everywhere, lungs of −830 HU included; a coarser level
+    adds its own at its own places alone, and the edges stay those of the label map.
+    """
+    hu = np.full((8, 8, 64), -830, np.float32)
+    hu[:, :, 32:] = 30
+    painted = Paint(hu, (1.0, 1.0, 1.0), ABDOMEN.window)
+    for name in ("own", "double", "image"):
+        level = level_of(name, hu.shape, painted.spacing, 8)
+        clipped = np.clip(painted.at(level), -120, 240)
+        x0 = (clipped + 36 + 120) / 180 - 1
+        assert painted.textured(x0.astype(np.float32), level) == pytest.approx(
+            painted.at(level_of("own", hu.shape, painted.spacing, 0)) + 36, abs=0.01
+        )
