@@ -8,8 +8,6 @@ import vtk
 
 ATTRIBUTE = "MedDiffFM."  # what a result's attributes begin with
 LESION_OF = ATTRIBUTE + "lesionOf"  # reference from a lesion's segmentation to what it was drawn on
-LABELS = "Binary labelmap"  # of a segment's representations
-PIECE = 1 << 21  # voxels of labels made between two turns
 NODES = {"volume": "vtkMRMLScalarVolumeNode", "map": "vtkMRMLScalarVolumeNode"}
 
 
@@ -73,72 +71,18 @@ def namesOfLabels(labelsNode):
 
 
 def exportLabels(segmentationNode, volumeNode):
-    """A segmentation's segments on a volume's grid; of two in one voxel, the later one. Generator; its return value is
-    (uint8 or uint16 labels (k, j, i), {label: name}). RuntimeError if they cannot be made voxels.
-
-    No node is added to the scene meanwhile, as `slicer.util.arrayFromSegmentBinaryLabelmap` does for each segment: all
-    selectors and panels would look at the scene anew.
+    """A segmentation's segments on a volume's grid. Generator; its return value is (uint8 or uint16 labels (k, j, i),
+    {label: name}).
     """
-    segmentation, layers, names = _withLabels(segmentationNode, volumeNode), {}, {}
+    segmentation = segmentationNode.GetSegmentation()
+    labels = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, np.uint16)
+    names = {}
     for number, segmentId in enumerate(segmentation.GetSegmentIDs(), 1):
-        segment = segmentation.GetSegment(segmentId)
-        names[number] = segment.GetName()
-        layers.setdefault(segment.GetRepresentation(LABELS), []).append((segment.GetLabelValue(), number))
-    labels = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, np.uint16 if len(names) > 255 else np.uint8)
-    step = max(1, PIECE // labels[0].size)  # slices
-    between = _between(segmentationNode, volumeNode)
-    for image, pairs in layers.items():
-        numbers = np.zeros(max(value for value, _number in pairs) + 2, labels.dtype)
-        for value, number in pairs:
-            numbers[value] = number
-        for start in range(0, len(labels), step):
-            part = labels[start : start + step]
-            values = _onGrid(image, volumeNode, start, part.shape, between)
-            np.maximum(part, numbers[np.minimum(values, len(numbers) - 1)], out=part)
-            yield
-    return labels, names
-
-
-def _withLabels(segmentationNode, volumeNode):
-    """The node's segmentation, or where it has surfaces alone, a copy of it with voxels like the volume's."""
-    segmentation, converter = segmentationNode.GetSegmentation(), slicer.vtkSegmentationConverter
-    if segmentation.ContainsRepresentation(LABELS) or not segmentation.GetNumberOfSegments():
-        return segmentation
-    copy, grid = slicer.vtkSegmentation(), _emptyGrid(volumeNode, 0, volumeNode.GetImageData().GetDimensions()[::-1])
-    copy.DeepCopy(segmentation)
-    geometry = converter.SerializeImageGeometry(grid)
-    copy.SetConversionParameter(converter.GetReferenceImageGeometryParameterName(), geometry)
-    if not copy.CreateRepresentation(LABELS):
-        raise RuntimeError(f"Slicer cannot make voxels of “{segmentationNode.GetName()}”.")
-    return copy
-
-
-def _between(segmentationNode, volumeNode):
-    """What moves the segments to the volume; None if both lie under the same transform."""
-    mine, its = segmentationNode.GetParentTransformNode(), volumeNode.GetParentTransformNode()
-    if mine is its:
-        return None
-    transform = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(mine, its, transform)
-    return transform
-
-
-def _onGrid(image, volumeNode, start, shape, transform):
-    """A label image (k, j, i) on some slices of a volume, from `start` on."""
-    cut, part = slicer.vtkOrientedImageData(), _emptyGrid(volumeNode, start, shape)
-    resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
-    if min(image.GetDimensions()) < 1 or not resample(image, part, cut, False, False, transform, 0):
-        return np.zeros(shape, np.uint8)
-    return vtk.util.numpy_support.vtk_to_numpy(cut.GetPointData().GetScalars()).reshape(shape)
-
-
-def _emptyGrid(volumeNode, start, shape):
-    """Some slices of a volume, from `start` on, as an image without voxels."""
-    image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
-    image.SetExtent(0, shape[2] - 1, 0, shape[1] - 1, start, start + shape[0] - 1)
-    volumeNode.GetIJKToRASMatrix(matrix)
-    image.SetGeometryFromImageToWorldMatrix(matrix)
-    return image
+        mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, volumeNode)
+        labels[np.asarray(mask) > 0] = number
+        names[number] = segmentation.GetSegment(segmentId).GetName()
+        yield
+    return labels.astype(np.uint8) if len(names) < 256 else labels, names
 
 
 def addResult(sourceNode, voxels, matrix, name, provenance, target=None, window=None):

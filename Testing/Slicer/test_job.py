@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from harness import wait_until
-from panels import add_chest, folders_left, group_is_gone, to_ras
+from panels import add_chest, folders_left, group_is_gone
 
 TYPES = ("int8", "uint8", "int16", "uint16", "int32", "float32", "float64")
 OBLIQUE = np.array([[0.8, -0.36, 0.0, 12.5], [0.48, 0.6, 0.0, -7.25], [0.0, 0.0, 2.5, 99.125], [0, 0, 0, 1]])
@@ -94,39 +94,6 @@ def test_a_segmentation_reaches_the_backend_with_its_names(slicer, tmp_path):
     anatomy = read_anatomy(tmp_path / "organs.nrrd", like=read_volume(tmp_path / "ct.nrrd"))
     found = {int(value) for value in np.unique(anatomy.voxels)}
     assert found == {0, number_of("aorta"), number_of("liver")}
-
-
-def test_segments_become_labels_without_a_node_in_the_scene(slicer):
-    """As Slicer's own export has them: on another, oblique grid, moved by a transform, overlapping, and empty."""
-    from test_detect_panel import load_anatomy
-
-    from MedDiffFMPanels.exchange import exportLabels
-
-    chest, anatomy = add_chest(), load_anatomy("chest_ts_aorta")
-    segmentation = anatomy.GetSegmentation()
-    over = np.zeros(slicer.util.arrayFromVolume(chest).shape, np.uint8)
-    over[5:20, 10:50, 10:50] = 1
-    one = segmentation.AddEmptySegment("over", "over")
-    slicer.util.updateSegmentBinaryLabelmapFromArray(over, anatomy, one, chest)
-    segmentation.AddEmptySegment("empty", "empty")
-    turned = np.eye(4)
-    turned[:2, :2] = [[0.96, -0.28], [0.28, 0.96]]
-    chest.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(to_ras(chest) @ turned))
-    shift = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    away = np.eye(4)
-    away[:3, 3] = 13, -4, 6
-    shift.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(away))
-    for moved in (None, shift.GetID()):
-        anatomy.SetAndObserveTransformNodeID(moved)
-        expected = np.zeros(over.shape, np.uint8)
-        for number, key in enumerate(segmentation.GetSegmentIDs(), 1):
-            expected[slicer.util.arrayFromSegmentBinaryLabelmap(anatomy, key, chest) > 0] = number
-        added, scene = [], slicer.mrmlScene
-        tag = scene.AddObserver(scene.NodeAddedEvent, lambda caller, event, added=added: added.append(event))
-        labels, names = go_through(exportLabels(anatomy, chest))
-        scene.RemoveObserver(tag)
-        assert np.array_equal(labels, expected) and set(np.unique(labels)) == {0, 1, 2, 9} and not added
-        assert names[len(names) - 1] == "over"
 
 
 @pytest.fixture
