@@ -97,6 +97,8 @@ def test_six_results_in_one_scene(slicer, study, open_panel, tmp_path):
         panels.append(panel)
         set_up(panel, module, study)
         known |= results_of_two_runs(slicer, panel, module)
+        if module == "MedDiffFMDenoise":
+            check_box(slicer, panel)
         leave_module(panel)
     for panel in panels:
         end(panel)
@@ -118,6 +120,7 @@ def results_of_two_runs(slicer, panel, module):
     assert first["folder"] == "Study" and first["source"] == source.GetName(), module
     record = slicer.util.getNode(name).GetAttribute("MedDiffFM.provenance")
     assert json.loads(record)["parameters"]["seed"] == 3 and json.loads(record)["model"]["name"] == "tiny", module
+    assert "for research only" in first["notice"], module
     assert first["synthetic"] == ("true" if module in SYNTHETIC else "false"), module
     if module == "MedDiffFMDetectAnomalies":
         width, level = 4 * panel.ui.thresholdSlider.value, json.loads(record)["facts"]["threshold_counts_from_hu"]
@@ -127,6 +130,34 @@ def results_of_two_runs(slicer, panel, module):
     else:
         assert first["window"] == (1400, -300), f"{module}: not the window of a chest"
     return {name: first, f"{name}_1": second}
+
+
+def check_box(slicer, panel):
+    """A third run, limited to a box: nothing changes outside, much inside."""
+    choose(panel.ui.areaBox, "box")
+    click(panel.ui.newBoxButton)
+    run(panel)
+    before, result = slicer.util.arrayFromVolume(panel.inputNode), slicer.util.getNode("Chest denoised_2")
+    box = panel.bindings.chosenNode("roi")
+    center, half, spacing = [0.0] * 3, [0.0] * 3, 1.5
+    box.GetXYZ(center)
+    box.GetRadiusXYZ(half)
+    k, j, i = np.indices(before.shape).reshape(3, -1)
+    away = np.abs((to_ras(result) @ np.stack([i, j, k, np.ones_like(i)]))[:3] - np.c_[center]) - np.c_[half]
+    changed = (slicer.util.arrayFromVolume(result) != before).ravel()
+    assert not changed[(away > spacing).any(axis=0)].any(), "changed outside the box"
+    assert changed[(away < -spacing).all(axis=0)].mean() > 0.5
+
+
+def test_a_result_lies_under_its_sources_transform(slicer, study):
+    """One that moves nothing, the only one that a source may have."""
+    from MedDiffFMPanels.exchange import addResult, ijkToRAS
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Nothing")
+    study["ct"].SetAndObserveTransformNodeID(transform.GetID())
+    voxels = slicer.util.arrayFromVolume(study["ct"]).copy()
+    node = addResult(study["ct"], voxels, ijkToRAS(study["ct"]), "Made", {"task": "denoise"})
+    assert node.GetParentTransformNode() is transform
 
 
 def state_of(slicer, node):
@@ -144,6 +175,7 @@ def state_of(slicer, node):
         "folder": hierarchy.GetItemName(parent),
         "source": node.GetNodeReference("MedDiffFM.source").GetName(),
         "synthetic": node.GetAttribute("MedDiffFM.synthetic"),
+        "notice": node.GetAttribute("MedDiffFM.notice"),
         "record": json.dumps(timeless, sort_keys=True),
     }
 

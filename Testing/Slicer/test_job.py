@@ -239,26 +239,48 @@ for line in sys.stdin:
 """
 
 
-def test_a_large_volume_goes_there_and_back_without_a_halt(slicer, tmp_path):
-    """512 × 512 × 200 voxels, 105 MB, written, read and put into the scene: no turn of the timer is long."""
-    import qt
-
+def here(folder, program):
+    """A place on this computer, whose worker is a small program that is given files by their paths."""
     from MedDiffFMPanels.place import Place
-    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
     class Here(Place):
         remote = False
 
+    path = folder / f"program{len(list(folder.iterdir()))}.py"
+    path.write_text(program, encoding="utf-8")
+    return Here("command", "", f"{sys.executable} {path}")
+
+
+def test_a_volume_of_an_earlier_run_may_be_deleted(slicer, tmp_path):
+    """Only what a run works on stops it."""
+    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
+
+    logic, ends, first, second = DenoiseLogic(), [], add_chest("First"), add_chest("Second")
+    logic.start({"input": first}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, COPIER))
+    wait_until(lambda: ends, 60)
+    assert ends[0][1] is None
+    logic.start({"input": second}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, STUBBORN))
+    slicer.mrmlScene.RemoveNode(first)
+    assert logic.busy and logic._job._cancelled is None
+    slicer.mrmlScene.RemoveNode(second)
+    assert logic._job._cancelled is not None
+    wait_until(lambda: len(ends) == 2, 10)
+    assert "“Second” was deleted" in ends[1][1].message
+
+
+def test_a_large_volume_goes_there_and_back_without_a_halt(slicer, tmp_path):
+    """512 × 512 × 200 voxels, 105 MB, written, read and put into the scene: no turn of the timer is long."""
+    import qt
+
+    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
+
     voxels = np.random.default_rng(0).integers(-1000, 1000, (200, 512, 512), dtype=np.int16)
     node = slicer.util.addVolumeFromArray(voxels, name="Large")
     node.CreateDefaultDisplayNodes()
-    program = tmp_path / "copier.py"
-    program.write_text(COPIER, encoding="utf-8")
     turns, ends, timer = [], [], qt.QTimer()
     timer.connect("timeout()", lambda: turns.append(time.monotonic()))
     timer.start(5)
-    place = Here("command", "", f"{sys.executable} {program}")
-    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), place=place)
+    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, COPIER))
     wait_until(lambda: ends, 120)
     timer.stop()
     (nodes, failure) = ends[0]

@@ -25,6 +25,7 @@ def chest(slicer):
 def panel(chest, open_panel):
     widget = open_panel("MedDiffFMDenoise")
     choose(widget.ui.qualityBox, "balanced")
+    widget.ui.stepsBox.value = 16  # the first preview comes after two seconds
     yield widget
     end(widget)
 
@@ -54,6 +55,9 @@ def looks(node):
 def test_the_estimate_takes_the_inputs_place_until_the_end_and_until_cancel(slicer, chest, panel):
     """It is of the patient, at the patient's place, and nobody can choose or save it."""
     nodes, before, looked = names_in_scene(), slicer.util.arrayFromVolume(chest).copy(), looks(chest)
+    wait_until(lambda: "A run takes about" in panel.ui.estimateLabel.text, PATIENCE)
+    panel.ui.seedBox.value = 2
+    assert panel.ui.estimateLabel.text == "", "what was found for other settings is shown"
     preview = preview_of_a_run(slicer, panel)
     assert preview.GetName() == "Preview" and preview.GetHideFromEditors() and not preview.GetSaveWithScene()
     assert looks(preview)[1:3] == (700, 100) and preview.GetID() not in names_to_choose(panel)
@@ -64,11 +68,13 @@ def test_the_estimate_takes_the_inputs_place_until_the_end_and_until_cancel(slic
     assert backgrounds() == [result.GetID()] * 3 and names_in_scene() == sorted([*nodes, "Chest denoised"])
 
     slicer.util.setSliceViewerLayers(background=chest)
+    count = slicer.mrmlScene.GetNumberOfNodes()
     preview_of_a_run(slicer, panel)
     click(panel.ui.runButton)
     wait_until(lambda: not panel.logic.busy, PATIENCE)
     assert panel.ui.messageLabel.text.startswith("Cancelled")
     assert backgrounds() == [chest.GetID()] * 3 and names_in_scene() == sorted([*nodes, "Chest denoised"])
+    assert slicer.mrmlScene.GetNumberOfNodes() == count, "the preview left a node behind"
     assert looks(chest) == looked and (slicer.util.arrayFromVolume(chest) == before).all()
 
 
