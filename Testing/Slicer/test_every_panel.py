@@ -137,7 +137,8 @@ def check_box(slicer, panel):
     choose(panel.ui.areaBox, "box")
     click(panel.ui.newBoxButton)
     run(panel)
-    before, result = slicer.util.arrayFromVolume(panel.inputNode), slicer.util.getNode("Chest denoised_2")
+    assert panel.ui.messageFrame.isHidden(), panel.ui.messageLabel.text
+    before, result = slicer.util.arrayFromVolume(panel.inputNode), slicer.mrmlScene.GetNodeByID(panel.result.shownId)
     box = panel.bindings.chosenNode("roi")
     center, half, spacing = [0.0] * 3, [0.0] * 3, 1.5
     box.GetXYZ(center)
@@ -197,8 +198,8 @@ def state_of_scene(slicer):
     return sorted((node.GetClassName(), node.GetName()) for node in nodes)
 
 
-def begin(panel):
-    """A long run whose worker computes; its process."""
+def begin(panel, stage):
+    """A long run whose worker has come to a stage ("Loading" or "Step"); its process."""
     from MedDiffFMPanels.job import sharedWorker
 
     panel.ui.stepsBox.value = 500
@@ -206,7 +207,7 @@ def begin(panel):
         panel.ui.samplesSpin.value = 3
     assert panel.ui.runButton.enabled, panel.ui.runButton.toolTip
     click(panel.ui.runButton)
-    wait_until(lambda: panel.ui.statusLabel.text.startswith("Step") or not panel.logic.busy, PATIENCE)
+    wait_until(lambda: panel.ui.statusLabel.text.startswith(stage) or not panel.logic.busy, PATIENCE)
     assert panel.logic.busy, panel.ui.messageLabel.text
     return sharedWorker().pid
 
@@ -221,7 +222,7 @@ def test_cancelled_and_deleted(slicer, study, open_panel, module):
     """
     panel = open_panel(module)
     set_up(panel, module, study)
-    before, pid = state_of_scene(slicer), begin(panel)
+    before, pid = state_of_scene(slicer), begin(panel, "Step")
     asked = time.monotonic()
     click(panel.ui.runButton)
     wait_until(lambda: not panel.logic.busy, 5)
@@ -229,7 +230,7 @@ def test_cancelled_and_deleted(slicer, study, open_panel, module):
     assert state_of_scene(slicer) == before and panel.ui.messageLabel.text.startswith("Cancelled")
 
     needed = panel.task.lesion if "Lesion" in module else panel.inputNode
-    name, pid = needed.GetName(), begin(panel)
+    name, pid = needed.GetName(), begin(panel, "Loading")
     slicer.mrmlScene.RemoveNode(needed)
     wait_until(lambda: not panel.logic.busy, 5)
     assert f"“{name}” was deleted" in panel.ui.messageLabel.text and group_is_gone(pid)
