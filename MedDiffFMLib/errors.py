@@ -39,11 +39,15 @@ NEXT_STEPS = {
 }
 
 
+# of OSError: no room on the disk, in the quota, or for a file of this size
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def kind_of(error: BaseException) -> str:
     """What went wrong, as a program can tell it apart: cancelled, or one of `NEXT_STEPS`."""
     if isinstance(error, (Cancelled, KeyboardInterrupt)):
         return "cancelled"
-    if isinstance(error, DiskFullError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, DiskFullError) or getattr(error, "errno", None) in NO_ROOM:
         return "disk-full"
     if isinstance(error, MissingModelError):
         return "missing-model"

@@ -89,12 +89,26 @@ def write_volume(volume: Volume, path: str | os.PathLike, overwrite: bool = Fals
             os.replace(plain, path)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
-        full = kind_of(error) == "disk-full" or shutil.disk_usage(path.parent).free < volume.voxels.nbytes
+        full = kind_of(error) == "disk-full" or not _has_room(plain, volume.voxels.nbytes)
         refusal = DiskFullError if full else InputError
         raise refusal(f"{path} could not be written ({reason}); check the free space and permissions.") from None
     finally:
         for part in (plain, copy, zipped):
             part.unlink(missing_ok=True)
+
+
+def _has_room(path: Path, count: int) -> bool:
+    """Whether a file of so many bytes can be there: the disk, a quota or a limit may be in the way, and ITK says not
+    which.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return shutil.disk_usage(path.parent).free >= count
+    try:
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, count)
+    except OSError as error:
+        return kind_of(error) != "disk-full"
+    return True
 
 
 def check_output(path: str | os.PathLike, overwrite: bool = False) -> Path:

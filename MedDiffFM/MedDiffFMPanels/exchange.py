@@ -8,6 +8,8 @@ import vtk
 
 ATTRIBUTE = "MedDiffFM."  # what a result's attributes begin with
 LESION_OF = ATTRIBUTE + "lesionOf"  # reference from a lesion's segmentation to what it was drawn on
+BINARY_LABELMAP = "Binary labelmap"
+SLAB = 1 << 19  # voxels of a segmentation put onto a volume's grid at once
 NODES = {"volume": "vtkMRMLScalarVolumeNode", "map": "vtkMRMLScalarVolumeNode"}
 
 
@@ -71,18 +73,48 @@ def namesOfLabels(labelsNode):
 
 
 def exportLabels(segmentationNode, volumeNode):
-    """A segmentation's segments on a volume's grid. Generator; its return value is (uint8 or uint16 labels (k, j, i),
-    {label: name}).
+    """A segmentation's segments on a volume's grid; where they overlap, the last one counts. Generator; its return
+    value is (uint8 or uint16 labels (k, j, i), {label: name}).
     """
     segmentation = segmentationNode.GetSegmentation()
-    labels = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, np.uint16)
-    names = {}
-    for number, segmentId in enumerate(segmentation.GetSegmentIDs(), 1):
-        mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, volumeNode)
-        labels[np.asarray(mask) > 0] = number
-        names[number] = segmentation.GetSegment(segmentId).GetName()
-        yield
-    return labels.astype(np.uint8) if len(names) < 256 else labels, names
+    segmentation.CreateRepresentation(BINARY_LABELMAP)  # nothing to do but where segments are surfaces
+    numbers = {key: number for number, key in enumerate(segmentation.GetSegmentIDs(), 1)}
+    columns, rows, slices = volumeNode.GetImageData().GetDimensions()
+    labels = np.zeros((slices, rows, columns), np.uint8 if len(numbers) < 256 else np.uint16)
+    step = max(1, SLAB // (rows * columns))
+    for layer in range(segmentation.GetNumberOfLayers(BINARY_LABELMAP)):
+        image = segmentation.GetLayerDataObject(layer, BINARY_LABELMAP)
+        keys = segmentation.GetSegmentIDsForLayer(layer, BINARY_LABELMAP)
+        of = {segmentation.GetSegment(key).GetLabelValue(): numbers[key] for key in keys}
+        if image.IsEmpty():
+            continue
+        for start in range(0, slices, step):
+            slab = labels[start : start + step]
+            np.maximum(slab, _numbered(_resampled(segmentationNode, image, volumeNode, start, len(slab)), of), out=slab)
+            yield
+    return labels, {number: segmentation.GetSegment(key).GetName() for key, number in numbers.items()}
+
+
+def _resampled(segmentationNode, image, volumeNode, start, count):
+    """Some slices of a volume's grid, with the values of a segmentation's image: (k, j, i)."""
+    columns, rows = volumeNode.GetImageData().GetDimensions()[:2]
+    grid, out, toWorld = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData(), vtk.vtkGeneralTransform()
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    grid.SetExtent(0, columns - 1, 0, rows - 1, start, start + count - 1)
+    grid.SetImageToWorldMatrix(matrix)
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(segmentationNode.GetParentTransformNode(), None, toWorld)
+    resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
+    resample(image, grid, out, False, False, toWorld)
+    return vtk.util.numpy_support.vtk_to_numpy(out.GetPointData().GetScalars()).reshape(count, rows, columns)
+
+
+def _numbered(values, numbers):
+    """Values as the numbers that they stand for; 0 for what stands for none."""
+    table = np.zeros(max(int(values.max()), *numbers, 0) + 1, np.uint16)
+    for value, number in numbers.items():
+        table[value] = number
+    return table[values]
 
 
 def addResult(sourceNode, voxels, matrix, name, provenance, target=None, window=None):

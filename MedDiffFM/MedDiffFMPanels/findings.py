@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 PIECE = 1 << 19  # voxels looked at between two turns
+ROWS_AT_ONCE = 500  # findings made or written between two turns
 BRIGHTER, DARKER = 1, 2  # what a voxel of a finding holds in the segmentation
 
 
@@ -100,9 +101,15 @@ def findParts(deviation, rule, ijkToRAS):
             yield
     if not count:
         return [], 0
-    matrix, parts = np.asarray(ijkToRAS, float), _joined(np.concatenate(found), links)
+    parts = yield from _joined(np.concatenate(found), links)
+    matrix = np.asarray(ijkToRAS, float)
     large = parts[parts[:, 1] * _voxelMl(matrix) >= rule.smallestMl]
-    return sorted(_findings(large, rule, matrix), key=lambda one: -one.score), len(parts) - len(large)
+    large = large[np.argsort(-np.abs(large[:, 2]), kind="stable")]  # the sum of deviation: the score, in other units
+    findings = []
+    for start in range(0, len(large), ROWS_AT_ONCE):
+        findings += _findings(large[start : start + ROWS_AT_ONCE], rule, matrix)
+        yield
+    return findings, len(parts) - len(large)
 
 
 def _loadScipy():
@@ -166,19 +173,28 @@ def _touching(before, after):
 
 
 def _joined(rows, links):
-    """The rows of parts that were cut, as one."""
+    """The rows of parts that were cut, as one. Generator: noise has hundred thousands of them."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     pairs = np.concatenate([np.zeros((0, 2), int), *links]) - 1
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
+    yield
     number, whole = connected_components(graph, directed=False)
     joined = np.zeros((number, 16))
-    np.add.at(joined[:, ADDED], whole, rows[:, ADDED])
+    yield
+    for column in range(ADDED.start, ADDED.stop):
+        joined[:, column] = np.bincount(whole, rows[:, column], number)
+    yield
     joined[:, LOW] = np.inf
-    np.minimum.at(joined[:, LOW], whole, rows[:, LOW])
-    np.maximum.at(joined[:, HIGH], whole, rows[:, HIGH])
+    for column in range(LOW.start, LOW.stop):
+        np.minimum.at(joined[:, column], whole, rows[:, column])
+        yield
+    for column in range(HIGH.start, HIGH.stop):
+        np.maximum.at(joined[:, column], whole, rows[:, column])
+        yield
     order = np.argsort(np.abs(rows[:, PEAK.start]), kind="stable")
+    yield
     highest = np.empty(number, int)
     highest[whole[order]] = order
     joined[:, PEAK], joined[:, 0] = rows[highest, PEAK], rows[highest, 0]

@@ -6,7 +6,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from . import exchange
-from .findings import BRIGHTER, DARKER, Rule, findParts, markFindings, organBox
+from .findings import BRIGHTER, DARKER, ROWS_AT_ONCE, Rule, findParts, markFindings, organBox
 
 COLORS = {BRIGHTER: (1.0, 0.45, 0.1), DARKER: (0.2, 0.6, 1.0)}
 SEGMENTATION, TABLE, COLOR_TABLE = (exchange.ATTRIBUTE + word for word in ("findings", "table", "colors"))
@@ -16,6 +16,7 @@ TERMINOLOGY = (
     "Anatomic codes - DICOM master list~^^~^^"
 )
 COLORS_OF_MAP = 256
+WORDS = ("organ", "deviation")  # the table's columns that are no numbers
 
 
 def kindInWords(kind):
@@ -63,7 +64,7 @@ class FindingsNodes:
         matrix = exchange.ijkToRAS(self.map)
         matrix[:3, 3] = (matrix @ [*(axis.start for axis in self._box[::-1]), 1])[:3]
         findings, smaller = yield from findParts(deviation, rule, matrix)
-        self._fillTable(findings)
+        yield from self._fillTable(findings)
         return findings, smaller
 
     def _image(self):
@@ -90,31 +91,38 @@ class FindingsNodes:
         return node
 
     def _fillTable(self, findings):
-        node = self.table or self._newNode("vtkMRMLTableNode", TABLE, _("{name} table"))
+        """All of them: a generator, since a low threshold may leave a hundred thousand."""
         organ = exchange.provenanceOf(self.map).get("facts", {}).get("organ", "")
+        arrays = []
+        for name, of in _columns(organ).items():
+            array = vtk.vtkStringArray() if name in WORDS else vtk.vtkDoubleArray()
+            array.SetName(name)
+            for number, one in enumerate(findings, 1):
+                array.InsertNextValue(of(number, one))
+                if number % ROWS_AT_ONCE == 0:
+                    yield
+            arrays.append(array)
+            yield
+        node = self.table or self._newNode("vtkMRMLTableNode", TABLE, _("{name} table"))
         before = node.StartModify()
         node.RemoveAllColumns()
-        for name, values in _columns(findings, organ).items():
-            array = vtk.vtkStringArray() if values and isinstance(values[0], str) else vtk.vtkDoubleArray()
-            array.SetName(name)
-            for value in values:
-                array.InsertNextValue(value)
+        for array in arrays:
             node.AddColumn(array)
         node.EndModify(before)
 
 
-def _columns(findings, organ):
-    """As the table of the command line (FINDING_COLUMNS), and score and size too."""
+def _columns(organ):
+    """{name: its value of (number, finding)}: as in the command line's table (FINDING_COLUMNS), and score and size."""
     return {
-        "finding": [float(number) for number in range(1, len(findings) + 1)],
-        "organ": [organ] * len(findings),
-        "deviation": ["brighter" if one.kind == BRIGHTER else "darker" for one in findings],
-        "volume_ml": [round(one.volumeMl, 3) for one in findings],
-        "peak_hu": [round(one.peakHU, 1) for one in findings],
-        "mean_hu": [round(one.meanHU, 1) for one in findings],
-        **{f"centre_{axis}_mm": [round(one.centre[n], 1) for one in findings] for n, axis in enumerate("ras")},
-        "score_hu_ml": [round(one.score, 1) for one in findings],
-        **{f"size_{axis}_mm": [round(one.sizeMm[n], 1) for one in findings] for n, axis in enumerate("ijk")},
+        "finding": lambda number, one: float(number),
+        "organ": lambda number, one: organ,
+        "deviation": lambda number, one: "brighter" if one.kind == BRIGHTER else "darker",
+        "volume_ml": lambda number, one: round(one.volumeMl, 3),
+        "peak_hu": lambda number, one: round(one.peakHU, 1),
+        "mean_hu": lambda number, one: round(one.meanHU, 1),
+        **{f"centre_{axis}_mm": lambda number, one, n=n: round(one.centre[n], 1) for n, axis in enumerate("ras")},
+        "score_hu_ml": lambda number, one: round(one.score, 1),
+        **{f"size_{axis}_mm": lambda number, one, n=n: round(one.sizeMm[n], 1) for n, axis in enumerate("ijk")},
     }
 
 

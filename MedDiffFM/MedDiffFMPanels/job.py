@@ -6,7 +6,6 @@ A job is a walk of small pieces of work (a generator); a timer gives it a turn n
 import atexit
 import base64
 import contextlib
-import errno
 import shutil
 import tempfile
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import qt
 from slicer.i18n import tr as _
+
+from MedDiffFMLib.errors import NO_ROOM
 
 from . import failures
 from .failures import Failure
@@ -134,7 +135,7 @@ class Job:
         except Failure as failure:
             self._close(None, failure)
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            full = error.errno in NO_ROOM
             self._close(None, failures.diskFull(self.folder) if full else failures.unexpected(error))
         except Exception as error:
             self._close(None, failures.unexpected(error))

@@ -32,7 +32,9 @@ class LookPart:
         return self._logic.busy
 
     def schedule(self, problem):
-        """Something may have changed: what is known of another state is not shown."""
+        """Something may have changed: what is known of another state is not shown. Only for a panel that is seen."""
+        if not self._panel.parent.isEntered:
+            return
         state = None if problem else self._state()
         if state == self._asked:
             return
@@ -47,7 +49,10 @@ class LookPart:
         self._ready = self._asked = None
 
     def stop(self):
+        """Ask no more for now; what was not answered is asked again with the next change."""
         self._timer.stop()
+        if self.busy:
+            self._asked = None
         self._logic.leave()
 
     def _possible(self):

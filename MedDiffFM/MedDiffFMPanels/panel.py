@@ -112,6 +112,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self):
+        self.lookAhead.stop()  # the worker is for the panel that is seen
         self.task.leave()
         self.result.stop()
 

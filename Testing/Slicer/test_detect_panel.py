@@ -169,6 +169,7 @@ def test_parts_are_those_of_one_look(slicer, monkeypatch):
     parts = find_parts(voxels, np.ones(voxels.shape, bool), Threshold(40.0, 120.0, True), 0.3, 0.027)
     rule = findings.Rule(40.0, 120.0 + 1e-3, smallestMl=0.3)
     monkeypatch.setattr(findings, "PIECE", 1)
+    monkeypatch.setattr(findings, "ROWS_AT_ONCE", 3)
     walk = findings.findParts(voxels, rule, np.diag([3, 3, 3, 1.0]))
     found, _smaller = finish(walk)
     counts = np.bincount(parts.ravel())[1:]

@@ -14,6 +14,7 @@ from panels import add_chest, folders_left, group_is_gone
 
 TYPES = ("int8", "uint8", "int16", "uint16", "int32", "float32", "float64")
 OBLIQUE = np.array([[0.8, -0.36, 0.0, 12.5], [0.48, 0.6, 0.0, -7.25], [0.0, 0.0, 2.5, 99.125], [0, 0, 0, 1]])
+TURN = np.array([[0.8, -0.6, 0.0, 13.5], [0.6, 0.8, 0.0, -12.5], [0.0, 0.0, 0.9, 1.2], [0, 0, 0, 1]])
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -94,6 +95,44 @@ def test_a_segmentation_reaches_the_backend_with_its_names(slicer, tmp_path):
     anatomy = read_anatomy(tmp_path / "organs.nrrd", like=read_volume(tmp_path / "ct.nrrd"))
     found = {int(value) for value in np.unique(anatomy.voxels)}
     assert found == {0, number_of("aorta"), number_of("liver")}
+
+
+@pytest.mark.parametrize("grid", ["its own", "oblique"])
+def test_labels_are_those_that_slicer_exports(slicer, monkeypatch, grid):
+    """Overlapping segments, an empty one, and a segmentation that is moved: slab by slab as Slicer's own way, segment
+    by segment; and no node comes and goes meanwhile.
+    """
+    import vtk
+
+    from MedDiffFMPanels import exchange
+
+    chest = add_chest()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(chest)
+    mask = np.zeros(slicer.util.arrayFromVolume(chest).shape, np.uint8)
+    mask[4:20, 10:40, 10:50] = 1
+    for name, where in (("liver", mask), ("over it", mask[::-1]), ("empty", 0 * mask), ("aside", mask[:, ::-1] * 1)):
+        key = node.GetSegmentation().AddEmptySegment(name, name)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(where.copy(), node, key, chest)
+    if grid == "oblique":
+        moved, matrix = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode"), vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 3, 4.2)
+        moved.SetMatrixTransformToParent(matrix)
+        node.SetAndObserveTransformNodeID(moved.GetID())
+        chest = slicer.util.addVolumeFromArray(
+            np.zeros((40, 50, 60), np.int16), ijkToRAS=exchange.ijkToRAS(chest) @ TURN
+        )
+    expected = np.zeros(slicer.util.arrayFromVolume(chest).shape, np.uint8)
+    for number, key in enumerate(node.GetSegmentation().GetSegmentIDs(), 1):
+        if key != "empty":  # Slicer's own way fails for it on another grid
+            expected[slicer.util.arrayFromSegmentBinaryLabelmap(node, key, chest) > 0] = number
+    monkeypatch.setattr(exchange, "SLAB", 1)
+    seen = []
+    tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAddedEvent, lambda *event: seen.append(event))
+    labels, names = go_through(exchange.exportLabels(node, chest))
+    slicer.mrmlScene.RemoveObserver(tag)
+    assert labels.dtype == np.uint8 and np.array_equal(labels, expected) and set(np.unique(labels)) == {0, 1, 2, 4}
+    assert list(names.values()) == ["liver", "over it", "empty", "aside"] and not seen
 
 
 @pytest.fixture
@@ -239,26 +278,48 @@ for line in sys.stdin:
 """
 
 
-def test_a_large_volume_goes_there_and_back_without_a_halt(slicer, tmp_path):
-    """512 × 512 × 200 voxels, 105 MB, written, read and put into the scene: no turn of the timer is long."""
-    import qt
-
+def here(folder, program):
+    """A place on this computer, whose worker is a small program that is given files by their paths."""
     from MedDiffFMPanels.place import Place
-    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
     class Here(Place):
         remote = False
 
+    path = folder / f"program{len(list(folder.iterdir()))}.py"
+    path.write_text(program, encoding="utf-8")
+    return Here("command", "", f"{sys.executable} {path}")
+
+
+def test_a_volume_of_an_earlier_run_may_be_deleted(slicer, tmp_path):
+    """Only what a run works on stops it."""
+    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
+
+    logic, ends, first, second = DenoiseLogic(), [], add_chest("First"), add_chest("Second")
+    logic.start({"input": first}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, COPIER))
+    wait_until(lambda: ends, 60)
+    assert ends[0][1] is None
+    logic.start({"input": second}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, STUBBORN))
+    slicer.mrmlScene.RemoveNode(first)
+    assert logic.busy and logic._job._cancelled is None
+    slicer.mrmlScene.RemoveNode(second)
+    assert logic._job._cancelled is not None
+    wait_until(lambda: len(ends) == 2, 10)
+    assert "“Second” was deleted" in ends[1][1].message
+
+
+def test_a_large_volume_goes_there_and_back_without_a_halt(slicer, tmp_path):
+    """512 × 512 × 200 voxels, 105 MB, written, read and put into the scene: no turn of the timer is long."""
+    import qt
+
+    from MedDiffFMPanels.tasks.denoise import DenoiseLogic
+
     voxels = np.random.default_rng(0).integers(-1000, 1000, (200, 512, 512), dtype=np.int16)
     node = slicer.util.addVolumeFromArray(voxels, name="Large")
     node.CreateDefaultDisplayNodes()
-    program = tmp_path / "copier.py"
-    program.write_text(COPIER, encoding="utf-8")
     turns, ends, timer = [], [], qt.QTimer()
     timer.connect("timeout()", lambda: turns.append(time.monotonic()))
     timer.start(5)
-    place = Here("command", "", f"{sys.executable} {program}")
-    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), place=place)
+    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, COPIER))
     wait_until(lambda: ends, 120)
     timer.stop()
     (nodes, failure) = ends[0]
