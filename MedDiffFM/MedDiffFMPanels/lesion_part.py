@@ -7,7 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from MedDiffFMLib import model_store
-from MedDiffFMLib.errors import MissingModelError
+from MedDiffFMLib.errors import NO_ROOM, MissingModelError
 
 from . import exchange
 from .bindings import fillCombo
@@ -208,7 +208,7 @@ class LesionPart(TaskPart):
                 text = _("{folder} holds a manifest.csv of another kind. Choose another folder.").format(folder=folder)
             else:
                 text = _("Nothing was saved in {folder}: {reason}. Choose another folder.")
-                text = diskFull(folder).message if getattr(error, "errno", 0) == 28 else text
+                text = diskFull(folder).message if getattr(error, "errno", 0) in NO_ROOM else text
                 text = text.format(folder=folder, reason=getattr(error, "strerror", None) or error)
             self.panel.run.tell(text)
 
