@@ -2,12 +2,22 @@
 
 import numpy as np
 import pytest
+from small_store import add_case
 
 pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
 
 from MedDiffFMLib.anatomy import body_mask
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.data.low_dose import Scanner, calibrated, low_dose_noise, ray_variance, simulate_low_dose
+from MedDiffFMTraining.data.low_dose import (
+    NOISE_HU,
+    Scanner,
+    calibrated,
+    low_dose_noise,
+    ray_variance,
+    simulate_low_dose,
+    simulate_noise,
+)
+from MedDiffFMTraining.data.store import CaseFacts, open_store
 
 
 def _disc(edge: int, height: float, width: float) -> np.ndarray:
@@ -108,3 +118,22 @@ def test_one_factor_scales_all_slices():
     scaled = calibrated(noise, np.zeros(noise.shape), sigma_hu=25)
     assert scaled.std() == pytest.approx(25, rel=1e-5)
     np.testing.assert_allclose(scaled / noise, np.full(noise.shape, (scaled / noise)[0, 0, 0]), rtol=1e-5)
+
+
+def test_a_training_store_gets_noise_of_its_own(chest, tmp_path):
+    """30 HU in the soft tissue of each case, in whole HU, once; not where pixels are no squares."""
+    facts = CaseFacts("chest", "a", "chest", (1.5, 1.5, 1.5), 20.0, True)
+    add_case(tmp_path, "train", facts, chest.to_sitk(), None)
+    (case,) = open_store(tmp_path, "train")
+    assert case.noise is None and simulate_noise(case)
+    (case,) = open_store(tmp_path, "train")
+    hu, noise = case.hu.box(), case.noise.box()
+    soft = body_mask(hu) & (hu > -50) & (hu < 150)
+    assert noise.dtype == np.int16 and noise[soft].std() == pytest.approx(NOISE_HU, rel=0.01)
+    assert not simulate_noise(case), "it has some"
+
+    image = chest.to_sitk()
+    image.SetSpacing((1.5, 1.2, 1.5))
+    add_case(tmp_path, "train", CaseFacts("flat", "b", "chest", (1.5, 1.2, 1.5), 20.0, True), image, None)
+    with pytest.raises(InputError, match=r"flat are 1\.5 × 1\.2 mm"):
+        simulate_noise(open_store(tmp_path, "train")[1])
