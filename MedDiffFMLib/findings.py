@@ -33,8 +33,12 @@ def find_threshold(values: np.ndarray, wanted: str | float, deviations: float, s
     if wanted != "auto":
         return Threshold(0.0, float(wanted), signed)
     centre = float(np.median(values))
-    sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - centre)))
-    return Threshold(centre, max(deviations * sigma, SMALLEST_HU), signed)
+    return Threshold(centre, max(deviations * robust_sigma(values), SMALLEST_HU), signed)
+
+
+def robust_sigma(values: np.ndarray) -> float:
+    """1.4826·MAD: σ of a normal distribution, and hardly moved by a few values far away."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
 
 
 def find_parts(

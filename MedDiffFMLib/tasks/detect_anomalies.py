@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from ..anatomy import complete_labels, find_tissue
 from ..errors import InputError
@@ -27,6 +26,7 @@ from ..regions import to_hu
 from ..samplers import clip, fresh_noise, predict_x0
 from ..volume import Volume
 from ..volume_checks import check_ct
+from .healthy_start import healthy_start, smooth_within
 from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 
@@ -37,6 +37,7 @@ class DetectAnomaliesSettings:
 
     spacing_mm: the grid that is computed on, None for the scan's own. noise_level: t. draws: of noise, averaged.
     organ_alone: whether the organ's surroundings become air (the paper's masked image) or stay in view.
+    organ_painted: whether an organ of one tissue is painted in its median before the noise (see `healthy_start`).
     threshold_deviations: the automatic threshold, see `findings.find_threshold`.
     """
 
@@ -44,6 +45,7 @@ class DetectAnomaliesSettings:
     noise_level: int = 950
     draws: int = 1
     organ_alone: bool = True
+    organ_painted: bool = False
     threshold_deviations: float = 3.5
     overlap: float = 0.25
 
@@ -92,8 +94,8 @@ def detect_anomalies(
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     ready = _prepared(volume, wanted, model, anatomy, reporter)
-    scan, settings, organ, organ_here, ε = ready.scan, ready.settings, ready.organ, ready.organ_here, ready.ε
-    expected = _expected(scan, organ, ε, settings, wanted.seed, reporter)
+    scan, settings, organ, organ_here = ready.scan, ready.settings, ready.organ, ready.organ_here
+    expected = _expected(ready, wanted.seed, reporter)
     deviation = _deviation(scan, expected, organ, organ_here, wanted)
 
     signed, voxel_ml = wanted.deviation == "signed", float(np.prod(volume.spacing)) / 1000
@@ -105,7 +107,7 @@ def detect_anomalies(
         "organ_ml": round(int(organ_here.sum()) * voxel_ml, 2),
         "anatomy": anatomy_in_words(anatomy),
         "findings": len(findings),
-        **_facts(scan, settings, ε, threshold),
+        **_facts(ready, threshold),
     }
     mask = volume.with_voxels((parts > 0).astype(np.uint8))
     return DetectAnomaliesResult(volume.with_voxels(deviation), mask, findings, facts)
@@ -141,13 +143,16 @@ def look(
 
 @dataclass(frozen=True)
 class _Ready:
-    """A scan, the organ on its grid and on the input's (bool), and ε of the windows that meet it."""
+    """A scan, the organ on its grid and on the input's (bool), ε of the windows that meet it, and what the organ is
+    painted as before the noise (None: the scan itself).
+    """
 
     scan: Scan
     settings: DetectAnomaliesSettings
     organ: np.ndarray
     organ_here: np.ndarray
     ε: NoiseModel
+    painted: np.ndarray | None
 
 
 def _prepared(
@@ -166,7 +171,8 @@ def _prepared(
     if wanted.region == "auto":
         scan = _at_the_organ(scan, organ, labels)
     ε = _noise_model(model, scan, labels, organ, anatomy, settings, reporter)
-    return _Ready(scan, settings, organ, organ_here, ε)
+    painted = healthy_start(scan.x, organ, scan.frame.spacing) if settings.organ_painted else None
+    return _Ready(scan, settings, organ, organ_here, ε, painted)
 
 
 def _at_the_organ(scan: Scan, organ: np.ndarray, labels: np.ndarray) -> Scan:
@@ -226,13 +232,12 @@ def _noise_model(
 
 
 @torch.inference_mode()
-def _expected(
-    scan: Scan, organ: np.ndarray, ε: NoiseModel, settings: DetectAnomaliesSettings, seed: int, reporter: Reporter
-) -> np.ndarray:
+def _expected(ready: _Ready, seed: int, reporter: Reporter) -> np.ndarray:
     """x̃_0' in HU on the frame's grid, the mean over the draws."""
-    t = settings.noise_level
+    scan, settings, ε, t = ready.scan, ready.settings, ready.ε, ready.settings.noise_level
     alpha = float(ε.model.schedule.alpha_bar[t])
-    masked = np.where(organ, scan.x, np.float32(scan.air)) if settings.organ_alone else scan.x
+    x = scan.x if ready.painted is None else ready.painted
+    masked = np.where(ready.organ, x, np.float32(scan.air)) if settings.organ_alone else x
     x0 = torch.from_numpy(masked).to(ε.model.device)
     generator = torch.Generator().manual_seed(seed)
     expected = torch.zeros_like(x0)
@@ -265,28 +270,15 @@ def _beyond_the_border(expected: np.ndarray, organ: np.ndarray, spacing: tuple[f
     return np.where(organ, expected, smooth_within(np.where(organ, expected, 0), organ, max(spacing), spacing))
 
 
-def smooth_within(
-    difference: np.ndarray, organ: np.ndarray, sigma_mm: float, spacing: tuple[float, float, float]
-) -> np.ndarray:
-    """A map smoothed by a Gaussian of `sigma_mm`, its weights those of the organ's voxels alone, so that nothing fades
-    at the organ's border. 0 outside the organ in, (Z, Y, X), spacing (z, y, x) in mm; out also around the organ as
-    far as the Gaussian reaches.
-    """
-    if sigma_mm == 0:
-        return difference
-    sigma = [sigma_mm / s for s in spacing]
-    weight = ndimage.gaussian_filter(organ.astype(np.float32), sigma, mode="constant")
-    total = ndimage.gaussian_filter(difference.astype(np.float32), sigma, mode="constant")
-    return np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-3)
-
-
-def _facts(scan: Scan, settings: DetectAnomaliesSettings, ε: NoiseModel, threshold: Threshold) -> dict:
+def _facts(ready: _Ready, threshold: Threshold) -> dict:
     """What was found and computed, for the provenance."""
+    scan, settings, ε = ready.scan, ready.settings, ready.ε
     return {
         "region": scan.region.name,
         "window_hu": list(scan.window),
         "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
         "surroundings": "air" if settings.organ_alone else "kept",
+        "noised": "scan" if ready.painted is None else "scan, the organ painted in its median",
         "timestep": settings.noise_level,
         "draws": settings.draws,
         "threshold_hu": round(threshold.limit, 2),

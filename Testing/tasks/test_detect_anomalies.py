@@ -8,7 +8,8 @@ import SimpleITK as sitk
 from exact_model import ExactNetwork, Prior, exact_model
 
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies, look, smooth_within
+from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies, look
+from MedDiffFMLib.tasks.healthy_start import healthy_start, smooth_within
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_labels, read_volume
 
@@ -156,6 +157,42 @@ def test_the_network_sees_the_organ_in_air_or_in_the_body(liver, alone):
     elsewhere = labels.voxels == 1  # spleen
     assert told[elsewhere].any() != alone
     assert (abs(x_t[elsewhere] + 1).max() < 0.1) == alone
+
+
+@pytest.mark.parametrize("organ", ["liver", "body"])
+@pytest.mark.parametrize("painted", [True, False])
+def test_an_organ_of_one_tissue_may_be_painted_in_its_median_before_the_noise(liver, organ, painted):
+    """A network that believes whatever it sees: at a noise level of 1 it gives back what it was shown to about 1 HU. So
+    the map is HU − median where the organ was painted, and nothing where it was not: the body is of several tissues.
+    """
+    ct, labels = liver
+    lesion = with_lesion(ct, 80)
+    settings = {"spacing_mm": None, "organ_alone": False, "organ_painted": painted}
+    model = exact_model(Prior({}, (-120, 240), deviation_hu=3000.0), config={"tasks": {"detect-anomalies": settings}})
+    result = detect_anomalies(
+        lesion, model, labels, organ=organ, region="abdomen", noise_level=1, smoothing=0, threshold=40, min_volume=5
+    )
+    counted = labels.voxels == LIVER if organ == "liver" else result.map.voxels != 0
+    seen = np.clip(lesion.voxels[counted], -120, 240).astype(float)
+    away = seen - np.median(seen) if (painted, organ) == (True, "liver") else 0
+    np.testing.assert_allclose(result.map.voxels[counted], away, atol=8)  # 1 HU of noise, its largest of 10,000s
+    assert (result.facts["noised"] == "scan") == (not painted or organ == "body")
+    assert bool(result.findings) == (painted and organ == "liver")
+
+
+def test_what_is_painted_is_the_median_however_large_the_lesion():
+    """Four tenths of an organ are 0.6 brighter: its voxels become the healthy rest's, what lies around it stays. Of two
+    tissues that are half of it each there is no such value.
+    """
+    x = np.full((10, 20, 20), -0.8, np.float32)
+    organ = np.zeros(x.shape, bool)
+    organ[2:8, 2:18, 2:18] = True
+    x[organ] = 0.1
+    x[2:8, 2:8, 2:18] = 0.7
+    start = healthy_start(x, organ, (3.0, 3.0, 3.0))
+    assert (start[organ] == np.float32(0.1)).all() and (start[~organ] == np.float32(-0.8)).all()
+    x[2:8, 2:10, 2:18] = 0.7
+    assert healthy_start(x, organ, (3.0, 3.0, 3.0)) is None
 
 
 def test_more_draws_average_the_noise_out(liver, tiny_model):

@@ -15,7 +15,8 @@ import numpy as np
 
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies, smooth_within
+from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
+from MedDiffFMLib.tasks.healthy_start import smooth_within
 
 from . import paper
 from .anomaly_cases import AnomalyCase
