@@ -118,6 +118,8 @@ def test_cancel_in_the_middle_and_going_on(panel, tmp_path, scans):
     """Within 3 s (of a busy computer: 6) no process is left, nothing is half written; a click goes on from there."""
     ui, out = panel.ui, tmp_path / "results"
     (scans / "second.nrrd").unlink()
+    image = sitk.ReadImage(str(DATA / "chest_ts_aorta.nii.gz"))[:96, :96, 40:88]
+    sitk.WriteImage(image, str(scans / "third.mha"))  # sixteen times the first one: not done before the click
     choose(ui.qualityBox, "fast")
     click(ui.batchRunButton)
     wait_until(lambda: rows(panel).get("first", ("",))[0] == "done", PATIENCE)

@@ -91,12 +91,17 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         """Buttons of the ordered effects, and of the first few others unless they shall not be seen."""
         layout = self._effect_buttons.layout()
         while layout.count():
-            layout.takeAt(0).widget().deleteLater()
+            old = layout.takeAt(0).widget()
+            old.setParent(None)  # at once: one that waits for its end would still take the focus
+            old.deleteLater()
+        before = self._segments
         others = ("Paint", "Draw", "Erase", "Threshold") if self.unorderedEffectsVisible else ()
         for name in dict.fromkeys((*self._order, *others)):
             button = QtWidgets.QPushButton(name)
             button.connect("clicked(bool)", lambda *_, name=name: self.setActiveEffectByName(name))
             layout.addWidget(button)
+            QtWidgets.QWidget.setTabOrder(before, button)
+            before = button
 
     def setMRMLScene(self, scene):
         super().setMRMLScene(scene)
