@@ -23,7 +23,7 @@ from MedDiffFMTraining.evaluate.classical import SETTINGS
 from MedDiffFMTraining.evaluate.denoise import Row, report_of
 from MedDiffFMTraining.evaluate.metrics import Quality, quality
 
-MODEL = ["model, fast", "model, fast, σ auto"]
+MODEL = ["model, fast", "model, fast, σ auto", "foundation model alone, fast"]
 
 
 @pytest.fixture(scope="module")
