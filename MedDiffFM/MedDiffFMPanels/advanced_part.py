@@ -125,7 +125,7 @@ class AdvancedPart:
         computed, model = provenance.get("computed", {}), provenance.get("model", {})
         versions = provenance.get("versions", {})
         self.ui.systemLabel.text = _("{device}, {precision}; model {model}; PyTorch {torch}").format(
-            device=computed.get("device", "?"),
+            device=_("processor (CPU)") if computed.get("device") == "cpu" else computed.get("device", "?"),
             precision=computed.get("precision", "?"),
             model=model.get("name", "?"),
             torch=versions.get("torch", "?"),

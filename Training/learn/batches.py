@@ -23,11 +23,13 @@ from ..data.thick_crops import draw_factor, draw_thick_crop
 from .config import PretrainConfig
 
 
-def draw_timestep(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop) -> int:
+def draw_timestep(
+    rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop | None = None
+) -> int:
     """t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over the noise that CT has. Of a crop with
     low dose t is that of its noise, which is never known exactly.
     """
-    if crop.noisy is not None:
+    if crop is not None and crop.noisy is not None:
         return schedule.t_of_sigma(crop.sigma * math.exp(rng.normal(0, LEVEL_SPREAD)))
     if rng.random() < config.low_noise:
         return schedule.t_of_sigma(math.exp(rng.uniform(*np.log(config.low_sigma))))
