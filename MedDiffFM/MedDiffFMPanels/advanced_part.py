@@ -70,7 +70,7 @@ class AdvancedPart:
     def onTest(self, checked=False):
         """Start the worker and ask who it is."""
         self.ui.testButton.enabled = False
-        self.ui.systemLabel.text = _("Starting…")
+        self._say(_("Starting…"))
 
         def end(hello, failure):
             self.ui.testButton.enabled = True
@@ -116,23 +116,30 @@ class AdvancedPart:
     def _showHello(self, hello, failure):
         self._hello = hello
         if hello:
-            self.ui.systemLabel.text = systemInWords(hello)
+            self._say(systemInWords(hello))
         elif failure:
-            self.ui.systemLabel.text = f"{failure.title} {failure.message} {failure.next}"
+            self._say(f"{failure.title} {failure.message} {failure.next}")
 
     def showModelAndDevice(self, provenance):
         """After a run: what it was computed with, and what to do if that was no GPU."""
         computed, model = provenance.get("computed", {}), provenance.get("model", {})
         versions = provenance.get("versions", {})
-        self.ui.systemLabel.text = _("{device}, {precision}; model {model}; PyTorch {torch}").format(
-            device=_("processor (CPU)") if computed.get("device") == "cpu" else computed.get("device", "?"),
-            precision=computed.get("precision", "?"),
-            model=model.get("name", "?"),
-            torch=versions.get("torch", "?"),
+        self._say(
+            _("{device}, {precision}; model {model}; PyTorch {torch}").format(
+                device=_("processor (CPU)") if computed.get("device") == "cpu" else computed.get("device", "?"),
+                precision=computed.get("precision", "?"),
+                model=model.get("name", "?"),
+                torch=versions.get("torch", "?"),
+            )
         )
         advice = (self._hello or {}).get("system", {}).get("advice")
         if advice and computed.get("device") == "cpu":
-            self.ui.systemLabel.text += f". {advice}"
+            self._say(f"{self.ui.systemLabel.text}. {advice}")
+
+    def _say(self, text):
+        label = self.ui.systemLabel
+        label.text = text
+        label.minimumHeight = label.heightForWidth(label.width)  # else a form's row keeps the height it had
 
     # packages and models
 

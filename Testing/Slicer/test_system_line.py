@@ -28,5 +28,5 @@ def test_the_first_look_tells_the_system_and_a_run_keeps_the_advice(slicer, open
     assert panel.ui.runButton.enabled and panel.ui.testButton.enabled
     run(panel)
     assert panel.ui.messageFrame.isHidden(), panel.ui.messageLabel.text
-    assert label.text.startswith("cpu") and advice[0] in label.text
+    assert label.text.startswith("processor (CPU)") and advice[0] in label.text
     end(panel)
