@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "MedDiffFM"), str(ROOT), str(ROOT / "Testing" / "Slicer")]
 
 import harness  # noqa: E402
+import numpy as np  # noqa: E402
+from scipy import ndimage  # noqa: E402
 
 slicer = harness.start()
 from MedDiffFMPanels import exchange  # noqa: E402
@@ -133,8 +135,8 @@ def synthesize(folder: Path):
 
 
 def detect_anomalies(folder: Path):
-    """The liver of the abdomen: the map over the CT, and the first finding."""
-    scan("abd_ts_example.nii.gz", "Abdomen CT", 350, 50)
+    """A liver into which a ball of 30 mm was put, 60 HU darker: the map over the CT, and the finding."""
+    plant_ball(scan("abd_ts_example.nii.gz", "Abdomen CT, with a planted ball", 350, 50), "abd_ts_example", 5)
     anatomy = organs("abd_ts_example", "Organs")
     anatomy.GetDisplayNode().SetVisibility(False)
     panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDetectAnomalies" / "MedDiffFMDetectAnomalies.py")
@@ -144,9 +146,22 @@ def detect_anomalies(folder: Path):
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy and panel.task.findings.findings, PATIENCE)
     panel.ui.minVolumeBox.value = 0.5
-    panel.ui.findingsTable.setCurrentCell(1, 0)
+    panel.ui.findingsTable.setCurrentCell(0, 0)
     harness.screenshot(panel, folder / "panel-detect-anomalies.png")
     harness.close_module(panel)
+
+
+def plant_ball(ct, name: str, organ: int):
+    """Make a ball of 30 mm darker by 60 HU where the organ is deepest."""
+    labels = slicer.util.loadLabelVolume(str(ROOT / "Testing" / "Data" / f"{name}_seg.nii.gz"), {"show": False})
+    within, spacing = slicer.util.arrayFromVolume(labels) == organ, ct.GetSpacing()[::-1]
+    depth = ndimage.distance_transform_edt(within, sampling=spacing)
+    centre = np.unravel_index(depth.argmax(), depth.shape)
+    away = [((i - c) * s) ** 2 for i, c, s in zip(np.indices(depth.shape), centre, spacing, strict=True)]
+    voxels = slicer.util.arrayFromVolume(ct)
+    voxels[(sum(away) < 15**2) & within] -= 60
+    slicer.util.arrayFromVolumeModified(ct)
+    slicer.mrmlScene.RemoveNode(labels)
 
 
 def inpaint_lesion(folder: Path):
@@ -313,6 +328,8 @@ if __name__ == "__main__":
     }
     for name in sys.argv[1:] or pictures:
         slicer.mrmlScene.Clear(False)
+        for view, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
+            slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().SetOrientation(orientation)
         pictures[name](ROOT / "Docs" / "Screenshots")
         for path in (ROOT / "Docs" / "Screenshots").glob(f"panel-{name}*.png"):
             with_few_colors(path)
