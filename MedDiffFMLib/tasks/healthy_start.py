@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ..findings import robust_sigma
 
-# Robust σ in the model's range, −1 … 1: liver .04, lungs .06, muscles .11; a whole body .18 and more, bones .37
+# Robust σ in the model's range, −1 … 1: liver .04, lungs .06, muscles .11; a whole body .18 and more, bowel .32
 EVEN_WITHIN = 0.125
 NOISE_MM = 2.0  # the spread of tissues counts, not that of noise
 
