@@ -1,6 +1,7 @@
 """A result in the slice views, alone or with the organs that it was made of over it."""
 
 import slicer
+from slicer.i18n import tr as _
 
 
 class OverlayViews:
@@ -46,3 +47,13 @@ class OverlayViews:
 
     def _node(self, key):
         return slicer.mrmlScene.GetNodeByID(self._ids.get(key) or "")
+
+
+def nameButtons(ui):
+    """A panel's result buttons, where a result lies under the organs that it was made of."""
+    ui.resultViewButton.text = _("CT alone")
+    ui.resultViewButton.toolTip = _("Show the synthetic CT in the slice views.")
+    ui.inputViewButton.text = _("With organs")
+    ui.inputViewButton.toolTip = _("Show the organs that it was made of over it.")
+    for button in (ui.sideButton, ui.flickerButton, ui.differenceButton):
+        button.visible = False

@@ -7,7 +7,7 @@ from ..bindings import fillCombo
 from ..input_part import quiet
 from ..label_input import labelsProblem
 from ..logic import PanelLogic
-from ..overlay import OverlayViews
+from ..overlay import OverlayViews, nameButtons
 from ..run_part import timeInWords
 from ..task_part import TaskPart
 
@@ -45,12 +45,7 @@ class SynthesizePart(TaskPart):
             ("paper", _("As published (slow)")),
         ]
         fillCombo(self.ui.qualityBox, qualities)
-        self.ui.resultViewButton.text = _("CT alone")
-        self.ui.resultViewButton.toolTip = _("Show the synthetic CT in the slice views.")
-        self.ui.inputViewButton.text = _("With organs")
-        self.ui.inputViewButton.toolTip = _("Show the organs that it was made of over it.")
-        for button in (self.ui.sideButton, self.ui.flickerButton, self.ui.differenceButton):
-            button.visible = False
+        nameButtons(self.ui)
 
     def resultInWords(self, nodes, provenance):
         facts = provenance.get("facts", {})
