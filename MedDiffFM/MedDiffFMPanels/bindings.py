@@ -5,6 +5,7 @@ text means: not set, the task decides.
 """
 
 import slicer
+from slicer.i18n import tr as _
 
 # class name: (read, write, signal of a change)
 KINDS = {
@@ -43,6 +44,12 @@ def fillCombo(combo, items, helps=None):
         combo.addItem(words, key)
         if helps and key in helps:
             combo.setItemData(combo.count - 1, helps[key], _toolTipRole())
+
+
+def fillQualities(combo):
+    """The qualities that most tasks have, in clinical words."""
+    words = (_("Balanced (recommended)"), _("Quick look"), _("As published (slow)"))
+    fillCombo(combo, zip(("balanced", "fast", "paper"), words, strict=True))
 
 
 def _toolTipRole():

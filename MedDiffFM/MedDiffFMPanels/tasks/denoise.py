@@ -2,7 +2,7 @@
 
 from slicer.i18n import tr as _
 
-from ..bindings import fillCombo
+from ..bindings import fillCombo, fillQualities
 from ..input_part import quiet
 from ..logic import PanelLogic
 from ..run_part import timeInWords
@@ -22,12 +22,7 @@ class DenoisePart(TaskPart):
     def __init__(self, panel):
         TaskPart.__init__(self, panel)
         fillCombo(self.ui.sigmaBox, [("auto", _("As measured")), ("own", _("My own value"))])
-        qualities = [
-            ("balanced", _("Balanced (recommended)")),
-            ("fast", _("Quick look")),
-            ("paper", _("As published (slow)")),
-        ]
-        fillCombo(self.ui.qualityBox, qualities)
+        fillQualities(self.ui.qualityBox)
         self._facts = None
 
     def parameters(self):

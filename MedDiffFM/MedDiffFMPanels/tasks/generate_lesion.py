@@ -3,7 +3,7 @@
 from slicer.i18n import tr as _
 
 from .. import exchange
-from ..bindings import fillCombo
+from ..bindings import fillQualities
 from ..input_part import quiet
 from ..label_input import labelsProblem
 from ..lesion_part import LesionLogic, LesionPart, kindInWords
@@ -35,12 +35,7 @@ class GenerateLesionPart(LesionPart):
 
     def __init__(self, panel):
         LesionPart.__init__(self, panel)
-        qualities = [
-            ("balanced", _("Balanced (recommended)")),
-            ("fast", _("Quick look")),
-            ("paper", _("As published (slow)")),
-        ]
-        fillCombo(self.ui.qualityBox, qualities)
+        fillQualities(self.ui.qualityBox)
         nameButtons(self.ui)
 
     def resultInWords(self, nodes, provenance):

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
 
 from .. import exchange
-from ..bindings import fillCombo
+from ..bindings import fillQualities
 from ..checks import Problem
 from ..input_part import quiet
 from ..logic import PanelLogic
@@ -30,12 +30,7 @@ class SuperResolvePart(TaskPart):
 
     def __init__(self, panel):
         TaskPart.__init__(self, panel)
-        qualities = [
-            ("balanced", _("Balanced (recommended)")),
-            ("fast", _("Quick look")),
-            ("paper", _("As published (slow)")),
-        ]
-        fillCombo(self.ui.qualityBox, qualities)
+        fillQualities(self.ui.qualityBox)
         # what the difference shows here
         self.ui.differenceButton.toolTip = _("New slices minus the thick slice that they lie in: the detail added.")
 

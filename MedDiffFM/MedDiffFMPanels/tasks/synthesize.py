@@ -3,7 +3,7 @@
 from slicer.i18n import tr as _
 
 from .. import exchange
-from ..bindings import fillCombo
+from ..bindings import fillQualities
 from ..input_part import quiet
 from ..label_input import labelsProblem
 from ..logic import PanelLogic
@@ -39,12 +39,7 @@ class SynthesizePart(TaskPart):
 
     def __init__(self, panel):
         TaskPart.__init__(self, panel)
-        qualities = [
-            ("balanced", _("Balanced (recommended)")),
-            ("fast", _("Quick look")),
-            ("paper", _("As published (slow)")),
-        ]
-        fillCombo(self.ui.qualityBox, qualities)
+        fillQualities(self.ui.qualityBox)
         nameButtons(self.ui)
 
     def resultInWords(self, nodes, provenance):
