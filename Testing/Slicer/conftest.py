@@ -35,6 +35,8 @@ def slicer(_core, monkeypatch):
     dialogs.reset()
     packages.reset()
     _core.mrmlScene.Clear(False)
+    # after a scene that was loaded, the core keeps a branch of unresolved items, and would save it with the next one
+    _core.mrmlScene.RemoveNode(_core.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(_core.mrmlScene))
     yield _core
     _core.app.processEvents()
     assert not errors, "exceptions in slots:\n" + "\n".join(errors)
