@@ -22,11 +22,11 @@ from ..noise_model import NoiseModel
 from ..organs import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
 from ..parameters import DetectAnomaliesParameters
 from ..progress import ProgressCallback, Reporter
-from ..regions import to_hu
+from ..regions import to_hu, to_model
 from ..samplers import clip, fresh_noise, predict_x0
 from ..volume import Volume
 from ..volume_checks import check_ct
-from .healthy_start import healthy_start, smooth_within
+from .healthy_start import AERATED_HU, healthy_start, smooth_within
 from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 
@@ -171,7 +171,8 @@ def _prepared(
     if wanted.region == "auto":
         scan = _at_the_organ(scan, organ, labels)
     ε = _noise_model(model, scan, labels, organ, anatomy, settings, reporter)
-    painted = healthy_start(scan.x, organ, scan.frame.spacing) if settings.organ_painted else None
+    aerated = float(to_model(AERATED_HU, scan.window)) if set(classes) <= set(numbers_of("lungs")) else None
+    painted = healthy_start(scan.x, organ, scan.frame.spacing, aerated) if settings.organ_painted else None
     return _Ready(scan, settings, organ, organ_here, ε, painted)
 
 

@@ -182,7 +182,7 @@ def test_an_organ_of_one_tissue_may_be_painted_in_its_median_before_the_noise(li
 
 def test_what_is_painted_is_the_median_however_large_the_lesion():
     """Four tenths of an organ are 0.6 brighter: its voxels become the healthy rest's, what lies around it stays. Of two
-    tissues that are half of it each there is no such value.
+    tissues that are half of it each there is no such value, unless it is known which of them is healthy.
     """
     x = np.full((10, 20, 20), -0.8, np.float32)
     organ = np.zeros(x.shape, bool)
@@ -193,6 +193,25 @@ def test_what_is_painted_is_the_median_however_large_the_lesion():
     assert (start[organ] == np.float32(0.1)).all() and (start[~organ] == np.float32(-0.8)).all()
     x[2:8, 2:10, 2:18] = 0.7
     assert healthy_start(x, organ, (3.0, 3.0, 3.0)) is None
+    assert healthy_start(x, organ, (3.0, 3.0, 3.0), healthy_below=0.0) is None  # nothing of it is
+    start = healthy_start(x, organ, (3.0, 3.0, 3.0), healthy_below=0.5)
+    assert (start[organ] == np.float32(0.1)).all() and (start[~organ] == np.float32(-0.8)).all()
+
+
+@pytest.mark.parametrize("organ", ["lungs", "body"])
+def test_a_lung_that_is_tumour_to_a_half_is_painted_as_lung(organ):
+    """Half of a lung of −830 HU is 40 HU. A network that believes what it sees makes the map HU + 830 there and 0 in
+    the rest. Of a body nobody knows which tissue is healthy: nothing is painted.
+    """
+    hu = np.full((16, 32, 32), -830, np.int16)
+    hu[:, :16] = 40
+    ct = Volume(hu, (2.0, 2.0, 2.0))
+    labels = ct.with_voxels(np.full(hu.shape, 10 if organ == "lungs" else 118, np.uint8))  # 10: a lobe
+    settings = {"spacing_mm": None, "organ_alone": False, "organ_painted": True}
+    model = exact_model(Prior({}, (-1400, 400), deviation_hu=9000.0), config={"tasks": {"detect-anomalies": settings}})
+    arguments = {"organ": organ, "region": "chest", "noise_level": 1, "smoothing": 0}
+    map_hu = detect_anomalies(ct, model, labels, **arguments).map.voxels
+    np.testing.assert_allclose(map_hu, np.where(hu == 40, 870 if organ == "lungs" else 0, 0), atol=40)
 
 
 def test_more_draws_average_the_noise_out(liver, tiny_model):
