@@ -22,8 +22,8 @@ class ControlConfig:
     """What a ControlNet is told; written to and read from its config.json.
 
     kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the same,
-    each thick slice repeated), "low-dose" (the scan after non-local means), "pair" (another CT of the same, with thick
-    slices or low dose, on its grid) or "lesion-mask" (0 or 1). direct_t: of one trained to make thin slices in a single
+    each thick slice repeated), "pair" (another CT of the same, with thick slices or low dose, on its grid) or
+    "lesion-mask" (0 or 1). direct_t: of one trained to make thin slices in a single
     evaluation, the timestep at which it does (see `tasks.direct_slices`); None for any other.
     """
 

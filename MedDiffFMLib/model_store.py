@@ -21,6 +21,8 @@ WANTED = [
     "README.md",
     "controlnets/*/config.json",
     "controlnets/*/model.safetensors",
+    "refiners/*/config.json",
+    "refiners/*/model.safetensors",
 ]
 
 

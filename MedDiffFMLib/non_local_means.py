@@ -1,4 +1,4 @@
-"""Non-local means in 3D (Buades, Coll & Morel 2005), on the device of its input; the ControlNet `low-dose` is told it.
+"""Non-local means in 3D (Buades, Coll & Morel 2005), on the device of its input; the refiner `low-dose` is told it.
 
     x̂(p) = Σ_q w(p, q)·y(q) / Σ_q w(p, q),   w = exp(−max(‖P_p − P_q‖² − 2σ², 0) / h²)
 

@@ -11,6 +11,7 @@ from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.network import Denoiser, NetworkConfig
+from MedDiffFMLib.refiner import Refiner, RefinerConfig, save_refiner
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16
@@ -38,7 +39,7 @@ def save_tiny_controls(folder: Path) -> Path:
     """
     torch.manual_seed(1)
     denoiser = make_tiny_network()
-    for name, kind in (("super-resolution", "thick-ct"), ("lesion-lung", "lesion-mask"), ("low-dose", "low-dose")):
+    for name, kind in (("super-resolution", "thick-ct"), ("lesion-lung", "lesion-mask")):
         control = Control(TINY, ControlConfig(kind=kind))
         control.start_from(denoiser)
         for weights in control.parameters():
@@ -46,3 +47,12 @@ def save_tiny_controls(folder: Path) -> Path:
                 torch.nn.init.normal_(weights, std=0.1)
         save_control(folder, name, control)
     return folder
+
+
+def save_tiny_refiner(folder: Path, config: RefinerConfig, std: float = 0.1) -> Refiner:
+    """Give the model in `folder` a refiner of random weights, its last convolution's too (`std`; 0 for a new one)."""
+    torch.manual_seed(2)
+    refiner = Refiner(dataclasses.replace(config, channels=(4, 4, 4)))
+    torch.nn.init.normal_(refiner.leave.weight, std=std)
+    save_refiner(folder, refiner)
+    return refiner

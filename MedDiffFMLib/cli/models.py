@@ -35,30 +35,33 @@ def list_models() -> None:
 
 @models_app.command("show")
 def show_model(model: ModelName = None) -> None:
-    """Show a model's config.json (architecture, conditions, training, licence, checksum) and its ControlNets."""
-    from ..control_folder import control_names, read_control_config
+    """Show a model's config.json (architecture, conditions, training, licence, checksum), ControlNets and refiners."""
+    from ..additions import ADDITIONS
     from ..model_store import find_model
 
     found = find_model(model)
     config = _read(found)
     schedule = {key: value for key, value in config["schedule"].items() if key != "alpha_bar"}
-    controls = {name: read_control_config(found.folder, name) for name in control_names(found.folder)}
-    print(json.dumps(config | {"schedule": schedule, "controlnets": controls}, indent=2, ensure_ascii=False))
+    more = {
+        kind.folder: {name: kind.config(found.folder, name) for name in kind.names(found.folder)} for kind in ADDITIONS
+    }
+    print(json.dumps(config | {"schedule": schedule} | more, indent=2, ensure_ascii=False))
 
 
 @models_app.command("verify")
 def verify_model(model: ModelName = None) -> None:
-    """Check a model's files, its ControlNets too, against the checksums in their config.json."""
-    from ..control_folder import control_names, verify_control
+    """Check a model's files, its ControlNets and refiners too, against the checksums in their config.json."""
+    from ..additions import ADDITIONS
     from ..model_folder import verify
     from ..model_store import find_model
 
     found = find_model(model)
     config = verify(found.folder)
     print(f"{config['name']}: the weights have the stated SHA-256 {config['weights']['sha256']} ({found.folder})")
-    for name in control_names(found.folder):
-        checksum = verify_control(found.folder, name)["weights"]["sha256"]
-        print(f"ControlNet {name}: belongs to them, and has the stated SHA-256 {checksum}")
+    for kind in ADDITIONS:
+        for name in kind.names(found.folder):
+            checksum = kind.verify(found.folder, name)["weights"]["sha256"]
+            print(f"{kind.word} {name}: belongs to them, and has the stated SHA-256 {checksum}")
 
 
 @models_app.command("download")

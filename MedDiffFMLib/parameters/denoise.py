@@ -33,7 +33,7 @@ class DenoiseParameters(Parameters):
     alone: bool = parameter(
         False,
         "flag",
-        "The foundation model alone, as published: not averaged with non-local means, without a ControlNet.",
+        "The foundation model alone, as published: without non-local means and without a refiner.",
         label="Foundation model alone",
         advanced=True,
     )

@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..additions import REFINERS
 from ..body_parts import BodyPart, join_parts, whole_scan
-from ..control import Control
-from ..control_folder import control_names, load_control
 from ..errors import InputError
 from ..models import Model, load_model
 from ..noise import estimate_noise
 from ..parameters import DenoiseParameters
 from ..progress import ProgressCallback, Reporter
+from ..refine_noise import LOW_DOSE, Noisy
+from ..refiner import Refiner, load_refiner
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .denoise_run import CONTROL, LEARNED_SHARE, QUALITIES, DenoiseSettings, Run, merge
+from .denoise_run import QUALITIES, DenoiseSettings, Run, merge
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 
@@ -130,7 +131,7 @@ def _prepared(
     guess: float | None = None,
 ) -> _Ready:
     """All that comes before the sampling. guess: σ in HU where it shall be found and cannot be, else InputError."""
-    control, settings = _how(model, wanted)
+    refiner, settings = _how(model, wanted)
     scan = look_at(volume, wanted.region, reporter, settings.spacing_mm, settings.windows_hu)
     labels = anatomy_labels(scan, anatomy)
     found = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
@@ -143,7 +144,7 @@ def _prepared(
             part,
             labels[part.z],
             model,
-            control,
+            refiner,
             settings,
             sigma_hu,
             wanted.steps,
@@ -154,15 +155,22 @@ def _prepared(
     return _Ready(scan, settings, found, sigma_hu, runs)
 
 
-def _how(model: Model, wanted: DenoiseParameters) -> tuple[Control | None, DenoiseSettings]:
-    """By the model's ControlNet for low dose, where it has one, the quality is not the paper's, and neither steps nor
-    the foundation model alone are asked for. That one then gets no help of non-local means either.
+def _how(model: Model, wanted: DenoiseParameters) -> tuple[Refiner | None, DenoiseSettings]:
+    """The model's refiner where it has one, and the settings: neither it nor non-local means helps the paper's quality
+    or the foundation model alone.
     """
     settings = settings_for(model, "denoise", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     if wanted.alone:
-        return None, replace(settings, nlm_share=0.0)
-    learned = wanted.quality != "paper" and wanted.steps is None and CONTROL in control_names(model.folder)
-    return (load_control(model, CONTROL) if learned else None), settings
+        settings = replace(settings, nlm_share=0.0)
+    helped = settings.nlm_share > 0 and LOW_DOSE.kind in REFINERS.names(model.folder)
+    return (load_refiner(model, LOW_DOSE.kind) if helped else None), settings
+
+
+def both_estimates(volume: Volume, model: Model, sigma_hu: float, region: str) -> tuple[Scan, Noisy]:
+    """A scan of one region and, on its own grid, what a refiner is told of it: `train refine` makes its pairs so."""
+    wanted = DenoiseParameters(sigma=sigma_hu, region=region, quality="fast")
+    ready = _prepared(volume, wanted, model, "auto", reporter := Reporter(None))
+    return ready.scan, ready.runs[0].both(reporter)
 
 
 def _on_input_grid(scan: Scan, runs: list[Run], hu: np.ndarray, sigma_hu: float) -> np.ndarray:
@@ -204,8 +212,8 @@ def _facts(scan: Scan, settings: DenoiseSettings, runs: list[Run]) -> dict:
     ]
     grid = {
         "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-        "control": CONTROL if runs[0].ε.control else "none",
-        "non_local_means": LEARNED_SHARE if runs[0].ε.control else settings.nlm_share,
+        "non_local_means": settings.nlm_share,
+        "refiner": LOW_DOSE.kind if runs[0].refiner else "none",
     }
     if len(runs) == 1:
         return by_part[0] | grid

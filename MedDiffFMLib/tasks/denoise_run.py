@@ -3,34 +3,33 @@
     x̂_0 = (1 − w)·x̂_θ + w·N(y),   N: non-local means
 
 The two err in different ways (a learned prior where it does not know the anatomy, N where it finds nothing alike), so
-their mean is nearer to the truth than either. With a ControlNet `low-dose`, which is told N(y) and is trained for just
-this mean of the two, x̂_θ is its single estimate from √ᾱ·y at σ̄_t = σ_n.
+their mean is nearer to the truth than either. A refiner `low-dose`, where the model has one, goes on from the mean
+(see `refine_noise`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.ndimage import find_objects
 
 from ..body_parts import BodyPart
-from ..control import Control
 from ..models import Model
 from ..noise_model import NoiseModel
 from ..non_local_means import non_local_means
 from ..progress import Reporter
+from ..refine_noise import Noisy
+from ..refiner import Refiner
 from ..regions import REGIONS, to_hu
 from ..samplers import denoising_data_step, diffpir, keep
 from ..schedule import uniform_steps
 from .scan import Scan
 
 LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
-CONTROL = "low-dose"
-LEARNED_SHARE = 0.5  # w that the ControlNet is trained for
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class DenoiseSettings:
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
     for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
-    windows_hu: None for the regions' own. nlm_share: w, not the paper's; a ControlNet has its own.
+    windows_hu: None for the regions' own. nlm_share: w, not the paper's; 0 is the foundation model alone, and a refiner
+    has its own.
     """
 
     spacing_mm: float | None = 1.0
@@ -70,6 +70,7 @@ class Run:
     sigma_n: float
     steps: list[int]
     settings: DenoiseSettings
+    refiner: Refiner | None = None
 
     @classmethod
     def of(
@@ -78,33 +79,47 @@ class Run:
         part: BodyPart,
         labels: np.ndarray,
         model: Model,
-        control: Control | None,
+        refiner: Refiner | None,
         settings: DenoiseSettings,
         sigma_hu: float,
         steps: int | None,
         reporter: Reporter,
     ) -> Run:
         """scan, labels: of the part. steps: what the user asks for, None for the settings' own."""
-        target = scan.x[None] if control else None  # stands in for N(y) until that is computed
-        conditions = scan.conditions(model, labels, target=target)
-        on_window, overlap = reporter.window, settings.overlap
-        ε = NoiseModel(model, conditions, scan.body, scan.air, overlap, on_window=on_window, control=control)
+        conditions = scan.conditions(model, labels)
+        ε = NoiseModel(model, conditions, scan.body, scan.air, settings.overlap, on_window=reporter.window)
         low, high = scan.window
         sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
         t_start = model.schedule.t_of_sigma(sigma_n)
-        count = 1 if control else steps or settings.steps or t_start + 1
-        return cls(part, scan, ε, sigma_n, uniform_steps(t_start, count), settings)
+        count = steps or settings.steps or t_start + 1
+        return cls(part, scan, ε, sigma_n, uniform_steps(t_start, count), settings, refiner)
 
     def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
         """The denoised part in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
         y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
-        after_step = lambda i, t, x0: reporter.step(before + i, t, x0)  # noqa: E731
-        share = LEARNED_SHARE if self.ε.control else self.settings.nlm_share
-        nlm = self._non_local_means(y, reporter) if share > 0 else y
-        if self.ε.control:
-            self.ε.conditions = replace(self.ε.conditions, target=nlm[None].cpu().numpy())
-        x0 = self._sample(y, seed, after_step).lerp(nlm, share)
+        x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
+        if self.settings.nlm_share > 0:
+            for box in find_objects(self.scan.body.view(np.uint8)):  # one, or none where all is air
+                x0[box] = self._helped(y[box], x0[box], reporter)
         return to_hu(x0.cpu().numpy(), self.scan.window)
+
+    def _helped(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> torch.Tensor:
+        """The estimate of a box with the help of non-local means, and of the refiner if there is one."""
+        noisy = self.noisy(y, of_model, reporter)
+        if self.refiner is None:
+            return of_model.lerp(noisy.nlm, self.settings.nlm_share)
+        dtype = self.ε.model.dtype
+        with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
+            return noisy.refined(self.refiner, reporter.tick)
+
+    def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
+        """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
+        return Noisy(y, of_model, non_local_means(y, self.sigma_n, tick=reporter.tick), self.sigma_n)
+
+    def both(self, reporter: Reporter) -> Noisy:
+        """The same of the whole part, its estimate made here: what a refiner is trained with."""
+        y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
+        return self.noisy(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
 
     def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:
         """DiffPIR from x_start = √ᾱ·y (eq. 11)."""
@@ -114,13 +129,6 @@ class Run:
         x_start = math.sqrt(schedule.alpha_bar[self.steps[0]]) * y
         generator = torch.Generator().manual_seed(seed)
         return diffpir(self.ε, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
-
-    def _non_local_means(self, y: torch.Tensor, reporter: Reporter) -> torch.Tensor:
-        """N(y) where the body is; the scan itself elsewhere, since nothing is computed there."""
-        result = y.clone()
-        for box in find_objects(self.scan.body.view(np.uint8)):  # one, or none where all is air
-            result[box] = non_local_means(y[box], self.sigma_n, tick=reporter.tick)
-        return result
 
 
 def merge(

@@ -2,7 +2,8 @@
 
 y_0 = H·x_0, H the block mean of `factor` slices;  x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
 data step of eq. 12, the network told by a ControlNet what the thick slices show. A model that has a ControlNet for a
-single evaluation (`direct_slices`) uses that instead, but for the quality `paper`.
+single evaluation (`direct_slices`) uses that instead, and its refiner `thick-slices` after it, but for the quality
+`paper`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..additions import REFINERS
 from ..body_parts import BodyPart, join_parts
 from ..control import Control
 from ..control_folder import control_names, load_control
@@ -22,23 +24,21 @@ from ..noise_model import NoiseModel
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
+from ..refine_slices import THICK_SLICES
+from ..refiner import Refiner, load_refiner
 from ..regions import to_hu
 from ..samplers import diffpir, fresh_noise, super_resolution_data_step
 from ..schedule import uniform_steps
-from ..thick import (
-    block_mean,
-    round_in_blocks,
-    with_block_means,
-)
+from ..thick import block_mean, round_in_blocks, with_block_means
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .direct_slices import restore_directly
+from .direct_slices import DIRECT, refined, restore_directly
 from .in_parts import part_of, run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
-from .thin_slices import Cut, choose_factor, finish, on_input_axes, slice_axis, thin_conditions
+from .thin_slices import Cut, choose_factor, finish, on_input_axes, slice_axis, thin_noise_model
 
-CONTROL, DIRECT = "super-resolution", "super-resolution-direct"
+CONTROL = "super-resolution"
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
 
@@ -109,6 +109,7 @@ def super_resolve(
     model = model or load_model()
     settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     control = _control(model, wanted)
+    refiner = _refiner(model, control)
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
@@ -116,9 +117,10 @@ def super_resolve(
     parts = _parts(scan, cut, anatomy, wanted)
     if len(parts) > 1:
         return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
-    ε = _noise_model(scan, cut, anatomy, model, control, settings, reporter)
+    ε = thin_noise_model(scan, cut, anatomy, model, control, settings.overlap, reporter)
     if _is_direct(control):
         estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter)
+        estimate = refined(refiner, scan, estimate, cut, model.dtype, reporter) if refiner else estimate
     else:
         estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)
@@ -128,6 +130,7 @@ def super_resolve(
         **_facts(scan, hu, cut, wanted),
         "anatomy": anatomy_in_words(anatomy),
         "control": (DIRECT if _is_direct(control) else CONTROL) if control else "none",
+        "refiner": THICK_SLICES.kind if refiner else "none",
         "timesteps": steps,
         "windows": len(ε.active),
         "windows_of_air": len(ε.skipped),
@@ -159,7 +162,7 @@ def look(
     parts = _parts(scan, cut, anatomy, wanted)
     scans = [scan.part(part) for part in parts] if len(parts) > 1 else [scan]
     steps = [control.config.direct_t] * settings.mirrored if _is_direct(control) else _steps(settings, wanted, model)
-    windows = [_noise_model(one, cut, "auto", model, control, settings, reporter) for one in scans]
+    windows = [thin_noise_model(one, cut, "auto", model, control, settings.overlap, reporter) for one in scans]
     count = sum(len(ε.active) for ε in windows)
     each = next((ε.seconds_of_a_window(_told(ε, model), steps[0]) for ε in windows if ε.active), None)
     regions = " + ".join(one.region.name for one in scans)
@@ -179,27 +182,6 @@ def _parts(scan: Scan, cut: Cut, anatomy: Volume | str, wanted: SuperResolvePara
     """The parts to compute one by one; none or one where the scan is computed as a whole."""
     alone = wanted.region != "auto" or cut.axis != -3
     return [] if alone else scan.parts(anatomy_labels(scan, anatomy))
-
-
-def _noise_model(
-    scan: Scan,
-    cut: Cut,
-    anatomy: Volume | str,
-    model: Model,
-    control: Control | None,
-    settings: SuperResolveSettings,
-    reporter: Reporter,
-) -> NoiseModel:
-    """ε on the thin grid."""
-    return NoiseModel(
-        model,
-        thin_conditions(scan.conditions(model, anatomy), scan, cut, control.config.kind if control else "thick-ct"),
-        scan.body.repeat(cut.factor, cut.axis),
-        air=scan.air,
-        overlap=settings.overlap,
-        on_window=reporter.window,
-        control=control,
-    )
 
 
 def _in_parts(
@@ -256,6 +238,12 @@ def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
             "with --control none."
         )
     return load_control(model, CONTROL)
+
+
+def _refiner(model: Model, control: Control | None) -> Refiner | None:
+    """The model's refiner, where it has one and a single evaluation is what it goes on from."""
+    helped = _is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
+    return load_refiner(model, THICK_SLICES.kind) if helped else None
 
 
 def _is_direct(control: Control | None) -> bool:

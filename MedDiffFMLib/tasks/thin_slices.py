@@ -9,9 +9,13 @@ import SimpleITK as sitk
 import torch
 
 from ..conditions import Conditions
+from ..control import Control
 from ..errors import InputError
+from ..models import Model
+from ..noise_model import NoiseModel
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
+from ..progress import Reporter
 from ..thick import TOLD, cubic_slices, range_around, replicate, with_block_means, within
 from ..volume import Volume, as_input_type
 from .scan import Scan
@@ -54,6 +58,27 @@ def thin_conditions(thick: Conditions, scan: Scan, cut: Cut, kind: str = "thick-
     """The conditions on the thin grid, with what a ControlNet of `kind` is told as target."""
     target = TOLD[kind](torch.from_numpy(scan.x), cut.factor, cut.axis)
     return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target.numpy()[None])
+
+
+def thin_noise_model(
+    scan: Scan,
+    cut: Cut,
+    anatomy: Volume | str,
+    model: Model,
+    control: Control | None,
+    overlap: float,
+    reporter: Reporter,
+) -> NoiseModel:
+    """ε on the thin grid."""
+    return NoiseModel(
+        model,
+        thin_conditions(scan.conditions(model, anatomy), scan, cut, control.config.kind if control else "thick-ct"),
+        scan.body.repeat(cut.factor, cut.axis),
+        air=scan.air,
+        overlap=overlap,
+        on_window=reporter.window,
+        control=control,
+    )
 
 
 def finish(estimate: np.ndarray, scan: Scan, cut: Cut) -> torch.Tensor:

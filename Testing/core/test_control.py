@@ -8,9 +8,10 @@ import pytest
 import torch
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
+from MedDiffFMLib.additions import CONTROLNETS
 from MedDiffFMLib.conditions import Conditions
 from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.control_folder import control_names, load_control, save_control, verify_control
+from MedDiffFMLib.control_folder import control_names, load_control, save_control
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models import load_model
 from MedDiffFMLib.noise_model import NoiseModel
@@ -88,7 +89,7 @@ def test_a_changed_control_is_refused(folder):
     damaged[-1] ^= 1
     weights.write_bytes(damaged)
     with pytest.raises(InputError, match="checksum"):
-        verify_control(folder, "lesion-lung")
+        CONTROLNETS.verify(folder, "lesion-lung")
 
 
 def test_a_control_of_other_weights_is_refused(folder):
@@ -97,7 +98,7 @@ def test_a_control_of_other_weights_is_refused(folder):
     config["weights"]["sha256"] = "0" * 64
     path.write_text(json.dumps(config))
     with pytest.raises(InputError, match="trained for other weights"):
-        verify_control(folder, "lesion-lung")
+        CONTROLNETS.verify(folder, "lesion-lung")
 
 
 def test_every_window_is_told_its_part_of_the_target(tiny_model, control):

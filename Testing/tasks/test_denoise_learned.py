@@ -1,18 +1,18 @@
-"""Denoising beyond the paper: the mean with non-local means, and the ControlNet `low-dose`; both can be left out."""
+"""Denoising beyond the paper: the mean with non-local means, and the refiner `low-dose`; both can be left out."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from tiny_model import TINY, make_tiny_network, save_tiny_controls, save_tiny_model
+from tiny_model import save_tiny_model, save_tiny_refiner
 
-from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.models import load_model
 from MedDiffFMLib.non_local_means import non_local_means
+from MedDiffFMLib.refine_noise import LOW_DOSE
+from MedDiffFMLib.refiner import load_refiner
 from MedDiffFMLib.regions import to_hu
-from MedDiffFMLib.tasks.denoise import denoise, look
+from MedDiffFMLib.tasks.denoise import both_estimates, denoise, look
 from MedDiffFMLib.tasks.denoise_run import merge
 from MedDiffFMLib.tasks.scan import look_at
 from MedDiffFMLib.volume import Volume
@@ -30,13 +30,15 @@ def ct(data) -> Volume:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Without ControlNets."""
-    return load_model(save_tiny_model(tmp_path_factory.mktemp("plain") / "tiny"), "cpu")
+    """Without a refiner."""
+    return load_model(save_tiny_model(tmp_path_factory.mktemp("plain") / "tiny"), "cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
-    return load_model(save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("learned") / "tiny")), "cpu")
+    folder = save_tiny_model(tmp_path_factory.mktemp("learned") / "tiny")
+    save_tiny_refiner(folder, LOW_DOSE)
+    return load_model(folder, "cpu", precision="float32")
 
 
 def _share(model, share: float):
@@ -69,32 +71,43 @@ def test_the_mean_lies_between_network_and_non_local_means(ct, model):
     assert np.abs(half - (none + all_) / 2)[inside].max() <= 1.01
 
 
-def test_a_new_controlnet_adds_nothing_to_the_mean(ct, model, tmp_path):
-    """Its convolutions to the U-Net are zero: the voxels are those of the mean of model and non-local means."""
+def test_a_new_refiner_changes_nothing(ct, model, tmp_path):
+    """Its last convolution is zero: the voxels are those of the mean of model and non-local means."""
     folder = save_tiny_model(tmp_path / "tiny")
-    control = Control(TINY, ControlConfig(kind="low-dose"))
-    control.start_from(make_tiny_network())
-    save_control(folder, "low-dose", control)
-    assert np.array_equal(_voxels(ct, load_model(folder, "cpu")), _voxels(ct, _share(model, 0.5)))
+    save_tiny_refiner(folder, LOW_DOSE, std=0.0)
+    assert np.array_equal(
+        _voxels(ct, _share(load_model(folder, "cpu", precision="float32"), 0.5)), _voxels(ct, _share(model, 0.5))
+    )
 
 
 def test_the_foundation_model_alone(ct, model, learned):
     """As published, whatever helps there are: the voxels of a model that has none."""
     alone = _voxels(ct, model)
     assert np.array_equal(_voxels(ct, _share(model, 0.5), alone=True), alone)
-    assert np.array_equal(_voxels(ct, learned, alone=True), alone)
-    helped = _voxels(ct, learned)
+    assert np.array_equal(_voxels(ct, _share(learned, 0.5), alone=True), alone)
+    helped = _voxels(ct, _share(learned, 0.5))
     assert not np.array_equal(helped, alone) and not np.array_equal(helped, _voxels(ct, _share(model, 0.5)))
+
+
+def test_what_a_refiner_is_trained_with_is_what_it_is_told(ct, learned, model):
+    """`both_estimates`, refined as the pairs of `train refine` are, makes the voxels that the task makes."""
+    floats = Volume(np.ascontiguousarray(ct.voxels[:, 20:44, 18:42]).astype(np.float32), ct.spacing)  # body throughout
+    scan, noisy = both_estimates(floats, model, 20, "abdomen")
+    x0 = noisy.refined(load_refiner(learned, LOW_DOSE.kind))
+    expected = scan.frame.restore(merge(scan.frame.hu, to_hu(x0.numpy(), scan.window), scan.body, scan.window, 20))
+    found = _voxels(floats, _share(learned, 0.5))
+    assert scan.body.all() and np.abs(expected - floats.voxels).mean() > 2
+    assert np.abs(found - expected).max() < 0.01
 
 
 def test_who_denoised_is_told(ct, model, learned):
     def facts(model, **more):
         found = denoise(ct, model, **ARGUMENTS | more).facts
-        return found["control"], found["non_local_means"], len(found["timesteps"])
+        return found["refiner"], found["non_local_means"], len(found["timesteps"])
 
-    assert facts(learned) == facts(learned, quality="balanced") == ("low-dose", 0.5, 1)
-    assert facts(learned, steps=3) == ("none", 0.0, 3)
-    assert facts(learned, alone=True) == ("none", 0.0, 1)
+    assert facts(_share(learned, 0.5)) == ("low-dose", 0.5, 1)
+    assert facts(_share(learned, 0.5), steps=3) == ("low-dose", 0.5, 3)
+    assert facts(_share(learned, 0.5), alone=True) == facts(learned) == ("none", 0.0, 1)
     assert facts(_share(model, 0.25)) == ("none", 0.25, 1)
     count = denoise(ct, learned, **ARGUMENTS).facts["network_evaluations"]
     assert look(ct, learned, **ARGUMENTS)["network_evaluations"] == count

@@ -1,6 +1,5 @@
 """Fine-tuning of a ControlNet in small: the target is what it says, the U-Net stays locked, the control learns."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +13,10 @@ from MedDiffFMLib.control_folder import load_control, save_control
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.models import load_model
-from MedDiffFMLib.non_local_means import non_local_means
-from MedDiffFMLib.schedule import cosine_schedule
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop, low_dose, thick_target
+from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
 from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.store import Case, CaseFacts, open_store
-from MedDiffFMTraining.learn.batches import draw_batch, mix
+from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.export import export_control, export_model, read_run, write_facts
 from MedDiffFMTraining.learn.finetune import ControlTrainer
@@ -93,81 +90,6 @@ def test_a_pair_is_the_same_crop_of_the_other_scan(cases):
         draw_crop(np.random.default_rng(0), cases, config)
     with pytest.raises(InputError, match="thin"):
         draw_crop(np.random.default_rng(0), cases, replace(config, target="thin"))
-
-
-LOW_DOSE = CropConfig(patch=(8, 16, 16), levels=(0, 0, 0, 1), target="low-dose", window_jitter_hu=0)
-
-
-def _with_ramp(case: Case) -> Case:
-    """The case with a made up noise of 30 HU that grows by 1 HU a slice."""
-    case = Case(case.folder)
-    case.noise = np.broadcast_to(np.arange(case.hu.shape[0], dtype=np.int16)[:, None, None], case.hu.shape)
-    return case
-
-
-def test_low_dose_is_the_crop_with_its_noise_and_told_its_non_local_means(cases):
-    """The box at (40, 30, 20) in a window of 360 HU. Its noise, made up, grows evenly from slice to slice; y has it at
-    σ, measured in the soft tissue of the box and its margin of 4, and the target is the non-local means of all, cut.
-    """
-    case, box = _with_ramp(cases[0]), (slice(40, 48), slice(30, 46), slice(20, 36))
-    crop = low_dose(np.random.default_rng(1), case, (40, 30, 20), (8, 16, 16), (-120.0, 240.0))
-    assert 15 <= crop["sigma"] * 180 <= 45
-    margin = (slice(36, 52), slice(26, 50), slice(16, 40))
-    hu, noise = np.asarray(case.hu), np.asarray(case.noise).astype(float)
-    soft = (hu[margin] > -50) & (hu[margin] < 150)
-    whole = (hu + crop["sigma"] * 180 * noise / noise[margin][soft].std() + 120) / 180 - 1
-    noisy = torch.from_numpy(np.clip(whole, -1, 1).astype(np.float32))
-    assert torch.allclose(crop["noisy"][0], noisy[box], atol=1e-5)
-    assert torch.allclose(crop["target"][0], non_local_means(noisy, crop["sigma"])[box], atol=1e-4)
-    assert not torch.allclose(crop["target"], crop["noisy"], atol=0.05)
-
-
-def test_sampling_of_low_dose_begins_at_the_scan(cases):
-    """x_t = √ᾱ·y at the t of its noise, known but for 15 %; ε is what leads there from x_0."""
-    schedule = cosine_schedule()
-    batch = draw_batch([_with_ramp(cases[0])], replace(CONFIG, crops=LOW_DOSE), schedule, 5)
-    for crop, t, x_t, epsilon in zip(batch.crops, batch.t.tolist(), batch.x_t, batch.epsilon, strict=True):
-        assert abs(math.log(schedule.sigma_bar(t) / crop.sigma)) < 0.6
-        assert torch.allclose(x_t, math.sqrt(schedule.alpha_bar[t]) * crop.noisy, atol=1e-5)
-        assert torch.allclose(mix(schedule, crop, epsilon, t), x_t, atol=1e-5)
-
-
-def test_the_loss_of_low_dose_is_that_of_the_answer(cases, tmp_path):
-    """Where the mean of network and non-local means is the truth, nothing is lost: v̂ is set to what makes it so. A
-    uniform error of σ̄/2 in that mean is e = 1 (w = ½), so the loss is 1 + 1.
-    """
-    base = save_tiny_model(tmp_path / "model")
-    config = replace(CONFIG, crops=LOW_DOSE)
-    trainer = ControlTrainer(config, cases, tmp_path / "run", base)
-    batch = draw_batch(cases, trainer.config, trainer.schedule, 0)
-    alpha = torch.from_numpy(trainer.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
-    sigma_bar = ((1 - alpha) / alpha).sqrt()
-    x0, told = (torch.stack([getattr(c, k) for c in batch.crops]) for k in ("x0", "target"))
-    for error, loss in ((0.0, 0.0), (0.5, 2.0)):
-        network = 2 * (x0 + error * sigma_bar) - told
-        epsilon = (batch.x_t - alpha.sqrt() * network) / (1 - alpha).sqrt()
-        trainer.estimate = lambda _, epsilon=epsilon: epsilon
-        assert torch.allclose(trainer.losses(batch), torch.tensor(loss), atol=2e-3)
-
-
-def test_a_low_dose_crop_is_of_the_scans_own_voxels():
-    with pytest.raises(InputError, match="own alone"):
-        CropConfig(levels=(0, 0, 1, 1), target="low-dose")
-
-
-def test_a_control_for_low_dose_learns(cases, tmp_path):
-    """Without noise in the store it is drawn as FBP's."""
-    trainer = ControlTrainer(
-        replace(CONFIG, crops=LOW_DOSE, steps=25, learning_rate=1e-2),
-        cases,
-        tmp_path / "run",
-        save_tiny_model(tmp_path / "model"),
-    )
-    batch = draw_batch(cases, trainer.config, trainer.schedule, 1000)
-    first = trainer.update([batch])["loss"]
-    for _ in range(25):
-        last = trainer.update([batch])["loss"]
-    assert last < 0.97 * first
 
 
 def test_an_exported_control_is_the_average_in_its_own_model(cases, tmp_path):

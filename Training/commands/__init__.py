@@ -10,13 +10,15 @@ from .evaluate import evaluate_app
 from .evaluate_synthesis import evaluate_generate_lesion, evaluate_inpaint_lesion, evaluate_synthesize
 from .export import export, export_control
 from .learn import distill, finetune, join, pretrain, split
+from .refine import export_refiner, refine
 from .show import demo
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
-for command in (manifest, prepare, pack, unpack, pretrain, finetune, distill, split, join, export):
+for command in (manifest, prepare, pack, unpack, pretrain, finetune, refine, distill, split, join, export):
     train_app.command()(command)
 train_app.command("simulate-noise")(simulate_noise)
 train_app.command("export-control")(export_control)
+train_app.command("export-refiner")(export_refiner)
 evaluate_app.command("synthesize")(evaluate_synthesize)
 evaluate_app.command("generate-lesion")(evaluate_generate_lesion)
 evaluate_app.command("inpaint-lesion")(evaluate_inpaint_lesion)

@@ -16,19 +16,14 @@ import torch.nn.functional as F
 
 from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.non_local_means import DISTANCE, PATCH, non_local_means
 from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMLib.thick import block_mean, cubic_slices, interpolate_slices
 
-from .low_dose import SOFT_TISSUE_HU
-from .noise import ct_noise
-from .store import HU_RANGE, Case, FramedArray
+from .store import Case, FramedArray
 
 LEVELS = ("image", "double", "patch", "own")
-TARGETS = ("thick-ct", "thick-slices", "pair", "lesion-mask", "low-dose")
-LOW_DOSE_HU = {"head-neck": (15.0, 45.0), "chest": (30.0, 90.0), "abdomen": (15.0, 45.0)}  # noise that is drawn
-LEAST_SOFT = 500  # voxels of soft tissue to measure noise in
+TARGETS = ("thick-ct", "thick-slices", "pair", "lesion-mask")
 
 
 def require(holds: bool, name: str, value: object, wanted: str) -> None:
@@ -59,8 +54,6 @@ class CropConfig:
         for name in ("bin_in_plane", "keep_organs", "keep_position", "around_lesion", "flipped"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share from 0 to 1")
         require(self.window_jitter_hu >= 0, "window_jitter_hu", self.window_jitter_hu, "0 or more HU")
-        own = self.target != "low-dose" or (sum(self.levels[:3]) == 0 and self.bin_in_plane == 0)
-        require(own, "levels", self.levels, "the scan's own alone, not binned, for the target low-dose")
         fits = len(self.levels) == len(LEVELS) and min(self.levels) >= 0 and sum(self.levels) > 0
         require(fits, "levels", self.levels, f"shares of {', '.join(LEVELS)}, not all 0")
         require(self.target in ("", *TARGETS), "target", self.target, f"one of {', '.join(TARGETS)}, or nothing")
@@ -106,8 +99,6 @@ class Crop:
     level: str
     target: torch.Tensor | None = None  # (1, Z, Y, X)
     slices: Slices | None = None  # of a crop for "thick-slices"
-    noisy: torch.Tensor | None = None  # the same with low dose, (1, Z, Y, X) in [-1, 1]; and the noise on that scale
-    sigma: float = 0.0
 
     def codes(self, frequencies: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """Position code (6L, Z, Y, X), zero where the place is not told, and anatomy code (7, Z, Y, X)."""
@@ -222,8 +213,6 @@ def _told(
     config: CropConfig,
 ) -> dict:
     """What a ControlNet is told of the box at `start` (`target`), and what goes with it; nothing without one."""
-    if config.target == "low-dose":
-        return low_dose(rng, case, start, size, window)
     if config.target == "lesion-mask":
         return {"target": _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]}
     if config.target == "thick-ct":
@@ -232,28 +221,6 @@ def _told(
         hu = torch.from_numpy(read_box(case.pair, start, size, case.place.air_hu)).float()
         return {"target": torch.from_numpy(to_model(resize(hu, config.patch).numpy(), window))[None]}
     return {}
-
-
-def low_dose(
-    rng: np.random.Generator, case: Case, start: Sequence[int], size: Sequence[int], window: tuple[float, float]
-) -> dict:
-    """The box at `start` as a scan of less dose would show it: `noisy`, `sigma`, and its non-local means as `target`.
-
-    The noise is the case's own, without it FBP's (`ct_noise`), and of a drawn strength in the box's own soft tissue:
-    over a whole scan it differs severalfold, and told a mean of it the network learns to keep what is there. Non-local
-    means sees the margin that it sees in a whole scan.
-    """
-    margin = DISTANCE + PATCH // 2
-    first, wide = [s - margin for s in start], [n + 2 * margin for n in size]
-    sigma_hu = float(np.exp(rng.uniform(*np.log(LOW_DOSE_HU[case.facts.region]))))
-    hu = read_box(case.hu, first, wide, case.place.air_hu)
-    noise = ct_noise(rng, wide) if case.noise is None else read_box(case.noise, first, wide, 0).astype(np.float32)
-    soft = (hu > SOFT_TISSUE_HU[0]) & (hu < SOFT_TISSUE_HU[1])
-    deviation = float(np.std(noise, where=soft)) if soft.sum() >= LEAST_SOFT else float(np.std(noise))
-    hu = np.maximum(hu + noise * (sigma_hu / max(deviation, 1e-3)), HU_RANGE[0])
-    noisy, sigma = torch.from_numpy(to_model(hu.astype(np.float32), window)), sigma_hu * 2 / (window[1] - window[0])
-    cut = (slice(margin, -margin),) * 3
-    return {"noisy": noisy[cut][None], "sigma": sigma, "target": non_local_means(noisy, sigma)[cut][None]}
 
 
 def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tuple[float, float]:

@@ -41,7 +41,7 @@ def non_local_means(image: np.ndarray, sigma: float, h_factor: float) -> np.ndar
 
 
 def our_non_local_means(image: np.ndarray, sigma: float, h_factor: float) -> np.ndarray:
-    """What the ControlNet `low-dose` is told: patches of 3³ within a distance of 3, distances exact."""
+    """Our own, which the model's estimate is averaged with: patches of 3³ within a distance of 3, distances exact."""
     import torch
 
     from MedDiffFMLib.non_local_means import non_local_means as exact

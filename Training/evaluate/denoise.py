@@ -51,7 +51,7 @@ def evaluate_denoising(
     tell: Callable[[str], None] = print,
 ) -> Report:
     """Every classical tool and the model in every quality on every case, on the same input; and the foundation model
-    alone, as the paper has it, without non-local means and ControlNet.
+    alone, as the paper has it, without non-local means and refiner.
 
     All are told the noise that was simulated; the model's `fast` runs once more and measures it. `tell` gets a line per
     run. `model` may be None if `qualities` is empty.

@@ -17,31 +17,21 @@ from torch.utils.data import Dataset
 from MedDiffFMLib.schedule import Schedule
 
 from ..data.crops import Crop, CropConfig, draw_crop
-from ..data.noise import LEVEL_SPREAD, ct_noise
+from ..data.noise import ct_noise
 from ..data.store import Case
 from ..data.thick_crops import draw_factor, draw_thick_crop
 from .config import PretrainConfig
 
 
-def draw_timestep(
-    rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop | None = None
-) -> int:
-    """t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over the noise that CT has. Of a crop with
-    low dose t is that of its noise, which is never known exactly.
-    """
-    if crop is not None and crop.noisy is not None:
-        return schedule.t_of_sigma(crop.sigma * math.exp(rng.normal(0, LEVEL_SPREAD)))
+def draw_timestep(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule) -> int:
+    """t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over the noise that CT has."""
     if rng.random() < config.low_noise:
         return schedule.t_of_sigma(math.exp(rng.uniform(*np.log(config.low_sigma))))
     return int(rng.integers(schedule.T))
 
 
 def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop, t: int) -> np.ndarray:
-    """White noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is. Of a crop
-    with low dose that of the dose: x_t is then √ᾱ_t·y, where sampling starts (paper, eq. 11).
-    """
-    if crop.noisy is not None:
-        return ((crop.noisy - crop.x0) / schedule.sigma_bar(t)).numpy()
+    """White noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is."""
     fits = crop.level == "own" and schedule.sigma_bar(t) <= config.low_sigma[1]
     if fits and rng.random() < config.ct_noise:
         return ct_noise(rng, crop.x0.shape)
@@ -75,7 +65,7 @@ def draw_batch(
     for number in range(first, first + config.batch):
         rng = np.random.default_rng([config.seed, number])
         crop = draw_crop(rng, cases, crops)
-        t = draw_timestep(rng, config, schedule, crop)
+        t = draw_timestep(rng, config, schedule)
         epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
         drawn.append((mix(schedule, crop, epsilon, t), epsilon, t, crop))
     noisy, noises, times, kept = zip(*drawn, strict=True)

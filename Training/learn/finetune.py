@@ -1,10 +1,8 @@
 """Fine-tuning of a ControlNet, the U-Net locked (paper, III-B, eq. 4):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a, c_t)‖₁.
 
 `config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean; "pair", the same crop of another CT
-of the patient on the case's grid (thick slices, low dose); "lesion-mask"; or "low-dose", the non-local means N(y) of
-the crop with simulated noise. For that one the loss is of the answer (ours): (1 − w)·x̂_θ + w·N(y). With "thick-slices"
-the ControlNet learns to restore in a single evaluation (see `direct`). The loop, its random numbers and its exact
-resume are pre-training's.
+of the patient on the case's grid (thick slices, low dose); or "lesion-mask". With "thick-slices" the ControlNet learns
+to restore in a single evaluation (see `direct`). The loop, its random numbers and its exact resume are pre-training's.
 """
 
 from __future__ import annotations
@@ -17,8 +15,6 @@ import torch
 
 from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.model_folder import load_network, verify
-from MedDiffFMLib.network import as_epsilon
-from MedDiffFMLib.tasks.denoise_run import LEARNED_SHARE
 
 from ..data.store import Case
 from .batches import Batch
@@ -65,22 +61,8 @@ class ControlTrainer(Trainer):
         if self.config.crops.target == "thick-slices":
             alpha = float(self.schedule.alpha_bar[self.config.direct_t])
             return direct_losses(self.estimate(batch), batch, alpha, self.config.network.prediction)
-        if self.config.crops.target == "low-dose":
-            return self.losses_of_answers(batch)
         error = (self.estimate(batch) - self.target(batch)).abs()
         if self.config.crops.target != "lesion-mask":
             return error.mean(dim=(1, 2, 3, 4))
         weight = 1 + LESION_WEIGHT * torch.stack([crop.target for crop in batch.crops]).to(self.device)
         return (error * weight).sum(dim=(1, 2, 3, 4)) / weight.sum(dim=(1, 2, 3, 4))
-
-    def losses_of_answers(self, batch: Batch) -> torch.Tensor:
-        """|e| + e² of each sample's answer inside the body, e in units of the noise that the network may leave."""
-        alpha = torch.from_numpy(self.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1).to(self.device)
-        x_t, sigma_bar, share = batch.x_t.to(self.device), ((1 - alpha) / alpha).sqrt(), LEARNED_SHARE
-        epsilon = as_epsilon(self.estimate(batch), x_t, alpha, self.config.network.prediction)
-        x0 = x_t / alpha.sqrt() - sigma_bar * epsilon
-        told, truth = (torch.stack([getattr(c, k) for c in batch.crops]).to(self.device) for k in ("target", "x0"))
-        error = (x0.lerp(told, share) - truth) / ((1 - share) * sigma_bar)
-        labels = torch.stack([crop.labels for crop in batch.crops])[:, None].to(self.device)
-        body = (labels > 0) | ~labels.any(dim=(1, 2, 3, 4), keepdim=True)  # all of it where no anatomy is told
-        return ((error.abs() + error**2) * body).sum(dim=(1, 2, 3, 4)) / body.sum(dim=(1, 2, 3, 4))

@@ -1,0 +1,124 @@
+"""A refiner: a small U-Net over slices that says what is still wrong with an estimate. Trained on pairs; beyond the
+paper.
+
+    x̂ = b + s·f(c)      b: an estimate made without it, s: how large its errors are, c: what is told, slice by slice
+
+The diffusion model knows what CT looks like, but neither a scanner's noise nor what thick slices hide in this scan; f
+learns that from pairs. It is told the slices beside each as further channels, so that it costs what a network in 2D
+does. See `refine_noise` and `refine_slices`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import safetensors
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+from .additions import REFINERS
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .models import Model
+
+SLICES = 8  # computed at once: bounds the memory
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """kind: what it is told and what it refines; inputs: the channels of that; channels: of its three levels."""
+
+    kind: str
+    inputs: int
+    channels: tuple[int, int, int] = (24, 48, 64)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> RefinerConfig:
+        return cls(values["kind"], values["inputs"], tuple(values["channels"]))
+
+
+class Refiner(nn.Module):
+    """f. Its last convolution starts at zero, so that a new one changes nothing."""
+
+    def __init__(self, config: RefinerConfig):
+        super().__init__()
+        self.config = config
+        first, second, third = config.channels
+        self.enter = _convolution(config.inputs, first)
+        self.down = nn.ModuleList([_convolution(first, second), _convolution(second, third)])
+        self.stay = nn.ModuleList([_convolution(n, n) for n in (first, second, third, third)])
+        self.up = nn.ModuleList([_convolution(second + third, second), _convolution(first + second, first)])
+        self.end = nn.ModuleList([_convolution(second, second), _convolution(first, first)])
+        self.leave = _convolution(first, 1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, told: torch.Tensor) -> torch.Tensor:
+        """told: (slices, inputs, Y, X), any Y and X. Returns f, (slices, Y, X)."""
+        full = _add(self.stay[0], F.silu(self.enter(told)))
+        half = _add(self.stay[1], F.silu(self.down[0](_halved(full))))
+        quarter = _add(self.stay[3], _add(self.stay[2], F.silu(self.down[1](_halved(half)))))
+        half = _add(self.end[0], F.silu(self.up[0](torch.cat([half, _doubled(quarter, half)], dim=1))))
+        full = _add(self.end[1], F.silu(self.up[1](torch.cat([full, _doubled(half, full)], dim=1))))
+        return self.leave(full)[:, 0]
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """3 × 3, its weights drawn so that signals keep their strength (He et al. 2015): PyTorch's own would fade."""
+    layer = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _add(layer: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    return features + F.silu(layer(features))
+
+
+def _halved(features: torch.Tensor) -> torch.Tensor:
+    return F.avg_pool2d(features, 2, ceil_mode=True)
+
+
+def _doubled(features: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(features, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def at(image: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """The slices z (n,) of an image (Z, Y, X); beyond its ends stand the end slices."""
+    return image[z.clamp(0, len(image) - 1)]
+
+
+def in_slabs(
+    refiner: Refiner, told: Callable[[torch.Tensor], torch.Tensor], like: torch.Tensor, tick: Callable[[], None]
+) -> torch.Tensor:
+    """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z."""
+    found = []
+    for z in torch.arange(len(like), device=like.device).split(SLICES):
+        found.append(refiner(told(z).contiguous(memory_format=torch.channels_last)).float())
+        tick()
+    return torch.cat(found)
+
+
+def save_refiner(folder: Path, refiner: Refiner, training: dict | None = None, float16: bool = False) -> Path:
+    """Write a refiner into the model folder whose estimates it was trained on, named by its kind."""
+    config = refiner.config
+    return REFINERS.save(folder, config.kind, refiner, dataclasses.asdict(config), training, float16)
+
+
+def load_refiner(model: Model, kind: str) -> Refiner:
+    """A refiner of a loaded model, on its device. InputError if it is not there or not sound."""
+    config = REFINERS.verify(model.folder, kind)
+    weights = REFINERS.weights(model.folder, kind)
+    try:
+        refiner = Refiner(RefinerConfig.from_dict(config))
+        refiner.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{weights} does not fit its config.json: get the model again.") from error
+    return refiner.eval().requires_grad_(False).to(model.device, memory_format=torch.channels_last)

@@ -1,0 +1,99 @@
+"""Refiners: what they are told, what becomes of their answer, and how they lie in a model folder."""
+
+import math
+
+import pytest
+import torch
+from tiny_model import save_tiny_model, save_tiny_refiner
+
+from MedDiffFMLib.additions import REFINERS
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.models import load_model
+from MedDiffFMLib.refine_noise import LOW_DOSE, Noisy
+from MedDiffFMLib.refine_slices import SCALE, THICK_SLICES, Thick
+from MedDiffFMLib.refiner import Refiner, load_refiner
+from MedDiffFMLib.thick import block_mean, cubic_slices, replicate
+
+
+def _image(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape))) * 2 - 1
+
+
+def _constant(config, value: float) -> Refiner:
+    """A refiner that says `value` everywhere."""
+    refiner = Refiner(config)
+    torch.nn.init.constant_(refiner.leave.bias, value)
+    return refiner
+
+
+def test_what_is_told_of_noise():
+    """By hand: three slices of one pixel, σ_n = .12, of which log(σ_n/.12) is 0. b = (.2, .2, .5),
+    y − b = (.1, −.2, 0), x̂ − N = (.4, 0, −.2).
+    """
+    column = lambda *values: torch.tensor(values).reshape(3, 1, 1)  # noqa: E731
+    noisy = Noisy(column(0.3, 0.0, 0.5), column(0.4, 0.2, 0.4), column(0.0, 0.2, 0.6), 0.12)
+    told = noisy.told(torch.arange(3))[:, :, 0, 0] * 0.12
+    middle = [-0.2, 0.0, 0.0, 0.3, 0.1, 0.0, 0.4, -0.2, 0.4 * 0.12, 0.0]
+    first = [0.1, 0.4, 0.0, 0.0, 0.1, -0.2, 0.4, 0.0, 0.4 * 0.12, 0.0]  # below it stands its copy
+    assert torch.allclose(told[1], torch.tensor(middle), atol=1e-6)
+    assert torch.allclose(told[0], torch.tensor(first), atol=1e-6)
+    louder = Noisy(noisy.y, noisy.of_model, noisy.nlm, 0.24)
+    assert torch.allclose(louder.told(torch.arange(3))[:, 9], torch.full((3, 1, 1), math.log(2)))
+
+
+def test_what_becomes_of_an_answer_about_noise():
+    """x̂_0 = b + σ_n·f; a new refiner says 0."""
+    noisy = Noisy(_image(9, 6, 7), _image(9, 7, 6).transpose(1, 2), _image(9, 6, 7), 0.1)
+    assert torch.equal(noisy.refined(Refiner(LOW_DOSE)), noisy.base)
+    assert torch.allclose(noisy.refined(_constant(LOW_DOSE, 0.5)), noisy.base + 0.05)
+
+
+def test_what_is_told_of_thick_slices():
+    """By hand: thick slices 0, .4, .8 of factor 2, and a model that says .2 more than the spline s in the first half of
+    each, .2 less in the second, so that b is s ± .1. The third thin slice is the first half of the second thick one.
+    """
+    thick = torch.tensor([0.0, 0.4, 0.8]).reshape(3, 1, 1)
+    s = cubic_slices(thick, 2)
+    told = Thick(thick, s + 0.2 * torch.tensor([1.0, -1] * 3).reshape(6, 1, 1), 2).told(torch.arange(6))[:, :, 0, 0]
+    b = s.flatten() + 0.1 * torch.tensor([1.0, -1] * 3)
+    third = [0.2, 0.4 - b[2], -0.4, 0.4, 0.0, 0.0, b[1] - b[2], b[3] - b[2]]
+    assert torch.allclose(told[2, :8] / 8, torch.tensor(third), atol=1e-6)
+    assert torch.allclose(told[2, 8:], torch.tensor([b[2], -0.5, -0.5, math.log(0.4)]), atol=1e-6)
+    assert torch.allclose(told[3, 8:10], torch.tensor([b[3], 0.5]), atol=1e-6)
+
+
+def test_an_answer_about_slices_keeps_the_block_means(tmp_path):
+    """Whatever f says and whatever the model's estimate is; what f says the same of all slices of a block is lost."""
+    thick = Thick(_image(4, 9, 10), _image(20, 9, 10), 5)
+    refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), THICK_SLICES, std=1.0)
+    made = thick.refined(refiner)
+    assert torch.allclose(block_mean(made, 5), thick.thick, atol=1e-5)
+    assert (made - thick.base).abs().mean() > 0.1 * SCALE
+    assert torch.allclose(thick.refined(_constant(THICK_SLICES, 0.7)), thick.base, atol=1e-6)
+    perfect = Thick(thick.thick, replicate(thick.thick, 5), 5)  # its means are right
+    assert torch.allclose(perfect.base, (perfect.of_model + perfect.spline) / 2)
+
+
+def test_slices_do_not_depend_on_those_computed_with_them(tmp_path):
+    """Twenty slices at once, in slabs of 8, and the middle ones alone with their neighbours."""
+    refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), LOW_DOSE)
+    images = [_image(20, 8, 9), _image(20, 9, 8).transpose(1, 2), _image(20, 8, 9).flip(0)]
+    whole = Noisy(*images, 0.1).refined(refiner)
+    part = Noisy(*(image[5:13] for image in images), 0.1).refined(refiner)
+    assert torch.allclose(whole[6:12], part[1:-1], atol=1e-5)
+    assert not torch.allclose(whole[5], part[0], atol=1e-5)  # its lower neighbour is missing there
+
+
+def test_a_refiner_comes_back_from_its_folder(tmp_path):
+    """Of odd sizes too; by its kind, with its checksum, and with no other weights than it was made for."""
+    folder = save_tiny_model(tmp_path / "tiny")
+    refiner = save_tiny_refiner(folder, LOW_DOSE)
+    loaded, told = load_refiner(load_model(folder, "cpu"), "low-dose"), _image(3, 10, 7, 5)
+    assert REFINERS.names(folder) == ["low-dose"]
+    assert torch.allclose(loaded(told), refiner(told), atol=1e-6) and loaded(told).shape == (3, 7, 5)
+    with pytest.raises(InputError, match=r"no refiner 'thick-slices' \(it has low-dose\)"):
+        load_refiner(load_model(folder, "cpu"), "thick-slices")
+    config = folder / "refiners" / "low-dose" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"inputs": 10', '"inputs": 11'), encoding="utf-8")
+    with pytest.raises(InputError, match="does not fit"):
+        load_refiner(load_model(folder, "cpu"), "low-dose")

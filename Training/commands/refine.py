@@ -1,0 +1,84 @@
+"""`meddiff-fm train refine | export-refiner`: what is added to the foundation model's estimates, trained on pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from MedDiffFMLib.errors import InputError
+
+Run = Annotated[Path, typer.Argument(help="Folder of the run: its pairs, state and log.")]
+
+
+def refine(
+    store: Annotated[Path, typer.Argument(help="Training store on the scans' own grid, with simulated noise.")],
+    run: Run,
+    model: Annotated[Path, typer.Argument(help="Model folder whose estimates are to be refined.")],
+    config: Annotated[Path, typer.Option(help="Settings (JSON): recipes/small/refine-*.json.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda[:N] or auto.")] = "auto",
+) -> None:
+    """Train a refiner: first its pairs are made, then it is trained. A run that was stopped goes on where it was."""
+    from MedDiffFMLib.models import load_model
+
+    from ..data.store import open_store
+    from ..learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair
+
+    settings = RefineConfig.from_json(config)
+    _same_run(run, settings)
+    loaded, cases = load_model(model, device), open_store(store, "train")
+    files = make_pairs(settings, cases, loaded, run / "pairs")
+    trainer = RefineTrainer(settings, [read_pair(file, settings.kind) for file in files], run, loaded.device)
+    if (run / "last.pt").exists():
+        trainer.restore()
+    train(trainer)
+
+
+def export_refiner(
+    run: Run, model: Annotated[Path, typer.Argument(help="Model folder that the run was made with, to write it into.")]
+) -> None:
+    """Write a run's averaged refiner into its model's folder: float16, checksum."""
+    from ..learn.refine import export_refiner as export
+
+    print(export(run, model))
+
+
+def _same_run(run: Path, settings) -> None:
+    """Make the run's folder, its settings in it. InputError if it is that of other pairs."""
+    record, file = json.loads(json.dumps(dataclasses.asdict(settings))), run / "config.json"
+    plan = ("steps", "learning_rate", "warmup", "save_every", "pairs")
+    if run.exists() and not run.is_dir():
+        raise InputError(f"{run} is a file: name a folder for the run.")
+    if file.exists():
+        had = json.loads(file.read_text(encoding="utf-8"))
+        other = [name for name in record if name not in plan and had.get(name) != record[name]]
+        if other:
+            raise InputError(f"{run} belongs to a run with other settings ({', '.join(other)}): name another folder.")
+    run.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def train(trainer) -> None:
+    """Every update to the last one; the state is kept every `save_every` of them, with a line of what was gained."""
+    import math
+
+    rows, started, first = [], time.monotonic(), trainer.step
+    config = trainer.config
+    while trainer.step < config.steps:
+        rows.append(trainer.update())
+        if trainer.step % config.save_every and trainer.step < config.steps:
+            continue
+        trainer.save()
+        before, after = (sum(row[name] for row in rows) for name in ("before", "loss"))
+        each = (time.monotonic() - started) / (trainer.step - first)
+        gain = 10 * math.log10(before / after)
+        row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(each, 3)}
+        with (trainer.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+        left = each * (config.steps - trainer.step) / 60
+        print(f"step {trainer.step}/{config.steps}  gain {gain:.2f} dB  {each:.2f} s  {left:.0f} min left", flush=True)
+        rows = []
