@@ -136,6 +136,6 @@ def _stale(model: Model) -> InputError:
 def _digest(model: Model) -> str:
     """SHA-256 of all that the statistics depend on besides the program: weights, ControlNets, settings, the CT."""
     settings = json.dumps(model.config.get("tasks", {}), sort_keys=True)
-    weights = sorted(model.folder.rglob("*.safetensors"), key=lambda file: file.relative_to(model.folder).as_posix())
+    weights = [*sorted(model.folder.glob("*.safetensors")), *sorted(model.folder.glob("*/*/*.safetensors"))]
     parts = [settings, *(sha256_of(file) for file in (*weights, *sorted(FOLDER.glob("*.nii.gz"))))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
