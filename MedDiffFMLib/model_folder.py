@@ -3,7 +3,8 @@ pickle.
 
 config.json: format, name, architecture (of `NetworkConfig`), conditions (position frequencies, anatomy planes, region
 classes with their HU windows), schedule (kind, T and ᾱ in float64), tasks (each task's defaults found in validation),
-training (how the weights came to be), licence, weights (file, SHA-256, type of numbers).
+training (how the weights came to be), licence, weights (file, SHA-256, type of numbers), self_test (see
+`self_test_record`).
 """
 
 from __future__ import annotations
@@ -105,6 +106,18 @@ def save_model_folder(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def set_in_config(folder: Path, key: str, value: object) -> None:
+    """Replace one entry of a model folder's config.json, whole or not at all. InputError if it cannot be written."""
+    config = read_config(folder) | {key: value}
+    part = folder / f".{CONFIG}.part"
+    try:
+        part.write_text(_to_json(config), encoding="utf-8")
+        os.replace(part, folder / CONFIG)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{folder / CONFIG} cannot be written ({error.strerror}): name a folder of yours.") from None
 
 
 def _to_json(config: dict) -> str:

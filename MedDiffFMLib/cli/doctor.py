@@ -1,4 +1,4 @@
-"""`meddiff-fm doctor`: whether this computer can run the tasks, and how well."""
+"""`meddiff-fm doctor`: whether this computer can run the tasks, how well, and whether it computes what it should."""
 
 from __future__ import annotations
 
@@ -6,36 +6,65 @@ import json
 import platform
 import shutil
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
 
+if TYPE_CHECKING:
+    from ..models import Model
+    from ..self_test_record import Line
+
 
 def doctor(
     model: Annotated[str | None, typer.Option("--model", metavar="NAME|DIR|HUB_ID", help="Model to test.")] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the model computes.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="auto|float32|bfloat16|float16", help="Arithmetic of the network.")
+    ] = "auto",
+    self_test: Annotated[
+        bool,
+        typer.Option(
+            "--self-test",
+            help="Also run every task on a small CT, and compare the results with those recorded for the model.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check Python, PyTorch, device, memory, disk and model, and run the network once."""
     from ..system import describe_pytorch
 
     facts = {**_computer(), **describe_pytorch(), **_segmenter()}
+    lines: Sequence[Line] = ()
     try:
-        facts |= _model(model)
-        problem = None
+        loaded = _load(model, device, precision)
+        facts |= _describe(loaded)
+        lines, problem = _self_test(loaded) if self_test else ((), None)
     except InputError as error:
         problem = str(error)
     if as_json:
-        print(json.dumps(facts | {"problem": problem}, indent=2))
+        tested = {"self_test": [line.to_dict() for line in lines]} if self_test else {}
+        print(json.dumps(facts | tested | {"problem": problem}, indent=2))
     else:
-        for name, value in facts.items():
-            if value is None:  # the system does not tell, or there is no GPU
-                continue
-            print(f"{name.replace('_', ' '):>16}  {value}")
-        print(f"{'verdict':>16}  {problem or 'ready'}")
+        _print(facts, lines, problem or ("ready: this computer computes what it should" if self_test else "ready"))
     if problem:
         raise typer.Exit(2)
+
+
+def _print(facts: dict, lines: Sequence[Line], verdict: str) -> None:
+    for name, value in facts.items():
+        if value is None:  # the system does not tell, or there is no GPU
+            continue
+        print(f"{name.replace('_', ' '):>16}  {value}")
+    if lines:
+        print(f"\n{'self-test':>16}  {'':46}{'here':>9}{'recorded':>10}{'tolerance':>11}")
+    for line in lines:
+        here = "–" if line.value is None else f"{line.value:.3f}"
+        numbers = f"{here:>9}{line.expected:>10.3f}{line.tolerance:>11.3f}"
+        print(f"{line.task:>16}  {line.statistic:46}{numbers}  {'ok' if line.ok else 'differs'}")
+    print(f"{'verdict':>16}  {verdict}")
 
 
 def _computer() -> dict:
@@ -60,14 +89,18 @@ def _segmenter() -> dict:
     return {"totalsegmentator": describe()}
 
 
-def _model(name: str | None) -> dict:
-    """Load and verify a model and time one window. InputError if there is none or it is not sound."""
+def _load(name: str | None, device: str, precision: str) -> Model:
+    from ..models import load_model
+
+    return load_model(name, device, precision)
+
+
+def _describe(model: Model) -> dict:
+    """A loaded model, where it computes, and the time of one window. InputError if it computes no finite numbers."""
     import torch
 
     from ..anatomy import CODE_PLANES
-    from ..models import load_model
 
-    model = load_model(name)
     edge = 32  # enough to run every layer, in seconds on any computer
     planes = {"x_t": 1, "position": 6 * model.network.config.position_frequencies, "anatomy": CODE_PLANES}
     inputs = {key: torch.zeros(1, count, edge, edge, edge, device=model.device) for key, count in planes.items()}
@@ -79,6 +112,17 @@ def _model(name: str | None) -> dict:
         raise InputError(f"The model {model.name} computes no finite numbers here: try --precision float32.")
     return {
         "model": f"{model.name} ({model.source}, verified)",
+        "computes_on": str(model.device),
         "precision": str(model.dtype).removeprefix("torch."),
-        "self_test": f"a window of {edge}³ in {time.monotonic() - started:.2f} s",
+        "speed": f"a window of {edge}³ in {time.monotonic() - started:.2f} s",
     }
+
+
+def _self_test(model: Model) -> tuple[Sequence[Line], str | None]:
+    """The statistics beside the recorded ones, and one sentence if they differ. InputError if none are recorded."""
+    from ..self_test_record import compare, problem_of
+    from .bar import progress_bar
+
+    with progress_bar("Self-test") as progress:
+        lines = compare(model, progress=progress)
+    return lines, problem_of(lines, model)

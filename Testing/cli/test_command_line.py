@@ -205,7 +205,7 @@ def test_doctor_finds_the_model_and_runs_it(run, model):
     code, out, _ = run("doctor", "--json", "--model", model)
     told = json.loads(out)
     assert code == 0 and told["problem"] is None
-    assert told["model"] == "tiny (folder, verified)" and told["self_test"].startswith("a window of 32³")
+    assert told["model"] == "tiny (folder, verified)" and told["speed"].startswith("a window of 32³")
     assert told["memory_gb"] > 0 and told["disk_free_gb"] > 0
 
 

@@ -11,6 +11,7 @@ from .evaluate_synthesis import evaluate_generate_lesion, evaluate_inpaint_lesio
 from .export import export, export_control
 from .learn import distill, finetune, join, pretrain, split
 from .refine import export_refiner, refine
+from .self_test import self_test
 from .show import demo
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
@@ -19,6 +20,7 @@ for command in (manifest, prepare, pack, unpack, pretrain, finetune, refine, dis
 train_app.command("simulate-noise")(simulate_noise)
 train_app.command("export-control")(export_control)
 train_app.command("export-refiner")(export_refiner)
+train_app.command("self-test")(self_test)
 evaluate_app.command("synthesize")(evaluate_synthesize)
 evaluate_app.command("generate-lesion")(evaluate_generate_lesion)
 evaluate_app.command("inpaint-lesion")(evaluate_inpaint_lesion)
