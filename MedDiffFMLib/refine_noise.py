@@ -48,6 +48,6 @@ class Noisy:
         level = torch.full_like(b[z], math.log(s / USUAL_SIGMA))
         return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
 
-    def refined(self, refiner: Refiner, tick: Callable[[], None] = lambda: None) -> torch.Tensor:
-        """x̂_0. `tick` is called after every few slices, and may raise to stop."""
-        return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, tick)
+    def refined(self, refiner: Refiner, mirrored: int = 1, tick: Callable[[], None] = lambda: None) -> torch.Tensor:
+        """x̂_0. mirrored: see `refiner.in_slabs`. `tick` is called after every few slices, and may raise to stop."""
+        return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, tick)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .models import Model
 
 SLICES = 8  # computed at once: bounds the memory
+MIRRORS = ((), (-1,), (-2,), (-2, -1))  # along no axis, x, y, both
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,23 @@ def at(image: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
 
 
 def in_slabs(
-    refiner: Refiner, told: Callable[[torch.Tensor], torch.Tensor], like: torch.Tensor, tick: Callable[[], None]
+    refiner: Refiner,
+    told: Callable[[torch.Tensor], torch.Tensor],
+    like: torch.Tensor,
+    mirrored: int,
+    tick: Callable[[], None],
 ) -> torch.Tensor:
-    """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z."""
+    """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z.
+    mirrored: over how many of `MIRRORS` f is averaged; it was trained on all of them.
+    """
     found = []
     for z in torch.arange(len(like), device=like.device).split(SLICES):
-        found.append(refiner(told(z).contiguous(memory_format=torch.channels_last)).float())
-        tick()
+        channels, total = told(z), torch.zeros_like(like[z])
+        for axes in MIRRORS[:mirrored]:
+            image = channels.flip(axes).contiguous(memory_format=torch.channels_last)
+            total = total + refiner(image).float().flip(axes) / mirrored
+            tick()
+        found.append(total)
     return torch.cat(found)
 
 

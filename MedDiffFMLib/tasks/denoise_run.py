@@ -50,6 +50,7 @@ class DenoiseSettings:
     overlap: float = 0.25
     windows_hu: dict[str, tuple[float, float]] | None = None
     nlm_share: float = 0.0
+    mirrored: int = 1  # mirror images that the refiner's answer is averaged over, 1 to 4
 
 
 PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))
@@ -110,7 +111,7 @@ class Run:
             return of_model.lerp(noisy.nlm, self.settings.nlm_share)
         dtype = self.ε.model.dtype
         with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
-            return noisy.refined(self.refiner, reporter.tick)
+            return noisy.refined(self.refiner, self.settings.mirrored, reporter.tick)
 
     def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""

@@ -64,13 +64,13 @@ def restore_directly(
 
 
 def refined(
-    refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: Cut, dtype: torch.dtype, reporter: Reporter
+    refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: Cut, mirrored: int, dtype: torch.dtype, reporter: Reporter
 ) -> np.ndarray:
     """The estimate (HU, thin, (Z, Y, X)) after the refiner, HU within the window. dtype: what that computes in."""
     device = next(refiner.parameters()).device
     told = told_of(scan, estimate, cut).to(device)
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        x0 = told.refined(refiner, reporter.tick)
+        x0 = told.refined(refiner, mirrored, reporter.tick)
     return to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
 
 

@@ -56,7 +56,8 @@ class SuperResolveSettings:
     prior_weight: float = 1.0
     zeta: float = 0.0
     overlap: float = 0.25
-    mirrored: int = 1  # mirror images that a ControlNet of a single evaluation averages, 1 to 4
+    mirrored: int = 1  # mirror images that a ControlNet of a single evaluation averages, 1 to 4; and a refiner
+    refiner_mirrored: int = 1
 
 
 QUALITIES = {
@@ -120,7 +121,11 @@ def super_resolve(
     ε = thin_noise_model(scan, cut, anatomy, model, control, settings.overlap, reporter)
     if _is_direct(control):
         estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter)
-        estimate = refined(refiner, scan, estimate, cut, model.dtype, reporter) if refiner else estimate
+        estimate = (
+            refined(refiner, scan, estimate, cut, settings.refiner_mirrored, model.dtype, reporter)
+            if refiner
+            else estimate
+        )
     else:
         estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)

@@ -174,7 +174,7 @@ def test_another_target_of_the_controlnet_gives_another_image(thick, tiny_model_
         return super_resolve(thick, tiny_model_with_controls, factor=2, control=control, **QUICK).volume.voxels
 
     told, alone = run("auto"), run("none")
-    monkeypatch.setattr("MedDiffFMLib.tasks.super_resolve.NoiseModel", Turned)
+    monkeypatch.setattr("MedDiffFMLib.tasks.thin_slices.NoiseModel", Turned)
     assert not np.array_equal(run("auto"), told)
     assert np.array_equal(run("none"), alone)
 

@@ -65,7 +65,7 @@ def simulate_noise(
     store: Annotated[Path, typer.Argument(help="Training store on the scans' own grids (prepare --spacing own).")],
     split: Annotated[str, typer.Option("--split", metavar="train|validation", help="Whose cases.")] = "train",
 ) -> None:
-    """Add simulated noise of low dose to every case, for the ControlNet `low-dose`; what has it is skipped."""
+    """Add simulated noise of low dose to every case, for the refiner `low-dose`; what has it is skipped."""
     from ..data.low_dose import simulate_noise as run
     from ..data.store import open_store
 
