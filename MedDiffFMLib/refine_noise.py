@@ -4,6 +4,9 @@
 
 y: the scan; x̂_θ: the foundation model's estimate; N: non-local means. The two estimates err in different ways, and how
 they differ tells f where; y tells it what both of them took away.
+
+Of the answer only what differs from its surroundings is used, σ_n·(f − G∗f) with a Gaussian G: f may sharpen and
+smooth, but the HU of a tissue stay those of b. Contrast medium, rare in training, f would draw towards plain blood.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from monai.networks.layers import GaussianFilter
 
 from .refiner import Refiner, RefinerConfig, at, in_slabs
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
+SURROUNDINGS = 5.0  # standard deviation of G, in voxels in plane
 
 
 @dataclass(frozen=True)
@@ -49,5 +54,14 @@ class Noisy:
         return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
 
     def refined(self, refiner: Refiner, mirrored: int = 1, tick: Callable[[], None] = lambda: None) -> torch.Tensor:
-        """x̂_0. mirrored: see `refiner.in_slabs`. `tick` is called after every few slices, and may raise to stop."""
+        """b + σ_n·f, as it is trained. mirrored: see `refiner.in_slabs`. `tick` is called after every few slices, and
+        may raise to stop.
+        """
         return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, tick)
+
+    def with_its_means(self, refined: torch.Tensor, body: torch.Tensor) -> torch.Tensor:
+        """x̂_0: `refined` (Z, Y, X) with the local means of b. body: bool; what is outside does not count."""
+        change = (refined - self.base) * body
+        blur = GaussianFilter(2, SURROUNDINGS, truncated=3.0).to(change.device)
+        mean = blur(change[:, None]) / blur(body.float()[:, None]).clamp(min=1e-3)
+        return refined - mean[:, 0]

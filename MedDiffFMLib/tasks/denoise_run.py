@@ -101,17 +101,18 @@ class Run:
         x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
         if self.settings.nlm_share > 0:
             for box in find_objects(self.scan.body.view(np.uint8)):  # one, or none where all is air
-                x0[box] = self._helped(y[box], x0[box], reporter)
+                x0[box] = self._helped(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
         return to_hu(x0.cpu().numpy(), self.scan.window)
 
-    def _helped(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> torch.Tensor:
+    def _helped(self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter) -> torch.Tensor:
         """The estimate of a box with the help of non-local means, and of the refiner if there is one."""
         noisy = self.noisy(y, of_model, reporter)
         if self.refiner is None:
             return of_model.lerp(noisy.nlm, self.settings.nlm_share)
         dtype = self.ε.model.dtype
         with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
-            return noisy.refined(self.refiner, self.settings.mirrored, reporter.tick)
+            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.tick)
+        return noisy.with_its_means(refined, body.to(y.device))
 
     def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
