@@ -1,7 +1,7 @@
 """The switches of a run: values worked out by hand, and refusals that say what to do."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from MedDiffFMLib.network import BASE
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.learn.batches import Steps
 from MedDiffFMTraining.learn.config import PretrainConfig
+from MedDiffFMTraining.learn.refine import RefineConfig
 from MedDiffFMTraining.learn.trainer import Trainer, summary
 
 CONFIG = PretrainConfig(network=TINY, crops=CropConfig(patch=(8, 16, 16)), steps=10, batch=2, accumulate=2)
@@ -36,9 +37,10 @@ def test_the_base_recipe_is_the_papers():
 
 @pytest.mark.parametrize("path", sorted(p for p in RECIPES.glob("*/*.json") if p.name != "tasks.json"), ids=str)
 def test_every_recipe_can_be_read_and_written(path, tmp_path):
-    config = PretrainConfig.from_json(path)
-    (tmp_path / "again.json").write_text(config.to_json())
-    assert PretrainConfig.from_json(tmp_path / "again.json") == config
+    kind = RefineConfig if path.name.startswith("refine-") else PretrainConfig
+    config = kind.from_json(path)
+    (tmp_path / "again.json").write_text(json.dumps(asdict(config)))
+    assert kind.from_json(tmp_path / "again.json") == config
 
 
 @pytest.mark.parametrize(
