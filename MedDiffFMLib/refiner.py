@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SLICES = 8  # computed at once: bounds the memory
 MIRRORS = ((), (-1,), (-2,), (-2, -1))  # along no axis, x, y, both
+ORIENTATIONS = tuple((turned, axes) for turned in (False, True) for axes in MIRRORS)  # turned: x and y exchanged
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,15 @@ def in_slabs(
     tick: Callable[[], None],
 ) -> torch.Tensor:
     """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z.
-    mirrored: over how many of `MIRRORS` f is averaged; it was trained on all of them.
+    mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on all of them.
     """
     found = []
     for z in torch.arange(len(like), device=like.device).split(SLICES):
         channels, total = told(z), torch.zeros_like(like[z])
-        for axes in MIRRORS[:mirrored]:
-            image = channels.flip(axes).contiguous(memory_format=torch.channels_last)
-            total = total + refiner(image).float().flip(axes) / mirrored
+        for turned, axes in ORIENTATIONS[:mirrored]:
+            image = (channels.mT if turned else channels).flip(axes).contiguous(memory_format=torch.channels_last)
+            answer = refiner(image).float().flip(axes)
+            total = total + (answer.mT if turned else answer) / mirrored
             tick()
         found.append(total)
     return torch.cat(found)

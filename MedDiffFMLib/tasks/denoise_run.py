@@ -50,7 +50,7 @@ class DenoiseSettings:
     overlap: float = 0.25
     windows_hu: dict[str, tuple[float, float]] | None = None
     nlm_share: float = 0.0
-    mirrored: int = 1  # mirror images that the refiner's answer is averaged over, 1 to 4
+    mirrored: int = 1  # mirror images that the refiner's answer is averaged over, 1 to 8
 
 
 PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))

@@ -100,13 +100,18 @@ def test_a_refiner_comes_back_from_its_folder(tmp_path):
 
 
 def test_averaged_over_mirror_images_it_knows_no_left_and_no_front(tmp_path):
-    """Of four of them: the answer about a mirrored image is the mirror image of the answer; of one it is not."""
+    """Of four of them: the answer about a mirrored image is the mirror image of the answer; of one it is not. Of eight
+    this holds for an image whose x and y are exchanged, too.
+    """
     refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), LOW_DOSE)
     images = [_image(3, 8, 12), _image(3, 12, 8).transpose(1, 2), _image(3, 8, 12).flip(0)]
     for axes in ((-1,), (-2,), (-2, -1)):
         plain, mirrored = (Noisy(*(image.flip(flips) for image in images), 0.1) for flips in ((), axes))
         assert torch.allclose(mirrored.refined(refiner, 4), plain.refined(refiner, 4).flip(axes), atol=1e-5)
         assert not torch.allclose(mirrored.refined(refiner), plain.refined(refiner).flip(axes), atol=1e-3)
+    plain, turned = (Noisy(*(image.mT if exchanged else image for image in images), 0.1) for exchanged in (False, True))
+    assert torch.allclose(turned.refined(refiner, 8), plain.refined(refiner, 8).mT, atol=1e-5)
+    assert not torch.allclose(turned.refined(refiner, 4), plain.refined(refiner, 4).mT, atol=1e-3)
 
 
 def test_an_answer_may_sharpen_but_not_move_a_tissue():

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -119,11 +118,6 @@ def draw_thick(
 
 def _volume(hu: np.ndarray, spacing: Sequence[float]) -> Volume:
     return Volume(np.ascontiguousarray(hu), tuple(spacing[::-1]), direction=AXES)
-
-
-def drawing(kind: str, **options) -> partial:
-    """draw(rng, case, model, size, …) of a refiner of this kind."""
-    return partial({"low-dose": draw_noisy, "thick-slices": draw_thick}[kind], **options)
 
 
 def turned_over(pair: Pair, rng: np.random.Generator, cut: tuple[slice, slice]) -> Pair:
