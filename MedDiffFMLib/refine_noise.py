@@ -23,7 +23,7 @@ from .refiner import Refiner, RefinerConfig, at, in_slabs
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
-SURROUNDINGS = 5.0  # standard deviation of G, in voxels in plane
+SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,11 @@ class Noisy:
         """
         return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, tick)
 
-    def with_its_means(self, refined: torch.Tensor, body: torch.Tensor) -> torch.Tensor:
-        """x̂_0: `refined` (Z, Y, X) with the local means of b. body: bool; what is outside does not count."""
+    def with_its_means(self, refined: torch.Tensor, body: torch.Tensor, spacing: tuple[float, float]) -> torch.Tensor:
+        """x̂_0: `refined` (Z, Y, X) with the local means of b. body: bool; what is outside does not count. spacing:
+        mm, (y, x).
+        """
         change = (refined - self.base) * body
-        blur = GaussianFilter(2, SURROUNDINGS, truncated=3.0).to(change.device)
+        blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(change.device)
         mean = blur(change[:, None]) / blur(body.float()[:, None]).clamp(min=1e-3)
         return refined - mean[:, 0]

@@ -112,7 +112,7 @@ class Run:
         dtype = self.ε.model.dtype
         with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
             refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.tick)
-        return noisy.with_its_means(refined, body.to(y.device))
+        return noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:])
 
     def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""

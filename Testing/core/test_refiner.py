@@ -116,16 +116,17 @@ def test_averaged_over_mirror_images_it_knows_no_left_and_no_front(tmp_path):
 
 def test_an_answer_may_sharpen_but_not_move_a_tissue():
     """A change that is the same everywhere in the body is taken back whole, at the body's border too; one voxel's
-    change stays but for its share in its surroundings, 1/(2π·5²); what an answer says of air does not count.
+    change stays but for its share in its surroundings, 1/(2π·5·4) where those are 5 × 4 voxels; what an answer says of air
+    does not count.
     """
     body = torch.zeros(2, 60, 60, dtype=torch.bool)
     body[:, 10:50, 10:50] = True
     noisy = Noisy(*(_image(2, 60, 60) for _ in range(3)), 0.1)
     moved = noisy.base + 0.05 + 3.0 * ~body
-    assert torch.allclose(noisy.with_its_means(moved, body)[body], noisy.base[body], atol=1e-5)
+    assert torch.allclose(noisy.with_its_means(moved, body, (2.0, 2.5))[body], noisy.base[body], atol=1e-5)
     dot = noisy.base.clone()
     dot[0, 30, 30] += 1.0
-    change = noisy.with_its_means(dot, body) - noisy.base
-    assert change[0, 30, 30].item() == pytest.approx(1 - 1 / (2 * math.pi * 25), abs=1e-3)
-    assert change[0, 30, 31].item() == pytest.approx(-math.exp(-0.5 / 25) / (2 * math.pi * 25), abs=1e-3)
+    change = noisy.with_its_means(dot, body, (2.0, 2.5)) - noisy.base
+    assert change[0, 30, 30].item() == pytest.approx(1 - 1 / (2 * math.pi * 20), abs=1e-3)
+    assert change[0, 30, 31].item() == pytest.approx(-math.exp(-0.5 / 16) / (2 * math.pi * 20), abs=1e-3)
     assert change[1].abs().max() < 1e-6

@@ -93,7 +93,8 @@ def test_what_a_refiner_is_trained_with_is_what_it_is_told(ct, learned, model):
     """`both_estimates`, refined as the pairs of `train refine` are, makes the voxels that the task makes."""
     floats = Volume(np.ascontiguousarray(ct.voxels[:, 20:44, 18:42]).astype(np.float32), ct.spacing)  # body throughout
     scan, noisy = both_estimates(floats, model, 20, "abdomen")
-    x0 = noisy.with_its_means(noisy.refined(load_refiner(learned, LOW_DOSE.kind)), torch.from_numpy(scan.body))
+    refined, spacing = noisy.refined(load_refiner(learned, LOW_DOSE.kind)), scan.frame.spacing[1:]
+    x0 = noisy.with_its_means(refined, torch.from_numpy(scan.body), spacing)
     expected = scan.frame.restore(merge(scan.frame.hu, to_hu(x0.numpy(), scan.window), scan.body, scan.window, 20))
     found = _voxels(floats, _share(learned, 0.5))
     assert scan.body.all() and np.abs(expected - floats.voxels).mean() > 2
