@@ -116,7 +116,7 @@ def test_averaged_over_mirror_images_it_knows_no_left_and_no_front(tmp_path):
 
 def test_an_answer_may_sharpen_but_not_move_a_tissue():
     """A change that is the same everywhere in the body is taken back whole, at the body's border too; one voxel's
-    change stays but for its share in its surroundings, 1/(2π·5·4) where those are 5 × 4 voxels; what an answer says of air
+    change stays but for its share in its surroundings, 1/(2π·5·4) of 5 × 4 voxels; what an answer says of air
     does not count.
     """
     body = torch.zeros(2, 60, 60, dtype=torch.bool)
