@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .additions import ADDITIONS
 from .errors import InputError
-from .model_folder import CONFIG, WEIGHTS, set_in_config, sha256_of, verify
+from .model_folder import set_in_config, sha256_of, verify
 from .models import Model, load_model
 from .progress import ProgressCallback
 from .provenance import versions
@@ -53,7 +54,10 @@ def record(folder: Path, progress: ProgressCallback | None = None) -> tuple[dict
     Returns them ({task: {statistic: {expected, tolerance}}}), and for each task that the model cannot do the reason.
     InputError if a ControlNet is damaged, or something is no finite number: then nothing is written.
     """
-    _verify_all(folder)  # what is damaged would be left out as if it were not there
+    verify(folder)
+    for addition in ADDITIONS:  # what is damaged would be left out as if it were not there
+        for name in addition.names(folder):
+            addition.verify(folder, name)
     found: list[dict] = []
     for number, precision in enumerate(("float32", "bfloat16")):
         model = load_model(folder, device="cpu", precision=precision)
@@ -66,19 +70,6 @@ def record(folder: Path, progress: ProgressCallback | None = None) -> tuple[dict
     entry = {"recorded_for": _digest(model), "recorded_with": versions(), "statistics": statistics}
     set_in_config(folder, KEY, entry)
     return statistics, left_out
-
-
-def _verify_all(folder: Path) -> None:
-    """InputError unless the model, and all that was trained for it, have their checksums and belong together."""
-    base = verify(folder)["weights"]["sha256"]
-    for file in sorted(folder.glob(f"*/*/{CONFIG}")):
-        try:
-            stated = json.loads(file.read_text(encoding="utf-8"))
-            sound = stated["base_sha256"] == base and stated["weights"]["sha256"] == sha256_of(file.with_name(WEIGHTS))
-        except (OSError, ValueError, KeyError, TypeError):
-            sound = False
-        if not sound:
-            raise InputError(f"{file.parent} is damaged or was trained for other weights: make it again, or remove it.")
 
 
 def _with_tolerance(exact: Sequence[Statistic], coarse: Sequence[Statistic]) -> dict[str, dict[str, float]]:
