@@ -34,11 +34,11 @@ def non_local_means(
     """
     reach = patch // 2 + distance
     padded = F.pad(y[None, None], (reach,) * 6, mode="replicate")[0, 0]
-    slabs = [
-        _of_slab(padded[first : first + SLAB + 2 * reach], sigma, h_factor * sigma, patch, distance, tick)
-        for first in range(0, y.shape[0], SLAB)
-    ]
-    return torch.cat(slabs)
+    found = torch.empty_like(y)
+    for first in range(0, y.shape[0], SLAB):
+        slab = padded[first : first + SLAB + 2 * reach]
+        found[first : first + SLAB] = _of_slab(slab, sigma, h_factor * sigma, patch, distance, tick)
+    return found
 
 
 def _of_slab(

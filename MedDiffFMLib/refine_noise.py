@@ -19,7 +19,7 @@ from functools import cached_property
 import torch
 from monai.networks.layers import GaussianFilter
 
-from .refiner import Refiner, RefinerConfig, at, in_slabs
+from .refiner import SLICES, Refiner, RefinerConfig, at, in_slabs
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
@@ -63,7 +63,10 @@ class Noisy:
         """x̂_0: `refined` (Z, Y, X) with the local means of b. body: bool; what is outside does not count. spacing:
         mm, (y, x).
         """
-        change = (refined - self.base) * body
-        blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(change.device)
-        mean = blur(change[:, None]) / blur(body.float()[:, None]).clamp(min=1e-3)
-        return refined - mean[:, 0]
+        blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(refined.device)
+        found = torch.empty_like(refined)
+        for z in torch.arange(len(refined), device=refined.device).split(SLICES):
+            inside = body[z, None].float()
+            mean = blur((refined[z] - self.base[z])[:, None] * inside) / blur(inside).clamp(min=1e-3)
+            found[z] = refined[z] - mean[:, 0]
+        return found

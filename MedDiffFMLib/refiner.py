@@ -107,7 +107,7 @@ def in_slabs(
     """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z.
     mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on all of them.
     """
-    found = []
+    found = torch.empty_like(like, dtype=torch.float32)
     for z in torch.arange(len(like), device=like.device).split(SLICES):
         channels, total = told(z), torch.zeros_like(like[z])
         for turned, axes in ORIENTATIONS[:mirrored]:
@@ -115,8 +115,8 @@ def in_slabs(
             answer = refiner(image).float().flip(axes)
             total = total + (answer.mT if turned else answer) / mirrored
             tick()
-        found.append(total)
-    return torch.cat(found)
+        found[z] = total
+    return found
 
 
 def save_refiner(folder: Path, refiner: Refiner, training: dict | None = None, float16: bool = False) -> Path:
