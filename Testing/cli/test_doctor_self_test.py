@@ -133,7 +133,7 @@ def test_nothing_is_recorded_of_a_damaged_controlnet(tmp_path):
     folder = save_tiny_controls(save_tiny_model(tmp_path / "tiny", patch=64))
     weights = folder / "controlnets" / "lesion-lung" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="lesion-lung.* does not have the checksum"):
+    with pytest.raises(InputError, match=r"lesion-lung.* does not have the checksum"):
         record(folder)
     assert "self_test" not in json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
