@@ -154,7 +154,8 @@ class Job:
             needed = MEMORY_GB + found["factor"] * self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
             memory["memory_gb"] = round(needed, 1)
         each, count = found.get("seconds_each"), found.get("network_evaluations")
-        return found | memory | {"seconds": each * count if each is not None and count is not None else None}
+        seconds = each * count if each is not None and count is not None else None
+        return {"seconds": seconds} | found | memory
 
     def _compute(self, model: Model, parts: list[Part], progress: ProgressCallback | None):
         inputs, values = self._arguments(parts, progress)

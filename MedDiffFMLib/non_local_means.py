@@ -10,15 +10,18 @@ axis than asked for, which costs up to half a decibel on CT (Training/RUNS.md).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+
+from .progress import counted
 
 PATCH = 3  # voxels along each axis
 DISTANCE = 3  # the farthest q along each axis
 H_FACTOR = 0.85  # h over σ
 SLAB = 24  # slices at once: bounds the memory
+COST = 0.75  # of a voxel, see `NoiseModel.worth`
 
 
 def non_local_means(
@@ -27,15 +30,17 @@ def non_local_means(
     h_factor: float = H_FACTOR,
     patch: int = PATCH,
     distance: int = DISTANCE,
-    tick: Callable[[], None] = lambda: None,
+    on_part: Callable[[int, int], None] = lambda done, total: None,
 ) -> torch.Tensor:
     """y: float32 (Z, Y, X), any scale; sigma: its noise on that scale. Voxels are taken as cubes; beyond the ends stand
-    copies of the last ones. `tick` is called a few times a second or so, and may raise to stop. Returns the same shape.
+    copies of the last ones. `on_part(done, total)` is called a few times a second or so, and may raise to stop.
+    Returns the same shape.
     """
     reach = patch // 2 + distance
     padded = F.pad(y[None, None], (reach,) * 6, mode="replicate")[0, 0]
-    found = torch.empty_like(y)
-    for first in range(0, y.shape[0], SLAB):
+    found, slabs = torch.empty_like(y), range(0, y.shape[0], SLAB)
+    tick = counted(on_part, len(slabs) * ((2 * distance + 1) ** 2 + 1) // 2)
+    for first in slabs:
         slab = padded[first : first + SLAB + 2 * reach]
         found[first : first + SLAB] = _of_slab(slab, sigma, h_factor * sigma, patch, distance, tick)
     return found
@@ -44,22 +49,36 @@ def non_local_means(
 def _of_slab(
     padded: torch.Tensor, sigma: float, h: float, patch: int, distance: int, tick: Callable[[], None]
 ) -> torch.Tensor:
-    """The same of some slices that have their margins with them."""
-    half = patch // 2
-    inner = [n - 2 * distance for n in padded.shape]  # what patches of a fixed shift cover
-    at = lambda shift: padded[tuple(slice(distance + s, distance + s + n) for s, n in zip(shift, inner, strict=True))]  # noqa: E731
-    core = tuple(slice(half, n - half) for n in inner)
-    total = torch.zeros([n - 2 * half for n in inner], device=padded.device)
-    weights = torch.zeros_like(total)
+    """The same of some slices that have their margins with them. As w(p, q) = w(q, p), a weight is found once for both,
+    over the q that follow p.
+    """
+    half, reach = patch // 2, patch // 2 + distance
+    size = [n - 2 * reach for n in padded.shape]
+
+    def voxels(first: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
+        """A box of them; the first within the margins is (0, 0, 0)."""
+        return padded[_box([reach + i for i in first], shape)]
+
+    found, weights = voxels((0, 0, 0), size).clone(), torch.ones(size, device=padded.device)  # q = p
     for shift in itertools.product(range(-distance, distance + 1), repeat=3):
-        if shift[2] == -distance:
+        if shift <= (0, 0, 0):
+            continue
+        first = [min(0, -s) for s in shift]  # all p that are within the margins, or whose q is
+        shape = [n + abs(s) for n, s in zip(size, shift, strict=True)]
+        patches = [n + 2 * half for n in shape]
+        of_p, of_q = (voxels([i - half + k * s for i, s in zip(first, shift, strict=True)], patches) for k in (0, 1))
+        weight = patch_mean((of_p - of_q).square_(), patch).sub_(2 * sigma**2).clamp_(min=0).mul_(-1 / h**2).exp_()
+        for to_other in (shift, [-s for s in shift]):  # from p to q, from q to p
+            mine = weight[_box([max(0, s) for s in to_other], size)]
+            found.addcmul_(mine, voxels(to_other, size))
+            weights.add_(mine)
+        if shift[2] == distance:
             tick()
-        shifted = at(shift)
-        apart = patch_mean((at((0, 0, 0)) - shifted).square_(), patch)
-        weight = apart.sub_(2 * sigma**2).clamp_(min=0).mul_(-1 / h**2).exp_()
-        total.addcmul_(weight, shifted[core])
-        weights.add_(weight)
-    return total / weights
+    return found.div_(weights)
+
+
+def _box(first: Sequence[int], shape: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))
 
 
 def patch_mean(v: torch.Tensor, patch: int) -> torch.Tensor:

@@ -5,6 +5,7 @@ Raising `Cancelled` from the callback stops the task within that batch.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -51,20 +52,20 @@ class Reporter:
     windows: int = 1
     done: int = 0
     began: float = field(default_factory=time.monotonic)
-    costs: Sequence[int] = ()
+    costs: Sequence[float] = ()
     show: Callable[[object], Volume] | None = None
 
     def begin(
         self,
         steps: int,
         windows: int,
-        costs: Sequence[int] = (),
+        costs: Sequence[float] = (),
         show: Callable[[object], Volume] | None = None,
     ) -> None:
         """State the size of the work; the clock starts here.
 
-        costs: the windows of each step, where they differ. show: makes a Volume in HU of the sampler's estimate of x_0
-        (`Scan.as_volume` does), for those who want to see the result while it is made.
+        costs: the windows of each step, or what is worth so many, where they differ. show: makes a Volume in HU of the
+        sampler's estimate of x_0 (`Scan.as_volume` does), for those who want to see the result while it is made.
         """
         self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
         self.costs, self.show = costs, show
@@ -75,19 +76,30 @@ class Reporter:
         self._tell(0)
 
     def window(self, window: int, windows: int) -> None:
-        """A noise model's `on_window`."""
+        """A noise model's `on_window`; likewise of other work that counts its parts in a step of its own."""
         self.windows = windows
         self._tell(window)
 
     def step(self, i: int, t: int, x0: object) -> None:
-        """A sampler's callback."""
+        """A sampler's callback. x0: None for no preview."""
         self.done = i + 1
-        self._tell(0, partial(self.show, x0) if self.show else None)
+        self._tell(0, partial(self.show, x0) if self.show and x0 is not None else None)
 
     def _tell(self, window: int, preview: Callable[[], Volume] | None = None) -> None:
         if self.callback is None:
             return
-        share = (sum(self.costs[: self.done]) + window) / max(sum(self.costs), 1) if self.costs else None
+        share = self._share(window) if self.costs else None
         fraction = Progress(self.done, self.steps, window, self.windows, share=share).fraction
         left = (time.monotonic() - self.began) * (1 / fraction - 1) if fraction > 0 else None
         self.callback(Progress(self.done, self.steps, window, self.windows, left, share, preview))
+
+    def _share(self, window: int) -> float:
+        """The part of all costs that is done."""
+        of_this = sum(self.costs[self.done : self.done + 1]) * window / max(self.windows, 1)
+        return (sum(self.costs[: self.done]) + of_this) / (sum(self.costs) or 1)
+
+
+def counted(on_part: Callable[[int, int], None], total: int) -> Callable[[], None]:
+    """A function to call after each of `total` parts: `on_part(done, total)`."""
+    done = itertools.count(1)
+    return lambda: on_part(next(done), total)

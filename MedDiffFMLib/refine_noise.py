@@ -53,11 +53,11 @@ class Noisy:
         level = torch.full_like(b[z], math.log(s / USUAL_SIGMA))
         return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
 
-    def refined(self, refiner: Refiner, mirrored: int = 1, tick: Callable[[], None] = lambda: None) -> torch.Tensor:
-        """b + σ_n·f, as it is trained. mirrored: see `refiner.in_slabs`. `tick` is called after every few slices, and
-        may raise to stop.
-        """
-        return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, tick)
+    def refined(
+        self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+    ) -> torch.Tensor:
+        """b + σ_n·f, as it is trained. mirrored, on_part: see `refiner.in_slabs`."""
+        return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, on_part)
 
     def with_its_means(self, refined: torch.Tensor, body: torch.Tensor, spacing: tuple[float, float]) -> torch.Tensor:
         """x̂_0: `refined` (Z, Y, X) with the local means of b. body: bool; what is outside does not count. spacing:

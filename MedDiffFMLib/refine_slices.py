@@ -66,7 +66,9 @@ class Thick:
         factor = torch.full_like(b, math.log(self.factor / USUAL_FACTOR))
         return torch.stack([*(TOLD_SCALE * d for d in differences), b, 2 * place, 8 * place**2 - 1, factor], dim=1)
 
-    def refined(self, refiner: Refiner, mirrored: int = 1, tick: Callable[[], None] = lambda: None) -> torch.Tensor:
-        """x̂_0. mirrored: see `refiner.in_slabs`. `tick` is called after every few slices, and may raise to stop."""
-        found = in_slabs(refiner, self.told, self.base, mirrored, tick)
+    def refined(
+        self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+    ) -> torch.Tensor:
+        """x̂_0. mirrored, on_part: see `refiner.in_slabs`."""
+        found = in_slabs(refiner, self.told, self.base, mirrored, on_part)
         return self.base + SCALE * (found - replicate(block_mean(found, self.factor), self.factor))

@@ -24,11 +24,13 @@ from torch import nn
 
 from .additions import REFINERS
 from .errors import InputError
+from .progress import counted
 
 if TYPE_CHECKING:
     from .models import Model
 
 SLICES = 8  # computed at once: bounds the memory
+COST = 0.5  # of a voxel in one orientation, see `NoiseModel.worth`
 MIRRORS = ((), (-1,), (-2,), (-2, -1))  # along no axis, x, y, both
 ORIENTATIONS = tuple((turned, axes) for turned in (False, True) for axes in MIRRORS)  # turned: x and y exchanged
 
@@ -102,13 +104,16 @@ def in_slabs(
     told: Callable[[torch.Tensor], torch.Tensor],
     like: torch.Tensor,
     mirrored: int,
-    tick: Callable[[], None],
+    on_part: Callable[[int, int], None],
 ) -> torch.Tensor:
     """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z.
-    mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on all of them.
+    mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on all of them. `on_part(done, total)` is
+    called after each of these few, and may raise to stop.
     """
     found = torch.empty_like(like, dtype=torch.float32)
-    for z in torch.arange(len(like), device=like.device).split(SLICES):
+    groups = torch.arange(len(like), device=like.device).split(SLICES)
+    tick = counted(on_part, len(groups) * mirrored)
+    for z in groups:
         channels, total = told(z), torch.zeros_like(like[z])
         for turned, axes in ORIENTATIONS[:mirrored]:
             image = (channels.mT if turned else channels).flip(axes).contiguous(memory_format=torch.channels_last)

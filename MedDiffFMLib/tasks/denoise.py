@@ -91,7 +91,8 @@ def look(
     **parameters,
 ) -> dict:
     """What `denoise` with these arguments would find and do, without doing it: `noise_hu` (None if it cannot be
-    measured), `region`, `network_evaluations`, and `seconds_each`, measured on one window. Errors as of `denoise`.
+    measured), `region`, `network_evaluations`, `seconds_each`, measured on one window, and `seconds`, of all, what
+    helps the model included. Errors as of `denoise`.
     """
     wanted = DenoiseParameters.from_dict(parameters)
     check_ct(volume)
@@ -100,7 +101,9 @@ def look(
     ready = _prepared(volume, wanted, model, "auto" if anatomy == "totalsegmentator" else anatomy, reporter, guess=30.0)
     facts = _facts(ready.scan, ready.settings, ready.runs)
     found = {key: facts[key] for key in ("region", "network_evaluations")}
-    return {"noise_hu": ready.noise_hu, **found, "seconds_each": _seconds_each(ready.runs)}
+    each = _seconds_each(ready.runs)
+    seconds = each and each * sum(sum(run.costs) for run in ready.runs)
+    return {"noise_hu": ready.noise_hu, **found, "seconds_each": each, "seconds": seconds}
 
 
 def _seconds_each(runs: list[Run]) -> float | None:
@@ -233,7 +236,7 @@ def _sigma(sigma: str | float, found: float | None) -> float:
 
 def _denoised(scan: Scan, runs: list[Run], sigma_hu: float, seed: int, reporter: Reporter) -> np.ndarray:
     """All parts sampled and merged with the scan, joined without a seam: HU, float32 (Z, Y, X)."""
-    costs = [len(run.ε.active) for run in runs for _ in run.steps]
+    costs = [cost for run in runs for cost in run.costs]
     show = runs[0].scan.as_volume if len(runs) == 1 else None  # a part's estimate is no picture of the whole
     reporter.begin(len(costs), costs[0], costs, show)
     of_part = {run.part.start: run for run in runs}
@@ -244,7 +247,7 @@ def _denoised(scan: Scan, runs: list[Run], sigma_hu: float, seed: int, reporter:
         run = of_part[part.start]
         reporter.show = run.scan.as_volume
         estimate = run.estimate(seed, reporter, before=done)
-        done += len(run.steps)
+        done += len(run.costs)
         return merge(run.scan.frame.hu, estimate, run.scan.body, run.scan.window, sigma_hu)
 
     return join_parts([run.part for run in runs], scan.body.shape, run_part)

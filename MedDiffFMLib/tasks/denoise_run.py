@@ -12,17 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.ndimage import find_objects
 
 from ..body_parts import BodyPart
 from ..models import Model
 from ..noise_model import NoiseModel
+from ..non_local_means import COST as NLM_COST
 from ..non_local_means import non_local_means
 from ..progress import Reporter
 from ..refine_noise import Noisy
+from ..refiner import COST as REFINER_COST
 from ..refiner import Refiner
 from ..regions import REGIONS, to_hu
 from ..samplers import denoising_data_step, diffpir, keep
@@ -95,12 +97,23 @@ class Run:
         count = steps or settings.steps or t_start + 1
         return cls(part, scan, ε, sigma_n, uniform_steps(t_start, count), settings, refiner)
 
+    @cached_property
+    def costs(self) -> list[float]:
+        """Of each of its steps, in windows: the sampler's, and where they help, non-local means and the refiner."""
+        voxels = sum(self.scan.body[box].size for box in self.scan.body_box())
+        costs = [len(self.ε.active)] * len(self.steps)
+        if voxels and self.settings.nlm_share > 0:
+            costs.append(self.ε.worth(voxels, NLM_COST))
+            if self.refiner:
+                costs.append(self.ε.worth(voxels, REFINER_COST * self.settings.mirrored))
+        return costs
+
     def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
         """The denoised part in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
         y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
         x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
         if self.settings.nlm_share > 0:
-            for box in find_objects(self.scan.body.view(np.uint8)):  # one, or none where all is air
+            for box in self.scan.body_box():
                 x0[box] = self._helped(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
         return to_hu(x0.cpu().numpy(), self.scan.window)
 
@@ -111,12 +124,15 @@ class Run:
             return of_model.lerp(noisy.nlm, self.settings.nlm_share)
         dtype = self.ε.model.dtype
         with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
-            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.tick)
+            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.window)
+        reporter.step(reporter.done, 0, None)
         return noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:])
 
     def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
-        return Noisy(y, of_model, non_local_means(y, self.sigma_n, tick=reporter.tick), self.sigma_n)
+        nlm = non_local_means(y, self.sigma_n, on_part=reporter.window)
+        reporter.step(reporter.done, 0, None)
+        return Noisy(y, of_model, nlm, self.sigma_n)
 
     def both(self, reporter: Reporter) -> Noisy:
         """The same of the whole part, its estimate made here: what a refiner is trained with."""

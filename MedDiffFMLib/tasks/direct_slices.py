@@ -23,7 +23,7 @@ from ..models import Model
 from ..noise_model import NoiseModel
 from ..progress import Reporter
 from ..refine_slices import Thick
-from ..refiner import Refiner
+from ..refiner import COST, Refiner
 from ..regions import to_hu, to_model
 from ..samplers import predict_x0
 from ..thick import cubic_slices
@@ -42,11 +42,11 @@ def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float
 
 
 def restore_directly(
-    scan: Scan, ε: NoiseModel, cut: Cut, mirrored: int, reporter: Reporter
+    scan: Scan, ε: NoiseModel, cut: Cut, mirrored: int, reporter: Reporter, after: Sequence[float] = ()
 ) -> tuple[np.ndarray, list[int]]:
     """The estimate in HU, within the window (Z, Y, X), and the timestep of each evaluation of the whole.
 
-    mirrored: how many of `MIRRORS` are averaged.
+    mirrored: how many of `MIRRORS` are averaged. after: the costs of the steps that follow, see `cost_of_refining`.
     """
     t, model = ε.control.config.direct_t, ε.model
     alpha = float(model.schedule.alpha_bar[t])
@@ -54,7 +54,8 @@ def restore_directly(
     x_t = start_of(thick, cut.factor, cut.axis, scan.window, alpha).to(model.device)
     body = scan.body.repeat(cut.factor, cut.axis)
     images = [ε if not axes else _mirrored(ε, body, axes) for axes in MIRRORS[:mirrored]]
-    reporter.begin(len(images), len(ε.active), costs=[len(image.active) for image in images])
+    costs = [len(image.active) for image in images] + list(after)
+    reporter.begin(len(costs), len(ε.active), costs)
     x0 = torch.zeros_like(x_t)
     for number, (image, axes) in enumerate(zip(images, MIRRORS, strict=False)):
         seen = x_t.flip(axes)
@@ -63,21 +64,33 @@ def restore_directly(
     return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), [t] * len(images)
 
 
+def cost_of_refining(ε: NoiseModel, scan: Scan, cut: Cut, mirrored: int) -> float:
+    """In windows."""
+    voxels = sum(scan.body[box].size for box in scan.body_box())
+    return ε.worth(voxels * cut.factor, COST * mirrored)
+
+
 def refined(
     refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: Cut, mirrored: int, dtype: torch.dtype, reporter: Reporter
 ) -> np.ndarray:
-    """The estimate (HU, thin, (Z, Y, X)) after the refiner, HU within the window. dtype: what that computes in."""
-    device = next(refiner.parameters()).device
-    told = told_of(scan, estimate, cut).to(device)
-    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        x0 = told.refined(refiner, mirrored, reporter.tick)
-    return to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
+    """The estimate (HU, thin, (Z, Y, X)) after the refiner where there is a body, HU within the window. dtype: what
+    that computes in.
+    """
+    device, result = next(refiner.parameters()).device, estimate.copy()
+    for box in scan.body_box():
+        thin = list(box)
+        thin[cut.axis] = slice(box[cut.axis].start * cut.factor, box[cut.axis].stop * cut.factor)
+        told = told_of(scan.x[box], to_model(estimate[tuple(thin)], scan.window), cut).to(device)
+        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            x0 = told.refined(refiner, mirrored, reporter.window)
+        result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
+    reporter.step(reporter.done, 0, None)
+    return result
 
 
-def told_of(scan: Scan, estimate: np.ndarray, cut: Cut) -> Thick:
-    """What a refiner is told: the scan's slices and the estimate (HU), the cut axis first."""
-    thick, thin = torch.from_numpy(scan.x), torch.from_numpy(to_model(estimate, scan.window))
-    return Thick(thick.movedim(cut.axis, 0), thin.movedim(cut.axis, 0), cut.factor)
+def told_of(thick: np.ndarray, thin: np.ndarray, cut: Cut) -> Thick:
+    """What a refiner is told: slices and the estimate (Z, Y, X), in the model's range; there the cut axis is first."""
+    return Thick(*(torch.from_numpy(image).movedim(cut.axis, 0) for image in (thick, thin)), cut.factor)
 
 
 def direct_estimate(volume: Volume, model: Model, factor: int, region: str) -> tuple[Scan, Thick]:
@@ -85,7 +98,8 @@ def direct_estimate(volume: Volume, model: Model, factor: int, region: str) -> t
     reporter, cut = Reporter(None), Cut(-3, factor)
     scan = look_at(volume, region, reporter)
     ε = thin_noise_model(scan, cut, "auto", model, load_control(model, DIRECT), 0.25, reporter)
-    return scan, told_of(scan, restore_directly(scan, ε, cut, 1, reporter)[0], cut)
+    estimate, _ = restore_directly(scan, ε, cut, 1, reporter)
+    return scan, told_of(scan.x, to_model(estimate, scan.window), cut)
 
 
 def _mirrored(ε: NoiseModel, body: np.ndarray, axes: Sequence[int]) -> NoiseModel:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import find_objects
 
 from ..anatomy import BODY_LABEL, LAST_LABEL, body_mask, complete_labels, find_tissue
 from ..anatomy_io import Anatomy
@@ -40,6 +41,10 @@ class Scan:
     def air(self) -> float:
         """Air in the model's range."""
         return float(to_model(AIR_HU, self.window))
+
+    def body_box(self) -> list[tuple[slice, slice, slice]]:
+        """The box that holds the body; none where all is air."""
+        return find_objects(self.body.view(np.uint8))
 
     def as_volume(self, x0: torch.Tensor) -> Volume:
         """An estimate (Z, Y, X) in the model's range as HU on the frame's grid, for a preview: what lies beyond the

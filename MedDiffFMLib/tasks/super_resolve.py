@@ -25,14 +25,14 @@ from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
 from ..refine_slices import THICK_SLICES
-from ..refiner import Refiner, load_refiner
+from ..refiner import load_refiner
 from ..regions import to_hu
 from ..samplers import diffpir, fresh_noise, super_resolution_data_step
 from ..schedule import uniform_steps
 from ..thick import block_mean, round_in_blocks, with_block_means
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .direct_slices import DIRECT, refined, restore_directly
+from .direct_slices import DIRECT, cost_of_refining, refined, restore_directly
 from .in_parts import part_of, run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
@@ -110,7 +110,7 @@ def super_resolve(
     model = model or load_model()
     settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     control = _control(model, wanted)
-    refiner = _refiner(model, control)
+    refiner = load_refiner(model, THICK_SLICES.kind) if _refined(model, control) else None
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
@@ -120,12 +120,10 @@ def super_resolve(
         return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
     ε = thin_noise_model(scan, cut, anatomy, model, control, settings.overlap, reporter)
     if _is_direct(control):
-        estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter)
-        estimate = (
-            refined(refiner, scan, estimate, cut, settings.refiner_mirrored, model.dtype, reporter)
-            if refiner
-            else estimate
-        )
+        after = [cost_of_refining(ε, scan, cut, settings.refiner_mirrored)] if refiner else []
+        estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter, after)
+        if refiner:
+            estimate = refined(refiner, scan, estimate, cut, settings.refiner_mirrored, model.dtype, reporter)
     else:
         estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)
@@ -152,7 +150,8 @@ def look(
     **parameters,
 ) -> dict:
     """What `super_resolve` with these arguments would find and do, without doing it: `region`, `factor`,
-    `network_evaluations`, and `seconds_each`, measured on one window. Errors as of `super_resolve`.
+    `network_evaluations`, `seconds_each`, measured on one window, and `seconds`, of all, the refiner included. Errors
+    as of `super_resolve`.
     """
     wanted = SuperResolveParameters.from_dict(parameters)
     check_ct(volume)
@@ -168,10 +167,15 @@ def look(
     scans = [scan.part(part) for part in parts] if len(parts) > 1 else [scan]
     steps = [control.config.direct_t] * settings.mirrored if _is_direct(control) else _steps(settings, wanted, model)
     windows = [thin_noise_model(one, cut, "auto", model, control, settings.overlap, reporter) for one in scans]
-    count = sum(len(ε.active) for ε in windows)
+    count = len(steps) * sum(len(ε.active) for ε in windows)
+    cost = count
+    if _refined(model, control):
+        both = zip(windows, scans, strict=True)
+        cost += sum(cost_of_refining(ε, one, cut, settings.refiner_mirrored) for ε, one in both)
     each = next((ε.seconds_of_a_window(_told(ε, model), steps[0]) for ε in windows if ε.active), None)
     regions = " + ".join(one.region.name for one in scans)
-    return {"region": regions, "factor": factor, "network_evaluations": len(steps) * count, "seconds_each": each}
+    times = {"seconds_each": each, "seconds": each and each * cost}
+    return {"region": regions, "factor": factor, "network_evaluations": count, **times}
 
 
 def _told(ε: NoiseModel, model: Model) -> torch.Tensor:
@@ -245,10 +249,9 @@ def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
     return load_control(model, CONTROL)
 
 
-def _refiner(model: Model, control: Control | None) -> Refiner | None:
-    """The model's refiner, where it has one and a single evaluation is what it goes on from."""
-    helped = _is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
-    return load_refiner(model, THICK_SLICES.kind) if helped else None
+def _refined(model: Model, control: Control | None) -> bool:
+    """Whether there is a refiner, and a single evaluation that it goes on from."""
+    return _is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
 
 
 def _is_direct(control: Control | None) -> bool:

@@ -53,9 +53,16 @@ def test_slabs_leave_no_trace(noisy, monkeypatch):
     assert torch.allclose(nlm.non_local_means(torch.from_numpy(noisy), 1.0), whole, atol=1e-6)
 
 
-def test_it_can_be_stopped(noisy):
-    def stop():
-        raise Cancelled
+def test_it_can_be_stopped(noisy, monkeypatch):
+    """It counts the 25 rows of shifts from 0 on in each of two slabs."""
+    monkeypatch.setattr(nlm, "SLAB", 4)
 
+    def stop(done, total):
+        told.append((done, total))
+        if done == 30:
+            raise Cancelled
+
+    told = []
     with pytest.raises(Cancelled):
-        nlm.non_local_means(torch.from_numpy(noisy), 1.0, tick=stop)
+        nlm.non_local_means(torch.from_numpy(noisy), 1.0, on_part=stop)
+    assert told == [(n, 50) for n in range(1, 31)]

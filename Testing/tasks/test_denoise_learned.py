@@ -1,5 +1,6 @@
 """Denoising beyond the paper: the mean with non-local means, and the refiner `low-dose`; both can be left out."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,11 @@ import torch
 from tiny_model import save_tiny_model, save_tiny_refiner
 
 from MedDiffFMLib.models import load_model
+from MedDiffFMLib.non_local_means import COST as NLM_COST
 from MedDiffFMLib.non_local_means import non_local_means
+from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refine_noise import LOW_DOSE
+from MedDiffFMLib.refiner import COST as REFINER_COST
 from MedDiffFMLib.refiner import load_refiner
 from MedDiffFMLib.regions import to_hu
 from MedDiffFMLib.tasks.denoise import both_estimates, denoise, look
@@ -51,8 +55,6 @@ def _voxels(ct, model, **more) -> np.ndarray:
 
 def test_with_the_whole_share_it_is_non_local_means(ct, model):
     """w = 1: N(y) in the body's box and the abdomen's window, with what `merge` keeps, whatever the network says."""
-    from MedDiffFMLib.progress import Reporter
-
     scan = look_at(ct, "abdomen", Reporter(None))
     low, high = scan.window
     box = tuple(slice(i.min(), i.max() + 1) for i in np.nonzero(scan.body))
@@ -112,3 +114,25 @@ def test_who_denoised_is_told(ct, model, learned):
     assert facts(_share(model, 0.25)) == ("none", 0.25, 1)
     count = denoise(ct, learned, **ARGUMENTS).facts["network_evaluations"]
     assert look(ct, learned, **ARGUMENTS)["network_evaluations"] == count
+
+
+def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
+    """Windows, rows of shifts, and slices in eight orientations, each a step that takes its share of the whole: of the
+    body's box b and windows of 16 × 48 × 48 in a network of 8 channels, b/(16·48²)/4 times what a voxel costs.
+    """
+    settings = {"nlm_share": 0.5, "mirrored": 8}
+    model = replace(learned, config=learned.config | {"tasks": {"denoise": {"fast": settings}}})
+    told = []
+    windows = denoise(ct, model, progress=told.append, **ARGUMENTS).facts["windows"]
+    body = np.nonzero(look_at(ct, "abdomen", Reporter(None)).body)
+    box = math.prod(int(i.max() - i.min()) + 1 for i in body) / (16 * 48 * 48) * (16 / 8) ** 2
+    costs = [windows, box * NLM_COST, box * 8 * REFINER_COST]
+    told = [p for p in told if p.steps == 3]
+    fractions = [p.fraction for p in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and told[-1].seconds_left == 0
+    of_step = {p.step: p for p in told if p.window == p.windows}  # the last of each
+    assert [of_step[i].windows for i in range(3)] == [windows, 25, 8 * 2]
+    ends = np.cumsum(costs) / sum(costs)
+    assert [of_step[i].fraction for i in range(3)] == pytest.approx(list(ends))
+    seen = look(ct, model, **ARGUMENTS)
+    assert seen["seconds"] == pytest.approx(seen["seconds_each"] * sum(costs))

@@ -15,13 +15,15 @@ from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models import load_model
-from MedDiffFMLib.prepare import prepare
+from MedDiffFMLib.prepare import Prepared, prepare
+from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refine_noise import LOW_DOSE
 from MedDiffFMLib.refine_slices import THICK_SLICES
-from MedDiffFMLib.refiner import load_refiner
-from MedDiffFMLib.regions import to_hu
-from MedDiffFMLib.tasks.direct_slices import direct_estimate
-from MedDiffFMLib.tasks.super_resolve import super_resolve
+from MedDiffFMLib.refiner import COST, load_refiner
+from MedDiffFMLib.regions import REGIONS, to_hu
+from MedDiffFMLib.tasks.direct_slices import direct_estimate, refined
+from MedDiffFMLib.tasks.scan import Scan
+from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.tasks.thin_slices import Cut, finish
 from MedDiffFMLib.thick import block_mean
 from MedDiffFMLib.volume import Volume
@@ -166,20 +168,26 @@ def test_a_refiner_of_another_run_is_refused(noisy_cases, model, tmp_path):
 
 def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     """The task with a refiner of random weights makes what `direct_estimate`, refined as in training, says, with exact
-    block means; along another axis too. The foundation model alone goes without.
+    block means; along another axis too. The foundation model alone goes without. Progress and the time foreseen count
+    the refiner.
     """
     image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()[40:64, 40:60, 50:56]
     image.SetSpacing((3.0, 3.0, 6.0))
     ct = Volume.from_sitk(sitk.Cast(image, sitk.sitkFloat32), "abdomen")
     refiner = save_tiny_refiner(folder, THICK_SLICES, std=0.3)
     arguments = {"factor": 2, "region": "abdomen", "quality": "fast"}
-    made = super_resolve(ct, load_model(folder, "cpu", precision="float32"), **arguments)
+    events = []
+    made = super_resolve(ct, load_model(folder, "cpu", precision="float32"), progress=events.append, **arguments)
     scan, told = direct_estimate(ct, model, 2, "abdomen")
     inside = to_hu(told.refined(refiner).clamp(-1, 1).detach().numpy(), scan.window)
     expected = finish(inside, scan, Cut(-3, 2)).numpy()
     found = prepare(made.volume).hu
     assert made.facts["refiner"] == "thick-slices" and made.facts["block_mean_error_hu"] < 0.01
     assert np.abs(found - expected).max() < 0.05
+    seen, windows = look(ct, model, **arguments), made.facts["windows"]
+    work = windows, COST * (20 * 24) / (16 * 16) * (16 / 8) ** 2  # voxels of body and window; a network of 8 channels
+    assert scan.body.all() and seen["seconds"] == pytest.approx(seen["seconds_each"] * sum(work))
+    assert [p.fraction for p in events if p.window == p.windows] == pytest.approx([work[0] / sum(work), 1])
     plain = super_resolve(ct, load_model(folder, "cpu", precision="float32"), **arguments | {"control": "none"})
     assert plain.facts["refiner"] == "none" and np.abs(plain.volume.voxels - made.volume.voxels).mean() > 1
     turned = sitk.PermuteAxes(image, (2, 0, 1))
@@ -187,3 +195,26 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     other = super_resolve(Volume.from_sitk(sitk.Cast(turned, sitk.sitkFloat32), "turned"), model, **arguments)
     assert other.facts["plane"] == "sagittal" and other.facts["refiner"] == "thick-slices"
     assert other.facts["slices"] == [6, 12]
+
+
+def test_slices_are_refined_in_the_bodys_box_alone(folder):
+    """A body with air around it, on each side another amount, becomes what it becomes alone; the air stays."""
+    refiner = save_tiny_refiner(folder, THICK_SLICES, std=0.3)
+    hu = np.random.default_rng(0).uniform(-100, 200, (4, 10, 12)).astype(np.float32)
+    around = ((1, 2), (3, 1), (2, 5))
+    for axis in (-3, -1):
+        cut, factor = Cut(axis, 3), [1, 1, 1]
+        factor[axis] = 3
+        thin = np.random.default_rng(1).uniform(-100, 200, np.multiply(hu.shape, factor)).astype(np.float32)
+        thin_around = [(a * f, b * f) for (a, b), f in zip(around, factor, strict=True)]
+        made = []
+        bodies = np.ones_like(hu, bool), np.pad(np.ones_like(hu, bool), around)
+        for body, ct, estimate in zip(bodies, (hu, np.pad(hu, around)), (thin, np.pad(thin, thin_around)), strict=True):
+            frame = Volume(ct, (1.0, 1.0, 1.0))
+            scan = Scan(Prepared(frame, frame), body, REGIONS["abdomen"], (-120.0, 240.0))
+            made.append(refined(refiner, scan, estimate, cut, 1, torch.float32, Reporter(None)))
+        alone, padded = made
+        inside = tuple(slice(a, n - b) for (a, b), n in zip(thin_around, padded.shape, strict=True))
+        assert np.abs(alone - thin).mean() > 1 and np.abs(padded[inside] - alone).max() < 0.01
+        padded[inside] = 0
+        assert not padded.any()
