@@ -19,11 +19,13 @@ from functools import cached_property
 import torch
 from monai.networks.layers import GaussianFilter
 
+from .progress import counted
 from .refiner import SLICES, Refiner, RefinerConfig, at, in_slabs
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
 SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
+MEANS_COST = 0.12  # of a voxel, see `NoiseModel.worth`
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,22 @@ class Noisy:
         """b + σ_n·f, as it is trained. mirrored, on_part: see `refiner.in_slabs`."""
         return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, on_part)
 
-    def with_its_means(self, refined: torch.Tensor, body: torch.Tensor, spacing: tuple[float, float]) -> torch.Tensor:
+    def with_its_means(
+        self,
+        refined: torch.Tensor,
+        body: torch.Tensor,
+        spacing: tuple[float, float],
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+    ) -> torch.Tensor:
         """x̂_0: `refined` (Z, Y, X) with the local means of b. body: bool; what is outside does not count. spacing:
-        mm, (y, x).
+        mm, (y, x). `on_part(done, total)` is called after every few slices, and may raise to stop.
         """
         blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(refined.device)
-        found = torch.empty_like(refined)
-        for z in torch.arange(len(refined), device=refined.device).split(SLICES):
+        found, groups = torch.empty_like(refined), torch.arange(len(refined), device=refined.device).split(SLICES)
+        tick = counted(on_part, len(groups))
+        for z in groups:
             inside = body[z, None].float()
             mean = blur((refined[z] - self.base[z])[:, None] * inside) / blur(inside).clamp(min=1e-3)
             found[z] = refined[z] - mean[:, 0]
+            tick()
         return found

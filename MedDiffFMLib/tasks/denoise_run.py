@@ -23,7 +23,7 @@ from ..noise_model import NoiseModel
 from ..non_local_means import COST as NLM_COST
 from ..non_local_means import non_local_means
 from ..progress import Reporter
-from ..refine_noise import Noisy
+from ..refine_noise import MEANS_COST, Noisy
 from ..refiner import COST as REFINER_COST
 from ..refiner import Refiner
 from ..regions import REGIONS, to_hu
@@ -99,13 +99,13 @@ class Run:
 
     @cached_property
     def costs(self) -> list[float]:
-        """Of each of its steps, in windows: the sampler's, and where they help, non-local means and the refiner."""
+        """Of each step, in windows: the sampler's, and of what helps: non-local means, the refiner, its means."""
         voxels = sum(self.scan.body[box].size for box in self.scan.body_box())
         costs = [len(self.ε.active)] * len(self.steps)
         if voxels and self.settings.nlm_share > 0:
             costs.append(self.ε.worth(voxels, NLM_COST))
             if self.refiner:
-                costs.append(self.ε.worth(voxels, REFINER_COST * self.settings.mirrored))
+                costs += [self.ε.worth(voxels, cost) for cost in (REFINER_COST * self.settings.mirrored, MEANS_COST)]
         return costs
 
     def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
@@ -126,7 +126,9 @@ class Run:
         with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
             refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.window)
         reporter.step(reporter.done, 0, None)
-        return noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:])
+        found = noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.window)
+        reporter.step(reporter.done, 0, None)
+        return found
 
     def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""

@@ -12,7 +12,7 @@ from MedDiffFMLib.models import load_model
 from MedDiffFMLib.non_local_means import COST as NLM_COST
 from MedDiffFMLib.non_local_means import non_local_means
 from MedDiffFMLib.progress import Reporter
-from MedDiffFMLib.refine_noise import LOW_DOSE
+from MedDiffFMLib.refine_noise import LOW_DOSE, MEANS_COST
 from MedDiffFMLib.refiner import COST as REFINER_COST
 from MedDiffFMLib.refiner import load_refiner
 from MedDiffFMLib.regions import to_hu
@@ -117,8 +117,9 @@ def test_who_denoised_is_told(ct, model, learned):
 
 
 def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
-    """Windows, rows of shifts, and slices in eight orientations, each a step that takes its share of the whole: of the
-    body's box b and windows of 16 × 48 × 48 in a network of 8 channels, b/(16·48²)/4 times what a voxel costs.
+    """Windows, rows of shifts, slices in eight orientations, and slices again, each a step that takes its share of the
+    whole: of the body's box b and windows of 16 × 48 × 48 in a network of 8 channels, 4·b/(16·48²) times what a voxel
+    costs.
     """
     settings = {"nlm_share": 0.5, "mirrored": 8}
     model = replace(learned, config=learned.config | {"tasks": {"denoise": {"fast": settings}}})
@@ -126,13 +127,13 @@ def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
     windows = denoise(ct, model, progress=told.append, **ARGUMENTS).facts["windows"]
     body = np.nonzero(look_at(ct, "abdomen", Reporter(None)).body)
     box = math.prod(int(i.max() - i.min()) + 1 for i in body) / (16 * 48 * 48) * (16 / 8) ** 2
-    costs = [windows, box * NLM_COST, box * 8 * REFINER_COST]
-    told = [p for p in told if p.steps == 3]
+    costs = [windows, box * NLM_COST, box * 8 * REFINER_COST, box * MEANS_COST]
+    told = [p for p in told if p.steps == 4]
     fractions = [p.fraction for p in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and told[-1].seconds_left == 0
     of_step = {p.step: p for p in told if p.window == p.windows}  # the last of each
-    assert [of_step[i].windows for i in range(3)] == [windows, 25, 8 * 2]
+    assert [of_step[i].windows for i in range(4)] == [windows, 25, 8 * 2, 2]
     ends = np.cumsum(costs) / sum(costs)
-    assert [of_step[i].fraction for i in range(3)] == pytest.approx(list(ends))
+    assert [of_step[i].fraction for i in range(4)] == pytest.approx(list(ends))
     seen = look(ct, model, **ARGUMENTS)
     assert seen["seconds"] == pytest.approx(seen["seconds_each"] * sum(costs))
