@@ -18,11 +18,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from ..additions import REFINERS
+from ..control import Control
 from ..control_folder import load_control
 from ..models import Model
 from ..noise_model import NoiseModel
 from ..progress import Reporter
-from ..refine_slices import Thick
+from ..refine_slices import THICK_SLICES, Thick
 from ..refiner import COST, Refiner
 from ..regions import to_hu, to_model
 from ..samplers import predict_x0
@@ -33,6 +35,16 @@ from .thin_slices import Cut, thin_noise_model
 
 DIRECT = "super-resolution-direct"
 MIRRORS = ((), (-1,), (-3,), (-3, -1))  # along no axis, x, z, both
+
+
+def is_direct(control: Control | None) -> bool:
+    """Whether the ControlNet is one for a single evaluation."""
+    return control is not None and control.config.direct_t is not None
+
+
+def is_refined(model: Model, control: Control | None) -> bool:
+    """Whether there is a refiner, and a single evaluation that it goes on from."""
+    return is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
 
 
 def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float) -> torch.Tensor:

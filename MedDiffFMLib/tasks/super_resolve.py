@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..additions import REFINERS
 from ..body_parts import BodyPart, join_parts
 from ..control import Control
 from ..control_folder import control_names, load_control
@@ -32,7 +31,7 @@ from ..schedule import uniform_steps
 from ..thick import block_mean, round_in_blocks, with_block_means
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .direct_slices import DIRECT, cost_of_refining, refined, restore_directly
+from .direct_slices import DIRECT, cost_of_refining, is_direct, is_refined, refined, restore_directly
 from .in_parts import part_of, run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
@@ -110,7 +109,6 @@ def super_resolve(
     model = model or load_model()
     settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     control = _control(model, wanted)
-    refiner = load_refiner(model, THICK_SLICES.kind) if _refined(model, control) else None
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
@@ -119,21 +117,15 @@ def super_resolve(
     if len(parts) > 1:
         return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
     ε = thin_noise_model(scan, cut, anatomy, model, control, settings.overlap, reporter)
-    if _is_direct(control):
-        after = [cost_of_refining(ε, scan, cut, settings.refiner_mirrored)] if refiner else []
-        estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter, after)
-        if refiner:
-            estimate = refined(refiner, scan, estimate, cut, settings.refiner_mirrored, model.dtype, reporter)
-    else:
-        estimate, steps = _sample(scan, ε, settings, cut, wanted, reporter)
+    estimate, steps = _estimate(scan, ε, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)
     if np.issubdtype(volume.voxels.dtype, np.integer):
         hu = round_in_blocks(hu, factor, cut.axis)
     facts = {
         **_facts(scan, hu, cut, wanted),
         "anatomy": anatomy_in_words(anatomy),
-        "control": (DIRECT if _is_direct(control) else CONTROL) if control else "none",
-        "refiner": THICK_SLICES.kind if refiner else "none",
+        "control": (DIRECT if is_direct(control) else CONTROL) if control else "none",
+        "refiner": THICK_SLICES.kind if is_refined(model, control) else "none",
         "timesteps": steps,
         "windows": len(ε.active),
         "windows_of_air": len(ε.skipped),
@@ -165,11 +157,11 @@ def look(
     cut = Cut(slice_axis(scan.frame.spacing), factor)
     parts = _parts(scan, cut, anatomy, wanted)
     scans = [scan.part(part) for part in parts] if len(parts) > 1 else [scan]
-    steps = [control.config.direct_t] * settings.mirrored if _is_direct(control) else _steps(settings, wanted, model)
+    steps = [control.config.direct_t] * settings.mirrored if is_direct(control) else _steps(settings, wanted, model)
     windows = [thin_noise_model(one, cut, "auto", model, control, settings.overlap, reporter) for one in scans]
     count = len(steps) * sum(len(ε.active) for ε in windows)
     cost = count
-    if _refined(model, control):
+    if is_refined(model, control):
         both = zip(windows, scans, strict=True)
         cost += sum(cost_of_refining(ε, one, cut, settings.refiner_mirrored) for ε, one in both)
     each = next((ε.seconds_of_a_window(_told(ε, model), steps[0]) for ε in windows if ε.active), None)
@@ -249,13 +241,23 @@ def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
     return load_control(model, CONTROL)
 
 
-def _refined(model: Model, control: Control | None) -> bool:
-    """Whether there is a refiner, and a single evaluation that it goes on from."""
-    return _is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
-
-
-def _is_direct(control: Control | None) -> bool:
-    return control is not None and control.config.direct_t is not None
+def _estimate(
+    scan: Scan,
+    ε: NoiseModel,
+    settings: SuperResolveSettings,
+    cut: Cut,
+    wanted: SuperResolveParameters,
+    reporter: Reporter,
+) -> tuple[np.ndarray, list[int]]:
+    """In HU, within the window, and the timesteps: a walk, or a single evaluation and the refiner if there is one."""
+    if not is_direct(ε.control):
+        return _sample(scan, ε, settings, cut, wanted, reporter)
+    if not is_refined(ε.model, ε.control):
+        return restore_directly(scan, ε, cut, settings.mirrored, reporter)
+    refiner = load_refiner(ε.model, THICK_SLICES.kind)
+    after = [cost_of_refining(ε, scan, cut, settings.refiner_mirrored)]
+    estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter, after)
+    return refined(refiner, scan, estimate, cut, settings.refiner_mirrored, ε.model.dtype, reporter), steps
 
 
 def _sample(
