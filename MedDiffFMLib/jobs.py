@@ -28,7 +28,7 @@ from .volume_io import read_labels, read_volume
 if TYPE_CHECKING:
     from .models import Model
 
-MEMORY_GB, VOXEL_BYTES = 0.9, 38  # libraries and model, and what a voxel takes at the peak (Docs/benchmarks.md)
+MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes at the peak (Docs/benchmarks.md)
 
 
 @dataclass(frozen=True)

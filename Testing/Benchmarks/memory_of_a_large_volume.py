@@ -1,8 +1,9 @@
-"""Peak memory and answer to a cancel for a 512 × 512 × 300 volume (`denoise`, fast), as a script to run by hand.
+"""Peak memory and answer to a cancel for a 512 × 512 × 300 volume (fast), as a script to run by hand.
 
-    python Testing/Benchmarks/memory_of_a_large_volume.py [--cancel-after SECONDS] [--model NAME|DIR]
+    python Testing/Benchmarks/memory_of_a_large_volume.py [--task NAME] [--cancel-after SECONDS] [--model NAME|DIR]
 
-The volume is the repository's real chest CT, resampled to that size. With `--cancel-after` it is asked to
+The volume is the repository's real chest CT, resampled to that size: that of `denoise`'s input, or, of 60 thick slices,
+of `super-resolve`'s result. With `--cancel-after` it is asked to
 stop then, and the time to the answer is printed.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import resource
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -20,6 +22,7 @@ from MedDiffFMLib.errors import Cancelled
 from MedDiffFMLib.models import load_model
 from MedDiffFMLib.progress import Progress
 from MedDiffFMLib.tasks.denoise import denoise
+from MedDiffFMLib.tasks.super_resolve import super_resolve
 from MedDiffFMLib.volume import Volume
 
 CT = Path(__file__).parents[1] / "Data" / "chest_ts_aorta.nii.gz"
@@ -40,11 +43,13 @@ def peak_gib() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", choices=("denoise", "super-resolve"), default="denoise")
     parser.add_argument("--cancel-after", type=float, help="seconds after which to ask for a stop")
     parser.add_argument("--model", help="name or folder (default: the bundled one)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
     arguments = parser.parse_args()
-    model, volume = load_model(arguments.model, arguments.device), large_volume()
+    model, thin = load_model(arguments.model, arguments.device), arguments.task == "super-resolve"
+    volume = large_volume((512, 512, 60 if thin else 300))
     print(f"before the run: {peak_gib():.2f} GiB")
     asked: list[float] = []
 
@@ -58,7 +63,8 @@ def main() -> None:
         threading.Timer(arguments.cancel_after, lambda: asked.append(time.perf_counter())).start()
     began = time.perf_counter()
     try:
-        print(denoise(volume, model, sigma=30, quality="fast", progress=progress).facts)
+        run = partial(super_resolve, factor=5) if thin else partial(denoise, sigma=30)
+        print(run(volume, model, quality="fast", progress=progress).facts)
     except Cancelled:
         print(f"cancelled, ended {time.perf_counter() - asked[0]:.2f} s after it was asked")
     print(f"{time.perf_counter() - began:.0f} s, peak {peak_gib():.2f} GiB")
