@@ -26,7 +26,7 @@ class Addition:
 
     def names(self, model: Path) -> list[str]:
         """The names of those in a model folder, sorted."""
-        return sorted(config.parent.name for config in (model / self.folder).glob(f"*/{CONFIG}"))
+        return sorted(config.parent.name for config in (model / self.folder).glob(f"[!.]*/{CONFIG}"))
 
     def save(
         self,

@@ -1,4 +1,4 @@
-"""What a running task tells: a `Progress` after every batch of windows. Standard library only.
+"""What a running task tells: a `Progress` after every batch of windows, or part of other work. Standard library only.
 
 Raising `Cancelled` from the callback stops the task within that batch.
 """
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task is: `step` steps and, of the next one, `window` windows are done.
+    """How far a task is: `step` steps and, of the next one, `window` windows (or other parts) are done.
 
-    share: the part of all windows that is done, where steps differ in their windows; None where they do not.
+    share: the part of the whole work that is done, where steps differ in theirs; None where they do not.
     preview, after a step of a task that can show it, makes the present estimate as a Volume in HU; nothing is
     computed for it until it is called, which must happen within the callback.
     """
@@ -81,9 +81,14 @@ class Reporter:
         self._tell(window)
 
     def step(self, i: int, t: int, x0: object) -> None:
-        """A sampler's callback. x0: None for no preview."""
+        """A sampler's callback."""
         self.done = i + 1
-        self._tell(0, partial(self.show, x0) if self.show and x0 is not None else None)
+        self._tell(0, partial(self.show, x0) if self.show else None)
+
+    def next_step(self) -> None:
+        """A step without an estimate to show is done."""
+        self.done += 1
+        self._tell(0)
 
     def _tell(self, window: int, preview: Callable[[], Volume] | None = None) -> None:
         if self.callback is None:

@@ -23,6 +23,7 @@ from .progress import counted
 from .refiner import SLICES, Refiner, RefinerConfig, at, in_slabs
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
+NLM_SHARE = 0.5  # of b
 USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
 SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
 MEANS_COST = 0.12  # of a voxel, see `NoiseModel.worth`
@@ -44,7 +45,7 @@ class Noisy:
     @cached_property
     def base(self) -> torch.Tensor:
         """b."""
-        return (self.of_model + self.nlm) / 2
+        return self.of_model.lerp(self.nlm, NLM_SHARE)
 
     def told(self, z: torch.Tensor) -> torch.Tensor:
         """What f is told of the slices z (n,) and of the two beside each: (n, 10, Y, X)."""

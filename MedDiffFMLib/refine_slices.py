@@ -40,8 +40,9 @@ class Thick:
 
     @cached_property
     def spline(self) -> torch.Tensor:
-        """s."""
-        return cubic_slices(self.thick, self.factor)
+        """s. Never in bfloat16, which would move it by several HU: it is no network's."""
+        with torch.autocast(self.thick.device.type, enabled=False):
+            return cubic_slices(self.thick, self.factor)
 
     @cached_property
     def base(self) -> torch.Tensor:

@@ -112,13 +112,14 @@ def in_slabs(
     """
     found = torch.empty_like(like, dtype=torch.float32)
     groups = torch.arange(len(like), device=like.device).split(SLICES)
-    tick = counted(on_part, len(groups) * mirrored)
+    chosen = ORIENTATIONS[:mirrored]
+    tick = counted(on_part, len(groups) * len(chosen))
     for z in groups:
         channels, total = told(z), torch.zeros_like(like[z])
-        for turned, axes in ORIENTATIONS[:mirrored]:
+        for turned, axes in chosen:
             image = (channels.mT if turned else channels).flip(axes).contiguous(memory_format=torch.channels_last)
             answer = refiner(image).float().flip(axes)
-            total = total + (answer.mT if turned else answer) / mirrored
+            total = total + (answer.mT if turned else answer) / len(chosen)
             tick()
         found[z] = total
     return found

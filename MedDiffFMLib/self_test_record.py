@@ -52,7 +52,7 @@ def record(folder: Path, progress: ProgressCallback | None = None) -> tuple[dict
     """Measure a model's tasks on the processor, in float32 and bfloat16, and keep the statistics in its config.json.
 
     Returns them ({task: {statistic: {expected, tolerance}}}), and for each task that the model cannot do the reason.
-    InputError if a ControlNet is damaged, or something is no finite number: then nothing is written.
+    InputError if a ControlNet or a refiner is damaged, or something is no finite number: then nothing is written.
     """
     verify(folder)
     for addition in ADDITIONS:  # what is damaged would be left out as if it were not there
@@ -136,7 +136,7 @@ def _stale(model: Model) -> InputError:
 
 
 def _digest(model: Model) -> str:
-    """SHA-256 of all that the statistics depend on besides the program: weights, ControlNets, settings, the CT."""
+    """SHA-256 of all that the statistics depend on besides the program: weights of all networks, settings, the CT."""
     settings = json.dumps(model.config.get("tasks", {}), sort_keys=True)
     weights = [*sorted(model.folder.glob("*.safetensors")), *sorted(model.folder.glob("*/*/*.safetensors"))]
     parts = [settings, *(sha256_of(file) for file in (*weights, *sorted(FOLDER.glob("*.nii.gz"))))]

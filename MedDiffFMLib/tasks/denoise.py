@@ -18,7 +18,7 @@ from ..models import Model, load_model
 from ..noise import estimate_noise
 from ..parameters import DenoiseParameters
 from ..progress import ProgressCallback, Reporter
-from ..refine_noise import LOW_DOSE, Noisy
+from ..refine_noise import LOW_DOSE, NLM_SHARE, Noisy
 from ..refiner import Refiner, load_refiner
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
@@ -215,7 +215,7 @@ def _facts(scan: Scan, settings: DenoiseSettings, runs: list[Run]) -> dict:
     ]
     grid = {
         "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-        "non_local_means": settings.nlm_share,
+        "non_local_means": NLM_SHARE if runs[0].refiner else settings.nlm_share,
         "refiner": LOW_DOSE.kind if runs[0].refiner else "none",
     }
     if len(runs) == 1:
@@ -237,8 +237,7 @@ def _sigma(sigma: str | float, found: float | None) -> float:
 def _denoised(scan: Scan, runs: list[Run], sigma_hu: float, seed: int, reporter: Reporter) -> np.ndarray:
     """All parts sampled and merged with the scan, joined without a seam: HU, float32 (Z, Y, X)."""
     costs = [cost for run in runs for cost in run.costs]
-    show = runs[0].scan.as_volume if len(runs) == 1 else None  # a part's estimate is no picture of the whole
-    reporter.begin(len(costs), costs[0], costs, show)
+    reporter.begin(len(costs), costs[0], costs)
     of_part = {run.part.start: run for run in runs}
     done = 0
 

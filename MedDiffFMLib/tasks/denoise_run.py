@@ -100,7 +100,7 @@ class Run:
     @cached_property
     def costs(self) -> list[float]:
         """Of each step, in windows: the sampler's, and of what helps: non-local means, the refiner, its means."""
-        voxels = sum(self.scan.body[box].size for box in self.scan.body_box())
+        voxels = self.scan.voxels_in_box
         costs = [len(self.ε.active)] * len(self.steps)
         if voxels and self.settings.nlm_share > 0:
             costs.append(self.ε.worth(voxels, NLM_COST))
@@ -125,15 +125,15 @@ class Run:
         dtype = self.ε.model.dtype
         with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
             refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.window)
-        reporter.step(reporter.done, 0, None)
+        reporter.next_step()
         found = noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.window)
-        reporter.step(reporter.done, 0, None)
+        reporter.next_step()
         return found
 
     def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
         nlm = non_local_means(y, self.sigma_n, on_part=reporter.window)
-        reporter.step(reporter.done, 0, None)
+        reporter.next_step()
         return Noisy(y, of_model, nlm, self.sigma_n)
 
     def both(self, reporter: Reporter) -> Noisy:

@@ -25,7 +25,7 @@ from ..models import Model
 from ..noise_model import NoiseModel
 from ..progress import Reporter
 from ..refine_slices import THICK_SLICES, Thick
-from ..refiner import COST, Refiner
+from ..refiner import COST, Refiner, load_refiner
 from ..regions import to_hu, to_model
 from ..samplers import predict_x0
 from ..thick import cubic_slices
@@ -42,9 +42,10 @@ def is_direct(control: Control | None) -> bool:
     return control is not None and control.config.direct_t is not None
 
 
-def is_refined(model: Model, control: Control | None) -> bool:
-    """Whether there is a refiner, and a single evaluation that it goes on from."""
-    return is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
+def thick_slices_refiner(model: Model, control: Control | None) -> Refiner | None:
+    """The model's, where it has one and a single evaluation is what it goes on from."""
+    helped = is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
+    return load_refiner(model, THICK_SLICES.kind) if helped else None
 
 
 def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float) -> torch.Tensor:
@@ -78,8 +79,7 @@ def restore_directly(
 
 def cost_of_refining(ε: NoiseModel, scan: Scan, cut: Cut, mirrored: int) -> float:
     """In windows."""
-    voxels = sum(scan.body[box].size for box in scan.body_box())
-    return ε.worth(voxels * cut.factor, COST * mirrored)
+    return ε.worth(scan.voxels_in_box * cut.factor, COST * mirrored)
 
 
 def refined(
@@ -96,7 +96,7 @@ def refined(
         with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             x0 = told.refined(refiner, mirrored, reporter.window)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
-    reporter.step(reporter.done, 0, None)
+    reporter.next_step()
     return result
 
 

@@ -46,6 +46,11 @@ class Scan:
         """The box that holds the body; none where all is air."""
         return find_objects(self.body.view(np.uint8))
 
+    @property
+    def voxels_in_box(self) -> int:
+        """Of the body's box."""
+        return sum(self.body[box].size for box in self.body_box())
+
     def as_volume(self, x0: torch.Tensor) -> Volume:
         """An estimate (Z, Y, X) in the model's range as HU on the frame's grid, for a preview: what lies beyond the
         window is the scan's own.

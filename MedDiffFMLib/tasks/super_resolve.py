@@ -24,14 +24,14 @@ from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
 from ..refine_slices import THICK_SLICES
-from ..refiner import load_refiner
+from ..refiner import Refiner
 from ..regions import to_hu
 from ..samplers import diffpir, fresh_noise, super_resolution_data_step
 from ..schedule import uniform_steps
 from ..thick import block_mean, round_in_blocks, with_block_means
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
-from .direct_slices import DIRECT, cost_of_refining, is_direct, is_refined, refined, restore_directly
+from .direct_slices import DIRECT, cost_of_refining, is_direct, refined, restore_directly, thick_slices_refiner
 from .in_parts import part_of, run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
@@ -55,8 +55,8 @@ class SuperResolveSettings:
     prior_weight: float = 1.0
     zeta: float = 0.0
     overlap: float = 0.25
-    mirrored: int = 1  # mirror images that a ControlNet of a single evaluation averages, 1 to 4; and a refiner
-    refiner_mirrored: int = 1
+    mirrored: int = 1  # mirror images that a ControlNet of a single evaluation averages, 1 to 4
+    refiner_mirrored: int = 1  # orientations that a refiner averages, 1 to 8
 
 
 QUALITIES = {
@@ -109,6 +109,7 @@ def super_resolve(
     model = model or load_model()
     settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     control = _control(model, wanted)
+    refiner = thick_slices_refiner(model, control)
     reporter = Reporter(progress)
     anatomy = find_anatomy(anatomy, volume, reporter, model.device)
     scan = look_at(volume, wanted.region, reporter)
@@ -117,7 +118,7 @@ def super_resolve(
     if len(parts) > 1:
         return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
     ε = thin_noise_model(scan, cut, anatomy, model, control, settings.overlap, reporter)
-    estimate, steps = _estimate(scan, ε, settings, cut, wanted, reporter)
+    estimate, steps = _estimate(scan, ε, refiner, settings, cut, wanted, reporter)
     hu = finish(estimate, scan, cut)
     if np.issubdtype(volume.voxels.dtype, np.integer):
         hu = round_in_blocks(hu, factor, cut.axis)
@@ -125,7 +126,7 @@ def super_resolve(
         **_facts(scan, hu, cut, wanted),
         "anatomy": anatomy_in_words(anatomy),
         "control": (DIRECT if is_direct(control) else CONTROL) if control else "none",
-        "refiner": THICK_SLICES.kind if is_refined(model, control) else "none",
+        "refiner": THICK_SLICES.kind if refiner else "none",
         "timesteps": steps,
         "windows": len(ε.active),
         "windows_of_air": len(ε.skipped),
@@ -152,6 +153,7 @@ def look(
     model, reporter = model or load_model(), Reporter(progress)
     settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
     control = _control(model, wanted)
+    refiner = thick_slices_refiner(model, control)
     anatomy = "auto" if anatomy == "totalsegmentator" else anatomy
     scan = look_at(volume, wanted.region, reporter)
     cut = Cut(slice_axis(scan.frame.spacing), factor)
@@ -161,7 +163,7 @@ def look(
     windows = [thin_noise_model(one, cut, "auto", model, control, settings.overlap, reporter) for one in scans]
     count = len(steps) * sum(len(ε.active) for ε in windows)
     cost = count
-    if is_refined(model, control):
+    if refiner:
         both = zip(windows, scans, strict=True)
         cost += sum(cost_of_refining(ε, one, cut, settings.refiner_mirrored) for ε, one in both)
     each = next((ε.seconds_of_a_window(_told(ε, model), steps[0]) for ε in windows if ε.active), None)
@@ -244,6 +246,7 @@ def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
 def _estimate(
     scan: Scan,
     ε: NoiseModel,
+    refiner: Refiner | None,
     settings: SuperResolveSettings,
     cut: Cut,
     wanted: SuperResolveParameters,
@@ -252,9 +255,8 @@ def _estimate(
     """In HU, within the window, and the timesteps: a walk, or a single evaluation and the refiner if there is one."""
     if not is_direct(ε.control):
         return _sample(scan, ε, settings, cut, wanted, reporter)
-    if not is_refined(ε.model, ε.control):
+    if refiner is None:
         return restore_directly(scan, ε, cut, settings.mirrored, reporter)
-    refiner = load_refiner(ε.model, THICK_SLICES.kind)
     after = [cost_of_refining(ε, scan, cut, settings.refiner_mirrored)]
     estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter, after)
     return refined(refiner, scan, estimate, cut, settings.refiner_mirrored, ε.model.dtype, reporter), steps

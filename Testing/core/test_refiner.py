@@ -60,6 +60,9 @@ def test_what_is_told_of_thick_slices():
     assert torch.allclose(told[2, :8] / 8, torch.tensor(third), atol=1e-6)
     assert torch.allclose(told[2, 8:], torch.tensor([b[2], -0.5, -0.5, math.log(0.4)]), atol=1e-6)
     assert torch.allclose(told[3, 8:10], torch.tensor([b[3], 0.5]), atol=1e-6)
+    seven = Thick(_image(7, 1, 1), _image(14, 1, 1), 2)  # of the fourth thick slice: the rises of those two away
+    far = seven.told(torch.tensor([6]))[0, 4:6, 0, 0] / 8
+    assert torch.allclose(far, (seven.thick[[1, 5]] - seven.thick[[2, 4]]).flatten(), atol=1e-6)
 
 
 def test_an_answer_about_slices_keeps_the_block_means(tmp_path):
@@ -72,6 +75,13 @@ def test_an_answer_about_slices_keeps_the_block_means(tmp_path):
     assert torch.allclose(thick.refined(_constant(THICK_SLICES, 0.7)), thick.base, atol=1e-6)
     perfect = Thick(thick.thick, replicate(thick.thick, 5), 5)  # its means are right
     assert torch.allclose(perfect.base, (perfect.of_model + perfect.spline) / 2)
+
+
+def test_the_estimate_that_is_refined_is_exact_whatever_the_network_computes_in():
+    """Rounded to bfloat16 it would be off by several HU, and so would its block means."""
+    exact, thick = (Thick(_image(4, 9, 10), _image(20, 9, 10), 5) for _ in range(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(thick.base, exact.base)
 
 
 def test_slices_do_not_depend_on_those_computed_with_them(tmp_path):
@@ -94,9 +104,18 @@ def test_a_refiner_comes_back_from_its_folder(tmp_path):
     with pytest.raises(InputError, match=r"no refiner 'thick-slices' \(it has low-dose\)"):
         load_refiner(load_model(folder, "cpu"), "thick-slices")
     config = folder / "refiners" / "low-dose" / "config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace('"inputs": 10', '"inputs": 11'), encoding="utf-8")
-    with pytest.raises(InputError, match="does not fit"):
-        load_refiner(load_model(folder, "cpu"), "low-dose")
+    text = config.read_text(encoding="utf-8")
+    for old, new, words in (
+        ('"inputs": 10', '"inputs": 11', "does not fit"),
+        ('"base_sha256": "', '"base_sha256": "0', "trained for other weights"),
+        ('"sha256": "', '"sha256": "0', "does not have the checksum"),
+    ):
+        config.write_text(text.replace(old, new), encoding="utf-8")
+        with pytest.raises(InputError, match=words):
+            load_refiner(load_model(folder, "cpu"), "low-dose")
+    (folder / "refiners" / ".half.part").mkdir()  # left by a save that was killed
+    (folder / "refiners" / ".half.part" / "config.json").write_text(text, encoding="utf-8")
+    assert REFINERS.names(folder) == ["low-dose"]
 
 
 def test_averaged_over_mirror_images_it_knows_no_left_and_no_front(tmp_path):
@@ -111,6 +130,7 @@ def test_averaged_over_mirror_images_it_knows_no_left_and_no_front(tmp_path):
         assert not torch.allclose(mirrored.refined(refiner), plain.refined(refiner).flip(axes), atol=1e-3)
     plain, turned = (Noisy(*(image.mT if exchanged else image for image in images), 0.1) for exchanged in (False, True))
     assert torch.allclose(turned.refined(refiner, 8), plain.refined(refiner, 8).mT, atol=1e-5)
+    assert torch.equal(plain.refined(refiner, 16), plain.refined(refiner, 8))  # there are no more
     assert not torch.allclose(turned.refined(refiner, 4), plain.refined(refiner, 4).mT, atol=1e-3)
 
 

@@ -92,14 +92,19 @@ def test_the_foundation_model_alone(ct, model, learned):
 
 
 def test_what_a_refiner_is_trained_with_is_what_it_is_told(ct, learned, model):
-    """`both_estimates`, refined as the pairs of `train refine` are, makes the voxels that the task makes."""
-    floats = Volume(np.ascontiguousarray(ct.voxels[:, 20:44, 18:42]).astype(np.float32), ct.spacing)  # body throughout
+    """`both_estimates`, refined as the pairs of `train refine` are, makes the voxels that the task makes: here of a
+    body that fills its box but for a corner, in voxels of 3 × 2 × 5 mm.
+    """
+    voxels = np.ascontiguousarray(ct.voxels[:, 20:44, 18:42]).astype(np.float32)
+    voxels[:, :9, :9] = -1000
+    floats = Volume(voxels, (3.0, 2.0, 5.0))
     scan, noisy = both_estimates(floats, model, 20, "abdomen")
     refined, spacing = noisy.refined(load_refiner(learned, LOW_DOSE.kind)), scan.frame.spacing[1:]
     x0 = noisy.with_its_means(refined, torch.from_numpy(scan.body), spacing)
     expected = scan.frame.restore(merge(scan.frame.hu, to_hu(x0.numpy(), scan.window), scan.body, scan.window, 20))
     found = _voxels(floats, _share(learned, 0.5))
-    assert scan.body.all() and np.abs(expected - floats.voxels).mean() > 2
+    assert (len(scan.body_box()), scan.voxels_in_box) == (1, voxels.size) and 0 < (~scan.body).mean() < 0.2
+    assert np.abs(expected - floats.voxels).mean() > 2
     assert np.abs(found - expected).max() < 0.01
 
 
@@ -109,6 +114,7 @@ def test_who_denoised_is_told(ct, model, learned):
         return found["refiner"], found["non_local_means"], len(found["timesteps"])
 
     assert facts(_share(learned, 0.5)) == ("low-dose", 0.5, 1)
+    assert facts(_share(learned, 0.25)) == ("low-dose", 0.5, 1)  # a refiner goes on from the mean
     assert facts(_share(learned, 0.5), steps=3) == ("low-dose", 0.5, 3)
     assert facts(_share(learned, 0.5), alone=True) == facts(learned) == ("none", 0.0, 1)
     assert facts(_share(model, 0.25)) == ("none", 0.25, 1)
@@ -129,6 +135,7 @@ def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
     box = math.prod(int(i.max() - i.min()) + 1 for i in body) / (16 * 48 * 48) * (16 / 8) ** 2
     costs = [windows, box * NLM_COST, box * 8 * REFINER_COST, box * MEANS_COST]
     told = [p for p in told if p.steps == 4]
+    assert sum(p.preview is not None for p in told) == 1
     fractions = [p.fraction for p in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and told[-1].seconds_left == 0
     of_step = {p.step: p for p in told if p.window == p.windows}  # the last of each

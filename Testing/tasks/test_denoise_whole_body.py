@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tiny_model import save_tiny_model, save_tiny_refiner
 from whole_body import whole_body
 
+from MedDiffFMLib.models import load_model
+from MedDiffFMLib.refine_noise import LOW_DOSE
 from MedDiffFMLib.tasks.denoise import denoise
 from MedDiffFMLib.volume import Volume
 
@@ -79,6 +82,20 @@ def test_the_facts_list_the_parts(done):
 def test_progress_covers_all_parts(done):
     fractions = [p.fraction for p in done[1]]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and done[1][-1].steps == 3
+
+
+def test_progress_covers_what_helps_in_every_part(scan, tmp_path):
+    """A window's step, non-local means, the refiner and its means, three times, and never backwards."""
+    folder = save_tiny_model(tmp_path / "tiny")
+    save_tiny_refiner(folder, LOW_DOSE)
+    settings, told = {"overlap": 0.0, "nlm_share": 0.5}, []
+    model = load_model(folder, "cpu", precision="float32")
+    model = replace(model, config=model.config | {"tasks": {"denoise": {"fast": settings}}})
+    denoise(scan, model, progress=told.append, anatomy=full(scan), **OPTIONS)
+    told = [p for p in told if p.steps == 3 * 4]
+    fractions = [p.fraction for p in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1.0 and told[-1].step == 12
+    assert sum(p.preview is not None for p in told) == 3  # after the model's steps alone there is one to show
 
 
 def test_a_given_region_never_splits(scan, model):

@@ -93,11 +93,14 @@ def test_a_thick_pair_has_the_truths_block_means(train_cases, model):
 def test_turning_over_keeps_what_belongs_together(noisy_cases, model):
     """Before and after, the same values stand at the same places of y, truth and mask; thick ones stay block means."""
     pair = draw_noisy(np.random.default_rng(4), noisy_cases[0], model, (6, 24, 30))
+    images = lambda p: (p.told.y, p.told.of_model, p.told.nlm, p.truth)  # noqa: E731
     for seed in range(6):
         turned = turned_over(pair, np.random.default_rng(seed), (slice(2, 22), slice(4, 24)))
-        values = lambda p: sorted(zip(p.told.y.flatten().tolist(), p.truth.flatten().tolist(), strict=True))  # noqa: E731
+        values = lambda p: sorted(zip(*(v.flatten().tolist() for v in images(p)), strict=True))  # noqa: E731
         cut = replace(pair, truth=pair.truth[:, 2:22, 4:24], mask=pair.mask[:, 2:22, 4:24])
-        cut = replace(cut, told=replace(pair.told, y=pair.told.y[:, 2:22, 4:24]))
+        told = pair.told
+        part = {name: getattr(told, name)[:, 2:22, 4:24] for name in ("y", "of_model", "nlm")}
+        cut = replace(cut, told=replace(told, **part))
         assert values(turned) == values(cut)
         assert turned.mask.sum() == cut.mask.sum()
     thick = draw_thick(np.random.default_rng(0), noisy_cases[0], model, (16, 24, 24), (4,), 0.0)
@@ -144,6 +147,12 @@ def test_from_the_command_line(noisy_cases, folder, tmp_path):
     config.write_text(json.dumps(values | {"seed": 7}), encoding="utf-8")
     with pytest.raises(InputError, match="other settings"):
         CliRunner().invoke(train_app, order, catch_exceptions=False)
+    config.write_text(json.dumps(values), encoding="utf-8")
+    facts = json.loads((run / "facts.json").read_text(encoding="utf-8"))
+    (run / "facts.json").write_text(json.dumps(facts | {"base_sha256": "0"}), encoding="utf-8")
+    for other in (order, ["export-refiner", str(run), str(folder)]):  # pairs made with another model
+        with pytest.raises(InputError, match="other weights"):
+            CliRunner().invoke(train_app, other, catch_exceptions=False)
 
 
 def test_settings_that_cannot_be_used_are_named(tmp_path):
@@ -154,14 +163,41 @@ def test_settings_that_cannot_be_used_are_named(tmp_path):
         ('{"steps": 3}', "must hold a kind"),
         ("[1]", "cannot be read"),
         ('{"kind": "low-dose", "ema": 1.5}', "ema"),
+        ('{"kind": "low-dose", "cut": [16, 16, 16]}', "size and cut"),
+        ('{"kind": "thick-slices", "factors": [9]}', "three thick slices"),
     ):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=words):
             RefineConfig.from_json(file)
 
 
-def test_a_refiner_of_another_run_is_refused(noisy_cases, model, tmp_path):
-    save_tiny_refiner(save_tiny_model(tmp_path / "other"), LOW_DOSE)
+def test_what_a_step_sees_and_keeps(noisy_cases, model, tmp_path):
+    """What the mask leaves out does not count, a pair of weight 0 is never drawn, and the average forgets by hand."""
+    pair = draw_noisy(np.random.default_rng(4), noisy_cases[0], model, (6, 24, 30))
+    other = replace(pair, truth=torch.where(pair.mask, pair.truth, pair.truth + 0.5))
+    assert not pair.mask.all()
+    losses = [RefineTrainer(CONFIG, [one], tmp_path, torch.device("cpu")).update()["loss"] for one in (pair, other)]
+    assert losses[0] == losses[1] > 0
+    never = replace(pair, truth=torch.full_like(pair.truth, 0.123), weight=0.0)
+    trainer = RefineTrainer(replace(CONFIG, ema=0.9), [never, pair], tmp_path, torch.device("cpu"))
+    for trainer.step in range(30):
+        assert (trainer.draw().truth != 0.123).any()
+    zero, one = torch.zeros(1), torch.ones(1)
+    for trainer.step, expected in ((0, 9 / 10), (5, 9 / 15), (1000, 0.1)):
+        assert trainer._ema(zero, one, 0).item() == pytest.approx(expected)
+
+
+def test_noisy_truth_counts_less(noisy_cases, model, monkeypatch):
+    """1/(0.15 + (its noise/σ)²), σ what is drawn: known from a weight at 10 HU it tells that at 30 HU."""
+    case, weights = noisy_cases[0], []
+    for noise in (10.0, 30.0):
+        monkeypatch.setattr(case, "facts", replace(case.facts, noise_hu=noise))
+        weights.append(draw_noisy(np.random.default_rng(4), case, model, (6, 24, 30)).weight)
+    sigma = 10 / (1 / weights[0] - 0.15) ** 0.5
+    assert 19 < sigma < 40 and weights[1] == pytest.approx(1 / (0.15 + (30 / sigma) ** 2))
+
+
+def test_a_store_without_a_case_to_draw_from_is_refused(noisy_cases, model, tmp_path):
     with pytest.raises(InputError, match="no case to draw from"):
         make_pairs(replace(CONFIG, case_weights=((noisy_cases[0].facts.name, 0.0),)), noisy_cases[:1], model, tmp_path)
 
@@ -176,16 +212,20 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     ct = Volume.from_sitk(sitk.Cast(image, sitk.sitkFloat32), "abdomen")
     refiner = save_tiny_refiner(folder, THICK_SLICES, std=0.3)
     arguments = {"factor": 2, "region": "abdomen", "quality": "fast"}
-    events = []
-    made = super_resolve(ct, load_model(folder, "cpu", precision="float32"), progress=events.append, **arguments)
+    events, settings = [], {"refiner_mirrored": 2}
+    model = replace(model, config=model.config | {"tasks": {"super-resolve": {"fast": settings}}})
+    made = super_resolve(ct, model, progress=events.append, **arguments)
     scan, told = direct_estimate(ct, model, 2, "abdomen")
-    inside = to_hu(told.refined(refiner).clamp(-1, 1).detach().numpy(), scan.window)
+    inside = to_hu(told.refined(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
     expected = finish(inside, scan, Cut(-3, 2)).numpy()
     found = prepare(made.volume).hu
     assert made.facts["refiner"] == "thick-slices" and made.facts["block_mean_error_hu"] < 0.01
     assert np.abs(found - expected).max() < 0.05
     seen, windows = look(ct, model, **arguments), made.facts["windows"]
-    work = windows, COST * (20 * 24) / (16 * 16) * (16 / 8) ** 2  # voxels of body and window; a network of 8 channels
+    work = (
+        windows,
+        2 * COST * (20 * 24) / (16 * 16) * (16 / 8) ** 2,
+    )  # body's and window's voxels; 8 channels
     assert scan.body.all() and seen["seconds"] == pytest.approx(seen["seconds_each"] * sum(work))
     assert [p.fraction for p in events if p.window == p.windows] == pytest.approx([work[0] / sum(work), 1])
     plain = super_resolve(ct, load_model(folder, "cpu", precision="float32"), **arguments | {"control": "none"})

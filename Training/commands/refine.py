@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from MedDiffFMLib.errors import InputError
+
+if TYPE_CHECKING:
+    from MedDiffFMLib.models import Model
+
+    from ..learn.refine import RefineConfig, RefineTrainer
 
 Run = Annotated[Path, typer.Argument(help="Folder of the run: its pairs, state and log.")]
 
@@ -29,8 +35,8 @@ def refine(
     from ..learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair
 
     settings = RefineConfig.from_json(config)
-    _same_run(run, settings)
     loaded, cases = load_model(model, device), open_store(store, "train")
+    _same_run(run, settings, loaded)
     files = make_pairs(settings, cases, loaded, run / "pairs")
     trainer = RefineTrainer(settings, [read_pair(file, settings.kind) for file in files], run, loaded.device)
     if (run / "last.pt").exists():
@@ -47,8 +53,11 @@ def export_refiner(
     print(export(run, model))
 
 
-def _same_run(run: Path, settings) -> None:
-    """Make the run's folder, its settings in it. InputError if it is that of other pairs."""
+def _same_run(run: Path, settings: RefineConfig, model: Model) -> None:
+    """Make the run's folder, its settings and its model's name in it. InputError if it is that of other pairs."""
+    from ..learn.export import FACTS
+    from ..learn.refine import check_base
+
     record, file = json.loads(json.dumps(dataclasses.asdict(settings))), run / "config.json"
     plan = ("steps", "learning_rate", "warmup", "save_every", "pairs")
     if run.exists() and not run.is_dir():
@@ -58,14 +67,15 @@ def _same_run(run: Path, settings) -> None:
         other = [name for name in record if name not in plan and had.get(name) != record[name]]
         if other:
             raise InputError(f"{run} belongs to a run with other settings ({', '.join(other)}): name another folder.")
+    check_base(run, model.folder)
     run.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    facts = {"base": model.name, "base_sha256": model.config["weights"]["sha256"]}
+    (run / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def train(trainer) -> None:
+def train(trainer: RefineTrainer) -> None:
     """Every update to the last one; the state is kept every `save_every` of them, with a line of what was gained."""
-    import math
-
     rows, started, first = [], time.monotonic(), trainer.step
     config = trainer.config
     while trainer.step < config.steps:
@@ -75,7 +85,7 @@ def train(trainer) -> None:
         trainer.save()
         before, after = (sum(row[name] for row in rows) for name in ("before", "loss"))
         each = (time.monotonic() - started) / (trainer.step - first)
-        gain = 10 * math.log10(before / after)
+        gain = 10 * math.log10(before / after) if before and after else 0.0
         row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(each, 3)}
         with (trainer.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")

@@ -75,7 +75,7 @@ def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequenc
     lowest, highest = scan.window
     mask = torch.from_numpy(body[box] & (low >= lowest) & (low <= highest))
     weight = 1 / (0.15 + (case.facts.noise_hu / sigma) ** 2)  # truth that is noisy itself teaches to keep noise
-    return Pair(noisy, torch.from_numpy(to_model(full, scan.window)), mask, weight)
+    return Pair(noisy.to(torch.device("cpu")), torch.from_numpy(to_model(full, scan.window)), mask, weight)
 
 
 def _noise(rng: np.random.Generator, case: Case, box: tuple[slice, ...]) -> np.ndarray:

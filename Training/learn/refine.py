@@ -21,15 +21,17 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.model_folder import read_config
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.refine_noise import LOW_DOSE, Noisy
 from MedDiffFMLib.refine_slices import SCALE, THICK_SLICES, Thick
-from MedDiffFMLib.refiner import Refiner, RefinerConfig, save_refiner
+from MedDiffFMLib.refiner import Refiner, save_refiner
 
 from ..data.crops import require
 from ..data.pairs import Pair, draw_noisy, draw_thick, turned_over
 from ..data.store import Case
 from .checkpoint import read_state, write_state
+from .export import FACTS
 
 KINDS = {config.kind: config for config in (LOW_DOSE, THICK_SLICES)}
 
@@ -58,7 +60,13 @@ class RefineConfig:
         require(self.kind in KINDS, "kind", self.kind, " or ".join(KINDS))
         for name in ("pairs", "steps", "save_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(
+            (len(self.size), len(self.cut)) == (3, 2), "size and cut", (self.size, self.cut), "(z, y, x) and (y, x)"
+        )
         require(min(*self.size, *self.cut) >= 4, "size and cut", (self.size, self.cut), "4 voxels or more")
+        require(min(self.factors) >= 2, "factors", self.factors, "2 or more")
+        if self.kind == THICK_SLICES.kind:  # the first and the last thick slice do not count
+            require(self.size[0] >= 3 * max(self.factors), "size", self.size, "three thick slices or more along z")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
         require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
 
@@ -201,10 +209,21 @@ class RefineTrainer:
         self.step = state["step"]
 
 
+def check_base(folder: Path, model: Path) -> None:
+    """InputError if a run's pairs were made with other weights than those of a model folder."""
+    file, own = folder / FACTS, read_config(model)["weights"]["sha256"]
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["base_sha256"] != own:
+        raise InputError(f"The run {folder} belongs to other weights than those in {model}: name its own model.")
+
+
 def export_refiner(folder: Path, model: Path) -> Path:
-    """Write the averaged refiner of a run into its model's folder in float16, and return where."""
+    """Write the averaged refiner of a run into its model's folder in float16, and return where.
+
+    InputError if it was trained with other weights than the folder's.
+    """
+    check_base(folder, model)
     config, state = RefineConfig.from_json(folder / "config.json"), read_state(folder / "last.pt")
-    refiner = Refiner(RefinerConfig(**dataclasses.asdict(KINDS[config.kind])))
+    refiner = Refiner(KINDS[config.kind])
     refiner.load_state_dict(state["average"])
     training = {"steps": state["step"], "config": dataclasses.asdict(config)}
     return save_refiner(model, refiner, training, float16=True)
