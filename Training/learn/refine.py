@@ -48,7 +48,7 @@ class RefineConfig:
     cut: tuple[int, int] = (96, 96)
     steps: int = 6000
     learning_rate: float = 1.5e-3  # falls to a fiftieth by a cosine
-    warmup: int = 100
+    warmup: int = 300  # with 60 a run of that rate collapsed
     ema: float = 0.998
     case_weights: tuple[tuple[str, float], ...] = ()
     turned: tuple[tuple[str, float], ...] = ()
