@@ -48,7 +48,8 @@ class Entry:
         if event["event"] == "result":
             self.status = "skipped" if event["skipped"] else "done"
             self.reason = "finished by an earlier run" if event["skipped"] else ""
-            self.seconds, self.summary = event["seconds"], event["summary"]
+            warnings = [f"Warning: {sentence}" for sentence in event.get("warnings", ())]
+            self.seconds, self.summary = event["seconds"], "; ".join((event["summary"], *warnings))
             every = [file["path"] for some in event["files"].values() for file in some]
             self.outputs = [os.path.relpath(path, folder) for path in every]
         elif event["event"] == "error":

@@ -35,7 +35,7 @@ MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes 
 class Report:
     """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time.
 
-    skipped: nothing was computed, the files stood already.
+    skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
     """
 
     task: str
@@ -44,6 +44,7 @@ class Report:
     summary: str
     seconds: float
     skipped: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def run_job(
@@ -98,6 +99,12 @@ class Job:
     anatomy: Volume | None = None
     resume: bool = False
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings of all inputs and of the anatomy, each sentence once, in their order."""
+        volumes = (*self.inputs, *([self.anatomy] if self.anatomy else []))
+        return tuple(dict.fromkeys(sentence for volume in volumes for sentence in volume.warnings))
+
     def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> Report:
         """Compute and write everything, or nothing. Arguments as of `run_job`."""
         started = time.monotonic()
@@ -110,16 +117,18 @@ class Job:
         if self.resume:
             stands = what_stands(self.paths, record)
             if stands is Standing.DONE:
-                return Report(self.task, self.paths, {}, "Stood already", 0.0, skipped=True)
+                return Report(self.task, self.paths, {}, "Stood already", 0.0, True, self.warnings)
             overwrite = overwrite or stands is Standing.UNFINISHED
             for some in self.paths.values():
                 for path in some:
                     check_result_path(path, overwrite)
         result = self._compute(model, parts, progress)
         record["facts"] = result.facts | (_box_facts(parts[0]) if parts else {})
+        record["warnings"] = list(self.warnings)
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)
-        return Report(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
+        report = Report(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
+        return replace(report, warnings=self.warnings)
 
     def _parts(self) -> list[Part]:
         """The inputs, and the anatomy after them, cut to the box; nothing without one."""

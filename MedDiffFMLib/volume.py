@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class Volume:
     spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
     `resampled` is True for a label map that was brought onto another grid (nearest neighbour).
+    `warnings` are sentences about how the file was read where more than one reading was possible.
     """
 
     voxels: np.ndarray
@@ -25,6 +29,12 @@ class Volume:
     source: str = ""
     grid_record: bytes = field(default=b"", repr=False, compare=False)
     resampled: bool = False
+    warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    def with_warning(self, sentence: str) -> Volume:
+        """The same volume with one more warning, which is logged too."""
+        log.warning("Warning: %s", sentence)
+        return replace(self, warnings=(*self.warnings, sentence))
 
     def with_voxels(self, voxels: np.ndarray) -> Volume:
         """The same geometry with other voxels of the same shape (ValueError otherwise)."""

@@ -160,7 +160,7 @@ def onto_grid(labels: Volume, like: Volume) -> Volume:
     InputError if the labels lie outside of `like`.
     """
     if labels.same_grid(like):
-        return replace(like, voxels=labels.voxels, source=labels.source, resampled=False)
+        return replace(like, voxels=labels.voxels, source=labels.source, resampled=False, warnings=labels.warnings)
     target = sitk.Image(like.voxels.shape[::-1], sitk.sitkUInt8)
     target.SetSpacing(like.spacing)
     target.SetOrigin(like.origin)
@@ -172,7 +172,7 @@ def onto_grid(labels: Volume, like: Volume) -> Volume:
         other = like.source or "the CT"
         raise InputError(f"The labels of {labels.source} lie outside of {other}; give the label map made for this CT.")
     voxels = np.maximum(voxels - 1, 0).astype(labels.voxels.dtype)
-    return replace(like, voxels=voxels, source=labels.source, resampled=True)
+    return replace(like, voxels=voxels, source=labels.source, resampled=True, warnings=labels.warnings)
 
 
 def read_layers(path: str | os.PathLike) -> list[Volume]:

@@ -149,11 +149,12 @@ class Worker:
                     slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
                 }
                 job = open_job(request["task"], inputs, parameters, common)
-                return {"event": "looked", "facts": job.look(tell, self._load)}
+                return {"event": "looked", "facts": job.look(tell, self._load), "warnings": list(job.warnings)}
             resume = request.get("resume", False)
             report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume)
             event = {"event": "result", "skipped": report.skipped, "summary": report.summary, "facts": report.facts}
-            return event | {"seconds": report.seconds, "files": files.results(report.written)}
+            event |= {"seconds": report.seconds, "warnings": list(report.warnings)}
+            return event | {"files": files.results(report.written)}
 
     def _teller(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
         """The progress callback of a job: it stops the job where that is wanted, and tells how far it is."""

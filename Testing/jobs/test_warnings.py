@@ -1,0 +1,50 @@
+"""What a reader had to choose is told everywhere: report, provenance, log, worker and the table of a batch."""
+
+import json
+import logging
+
+import pytest
+import SimpleITK as sitk
+from toy_task import ToyParameters, register
+
+from MedDiffFMLib import jobs
+from MedDiffFMLib.batch import Entry
+from MedDiffFMLib.jobs import run_job
+from MedDiffFMLib.parameters import CommonParameters
+from MedDiffFMLib.volume_io import onto_grid, read_labels, read_volume
+
+SENTENCE = "ct.nrrd says two things about its grid; the first was taken."
+
+
+@pytest.fixture
+def files(tmp_path, data):
+    """A CT whose reader has something to say, and a mask on another grid."""
+    image = sitk.ReadImage(str(data / "chest_ts_aorta.nii.gz"))[20:60, 20:60, 40:70]
+    sitk.WriteImage(image, str(tmp_path / "ct.nrrd"))
+    sitk.WriteImage(sitk.Cast(image > 100, sitk.sitkUInt8)[5:35, 5:35, 5:25], str(tmp_path / "mask.nrrd"))
+    return {"input": tmp_path / "ct.nrrd", "lesion_mask": tmp_path / "mask.nrrd", "output": tmp_path / "out.nrrd"}
+
+
+def test_a_warning_is_logged_once_where_it_is_found_and_stays_with_the_volume(files, caplog):
+    with caplog.at_level(logging.WARNING):
+        volume = read_volume(files["input"]).with_warning(SENTENCE)
+    assert [record.getMessage() for record in caplog.records] == [f"Warning: {SENTENCE}"]
+    assert volume.with_voxels(volume.voxels + 1).warnings == (SENTENCE,)
+    mask = read_labels(files["lesion_mask"]).with_warning("mask.nrrd lost its header.")
+    assert onto_grid(mask, volume).warnings == ("mask.nrrd lost its header.",)  # its own, not the CT's
+
+
+def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_model):
+    register(monkeypatch)
+    monkeypatch.setattr(jobs, "read_volume", lambda path: read_volume(path).with_warning(SENTENCE))
+    monkeypatch.setattr(jobs, "read_labels", lambda path, like: read_labels(path, like).with_warning(SENTENCE))
+    report = run_job("toy", files, ToyParameters(), CommonParameters(), load=lambda *a, **k: tiny_model)
+    assert report.warnings == (SENTENCE,)
+    assert json.loads(files["output"].with_suffix(".json").read_text(encoding="utf-8"))["warnings"] == [SENTENCE]
+
+
+def test_a_batch_s_table_tells_it(tmp_path):
+    entry = Entry("a", {})
+    event = {"event": "result", "skipped": False, "summary": "Done", "seconds": 1.0, "files": {}}
+    entry.end(event | {"warnings": [SENTENCE]}, tmp_path)
+    assert entry.summary == f"Done; Warning: {SENTENCE}"
