@@ -59,7 +59,7 @@ def test_arrays_come_back_in_the_frame_of_the_whole_image(case, arrays):
 def test_cropping_to_the_body_changes_no_crop(case, arrays):
     """Crops of every level are, to the bit, those of the uncropped arrays: voxels, labels, lesion and position."""
     hu, labels, lesion = arrays
-    whole = SimpleNamespace(facts=FACTS, place=case.place, hu=hu, labels=labels, lesion=lesion)
+    whole = SimpleNamespace(facts=FACTS, place=case.place, hu=hu, labels=labels, lesion=lesion, coverage=None)
     whole.lesion_voxels, whole.body_box = np.argwhere(lesion), case.body_box
     for target in ("", "lesion-mask"):
         config = CropConfig(patch=(8, 16, 16), levels=(1, 1, 1, 1), target=target, keep_position=1.0)

@@ -13,7 +13,7 @@ from training_runs import REPOSITORY
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.network import BASE
 from MedDiffFMTraining.data.crops import CropConfig
-from MedDiffFMTraining.learn.batches import Steps
+from MedDiffFMTraining.learn.batches import Steps, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.refine import RefineConfig
 from MedDiffFMTraining.learn.trainer import Trainer, summary
@@ -140,3 +140,20 @@ def test_validation_sees_the_averaged_weights_and_nothing_random(train_cases, va
     assert len(images) == 2 and all(
         image.shape == (32, 64) and 0 <= image.min() <= image.max() <= 1 for image in images.values()
     )
+
+
+@pytest.mark.parametrize("at_once, remembered", [(True, 0.999), (False, 0.0)])
+def test_the_average_of_weights_that_were_given(train_cases, tmp_path, at_once, remembered):
+    """After one step it is .999 of the given weights and .001 of the new ones; or the new ones, as ever."""
+    first = Trainer(CONFIG, train_cases, tmp_path / "first")
+    first.save()
+    config = replace(CONFIG, ema=0.999, ema_at_once=at_once, learning_rate=0.1, seed=9)
+    trainer = Trainer(config, train_cases, tmp_path / "second")
+    trainer.start_from(tmp_path / "first" / "last.pt")
+    trainer.update([draw_batch(train_cases, config, trainer.schedule, 0)])
+    given, new, average = (
+        torch.cat([p.flatten() for p in module.parameters()]).detach()
+        for module in (first.network, trainer.network, trainer.average.module)
+    )
+    assert (new - given).abs().max() > 0.01
+    assert torch.allclose(average, remembered * given + (1 - remembered) * new, atol=1e-6)

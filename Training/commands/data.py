@@ -70,7 +70,7 @@ def simulate_noise(
     from ..data.store import open_store
 
     for case in open_store(store, split):
-        print(f"{case.facts.name}: {'simulated' if run(case) else 'has it'}", flush=True)
+        print(f"{case.facts.name}: {'simulated' if run(case) else 'has it, or was given in part'}", flush=True)
 
 
 def _check_store(store: Path) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
 from MedDiffFMLib.errors import InputError
@@ -20,9 +19,12 @@ from MedDiffFMLib.position import encode_position, window_axes
 from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMLib.thick import block_mean, cubic_slices, interpolate_slices
 
-from .store import Case, FramedArray
+from .augment import draw_gain, draw_zoom, is_mirrored, mirror
+from .boxes import nearest, read_box, resize
+from .store import Case
 
 LEVELS = ("image", "double", "patch", "own")
+LEAST_COVERED = 0.5  # of a crop of a scan that was given in part, if one of some boxes holds so much
 TARGETS = ("thick-ct", "thick-slices", "pair", "lesion-mask")
 
 
@@ -48,11 +50,16 @@ class CropConfig:
     around_lesion: float = 0.8  # share of crops around a lesion's voxel, if the target is its mask
     turned: tuple[tuple[str, float], ...] = ()  # share of a case's crops whose rows or columns play slices and …
     flipped: float = 0.0  # … share of all crops that may be mirrored, along any axes, if the target is thick-slices
+    zoom: tuple[float, float] = (1.0, 1.0)  # boxes of `double` and `patch` crops are so many times larger, log-uniform
+    mirrored: tuple[tuple[str, float], ...] = ()  # by region: share of the crops mirrored along x, sides swapped
+    hu_gain: float = 0.0  # a crop's HU are multiplied by 1 ± up to this
+    partial: float = 0.0  # how often a scan that was given in part is drawn, beside once for a whole one
 
     def __post_init__(self):
         """InputError if no crop can be drawn so."""
         for name in ("bin_in_plane", "keep_organs", "keep_position", "around_lesion", "flipped"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share from 0 to 1")
+        self._check_changes()
         require(self.window_jitter_hu >= 0, "window_jitter_hu", self.window_jitter_hu, "0 or more HU")
         fits = len(self.levels) == len(LEVELS) and min(self.levels) >= 0 and sum(self.levels) > 0
         require(fits, "levels", self.levels, f"shares of {', '.join(LEVELS)}, not all 0")
@@ -63,6 +70,17 @@ class CropConfig:
         require(fits, "case_weights", self.case_weights, "pairs of a case's name and a number from 0")
         fits = all(len(pair) == 2 and 0 <= pair[1] <= 1 for pair in self.turned)
         require(fits, "turned", self.turned, "pairs of a case's name and a share from 0 to 1")
+
+    def _check_changes(self) -> None:
+        """InputError if no crop can be changed so."""
+        fits = len(self.zoom) == 2 and 0.5 <= self.zoom[0] <= self.zoom[1] <= 2
+        require(fits, "zoom", self.zoom, "the least and the most, from 0.5 to 2")
+        fits = all(len(pair) == 2 and pair[0] in REGIONS and 0 <= pair[1] <= 1 for pair in self.mirrored)
+        require(fits, "mirrored", self.mirrored, f"pairs of a region ({', '.join(REGIONS)}) and a share from 0 to 1")
+        require(0 <= self.hu_gain < 0.5, "hu_gain", self.hu_gain, "a share from 0 to 0.5")
+        require(self.partial >= 0, "partial", self.partial, "a number from 0")
+        told = bool(self.target) and (self.zoom != (1.0, 1.0) or bool(self.mirrored) or self.hu_gain or self.partial)
+        require(not told, "target", self.target, "nothing where zoom, mirrored, hu_gain or partial are set")
 
 
 @dataclass
@@ -99,6 +117,7 @@ class Crop:
     level: str
     target: torch.Tensor | None = None  # (1, Z, Y, X)
     slices: Slices | None = None  # of a crop for "thick-slices"
+    covered: torch.Tensor | None = None  # bool (Z, Y, X): what counts in the loss, if the scan was given in part
 
     def codes(self, frequencies: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
         """Position code (6L, Z, Y, X), zero where the place is not told, and anatomy code (7, Z, Y, X)."""
@@ -106,33 +125,14 @@ class Crop:
         return position if self.placed else torch.zeros_like(position), encode_labels(self.labels.to(device))
 
 
-def resize(box: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """A (Z, Y, X) box resized to `size`: averaged along the axes that shrink, linear along those that grow."""
-    x = box[None, None]
-    shrunk = [min(have, want) for have, want in zip(box.shape, size, strict=True)]
-    x = F.adaptive_avg_pool3d(x, shrunk) if shrunk != list(box.shape) else x
-    return (F.interpolate(x, size=tuple(size), mode="trilinear") if shrunk != list(size) else x)[0, 0]
-
-
-def box_size(level: str, patch: Sequence[int], case: Case, binned: bool) -> list[int]:
+def box_size(level: str, patch: Sequence[int], case: Case, binned: bool, zoom: float = 1.0) -> list[int]:
     """Voxels (z, y, x) of the case's own grid that a crop of `level` covers."""
     if level == "image":
         return list(case.hu.shape)
     if level == "own":
         return [patch[0], patch[1] * (1 + binned), patch[2] * (1 + binned)]
-    mm = {"patch": 1.0, "double": 2.0}[level]
+    mm = {"patch": 1.0, "double": 2.0}[level] * zoom
     return [max(1, round(mm * p / s)) for p, s in zip(patch, case.facts.spacing, strict=True)]
-
-
-def read_box(array: np.ndarray | FramedArray, start: Sequence[int], size: Sequence[int], fill: int) -> np.ndarray:
-    """The box [start, start + size) of a (z, y, x) array; what lies outside the array is `fill`. Of an array of a
-    store only the box is read.
-    """
-    out = np.full(size, fill, array.dtype)
-    inside = tuple(slice(max(s, 0), min(s + n, have)) for s, n, have in zip(start, size, array.shape, strict=True))
-    target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start, strict=True))
-    out[target] = array[inside]
-    return out
 
 
 def _start(rng: np.random.Generator, case: Case, size: Sequence[int], around_lesion: float) -> list[int]:
@@ -175,14 +175,10 @@ def thick_target(x0: torch.Tensor, factor: int) -> torch.Tensor:
     return interpolate_slices(block_mean(whole, factor), factor)[:z]
 
 
-def _nearest(labels: np.ndarray, size: Sequence[int]) -> torch.Tensor:
-    """Labels (Z, Y, X) on another grid by nearest neighbour, uint8."""
-    values = torch.from_numpy(labels.astype(np.float32))[None, None]
-    return F.interpolate(values, size=tuple(size), mode="nearest-exact")[0, 0].to(torch.uint8)
-
-
 def has_target(case: Case, target: str) -> bool:
     """Whether a case has what `crops.target` says; thick slices are made of any."""
+    if target and case.coverage is not None:
+        return False
     if target == "pair":
         return case.pair is not None
     return target != "lesion-mask" or len(case.lesion_voxels) > 0
@@ -198,8 +194,11 @@ def drawn_from(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], n
             f"No case of the store has what crops.target {config.target!r} needs: prepare some that have it."
         )
     weights = np.array([dict(config.case_weights).get(case.facts.name, 1.0) for case in chosen])
+    weights *= [1.0 if case.coverage is None else config.partial for case in chosen]
     if not weights.sum() > 0:
-        raise InputError("crops.case_weights leaves no case of the store to draw from: give one more than 0.")
+        raise InputError(
+            "crops.case_weights and partial leave no case of the store to draw from: give one more than 0."
+        )
     return chosen, weights / weights.sum()
 
 
@@ -214,7 +213,7 @@ def _told(
 ) -> dict:
     """What a ControlNet is told of the box at `start` (`target`), and what goes with it; nothing without one."""
     if config.target == "lesion-mask":
-        return {"target": _nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]}
+        return {"target": nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]}
     if config.target == "thick-ct":
         return {"target": thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]}
     if config.target == "pair":
@@ -230,26 +229,61 @@ def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tup
     return low + jitter[0], high + jitter[1]
 
 
+def draw_level(rng: np.random.Generator, case: Case, config: CropConfig) -> str:
+    """One of LEVELS. A scan that was given in part is coarse: its whole image, or its own grid."""
+    shares = np.array(config.levels, float)
+    if case.coverage is not None:
+        shares *= (1, 0, 0, 1)
+        shares[0] = shares[0] if shares.any() else 1
+    return LEVELS[rng.choice(4, p=shares / shares.sum())]
+
+
+def _draw_box(rng: np.random.Generator, case: Case, level: str, config: CropConfig) -> tuple[list[int], list[int]]:
+    """First voxel and size of a crop's box. Of a scan that was given in part it holds at least LEAST_COVERED of what
+    was given, or is the best of ten.
+    """
+    binned = bool(rng.random() < config.bin_in_plane) and case.coverage is None
+    size = box_size(level, config.patch, case, binned, draw_zoom(rng, config, level))
+    if level == "image":
+        return [0, 0, 0], size
+    around_lesion = config.around_lesion if config.target == "lesion-mask" else 0.0
+    start = _start(rng, case, size, around_lesion)
+    if case.coverage is None:
+        return start, size
+    share = lambda start: read_box(case.coverage, start, size, False).mean()  # noqa: E731
+    for _ in range(9):
+        if share(start) >= LEAST_COVERED:
+            break
+        start = max(start, _start(rng, case, size, 0.0), key=share)
+    return start, size
+
+
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
     cases, shares = drawn_from(cases, config)
     case = cases[rng.choice(len(cases), p=shares)]
-    level = LEVELS[rng.choice(4, p=np.array(config.levels) / sum(config.levels))]
-    size = box_size(level, config.patch, case, binned=bool(rng.random() < config.bin_in_plane))
-    lesions = config.target == "lesion-mask"
-    start = [0, 0, 0] if level == "image" else _start(rng, case, size, config.around_lesion if lesions else 0.0)
+    level = draw_level(rng, case, config)
+    start, size = _draw_box(rng, case, level, config)
     hu = torch.from_numpy(read_box(case.hu, start, size, case.place.air_hu)).float()
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
     window = draw_window(rng, case, config)
-    x0 = to_model(resize(hu, config.patch).numpy(), window)
+    x0 = to_model(resize(hu, config.patch).numpy() * np.float32(draw_gain(rng, config)), window)
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
-    return Crop(
+    crop = Crop(
         x0=torch.from_numpy(x0)[None],
         axes=window_axes(case.hu.shape, centre, config.patch, step),
         placed=case.facts.placed and bool(rng.random() < config.keep_position),
-        labels=_nearest(labels, config.patch),
+        labels=nearest(labels, config.patch),
         region=REGIONS[case.facts.region].index,
         level=level,
+        covered=None if case.coverage is None else _covered(case, start, size, config.patch),
         **_told(rng, case, start, size, x0, window, config),
     )
+    return mirror(crop) if is_mirrored(rng, config, case.facts.region) else crop
+
+
+def _covered(case: Case, start: Sequence[int], size: Sequence[int], patch: Sequence[int]) -> torch.Tensor:
+    """Which of a crop's voxels, bool (Z, Y, X), are made of given voxels alone."""
+    given = torch.from_numpy(read_box(case.coverage, start, size, False).astype(np.float32))
+    return resize(given, patch) > 0.999

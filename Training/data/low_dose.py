@@ -55,12 +55,12 @@ def simulate_low_dose(
 
 
 def simulate_noise(case: Case, seed: int = 0) -> bool:
-    """Give a case of a training store noise of low dose of `NOISE_HU`; False if it has some already.
+    """Give a case of a training store noise of low dose of `NOISE_HU`; False if it has some or was given in part.
 
     InputError unless the case is on its scan's own axial slices with square pixels.
     """
     _, y, x = case.facts.spacing
-    if case.noise is not None:
+    if case.noise is not None or case.coverage is not None:
         return False
     if not math.isclose(x, y, rel_tol=1e-3):
         raise InputError(

@@ -7,6 +7,7 @@
     lesion          a mask, or nothing
     lesion_labels   which values of the mask are lesion, as "2" or "1 3"; nothing: all but 0
     pair            a second CT of the patient that a ControlNet is told: the thick or the low-dose one; or nothing
+    coverage        a mask of 0 and 1: where the CT is given, if it is blank elsewhere; or nothing
     split           train, validation, test or held-out; nothing: by a hash of the patient
     placed          yes or no: whether the whole of the region is shown; nothing: told from where the body is cut
     name            of the case in the store; nothing: made of a hash
@@ -27,7 +28,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.regions import REGIONS
 
 NEEDED = ("path", "patient", "region", "anatomy")
-FURTHER = ("lesion", "lesion_labels", "pair", "split", "placed", "name")
+FURTHER = ("lesion", "lesion_labels", "pair", "coverage", "split", "placed", "name")
 AUTO, NONE = "auto", "none"
 _WORDS = {
     "region": (*REGIONS, AUTO),
@@ -38,7 +39,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a manifest. anatomy: a path, or `auto` or `none`; lesion, pair: None without one."""
+    """A line of a manifest. anatomy: a path, or `auto` or `none`; lesion, pair, coverage: None without one."""
 
     line: int
     name: str
@@ -51,11 +52,13 @@ class Row:
     pair: Path | None = None
     split: str = ""
     placed: bool | None = None
+    coverage: Path | None = None
 
     @property
     def files(self) -> dict[str, Path]:
         """Every file or folder that the case is made of, by column."""
-        found = {"path": self.path, "anatomy": self.anatomy, "lesion": self.lesion, "pair": self.pair}
+        columns = ("path", "anatomy", "lesion", "pair", "coverage")
+        found = {column: getattr(self, column) for column in columns}
         return {column: path for column, path in found.items() if isinstance(path, Path)}
 
 
@@ -115,6 +118,8 @@ def _row(manifest: Path, line: int, values: dict[str, str], salt: str) -> Row:
     for column in NEEDED:
         if not values[column]:
             raise InputError(f"{where}: {column} is empty; fill it in.")
+    if values.get("coverage") and (values.get("lesion") or values.get("pair")):
+        raise InputError(f"{where}: a CT with coverage can have no lesion and no pair; leave one of them empty.")
     anatomy = values["anatomy"] if values["anatomy"] in (AUTO, NONE) else _path(manifest, values["anatomy"])
     placed = {"yes": True, "no": False}.get(values.get("placed", ""))
     return Row(
@@ -129,6 +134,7 @@ def _row(manifest: Path, line: int, values: dict[str, str], salt: str) -> Row:
         pair=_path(manifest, values.get("pair", "")),
         split=values.get("split", ""),
         placed=placed,
+        coverage=_path(manifest, values.get("coverage", "")),
     )
 
 

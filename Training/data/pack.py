@@ -67,22 +67,23 @@ def _pack_case(archive: zipfile.ZipFile, case: Case) -> None:
         if array is not None:
             hu = np.where(labels > 0, np.clip(array.box(), LOWEST_HU, HIGHEST_HU), case.place.air_hu).astype(np.int32)
             archive.writestr(f"{facts.name}/{name}", _bytes((hu - LOWEST_HU + step // 2) // step))
-    if case.lesion is not None:
-        archive.writestr(f"{facts.name}/lesion", np.packbits(case.lesion.box()).tobytes())
+    for name, mask in (("lesion", case.lesion), ("coverage", case.coverage)):
+        if mask is not None:
+            archive.writestr(f"{facts.name}/{name}", np.packbits(mask.box()).tobytes())
 
 
 def _unpack_case(archive: zipfile.ZipFile, folder: str, store: Path) -> None:
     record = json.loads(archive.read(folder + "case.json"))
     shape, step, place = record.pop("shape"), record.pop("step_hu"), Place(**record.pop("place"))
-    there = {name for name in ("hu", "pair", "lesion") if folder + name in archive.namelist()}
+    there = {name for name in ("hu", "pair", "lesion", "coverage") if folder + name in archive.namelist()}
     labels = np.frombuffer(archive.read(folder + "labels"), np.uint8).reshape(shape)
     arrays = {"labels": labels}
     for name in there & {"hu", "pair"}:
         levels = _levels(archive.read(folder + name), shape)
         arrays[name] = np.where(labels > 0, levels * step + LOWEST_HU, place.air_hu).astype(np.int16)
-    if "lesion" in there:
-        bits = np.frombuffer(archive.read(folder + "lesion"), np.uint8)
-        arrays["lesion"] = np.unpackbits(bits, count=labels.size).reshape(shape).astype(bool)
+    for name in there & {"lesion", "coverage"}:
+        bits = np.frombuffer(archive.read(folder + name), np.uint8)
+        arrays[name] = np.unpackbits(bits, count=labels.size).reshape(shape).astype(bool)
     write_boxes(store, "train", CaseFacts(**record), place, arrays)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from MedDiffFMLib.regions import REGIONS, detect_region
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_labels, read_volume
 
+from .coverage import given_box
 from .manifest import AUTO, NONE, Row
 from .quality import Quality, content_hash, examine, remove_padding
 from .split import STORED, patient_hash
@@ -92,31 +94,43 @@ def _prepare(row: Row, settings: Settings, folder: Path, outcome: Outcome) -> No
     outcome.regions = [part.region.name for part in parts]
     padding = to_frame(volume.with_voxels(padding.astype(np.int16))).hu > 0
     outcome.quality = examine(scan.hu, scan.spacing, body, padding, [part.region for part in parts])
-    lesion, pair = _lesion(row, volume), _pair(row)
+    lesion, pair, coverage = _lesion(row, volume), _pair(row), _coverage(row, volume)
     outcome.reasons = list(outcome.quality.warnings)
     if organs is not None and organs.as_body:
         outcome.reasons.append(f"{organs.as_body} names of no class in its label map counted as body")
     if lesion is not None and not lesion.voxels.any():
         outcome.reasons.append("no lesion in its mask")
+    if coverage is not None:
+        outcome.reasons.append(f"given in part ({np.mean(coverage.voxels > 0):.0%})")
     outcome.status = "warning" if outcome.reasons else "accepted"
     if outcome.split not in STORED:
         return
     if settings.spacing_mm is not None:
+        if coverage is not None:
+            raise InputError("A CT that was given in part is not resampled, its blank would spread: use --spacing own.")
         scan = to_frame(volume, settings.spacing_mm)
         body = body_mask(scan.hu)
         given = None if organs is None else scan.labels(organs)
         parts = _parts(row, scan, body, given)
-    labels = _labels(scan, body, given)
-    lesion = None if lesion is None else scan.labels(lesion) > 0
-    pair = None if pair is None else _onto(pair, scan.frame, body)
+    images = {"labels": _labels(scan, body, given)}
+    images |= {n: scan.labels(m) > 0 for n, m in (("lesion", lesion), ("coverage", coverage)) if m is not None}
+    images |= {} if pair is None else {"pair": _onto(pair, scan.frame, body)}
+    _write(row, scan, parts, images, folder, outcome)
+
+
+def _write(
+    row: Row, scan: Prepared, parts: Sequence[BodyPart], images: dict[str, np.ndarray], folder: Path, outcome: Outcome
+) -> None:
+    """Write the cases of a scan, one of each part; images: of its frame, by the names of `write_case`."""
     for part in parts:
         name = row.name if len(parts) == 1 else f"{row.name}-{part.region.name}"
         noise = outcome.quality.noise_hu or 0.0
         placed = outcome.quality.placed if row.placed is None else row.placed
         facts = CaseFacts(name, outcome.patient, part.region.name, scan.spacing, round(noise, 1), placed)
-        z = part.z
-        shown = None if lesion is None else lesion[z]
-        write_case(folder, outcome.split, facts, scan.hu[z], labels[z], shown, None if pair is None else pair[z])
+        shown = {"hu": scan.hu[part.z]} | {name: image[part.z] for name, image in images.items()}
+        if "coverage" in shown:
+            shown = dict(zip(shown, given_box(**shown), strict=True))
+        write_case(folder, outcome.split, facts, **shown)
         outcome.cases.append(name)
 
 
@@ -163,6 +177,14 @@ def _lesion(row: Row, volume: Volume) -> Volume | None:
 
 def _pair(row: Row) -> Volume | None:
     return None if row.pair is None else remove_padding(read_volume(row.pair))[0]
+
+
+def _coverage(row: Row, volume: Volume) -> Volume | None:
+    """Where the row's CT was given, as 0 and 1 on its grid; None of a whole one."""
+    if row.coverage is None:
+        return None
+    mask = read_labels(row.coverage, like=volume)
+    return mask.with_voxels((mask.voxels > 0).astype(np.uint8))
 
 
 def _onto(pair: Volume, frame: Volume, body: np.ndarray) -> np.ndarray:

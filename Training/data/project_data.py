@@ -1,5 +1,6 @@
 """The manifest of a folder laid out as the project's own data: NAME.nii.gz and NAME_seg.nii.gz, index.json with region
-and spacing of each, labels.json with the names of the masks' values. What is known of that data alone is here.
+and spacing of each, labels.json with the names of the masks' values; and of the folder of OpenKBP's patients beside it,
+which has NAME_cov.nii.gz too. What is known of that data alone is here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ SAME_PATIENT = {
 def manifest_lines(data: Path) -> list[dict[str, str]]:
     """The lines of the folder's manifest, with absolute paths. InputError if it has no such layout."""
     data = Path(data).absolute()
+    if any(data.glob("*_cov.nii.gz")):
+        return [_partial_line(path) for path in sorted(data.glob("*_cov.nii.gz"))]
     for file in ("index.json", "labels.json"):
         if not (data / file).is_file():
             raise InputError(f"{data} has no {file}: name the folder that holds the volumes and their index.")
@@ -65,5 +68,23 @@ def _line(data: Path, name: str, entry: dict, masks: dict[str, str]) -> dict[str
         "lesion_labels": " ".join(lesions),
         "split": split_of(name),
         "placed": "no" if "crop" in entry["region"] else "yes",
+        "name": name,
+    }
+
+
+def _partial_line(coverage: Path) -> dict[str, str]:
+    """The line of a patient of OpenKBP: a neck of which the CT is given where the plan's dose is computed. Most of its
+    structures are no classes of the model.
+    """
+    stem = coverage.name.removesuffix("_cov.nii.gz")
+    name = f"openkbp_{stem}"
+    return {
+        "path": str(coverage.with_name(f"{stem}.nii.gz")),
+        "patient": name,
+        "region": "head-neck",
+        "anatomy": "none",
+        "coverage": str(coverage),
+        "split": split_of(name),
+        "placed": "no",
         "name": name,
     }

@@ -5,6 +5,7 @@
     SPLIT/NAME/labels.b2nd   uint8: organs, elsewhere what `find_tissue` finds
     SPLIT/NAME/lesion.b2nd   bool, where lesions are marked; and lesion_voxels.npy, their indices
     SPLIT/NAME/pair.b2nd     int16 HU of a second CT of the patient on the same grid, where there is one
+    SPLIT/NAME/coverage.b2nd bool, where HU are the scan's, if it was given in part (see `coverage`)
     SPLIT/NAME/noise.b2nd    int16 HU, noise of low dose for it, where `simulate_noise` made some
 
 Arrays are Blosc2 NDArrays in chunks of 64³ and blocks of 32³: a crop decompresses the blocks that it meets, no more.
@@ -28,7 +29,7 @@ from MedDiffFMLib.errors import InputError
 CHUNK, BLOCK = 64, 32  # voxels along each axis; a block is what is decompressed at once
 MARGIN_MM = 10.0  # of what surrounds the body
 HU_RANGE = (-1024, 3071)  # what CT scanners tell in 12 bits; padding below is air, metal above tells nothing more
-ARRAYS = ("hu", "labels", "lesion", "pair")
+ARRAYS = ("hu", "labels", "lesion", "pair", "coverage")
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,11 @@ class Case:
         return self._array("pair", self.place.air_hu)
 
     @cached_property
+    def coverage(self) -> FramedArray | None:
+        """Where the CT was given, of a scan that was given in part; None of a whole one."""
+        return self._array("coverage", False)
+
+    @cached_property
     def noise(self) -> FramedArray | None:
         """Simulated noise of low dose, of `low_dose.NOISE_HU` in soft tissue; None without."""
         return self._array("noise", 0)
@@ -166,11 +172,13 @@ def write_case(
     labels: np.ndarray,
     lesion: np.ndarray | None = None,
     pair: np.ndarray | None = None,
+    coverage: np.ndarray | None = None,
 ) -> Path:
     """Write one case, whole or not at all, in place of one of the same name; returns its folder.
 
     hu and pair: HU of the whole image (Z, Y, X) in RAS order, clipped to `HU_RANGE` and rounded; labels uint8 and
-    lesion bool on the same grid. What is stored is the box around the body (labels > 0), lesions and `MARGIN_MM`.
+    lesion and coverage bool on the same grid. What is stored is the box around the body
+    (labels > 0), lesions and `MARGIN_MM`.
     """
     lesion = lesion.astype(bool) if lesion is not None and lesion.any() else None
     body = bounding_box(labels > 0)
@@ -183,6 +191,8 @@ def write_case(
         arrays["lesion"] = lesion[box]
     if pair is not None:
         arrays["pair"] = _as_int16(pair[box])
+    if coverage is not None:
+        arrays["coverage"] = coverage[box]
     return write_boxes(folder, split, facts, place, arrays)
 
 

@@ -45,6 +45,7 @@ class PretrainConfig:
     decay_to: float = 1.0  # the learning rate falls linearly to this share of itself at the last step
     clip_norm: float = 0.0  # largest norm of the gradient; 0: as it is
     ema: float = 0.0  # the weights' average remembers this share of itself at a step; 0: it is the weights themselves
+    ema_at_once: bool = False  # from the first step on, for a run that starts from weights; else it is less at first
     min_snr: float = 0.0  # γ of min-SNR-γ weighting; 0: every timestep counts alike
     patch_schedule: tuple[tuple[float, tuple[int, int, int]], ...] = ()  # (share of the steps, patch), then crops.patch
     precision: str = "float32"  # of the network's convolutions; weights, losses and schedule stay float32

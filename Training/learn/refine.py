@@ -94,6 +94,7 @@ def make_pairs(
     """The pairs of a run as files, those that are there already left as they are. Each depends on the seed and its
     number alone. InputError if no case can be drawn from.
     """
+    cases = [case for case in cases if case.coverage is None]  # what continues a blank is no truth
     if config.kind == LOW_DOSE.kind:
         cases = [case for case in cases if case.noise is not None]
     shares = np.array([dict(config.case_weights).get(case.facts.name, 1.0) for case in cases])

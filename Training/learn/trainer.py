@@ -17,6 +17,7 @@ from MedDiffFMLib.network import Denoiser, v_target
 from MedDiffFMLib.regions import REGIONS
 from MedDiffFMLib.schedule import cosine_schedule
 
+from ..data.crops import Crop
 from ..data.store import Case
 from .batches import Batch
 from .checkpoint import read_state, write_state
@@ -60,8 +61,10 @@ class Trainer:
         return Denoiser(self.config.network)
 
     def _ema(self, average: torch.Tensor, value: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
-        """EMA whose memory grows with the run, so that it does not remember the random start."""
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        """EMA whose memory grows with the run, so that it does not remember the random start; or is whole `at_once`."""
+        decay = self.config.ema
+        if not self.config.ema_at_once:
+            decay = min(decay, (1 + self.step) / (10 + self.step))
         return average.lerp(value, 1 - decay)
 
     @contextmanager
@@ -109,7 +112,7 @@ class Trainer:
 
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean error of each sample, (B,)."""
-        return (self.estimate(batch) - self.target(batch)).abs().mean(dim=(1, 2, 3, 4))
+        return mean_error((self.estimate(batch) - self.target(batch)).abs(), batch.crops)
 
     def weights(self, t: torch.Tensor) -> torch.Tensor:
         """How much a sample at timestep t counts, (B,): 1 (the paper), or min-SNR-γ (Hang et al. 2023).
@@ -192,6 +195,8 @@ class Trainer:
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path} is not a model folder ({error}): name one, or a run's last.pt.") from None
         self._load(path, weights, weights)
+        if self.config.ema_at_once:
+            self.average.n_averaged.fill_(1)  # else the first step's weights would take the average's place
 
     def _load(self, path: Path, network: dict, average: dict) -> None:
         try:
@@ -201,6 +206,17 @@ class Trainer:
             raise InputError(
                 f"{path} holds another network than the settings say: give those it was trained with."
             ) from None
+
+
+def mean_error(error: torch.Tensor, crops: Sequence[Crop]) -> torch.Tensor:
+    """The mean of an error (B, 1, Z, Y, X) over each sample's voxels, (B,), or over those that were given of a scan
+    that was given in part: 0 if none of them was.
+    """
+    if all(crop.covered is None for crop in crops):
+        return error.mean(dim=(1, 2, 3, 4))
+    whole = torch.ones(error.shape[2:], dtype=torch.bool)
+    counts = torch.stack([whole if crop.covered is None else crop.covered for crop in crops])[:, None].to(error)
+    return (error * counts).sum(dim=(1, 2, 3, 4)) / counts.sum(dim=(1, 2, 3, 4)).clamp(min=1)
 
 
 def summary(samples: torch.Tensor) -> dict[str, float]:
