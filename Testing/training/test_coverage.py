@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.regions import REGIONS, to_model
 from MedDiffFMTraining.data.coverage import given_box
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, drawn_from
 from MedDiffFMTraining.data.low_dose import simulate_noise
@@ -93,25 +94,23 @@ def test_it_is_drawn_only_where_a_recipe_says_so(case, train_cases):
 
 
 def test_a_crop_knows_what_was_given(case):
-    """Levels finer than its voxels are not drawn; of the whole image a voxel counts if all that it is made of was
-    given, by hand: the box of 16 × 27 × 27 halved along z alone.
-    """
-    config = CropConfig(patch=(8, 27, 27), levels=(1, 1, 1, 1), partial=1.0)
-    crops = [draw_crop(np.random.default_rng(n), [case], config) for n in range(30)]
-    assert {crop.level for crop in crops} == {"image", "own"}
-    whole = next(crop for crop in crops if crop.level == "image")
-    given = np.asarray(case.coverage)
-    assert np.array_equal(whole.covered, given[::2] & given[1::2])
-    assert all(crop.covered.float().mean() > 0.4 for crop in crops if crop.level == "own")
-    only = replace(config, levels=(0, 1, 1, 0))
-    assert draw_crop(np.random.default_rng(0), [case], only).level == "image"
-    mirrored = draw_crop(np.random.default_rng(0), [case], replace(only, mirrored=(("head-neck", 1.0),)))
-    assert np.array_equal(mirrored.covered, (given[::2] & given[1::2])[..., ::-1])
+    """Drawn on its own grid at any setting, around what was given; the box is found again by its HU."""
+    config = CropConfig(patch=(8, 16, 16), levels=(1, 1, 1, 0), bin_in_plane=1.0, partial=1.0)
+    crops = [draw_crop(np.random.default_rng(n), [case], config) for n in range(20)]
+    assert all(crop.level == "own" and crop.covered.float().mean() >= 0.5 for crop in crops)
+    assert any(not crop.covered.all() for crop in crops)
+    x0, given = to_model(np.asarray(case.hu), REGIONS["head-neck"].window), np.asarray(case.coverage)
+    boxes = np.lib.stride_tricks.sliding_window_view(x0, config.patch)
+    (start,) = np.argwhere((boxes == crops[0].x0[0].numpy()).all(axis=(3, 4, 5)))
+    box = tuple(slice(s, s + n) for s, n in zip(start, config.patch, strict=True))
+    assert np.array_equal(crops[0].covered, given[box])
+    mirrored = draw_crop(np.random.default_rng(0), [case], replace(config, mirrored=(("head-neck", 1.0),)))
+    assert np.array_equal(mirrored.covered, given[box][..., ::-1])
 
 
 def test_the_loss_counts_what_was_given(case, train_cases, tmp_path):
     """By hand, and through a trainer: noise and truth changed in the blank alone change the target, not the loss."""
-    crop = draw_crop(np.random.default_rng(0), [case], CropConfig(patch=(16, 16, 16), levels=(1, 0, 0, 0), partial=1.0))
+    crop = draw_crop(np.random.default_rng(0), [case], CropConfig(patch=(16, 16, 16), partial=1.0))
     error = torch.ones(2, 1, 16, 16, 16)
     error[0, 0][~crop.covered] = 100
     error[1, 0, 0] = 17

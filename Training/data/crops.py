@@ -230,12 +230,12 @@ def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tup
 
 
 def draw_level(rng: np.random.Generator, case: Case, config: CropConfig) -> str:
-    """One of LEVELS. A scan that was given in part is coarse: its whole image, or its own grid."""
-    shares = np.array(config.levels, float)
+    """One of LEVELS. A scan that was given in part is drawn on its own grid: its whole image is mostly blank, and such
+    scans are coarser than the other levels.
+    """
     if case.coverage is not None:
-        shares *= (1, 0, 0, 1)
-        shares[0] = shares[0] if shares.any() else 1
-    return LEVELS[rng.choice(4, p=shares / shares.sum())]
+        return "own"
+    return LEVELS[rng.choice(4, p=np.array(config.levels) / sum(config.levels))]
 
 
 def _draw_box(rng: np.random.Generator, case: Case, level: str, config: CropConfig) -> tuple[list[int], list[int]]:
