@@ -63,14 +63,17 @@ def test_what_is_no_state_or_another_networks_is_refused(train_cases, tmp_path):
 
 
 def test_a_run_folder_of_other_settings_is_refused(two_cases, tmp_path):
-    """More steps, another learning rate and batch 2 × 1 for 1 × 2 are the same run; another loss weight is not."""
+    """More steps, another learning rate, precision and batch 2 × 1 for 1 × 2 are the same run; another loss weight is
+    not.
+    """
     config = replace(CONFIG, batch=1, accumulate=2, steps=1)
     _command(tmp_path, two_cases, config)
     before = (tmp_path / "run" / "last.pt").read_bytes()
     with pytest.raises(InputError, match=r"other settings \(min_snr\)"):
         _command(tmp_path, two_cases, replace(config, min_snr=5.0))
     assert (tmp_path / "run" / "last.pt").read_bytes() == before
-    _command(tmp_path, two_cases, replace(config, batch=2, accumulate=1, steps=2, learning_rate=2e-4))
+    other = replace(config, batch=2, accumulate=1, steps=2, learning_rate=2e-4, precision="bfloat16")
+    _command(tmp_path, two_cases, other)
     assert read_state(tmp_path / "run" / "last.pt")["step"] == 2
 
 

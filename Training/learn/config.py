@@ -22,6 +22,8 @@ PLAN = (
     "learning_rate",
     "warmup",
     "decay_to",
+    "precision",
+    "channels_last",
     "save_every",
     "validate_every",
     "validate_crops",
