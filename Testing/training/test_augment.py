@@ -64,6 +64,19 @@ def test_a_zoomed_crop_keeps_its_place(tmp_path, level, wide):
     assert np.diff(place) == pytest.approx(wide) and (shown[-1] - shown[0]) / 15 == pytest.approx(wide, rel=0.05)
 
 
+def test_a_mirrored_crop_lies_on_the_other_side(tmp_path):
+    """HU are the voxel's index i along x; in the mirrored patient of 64 voxels that is 63 − i."""
+    hu = np.broadcast_to(np.arange(64, dtype=np.int16), (32, 32, 64))
+    case = one(tmp_path, hu, np.full(hu.shape, 118, np.uint8))
+    config = CropConfig(patch=(16, 16, 16), levels=(0, 0, 0, 1), keep_position=1.0)
+    crop = draw_crop(np.random.default_rng(4), [case], config)
+    assert abs(crop.axes[0].mean()) > 0.05  # not in the middle
+    made = mirror(crop)
+    index = (made.x0[0, 0, 0].numpy() + 1) * 180 - 120
+    assert np.allclose((made.axes[0].numpy() + 1) / 2 * 63, 63 - index, atol=1e-3)
+    assert all(torch.equal(a, b) for a, b in zip(made.axes[1:], crop.axes[1:], strict=True))
+
+
 def test_hu_are_multiplied_by_up_to_the_gain(tmp_path):
     hu = np.full((16, 16, 16), 100, np.int16)
     case = one(tmp_path, hu, np.full(hu.shape, 118, np.uint8))
