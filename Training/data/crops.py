@@ -193,11 +193,11 @@ def drawn_from(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], n
         raise InputError(
             f"No case of the store has what crops.target {config.target!r} needs: prepare some that have it."
         )
-    weights = np.array([dict(config.case_weights).get(case.facts.name, 1.0) for case in chosen])
-    weights *= [1.0 if case.coverage is None else config.partial for case in chosen]
+    given = [1.0 if case.coverage is None else config.partial for case in chosen]
+    weights = np.array([dict(config.case_weights).get(case.facts.name, 1.0) for case in chosen]) * given
     if not weights.sum() > 0:
         raise InputError(
-            "crops.case_weights and partial leave no case of the store to draw from: give one more than 0."
+            "crops.case_weights (with crops.partial) leaves no case of the store to draw from: give one more than 0."
         )
     return chosen, weights / weights.sum()
 
