@@ -1,166 +1,169 @@
-"""One CT series from a DICOM folder, read with GDCM. No patient data is read into messages or kept."""
+"""One CT from DICOM: a folder with the slices of a series and perhaps other files, or one multi-frame file.
+
+pydicom reads the headers; what decides is each slice's own position, pixel spacing, rescaling and pixel layout. No
+patient data is read into messages or kept.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import defaultdict
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+from pydicom import Dataset
 
+from .dicom_files import files_below, files_in, read_header, text
+from .dicom_pixels import Pixels, read_hu, slice_hu
+from .dicom_slices import Slice, frames, is_ct, is_localizer, slices_of
+from .dicom_stack import (
+    SAME_PLACE_MM,
+    alike,
+    check_frames_of_reference,
+    check_stack,
+    check_units,
+    gaps,
+    grid,
+    in_order,
+)
 from .errors import InputError
-from .itk import quiet
+from .volume import Volume
+from .volume_checks import check_grid
 
-_CT_IMAGE_STORAGE = b"1.2.840.10008.5.1.4.1.1.2\0"
-_TILT_DEGREES = 0.1  # 0.5 mm at the end of a 300 mm volume; rounded positions stay far below
-_GAP_TOLERANCE = 0.05, 0.1  # share of the usual gap, and mm for rounded positions; a missing slice is a whole gap
+_MOST_LISTED = 8
+_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
 
-
-@dataclass(frozen=True)
-class Slice:
-    """What one file says about itself. Positions in mm (LPS)."""
-
-    path: str
-    series_uid: str
-    series_number: str
-    modality: str
-    frames: int
-    rescale: tuple[str, str]
-    layout: tuple  # matrix, pixel spacing and orientation: the same in all slices of a volume
-    position: np.ndarray
-    row_and_column: np.ndarray  # (2, 3) direction cosines
-
-    @property
-    def normal(self) -> np.ndarray:
-        return np.cross(*self.row_and_column)
+Series = list[tuple[Path, Dataset]]
 
 
-def read_dicom_folder(folder: Path) -> sitk.Image:
-    """The folder's only series as an image in HU (slope and intercept applied). Subfolders are not searched.
+def read_dicom_folder(path: Path) -> Volume:
+    """The only CT series of several slices in a folder, or of a multi-frame file, in HU. Subfolders are searched if the
+    folder itself holds no CT.
 
-    Raises InputError, listing modality, number of slices, spacing and series number, if there is more than one series,
-    anything but CT, missing or uneven slices, or a gantry tilt.
+    Raises InputError if there is no CT or more than one (listed by series number, modality, number of slices and
+    spacing), for missing or uneven slices, a gantry tilt, or a slice that is damaged or says nothing of where it lies.
     """
-    slices = [found for path in sorted(folder.iterdir()) if path.is_file() and (found := _read_slice(path))]
-    if not slices:
-        raise InputError(f"{folder} holds no DICOM images; give the folder with the slices of one CT series.")
-    series = _group(slices)
-    listing = "; ".join(_describe(group) for group in series)
-    if len(series) > 1:
-        raise InputError(f"{folder} holds {len(series)} series ({listing}); put one of them alone in a folder.")
-    group = series[0]
-    if group[0].modality != "CT":
-        raise InputError(f"{folder} is not a CT ({listing}); give a CT series.")
-    if any(one.frames > 1 for one in group):
-        raise InputError(f"{folder} holds multi-frame DICOM ({listing}); convert it to NIfTI first (with dcm2niix).")
-    _check_stack(group, folder, listing)
-    return _read_pixels(group, folder)
+    slices, warnings = find_slices(path)
+    where = grid(slices)
+    check_grid((len(slices), *slices[0].shape), where["spacing"], str(path))
+    volume = Volume(read_hu(slices), **where, source=str(path))
+    for sentence in warnings:
+        volume = volume.with_warning(sentence)
+    return volume
 
 
-def _read_slice(path: Path) -> Slice | None:
-    """None for files that are no DICOM image (text, DICOMDIR, structures); InputError for a damaged CT slice."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.SetImageIO("GDCMImageIO")
+def find_slices(path: Path) -> tuple[list[Slice], list[str]]:
+    """The slices of the CT at a path, in the order of the volume, and warnings. InputError as `read_dicom_folder`."""
+    ct, others = _choose(path)
+    slices = in_order([one for file, header in ct for one in slices_of(file, header)])
+    _check_single(path, slices, others)
+    warnings = [_left_out(others)] if others else []
+    slices, copies = _without_copies(slices)
+    if copies:
+        warnings.append(f"{copies} of the files are copies of other slices and were left out.")
+    check_stack(slices, path, describe(ct, copies))
+    warnings += [check_units(slices, path), check_frames_of_reference(slices)]
+    return slices, [sentence for sentence in warnings if sentence]
+
+
+def _choose(path: Path) -> tuple[Series, list[Series]]:
+    """The files of the CT series to read, and those of the other series."""
+    if path.is_dir():
+        every = _series(files_in(path))
+        if not any(_is_ct(one) for one in every):
+            every = _series(files_below(path))
+    else:
+        every = _series([path])
+    if not every:
+        raise InputError(f"{path} holds no DICOM images; give the folder with the slices of one CT series.")
+    listing = _listing(every)
+    cts = [one for one in every if _is_ct(one)]
+    if not cts:
+        raise InputError(f"{path} is not a CT ({listing}); give a CT series.")
+    if path.is_file() and frames(cts[0][0][1]) == 1:
+        raise InputError(f"{path} is one slice of a series; give its folder, {path.parent}.")
+    stacks = [one for one in cts if sum(frames(header) for _, header in one) > 1] or cts
+    if len(stacks) > 1:
+        raise InputError(f"{path} holds {len(every)} series ({listing}); put one of them alone in a folder.")
+    return stacks[0], [one for one in every if one is not stacks[0]]
+
+
+def _series(files: list[Path]) -> list[Series]:
+    """DICOM files by series, those by their number; the localizers of a series are one of their own."""
+    groups: dict[tuple, Series] = defaultdict(list)
+    for file in files:
+        header = read_header(file)
+        if header is None or header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
+            continue
+        key = text(header, "SeriesInstanceUID"), text(header, "Modality"), is_ct(header), is_localizer(header)
+        groups[key].append((file, header))
+    return sorted(groups.values(), key=lambda series: text(series[0][1], "SeriesNumber").zfill(8))
+
+
+def _is_ct(series: Series) -> bool:
+    return is_ct(series[0][1])
+
+
+def describe(series: Series, copies: int = 0) -> str:
+    """A series by number, modality, count and spacing: nothing of the patient. copies: files that do not count."""
+    header = series[0][1]
+    number, modality = text(header, "SeriesNumber") or "?", text(header, "Modality") or "?"
+    kind = " localizer" if is_localizer(header) else ""
+    image = "Rows" in header
+    count = sum(frames(one) for _, one in series) - copies
+    unit = ("slice" if image else "file") + "s" * (count > 1)
+    return f"series {number}: {modality}{kind}, {count} {unit}{_apart(series) if image and count > 1 else ''}"
+
+
+def _apart(series: Series) -> str:
     try:
-        with quiet():
-            reader.ReadImageInformation()
-        tags = {key: reader.GetMetaData(key).strip("\0 ") for key in reader.GetMetaDataKeys()}
-        position = _numbers(tags["0020|0032"], 3)
-        orientation = _numbers(tags["0020|0037"], 6).reshape(2, 3)
-    except (RuntimeError, KeyError, ValueError):
-        with open(path, "rb") as file:
-            start = file.read(400)
-        if start[128:132] == b"DICM" and _CT_IMAGE_STORAGE in start:
+        slices = in_order([one for file, header in series for one in slices_of(file, header)])
+    except InputError:
+        return ""
+    return f", {np.median(gaps(slices)):.3g} mm apart"
+
+
+def _listing(every: list[Series]) -> str:
+    return "; ".join([*map(describe, every[:_MOST_LISTED]), *(["…"] if len(every) > _MOST_LISTED else [])])
+
+
+def _left_out(others: list[Series]) -> str:
+    count = sum(len(series) for series in others)
+    return f"{count} other DICOM file{'s were' if count > 1 else ' was'} left out beside the CT ({_listing(others)})."
+
+
+def _check_single(path: Path, slices: list[Slice], others: list[Series]) -> None:
+    """InputError if a CT slice that is left out looks like one of those taken: it may belong to them."""
+    for series in others:
+        if not _is_ct(series):
+            continue
+        try:
+            (one,) = [one for file, header in series for one in slices_of(file, header)]
+        except (InputError, ValueError):
+            continue
+        if alike(one, slices[0]):
             raise InputError(
-                f"{path} is a damaged CT slice (or lacks its position); export the series again or remove it."
-            ) from None
-        return None
-    layout = (tags.get("0028|0010"), tags.get("0028|0011"), tags.get("0028|0030"), *np.round(orientation, 4).flat)
-    return Slice(
-        str(path),
-        tags.get("0020|000e", ""),
-        tags.get("0020|0011", "?"),
-        tags.get("0008|0060", "?"),
-        int(tags.get("0028|0008") or 1),
-        (tags.get("0028|1053", "1"), tags.get("0028|1052", "0")),
-        layout,
-        position,
-        orientation,
-    )
+                f"{path} holds a slice that is like the others and of another series ({one.path.name}); give it the "
+                "UID of the series it belongs to, or remove it."
+            )
 
 
-def _numbers(text: str, count: int) -> np.ndarray:
-    values = np.array([float(part) for part in text.split("\\")])
-    if values.size != count or not np.isfinite(values).all():
-        raise ValueError(text)
-    return values
-
-
-def _group(slices: list[Slice]) -> list[list[Slice]]:
-    """The slices of each series from first to last along their normal, the series by number."""
-    groups: dict[str, list[Slice]] = {}
+def _without_copies(slices: list[Slice]) -> tuple[list[Slice], int]:
+    """Ordered slices without those that are copies of one before: of one UID, place and content."""
+    kept: list[Slice] = []
     for one in slices:
-        groups.setdefault(one.series_uid, []).append(one)
-    for group in groups.values():
-        normal = group[0].normal
-        group.sort(key=lambda one: float(one.position @ normal))
-    return sorted(groups.values(), key=lambda group: group[0].series_number.zfill(8))
+        if not any(_same(one, other) for other in _at_place(one, kept)):
+            kept.append(one)
+    return kept, len(slices) - len(kept)
 
 
-def _gaps(group: list[Slice]) -> np.ndarray:
-    """Distances (slices − 1) in mm along the normal."""
-    return np.diff([one.position @ group[0].normal for one in group])
+def _at_place(one: Slice, ordered: list[Slice]) -> list[Slice]:
+    """Those of the slices before, ordered along the normal, that lie where this one does."""
+    return list(takewhile(lambda other: np.linalg.norm(one.position - other.position) < SAME_PLACE_MM, ordered[::-1]))
 
 
-def _describe(group: list[Slice]) -> str:
-    usual = f", {np.median(_gaps(group)):.3g} mm apart" if len(group) > 1 else ""
-    return f"series {group[0].series_number}: {group[0].modality}, {len(group)} slices{usual}"
-
-
-def _check_stack(group: list[Slice], folder: Path, listing: str) -> None:
-    if len(group) < 2:
-        raise InputError(f"{folder} holds a single slice ({listing}); give the whole series.")
-    if len({one.layout for one in group}) > 1:
-        raise InputError(
-            f"{folder} mixes slices of different size or orientation ({listing}), a localizer perhaps; keep one kind."
-        )
-    gaps = _gaps(group)
-    usual = float(np.median(gaps))
-    if gaps.min() < 0.01:
-        raise InputError(
-            f"{folder} holds several slices at one position ({listing}), perhaps several phases; keep one of them."
-        )
-    share, rounding = _GAP_TOLERANCE
-    uneven = np.flatnonzero(np.abs(gaps - usual) > share * usual + rounding)
-    if uneven.size:
-        found = Counter(f"{gaps[i]:.3g}" for i in uneven)
-        sizes = ", ".join(f"{count} × {mm} mm" for mm, count in found.most_common(5))
-        raise InputError(
-            f"{folder} has missing or unevenly spaced slices ({listing}; other gaps: {sizes}, the first after slice "
-            f"{uneven[0] + 1}); export the complete series again."
-        )
-    way = group[-1].position - group[0].position
-    tilt = np.degrees(np.arccos(np.clip(way @ group[0].normal / np.linalg.norm(way), -1, 1)))
-    if tilt > _TILT_DEGREES:
-        raise InputError(
-            f"{folder} was scanned with a tilted gantry (slices sheared by {tilt:.1f}°; {listing}); "
-            "resample it onto a right-angled grid first (dcm2niix does)."
-        )
-
-
-def _read_pixels(group: list[Slice], folder: Path) -> sitk.Image:
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames([one.path for one in group])
-    reader.SetImageIO("GDCMImageIO")
-    if len({one.rescale for one in group}) > 1:  # else the first slice's type, which may be too narrow for the others
-        reader.SetOutputPixelType(sitk.sitkFloat32)
-    try:
-        with quiet():
-            image = reader.Execute()
-    except RuntimeError:
-        raise InputError(f"{folder} has a damaged slice that cannot be read; export the series again.") from None
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        raise InputError(f"{folder} holds colour images; give a CT series.")
-    return image
+def _same(one: Slice, other: Slice) -> bool:
+    """Whether both are one image: of one UID, frame and content."""
+    if (one.uid, one.frame) != (other.uid, other.frame):
+        return False
+    return np.array_equal(*(slice_hu(each, Pixels(each.path)) for each in (one, other)))

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .dicom_files import is_dicom
 from .errors import DiskFullError, InputError, kind_of
 from .itk import quiet
 from .volume import Volume
@@ -52,11 +53,11 @@ def read_volume(path: str | os.PathLike) -> Volume:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
-    if path.is_dir():
+    suffix = _suffix(path)
+    if path.is_dir() or (suffix not in _READERS and is_dicom(path)):
         from .dicom import read_dicom_folder
 
-        return _as_volume(read_dicom_folder(path), path)
-    suffix = _suffix(path)
+        return read_dicom_folder(path)
     if suffix not in _READERS:
         raise InputError(f"{path} is not a format that can be read; give {', '.join(_READERS)} or a DICOM folder.")
     try:

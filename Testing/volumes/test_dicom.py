@@ -79,8 +79,18 @@ def test_slope_that_differs_between_slices(ct, tmp_path):
 
 def test_two_series_are_listed(ct, tmp_path):
     folder = write_series(ct, tmp_path / "ct")
+    write_series(ct, folder, uid="1.2.3.2", number="7", slices=range(4))
+    write_series(ct, folder, uid="1.2.3.3", number="8", modality="MR", slices=range(4))
+    refused(folder, "3 series", "series 3: CT, 20 slices, 2.5 mm apart", "series 7: CT, 4 slices", "series 8: MR")
+
+
+def test_the_only_ct_of_several_slices_is_taken(ct, tmp_path):
+    folder = write_series(ct, tmp_path / "ct")
     write_series(ct, folder, uid="1.2.3.2", number="7", modality="MR", slices=range(4))
-    refused(folder, "2 series", "series 3: CT, 20 slices, 2.5 mm apart", "series 7: MR, 4 slices")
+    volume = read_volume(folder)
+    assert np.array_equal(volume.voxels, ct.voxels)
+    (warning,) = volume.warnings
+    assert "4 other DICOM files" in warning and "series 7: MR, 4 slices" in warning and NAME not in warning
 
 
 @pytest.mark.parametrize("missing", [{9}, {1}, {5, 6, 12}])
