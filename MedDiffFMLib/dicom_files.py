@@ -29,15 +29,20 @@ _ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, N
 
 @contextlib.contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep what pydicom says about values that break the standard from warnings and logs: it quotes them."""
-    log = logging.getLogger("pydicom")
-    before, log.disabled = log.disabled, True
+    """Keep what pydicom and highdicom say about values that break the standard from warnings and logs: they quote
+    them.
+    """
+    logs = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [log.level for log in logs]
     try:
+        for log in logs:
+            log.setLevel(logging.CRITICAL + 1)
         with warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.disabled = before
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def files_in(folder: Path) -> list[Path]:

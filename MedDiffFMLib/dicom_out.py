@@ -10,14 +10,18 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
-from pydicom.config import disable_value_validation
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from . import __version__
-from .dicom_tags import MAKER, nearest_slices, place, read_source, refer, series_tags
+from .dicom import find_slices
+from .dicom_files import is_dicom, quiet_pydicom, save
+from .dicom_seg_source import segmentation_source
+from .dicom_slices import Slice
+from .dicom_stack import grid
+from .dicom_tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, refer, series_tags
 from .errors import InputError
 from .volume import Volume
 
@@ -72,7 +76,7 @@ def put_folder(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-@disable_value_validation()  # of a source's odd values, which a warning would print
+@quiet_pydicom()  # about a source's odd values
 def write_series(volume: Volume, folder: Path, record: dict) -> None:
     """Write a volume in HU as the single-frame CT images of one new series.
 
@@ -97,7 +101,7 @@ def write_series(volume: Volume, folder: Path, record: dict) -> None:
         refer(one, made_of)
         one.PixelData = np.ascontiguousarray(pixels, "<i2").tobytes()
         one.file_meta = _meta(one)
-        one.save_as(folder / f"{k + 1:04d}.dcm", enforce_file_format=True)
+        save(one, folder / f"{k + 1:04d}.dcm")
 
 
 def _right_handed(volume: Volume) -> Volume:
@@ -144,28 +148,38 @@ def _meta(ds: Dataset) -> FileMetaDataset:
 
 
 def check_segmentation(path: Path, ct: Path | None) -> None:
-    """InputError unless a mask of that CT can be written as a DICOM segmentation."""
-    if ct is None or not ct.is_dir():
+    """InputError unless a mask of that CT can be written as a DICOM segmentation: a mask of one voxel is tried."""
+    if ct is None or not (ct.is_dir() or is_dicom(ct)):
         raise InputError(
             f"{path} cannot be a DICOM segmentation, because that refers to DICOM slices: give the CT as a DICOM "
             "folder, or end the name of the mask with .nii.gz, .nrrd or .mha."
         )
     if importlib.util.find_spec("highdicom") is None:
         raise InputError(f"{path} needs the package highdicom: pip install meddiff-fm[dicom], or write .nii.gz.")
+    slices, _ = find_slices(ct)
+    mask = Volume(np.zeros((len(slices), *slices[0].shape), np.uint8), **grid(slices), source=str(ct))
+    mask.voxels[0, 0, 0] = 1
+    _segmentation(mask, slices, {"task": "check", "synthetic": False, "model": {"name": "", "sha256": "0" * 64}})
 
 
-@disable_value_validation()
+@quiet_pydicom()
 def write_segmentation(mask: Volume, path: Path, record: dict) -> None:
     """Write a mask as a DICOM segmentation of the slices it was found on, a segment for each of its labels 1 … n.
 
-    mask: whole numbers on the grid of the DICOM folder in its `source`; InputError otherwise.
+    mask: whole numbers on the grid of the DICOM folder or file in its `source`; InputError otherwise.
     """
+    slices = read_source(mask.source)
+    if len(slices) != len(mask.voxels) or slices[0].shape != mask.voxels.shape[1:]:
+        raise InputError(f"{path} cannot be written: the mask is not on the grid of a DICOM series.")
+    save(_segmentation(mask, slices, record), path)
+
+
+@quiet_pydicom()  # and highdicom, about a source's odd values
+def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
     import highdicom as hd
 
-    source = read_source(mask.source)
-    if len(source) != len(mask.voxels) or (source[0].Rows, source[0].Columns) != mask.voxels.shape[1:]:
-        raise InputError(f"{path} cannot be written: the mask is not on the grid of a DICOM series.")
-    tags = series_tags(mask, source, record)
+    tags = series_tags(mask, slices, record)
+    source, voxels = segmentation_source(slices, mask, tags)
     maker = hd.AlgorithmIdentificationSequence(MAKER, codes.cid7162.ArtificialIntelligence, __version__)
     segments = [
         hd.seg.SegmentDescription(
@@ -176,11 +190,11 @@ def write_segmentation(mask: Volume, path: Path, record: dict) -> None:
             hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
             maker,
         )
-        for number in range(1, max(1, int(mask.voxels.max())) + 1)
+        for number in range(1, max(1, int(voxels.max())) + 1)
     ]
     made = hd.seg.Segmentation(
         source_images=source,
-        pixel_array=mask.voxels.astype(np.uint8),
+        pixel_array=voxels.astype(np.uint8),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
         series_instance_uid=tags.SeriesInstanceUID,
@@ -194,5 +208,7 @@ def write_segmentation(mask: Volume, path: Path, record: dict) -> None:
         content_description=tags.SeriesDescription,
         series_description=tags.SeriesDescription,
     )
-    made.ContributingEquipmentSequence = tags.ContributingEquipmentSequence
-    made.save_as(path)
+    for keyword in (*PATIENT, *STUDY, "ContributingEquipmentSequence"):
+        if keyword in tags:
+            made[keyword] = tags[keyword]
+    return made

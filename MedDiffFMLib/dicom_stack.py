@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .dicom_files import text
 from .dicom_slices import Slice
 from .errors import InputError
 
@@ -121,7 +122,7 @@ def check_units(slices: list[Slice], source: Path) -> str:
 
 def check_frames_of_reference(slices: list[Slice]) -> str:
     """A warning (empty: none) if positions are said to be of several coordinate systems."""
-    several = {one.header.get("FrameOfReferenceUID") or "" for one in slices}
+    several = {text(one.header, "FrameOfReferenceUID") for one in slices}
     if len(several) < 2:
         return ""
     return (

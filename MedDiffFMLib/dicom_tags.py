@@ -12,13 +12,17 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom import Dataset
+from pydicom.charset import python_encoding
 from pydicom.sr.codedict import Code, codes
 from pydicom.uid import CTImageStorage, generate_uid
 from pydicom.valuerep import DSfloat
 
 from . import __version__
+from .dicom import find_slices
+from .dicom_files import is_dicom, text, words
+from .dicom_slices import Slice, frames
+from .errors import InputError
 from .volume import Volume
 
 MAKER = "MedDiff-FM"
@@ -35,35 +39,25 @@ SCAN = (
 ).split()
 
 
-def read_source(path: str) -> list[Dataset]:
-    """The headers of the CT slices of the DICOM folder that a volume came from, in the volume's order; none if it came
-    from anything else.
+def read_source(path: str) -> list[Slice]:
+    """The slices of the DICOM folder or file that a volume came from, in the volume's order; none if it came from
+    anything else.
     """
-    folder = Path(path)
-    if not path or not folder.is_dir():
+    source = Path(path)
+    if not path or not (source.is_dir() or is_dicom(source)):
         return []
-    slices = []
-    for file in sorted(folder.iterdir()):
-        try:
-            one = dcmread(file, stop_before_pixels=True)
-        except (InvalidDicomError, OSError):
-            continue
-        if "ImagePositionPatient" in one:
-            slices.append(one)
-    return sorted(slices, key=lambda one: float(np.dot(one.ImagePositionPatient, _normal(one))))
+    try:
+        return find_slices(source)[0]
+    except InputError:
+        return []
 
 
-def _normal(one: Dataset) -> np.ndarray:
-    row_and_column = np.array(one.ImageOrientationPatient, float).reshape(2, 3)
-    return np.cross(*row_and_column)
-
-
-def series_tags(volume: Volume, source: Sequence[Dataset], record: dict) -> Dataset:
+def series_tags(volume: Volume, source: Sequence[Slice], record: dict) -> Dataset:
     """What all images of a new series share about patient, study, series and equipment.
 
     source: see `read_source`; record: the provenance, of `describe_run`.
     """
-    ds, now, first = Dataset(), datetime.now(), source[0] if source else Dataset()
+    ds, now, first = Dataset(), datetime.now(), source[0].header if source else Dataset()
     ds.PatientName, ds.PatientID = ("", "") if source else (f"{MAKER}^Anonymous", "ANONYMOUS")
     ds.PatientBirthDate = ds.PatientSex = ds.PatientPosition = ds.PositionReferenceIndicator = ""
     ds.StudyDate = ds.StudyTime = ds.StudyID = ds.AccessionNumber = ds.ReferringPhysicianName = ""
@@ -71,6 +65,8 @@ def series_tags(volume: Volume, source: Sequence[Dataset], record: dict) -> Data
     ds.StudyInstanceUID, ds.FrameOfReferenceUID = generate_uid(None), generate_uid(None)
     for keyword in (*PATIENT, *STUDY, *SCAN):
         _copy(ds, first, keyword)
+    if not {*words(ds, "SpecificCharacterSet")} <= {*python_encoding}:
+        ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID, ds.SeriesInstanceUID, ds.Modality, ds.SeriesNumber = CTImageStorage, generate_uid(None), "CT", 9000
     ds.InstanceCreationDate = ds.SeriesDate = ds.ContentDate = now.strftime("%Y%m%d")
     ds.InstanceCreationTime = ds.SeriesTime = ds.ContentTime = now.strftime("%H%M%S")
@@ -85,16 +81,15 @@ def _copy(ds: Dataset, source: Dataset, keyword: str) -> None:
     """Take over an attribute of the source if it has one that can be read; scanners write what the standard forbids."""
     try:
         element = source[keyword]
-    except (KeyError, ValueError, TypeError, OverflowError):
+    except (LookupError, ValueError, TypeError, OverflowError, AttributeError, NotImplementedError):
         return
     if element.VR != "UI" or element.value:
         ds[keyword] = element
 
 
-def _distance(source: Sequence[Dataset]) -> float:
-    """Between neighbouring slices, in mm."""
-    ends = [np.array(one.ImagePositionPatient, float) for one in (source[0], source[-1])]
-    return float(np.linalg.norm(ends[1] - ends[0])) / (len(source) - 1)
+def _distance(source: Sequence[Slice]) -> float:
+    """Between neighboring slices, in mm."""
+    return float(np.linalg.norm(source[-1].position - source[0].position)) / (len(source) - 1)
 
 
 def say_who(ds: Dataset, record: dict) -> None:
@@ -130,41 +125,51 @@ def place(ds: Dataset, volume: Volume, k: int) -> None:
     axes = np.reshape(volume.direction, (3, 3))
     position = np.array(volume.origin) + axes[:, 2] * volume.spacing[2] * k
     ds.SOPInstanceUID, ds.InstanceNumber = generate_uid(None), k + 1
-    ds.ImagePositionPatient = _decimals(position)
-    ds.ImageOrientationPatient = _decimals(axes[:, :2].T.ravel())
-    ds.PixelSpacing = _decimals((volume.spacing[1], volume.spacing[0]))  # between rows, then between columns
-    ds.SliceLocation = _decimals([position @ axes[:, 2]])[0]
+    ds.ImagePositionPatient = decimals(position)
+    ds.ImageOrientationPatient = decimals(axes[:, :2].T.ravel())
+    ds.PixelSpacing = decimals((volume.spacing[1], volume.spacing[0]))  # between rows, then between columns
+    ds.SliceLocation = decimals([position @ axes[:, 2]])[0]
 
 
-def _decimals(values) -> list[DSfloat]:
+def decimals(values) -> list[DSfloat]:
+    """Numbers as a decimal string holds them: 16 characters."""
     return [DSfloat(float(value), auto_format=True) for value in values]
 
 
-def nearest_slices(volume: Volume, source: Sequence[Dataset]) -> list[Sequence[Dataset]]:
+def nearest_slices(volume: Volume, source: Sequence[Slice]) -> list[Sequence[Slice]]:
     """For each slice of the volume the source's slice it lies in or next to; all of them if those are not parallel."""
     if not source:
         return [[]] * len(volume.voxels)
-    axes, normal = np.reshape(volume.direction, (3, 3)), _normal(source[0])
+    axes, normal = np.reshape(volume.direction, (3, 3)), source[0].normal
     if abs(axes[:, 2] @ normal) < 0.999:
         return [source] * len(volume.voxels)
-    there = np.array([one.ImagePositionPatient for one in source], float) @ normal
+    there = np.array([one.position for one in source]) @ normal
     step = axes[:, 2] * volume.spacing[2]
     here = [(np.array(volume.origin) + step * k) @ normal for k in range(len(volume.voxels))]
     return [[source[int(np.argmin(np.abs(there - at)))]] for at in here]
 
 
-def refer(ds: Dataset, source: Sequence[Dataset]) -> None:
-    """Name the images that this one was computed from."""
-    if not source:
+def refer(ds: Dataset, source: Sequence[Slice]) -> None:
+    """Name the images that this one was computed from, as far as they have names."""
+    instances = [instance for one in source if (instance := _instance(one))]
+    if not instances:
         return
-    instances = []
-    for one in source:
-        instance = Dataset()
-        instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = one.SOPClassUID, one.SOPInstanceUID
-        instances.append(instance)
-    series = Dataset()
-    series.SeriesInstanceUID, series.ReferencedInstanceSequence = source[0].SeriesInstanceUID, instances
-    ds.ReferencedSeriesSequence = [series]
+    if uid := text(source[0].header, "SeriesInstanceUID"):
+        series = Dataset()
+        series.SeriesInstanceUID, series.ReferencedInstanceSequence = uid, instances
+        ds.ReferencedSeriesSequence = [series]
     ds.SourceImageSequence = [Dataset(instance) for instance in instances]
     for instance in ds.SourceImageSequence:
         instance.PurposeOfReferenceCodeSequence = [_code(codes.cid7202.SourceImageForImageProcessingOperation)]
+
+
+def _instance(one: Slice) -> Dataset | None:
+    """A reference to a slice, or to its frame of a multi-frame file."""
+    kind = text(one.header, "SOPClassUID")
+    if not kind or not one.uid:
+        return None
+    instance = Dataset()
+    instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = kind, one.uid
+    if frames(one.header) > 1:
+        instance.ReferencedFrameNumber = one.frame + 1
+    return instance
