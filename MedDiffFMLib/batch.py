@@ -10,6 +10,7 @@ import contextlib
 import csv
 import os
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .batch_inputs import find_inputs, look_through, suffix_of
 from .errors import InputError, UsageError
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .resume import sweep
 
-READABLE = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+__all__ = ["Batch", "Entry", "Run", "check_patterns", "find_inputs", "option", "plan"]
 STATUS = "status.csv"
 COLUMNS = ("name", "status", "reason", "seconds", "outputs", "summary")
 NAME = "{name}"
@@ -33,7 +35,9 @@ Run = Callable[[list[dict], Callable[[dict], None]], Generator[dict, None, None]
 
 @dataclass
 class Entry:
-    """One input of a batch. status: waiting, done, skipped, failed or cancelled."""
+    """One input of a batch. status: waiting, done, skipped, failed, cancelled, or left out (it is no input, though it
+    may look like one).
+    """
 
     name: str
     files: dict[str, Path]
@@ -58,45 +62,6 @@ class Entry:
             self.status = "cancelled"
 
 
-def find_inputs(folder: Path) -> dict[str, list[Path]]:
-    """The CTs of a folder by name: its files that can be read, and its subfolders with DICOM slices. A name is listed
-    with all that bear it (`a.nii.gz` and `a.mha`). InputError if there are none.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give the folder that holds the CTs.")
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if _holds_dicom(path):
-                found.setdefault(path.name, []).append(path)
-        elif suffix := _suffix(path):
-            found.setdefault(path.name[: -len(suffix)], []).append(path)
-    if found:
-        return found
-    if _holds_dicom(folder):
-        raise InputError(f"{folder} is itself one DICOM series: give the folder that holds such folders.")
-    raise InputError(f"{folder} holds no volumes: put files ({', '.join(READABLE)}) or folders of DICOM slices there.")
-
-
-def _suffix(path: Path) -> str:
-    return next((suffix for suffix in READABLE if path.name.lower().endswith(suffix)), "")
-
-
-def _holds_dicom(folder: Path) -> bool:
-    """Whether one of a folder's first files is DICOM; one may begin with a note or a DICOMDIR."""
-    files = (path for path in sorted(folder.iterdir()) if path.is_file())
-    for path, _ in zip(files, range(20), strict=False):
-        try:
-            with open(path, "rb") as file:
-                if file.read(132)[128:] == b"DICM":
-                    return True
-        except OSError:
-            continue
-    return False
-
-
 def plan(task: str, source: Path, target: Path, patterns: dict[str, str]) -> list[Entry]:
     """An entry for every CT of `source`; its first output lies in `target` under the input's name.
 
@@ -108,18 +73,44 @@ def plan(task: str, source: Path, target: Path, patterns: dict[str, str]) -> lis
     for slot in outputs[1:]:
         if slot.name in patterns and NAME not in patterns[slot.name]:
             raise UsageError(f"{option(slot)} names one file for all results: put {NAME} into it.")
+    others = [Path(pattern).absolute().parent for pattern in patterns.values()]
+    found = look_through(source, {target.absolute(), *others}, labels=inputs[0].kind == "labels")
     entries = []
-    for name, paths in find_inputs(source).items():
+    for name, paths in _by_result(found.inputs, target).items():
         files = {slot: Path(pattern.replace(NAME, name)).absolute() for slot, pattern in patterns.items()}
-        own = _suffix(paths[0]) if paths[0].is_file() else ".nii.gz"
+        own = suffix_of(paths[0]) if paths[0].is_file() else ""
         files[inputs[0].name] = paths[0].absolute()
-        files[outputs[0].name] = (target / f"{name}{'.mha' if own == '.mhd' else own}").absolute()
+        files[outputs[0].name] = (target / f"{name}{'.mha' if own == '.mhd' else own or '.nii.gz'}").absolute()
         entry = Entry(name, files)
         if len(paths) > 1:
-            others = " and ".join(path.name for path in paths)
-            entry.status, entry.reason = "failed", f"{others} would give results of one name: rename one of them."
+            same = " and ".join(path.name for path in paths)
+            entry.status, entry.reason = "failed", f"{same} would give results of one name: rename one of them."
         entries.append(entry)
+    entries += [Entry(name, {}, "left out", f"{reason}.") for name, reason in found.left_out.items()]
     return entries
+
+
+def _by_result(inputs: dict[str, list[Path]], target: Path) -> dict[str, list[Path]]:
+    """The inputs by the names of their results, of which some disks take those for one that differ in case or in the
+    way an accent is written.
+    """
+    if _tells_names_apart(target):
+        return inputs
+    names: dict[str, str] = {}
+    found: dict[str, list[Path]] = {}
+    for name, paths in inputs.items():
+        first = names.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        found.setdefault(first, []).extend(paths)
+    return found
+
+
+def _tells_names_apart(folder: Path) -> bool:
+    """Whether upper and lower case make two names there."""
+    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), None)
+    if there is None or there.name.swapcase() == there.name:
+        return True
+    other = there.with_name(there.name.swapcase())
+    return not (other.exists() and other.samefile(there))
 
 
 def option(slot: FileSlot) -> str:
@@ -141,6 +132,11 @@ class Batch:
     def count(self) -> Counter:
         """Entries by status."""
         return Counter(entry.status for entry in self.entries)
+
+    @property
+    def size(self) -> int:
+        """How many inputs it has; what is left out is none."""
+        return len(self.entries) - self.count["left out"]
 
     @property
     def fraction(self) -> float:
@@ -228,7 +224,7 @@ class Batch:
     def _write(self) -> None:
         """The table, whole."""
         part = self.table.with_name(f".{STATUS}.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             rows = csv.writer(file)
             rows.writerow(COLUMNS)
             for e in self.entries:

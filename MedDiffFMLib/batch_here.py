@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 
 from .batch import Run
+from .errors import in_words, kind_of
 from .worker_process import WorkerProcess, cores
 
 
@@ -53,5 +54,8 @@ def _serve(process: WorkerProcess, waiting: queue.SimpleQueue, events: queue.Sim
             request = waiting.get_nowait()
         except queue.Empty:
             return
-        end = process.run(request, events.put)
+        try:
+            end = process.run(request, events.put)
+        except Exception as error:  # whatever befalls a job, the next one is done
+            end = {"event": "error", "kind": kind_of(error), "message": in_words(error)}
         events.put(end | {"id": request["id"], "last": True})

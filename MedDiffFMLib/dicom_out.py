@@ -23,6 +23,7 @@ from .dicom_slices import Slice
 from .dicom_stack import grid
 from .dicom_tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, refer, series_tags
 from .errors import InputError
+from .itk import check_name
 from .volume import Volume
 
 IMPLEMENTATION = "2.25.127863934048440920759727208852181804702"  # marks what this module wrote
@@ -39,6 +40,7 @@ def check_series(folder: Path, overwrite: bool = False) -> Path:
     """The folder, if a DICOM series can be written as it: a new one, an empty one, or with `overwrite` one that holds
     nothing but a series of ours. InputError says what is in the way.
     """
+    check_name(folder)
     if not folder.name or folder.name == "..":
         raise InputError(f"{folder} cannot be written as a DICOM series: give the name of a new folder.")
     if not folder.parent.is_dir():

@@ -7,8 +7,11 @@ import locale
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import SimpleITK as sitk
+
+from .errors import InputError
 
 
 @contextlib.contextmanager
@@ -40,3 +43,15 @@ def quiet() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(warned)
         if locale.setlocale(locale.LC_CTYPE) != spoken:
             locale.setlocale(locale.LC_CTYPE, spoken)
+
+
+def check_name(path: Path) -> Path:
+    """The path, if ITK can open a file of that name: it takes names as UTF-8, and ends the process for others."""
+    try:
+        opens = str(path).encode() == os.fsencode(path)
+    except UnicodeEncodeError:
+        opens = False
+    if not opens:
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        raise InputError(f"{shown} cannot be opened, because its name is not UTF-8; rename it.")
+    return path

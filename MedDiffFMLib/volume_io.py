@@ -21,7 +21,7 @@ import SimpleITK as sitk
 
 from .dicom_files import is_dicom
 from .errors import DiskFullError, InputError, kind_of
-from .itk import quiet
+from .itk import check_name, quiet
 from .volume import Volume
 from .volume_checks import check_grid
 from .volume_header import (
@@ -122,7 +122,7 @@ def check_output(path: str | os.PathLike, overwrite: bool = False) -> Path:
 
 def check_folder(path: Path, overwrite: bool = False) -> Path:
     """The path, if a file of any kind can be written there; InputError says what is in the way."""
-    folder = path.parent
+    folder = check_name(path).parent
     if not folder.is_dir():
         raise InputError(f"{path} cannot be written, its folder does not exist; create {folder} first.")
     if path.is_dir():
@@ -238,7 +238,7 @@ def _permissive_sform() -> Iterator[None]:
 
 def _read_image(path: Path, reader_name: str, several: bool = False) -> sitk.Image:
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(str(check_name(path)))
     reader.SetImageIO(reader_name)
     try:
         with quiet():

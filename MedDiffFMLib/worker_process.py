@@ -90,10 +90,18 @@ class WorkerProcess:
     def _death(self) -> dict:
         if self._closed.is_set():
             return {"event": "cancelled"}
-        code = self._process.wait() if self._process else None
+        code = self._code() if self._process else None
         message = f"The worker ended by signal {-code}" if code and code < 0 else f"The worker ended with code {code}"
         lines = self._last_words()
         return {"event": "error", "kind": "crash", "message": message + lines, "next": NEXT_STEPS["crash"]}
+
+    def _code(self) -> int:
+        """The worker's exit code; one that goes on though it was not understood is killed."""
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
     def _last_words(self) -> str:
         if self._log is None:

@@ -198,6 +198,7 @@ def _states():
         "skipped": _("done before"),
         "failed": _("failed"),
         "cancelled": _("cancelled"),
+        "left out": _("left out"),
     }
 
 
@@ -205,7 +206,7 @@ def _inWords(rows):
     """For example: 3 of 5 done, 2 failed."""
     states = [status for status, *_rest in rows.values()]
     done = states.count("done") + states.count("skipped")
-    text = _("{done} of {all} done").format(done=done, all=len(states))
+    text = _("{done} of {all} done").format(done=done, all=len(states) - states.count("left out"))
     failed = states.count("failed")
     return text + (_(", {failed} failed").format(failed=failed) if failed else "")
 

@@ -130,19 +130,20 @@ def _run(
     except Cancelled:
         raise Cancelled(f"Cancelled: {in_words(batch)}. Run the same command again to go on.") from None
     for entry in batch.entries:
-        if entry.status == "failed":
-            print(f"{entry.name}: {entry.reason}", file=sys.stderr)
+        if entry.status in ("failed", "left out"):
+            told = "" if entry.status == "failed" else "left out, "
+            print(f"{entry.name}: {told}{entry.reason}", file=sys.stderr)
     if not shell.quiet and not events:
         print(f"{in_words(batch)}; {batch.table} tells of each")
     if failed := batch.count["failed"]:
-        print(f"meddiff-fm: {failed} of {len(batch.entries)} failed.", file=sys.stderr)
+        print(f"meddiff-fm: {failed} of {batch.size} failed.", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def in_words(batch: Batch) -> str:
     """For example `12 of 100 done, 3 skipped, 1 failed, 1:05:00 left`."""
     count = batch.count
-    parts = [f"{count['done']} of {len(batch.entries)} done"]
-    parts += [f"{count[status]} {status}" for status in ("skipped", "failed") if count[status]]
+    parts = [f"{count['done']} of {batch.size} done"]
+    parts += [f"{count[status]} {status}" for status in ("skipped", "failed", "left out") if count[status]]
     left = batch.seconds_left if count["waiting"] else None
     return ", ".join(parts + ([f"{in_time(left)} left"] if left is not None else []))
