@@ -4,13 +4,16 @@ import csv
 import json
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from exact_model import Prior, exact_model
 
+from MedDiffFMLib.dicom_out import write_series
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.jobs import run_job
 from MedDiffFMLib.parameters import CommonParameters, DetectAnomaliesParameters, SynthesizeParameters
+from MedDiffFMLib.volume import Volume
 
 MEANS, WINDOW = {5: 45.0, 118: -60.0}, (-120.0, 240.0)
 
@@ -68,6 +71,38 @@ def test_detection_writes_map_mask_and_table(files, tmp_path):
     told = (out / "map.json").read_text(encoding="utf-8")
     assert json.loads(told)["synthetic"] is False and json.loads(told)["facts"]["findings"] >= 1
     assert "DOE" not in told and report.summary.startswith(f"{report.facts['findings']} finding")
+
+
+def test_a_deidentified_ct_gets_its_segmentation_map_and_table(files, tmp_path):
+    """A DICOM series without birth date, sex, names and study: all outputs are there and fit each other."""
+    hd = pytest.importorskip("highdicom")
+    folder, out = tmp_path / "ct", tmp_path / "out"
+    record = {"task": "denoise", "synthetic": False, "model": {"name": "", "sha256": "0" * 64}, "output": "output"}
+    write_series(Volume.from_sitk(sitk.ReadImage(str(files["input"]))), folder, record)
+    for file in folder.iterdir():
+        ds = pydicom.dcmread(file)
+        for keyword in "PatientBirthDate PatientSex PatientName StudyDate StudyTime StudyID AccessionNumber".split():
+            delattr(ds, keyword)
+        ds.save_as(file)
+    out.mkdir()
+    paths = {"input": folder, "output_map": out / "map.nii.gz", "mask": out / "mask.dcm"}
+    paths["findings"] = out / "findings.csv"
+    parameters = DetectAnomaliesParameters(organ="liver", anatomy=str(files["anatomy"]), region="abdomen")
+    report = run("detect-anomalies", paths, parameters)
+    names = ["findings.csv", "map.json", "map.nii.gz", "mask.dcm", "mask.json"]
+    assert sorted(f.name for f in out.iterdir()) == names and report.facts["findings"] >= 1
+    found = hd.seg.segread(out / "mask.dcm").get_volume(combine_segments=True)
+    map_ = sitk.ReadImage(str(out / "map.nii.gz"))
+    points = [(found.affine @ [*index, 1])[:3].tolist() for index in np.argwhere(found.array)]
+    assert points and min(abs(map_[map_.TransformPhysicalPointToIndex(point)]) for point in points) > 0
+    for file in folder.iterdir():
+        ds = pydicom.dcmread(file)
+        ds.SeriesInstanceUID = ""
+        ds.save_as(file)
+    again = {slot: path if slot == "input" else path.with_name(f"2{path.name}") for slot, path in paths.items()}
+    with pytest.raises(InputError, match="no UIDs"):
+        run_job("detect-anomalies", again, parameters, CommonParameters(), load=None)
+    assert sorted(f.name for f in out.iterdir()) == names
 
 
 def test_a_table_without_findings_has_its_header(files, tmp_path):
