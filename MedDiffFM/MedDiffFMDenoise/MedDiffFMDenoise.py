@@ -22,9 +22,10 @@ from MedDiffFMPanels.tasks.denoise import DenoiseLogic, DenoisePart
 class MedDiffFMDenoise(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Denoise")
+        parent.title = _("Denoise CT (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
-        describeModule(parent, _("Removes the noise of a low-dose CT and keeps its anatomy, without a second scan."))
+        what = _("Removes the noise of a low-dose CT and keeps its anatomy, without a second scan.")
+        describeModule(parent, "denoise", what)
 
 
 class MedDiffFMDenoiseWidget(PanelWidget):

@@ -22,13 +22,13 @@ from MedDiffFMPanels.tasks.detect_anomalies import DetectAnomaliesLogic, DetectA
 class MedDiffFMDetectAnomalies(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Detect Anomalies")
+        parent.title = _("Detect CT Anomalies (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         what = _(
             "Compares an organ with what the model expects of a healthy one, and lists where it is brighter or darker. "
             "The model that comes with it has many false findings: look at each one."
         )
-        describeModule(parent, what)
+        describeModule(parent, "detect-anomalies", what)
 
 
 class MedDiffFMDetectAnomaliesWidget(PanelWidget):

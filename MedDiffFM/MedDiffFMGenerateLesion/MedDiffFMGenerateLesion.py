@@ -23,14 +23,14 @@ from MedDiffFMPanels.tasks.generate_lesion import GenerateLesionLogic, GenerateL
 class MedDiffFMGenerateLesion(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Generate Lesion")
+        parent.title = _("Generate CT Lesion (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         steps = _(
             "Choose a segmentation of organs, draw a lesion with <b>Paint</b> or click <b>Place ellipsoid</b> and then "
             "into a slice, click <b>Run</b>, and look at the CTs that were made. Everything else is optional."
         )
         what = _("Makes CTs that no patient has, with a lesion where you draw it, from a segmentation of organs.")
-        describeModule(parent, what, steps)
+        describeModule(parent, "generate-lesion", what, steps)
 
 
 class MedDiffFMGenerateLesionWidget(PanelWidget):

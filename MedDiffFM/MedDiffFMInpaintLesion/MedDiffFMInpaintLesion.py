@@ -22,14 +22,14 @@ from MedDiffFMPanels.tasks.inpaint_lesion import InpaintLesionLogic, InpaintLesi
 class MedDiffFMInpaintLesion(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Inpaint Lesion")
+        parent.title = _("Inpaint CT Lesion (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         steps = _(
             "Choose a CT, draw a lesion with <b>Paint</b> or click <b>Place ellipsoid</b> and then into a slice, click "
             "<b>Run</b>, and compare the result with the input. Everything else is optional."
         )
         what = _("Puts a synthetic lesion where you draw it in a CT. Outside of it no voxel is changed.")
-        describeModule(parent, what, steps)
+        describeModule(parent, "inpaint-lesion", what, steps)
 
 
 class MedDiffFMInpaintLesionWidget(PanelWidget):

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 class CompareViews:
     def __init__(self):
         self._ids, self._layout, self._showsResult = {}, None, True
+        self._put = {}  # by view: what “side by side” put there, and what was there before
 
     def take(self, source, result):
         """Compare these from now on."""
@@ -38,7 +39,7 @@ class CompareViews:
         self._background(self._node("result" if self._showsResult else "input"))
 
     def restoreLayout(self):
-        """The views as they stood before they were put side by side."""
+        """The views as they stood before they were put side by side, but for what the user has changed since."""
         layout, self._layout = self._layout, None
         manager = slicer.app.layoutManager()
         if layout is not None and manager is not None:
@@ -47,6 +48,26 @@ class CompareViews:
             _lookAt(_sliceNode("Yellow"), layout["place"])
             for name, linked in layout["linked"].items():
                 _composite(name).SetLinkedControl(linked)
+            for name, (put, before) in self._put.items():
+                if _composite(name).GetBackgroundVolumeID() == put:
+                    known = slicer.mrmlScene.GetNodeByID(before or "")
+                    _composite(name).SetBackgroundVolumeID(known.GetID() if known else None)
+            self._put = {}
+
+    def settle(self, mode, before):
+        """Leave the views as one expects them elsewhere: nothing side by side, and no difference or half of a flicker,
+        which nobody could name. mode: what they show; before: what they showed before that. Returns what they show now.
+        """
+        self.restoreLayout()
+        if mode == "side":
+            return self.settle(before, "result")
+        if mode in ("flicker", "difference"):
+            ours = {self._ids.get(key) for key in ("input", "difference")} - {None}
+            for name in slicer.app.layoutManager().sliceViewNames() if slicer.app.layoutManager() else ():
+                if _composite(name).GetBackgroundVolumeID() in ours:
+                    _composite(name).SetBackgroundVolumeID(self._ids["result"])
+            return "result"
+        return mode
 
     def _node(self, key):
         return slicer.mrmlScene.GetNodeByID(self._ids.get(key) or "")
@@ -70,6 +91,7 @@ class CompareViews:
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
         yellow.SetOrientation(red.GetOrientation())
         for name, node in (("Red", first), ("Yellow", second)):
+            self._put[name] = (node.GetID(), _composite(name).GetBackgroundVolumeID())
             _composite(name).SetBackgroundVolumeID(node.GetID())
             _composite(name).SetLinkedControl(True)
         _lookAt(yellow, slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()))

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from .bindings import fillCombo
 from .findings import BRIGHTER, DARKER, Rule
 from .findings_nodes import COLORS, FindingsNodes, automaticRule, jumpTo, kindInWords, setOpacity, showOver
-from .input_part import quiet
+from .looks import quiet, readableName
 
 INTERVAL = 30  # ms between the turns
 FIRST_TURN, TURN = 0.1, 0.03  # seconds: small maps are done within the first
@@ -184,8 +184,8 @@ def saveTable(tableNode, path):
 
 
 def colorName(kind):
-    """The kind's color as #rrggbb, dark enough for text."""
-    return "#" + "".join(f"{round(170 * share):02x}" for share in COLORS[kind])
+    """The kind's color as #rrggbb, to be read as text."""
+    return readableName(COLORS[kind])
 
 
 def _helps():

@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 
 from .bindings import fillCombo
 from .checks import boxProblem, maskProblem, problemOf
+from .looks import quiet, warning
 from .organ_names import namesProblem
 
 
@@ -79,11 +80,3 @@ def sizeInWords(node):
     size = " × ".join(str(n) for n in image.GetDimensions())
     spacing = " × ".join(f"{s:.3g}" for s in node.GetSpacing())
     return quiet(_("{size} voxels of {spacing} mm").format(size=size, spacing=spacing))
-
-
-def quiet(text):
-    return f'<span style="color:gray">{text}</span>'
-
-
-def warning(text):
-    return f'<span style="color:#b04a00">⚠ {text}</span>'

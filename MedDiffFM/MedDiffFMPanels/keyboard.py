@@ -46,6 +46,8 @@ def _freeSelectors(chain):
 
 def _blocks(widget):
     """Parts that stand one below the other; within one, Qt's own order is that of the .ui file."""
+    if widget.className() == "QScrollArea":
+        return _blocks(widget.widget())
     layout = widget.layout()
     if layout is None or layout.className() != "QVBoxLayout":
         return [widget]

@@ -5,7 +5,8 @@ from slicer.i18n import tr as _
 
 from . import exchange
 from .checks import Problem, transformProblem
-from .input_part import InputPart, quiet, warning
+from .input_part import InputPart
+from .looks import quiet, warning
 from .organ_names import SHOWN, namesProblem, organsOf
 
 KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")

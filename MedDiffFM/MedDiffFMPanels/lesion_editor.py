@@ -22,6 +22,8 @@ class LesionEditor:
         self._ownerId = ""
         ui.editor.setEffectNameOrder(EFFECTS)
         ui.editor.unorderedEffectsVisible = False
+        for table in slicer.util.findChildren(ui.editor, "SegmentsTableResizableFrame"):
+            table.visible = False  # a lesion is the one segment of its segmentation
         ui.placeWidget.placeMultipleMarkups = slicer.qSlicerMarkupsPlaceWidget.ForcePlaceSingleMarkup
         ui.placeButton.connect("toggled(bool)", self._onPlaceButton)
         ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlaceMode)

@@ -13,10 +13,10 @@ from . import exchange
 from .bindings import fillCombo
 from .checks import Problem
 from .failures import Failure, diskFull
-from .input_part import quiet
 from .lesion_editor import LesionEditor
 from .lesion_mask import digestOf, lesionInWords, lesionOf, lesionProblem, newLesion, showLesion
 from .logic import PanelLogic
+from .looks import quiet
 from .place import savedPlace
 from .task_part import TaskPart
 from .training_pair import savePair

@@ -8,8 +8,8 @@ from slicer.i18n import tr as _
 from . import environment
 from .exchange import boxOf, ijkToRAS, stateOf
 from .failures import Failure
-from .input_part import quiet, warning
 from .job import sharedWorker
+from .looks import quiet, warning
 from .place import savedPlace
 from .run_part import timeInWords
 
@@ -80,13 +80,13 @@ class LookPart:
             self._logic.look(self._panel.inputs(), self._panel.parameters(), self._onEnd, savedPlace())
         except Failure:
             return
-        self._panel.ui.estimateLabel.text = quiet(_("Looking at the volume…"))
+        self._panel.run.showEstimate(quiet(_("Looking at the volume…")))
 
     def _onEnd(self, event, failure):
         """What is wrong with the input is said at once, what else cannot be found out beforehand by the run."""
         self._show(event["facts"] if event else None)
         if failure and failure.kind == "input":
-            self._panel.ui.estimateLabel.text = warning(html.escape(failure.message))
+            self._panel.run.showEstimate(warning(html.escape(failure.message)))
         self._panel.update()
         if event:
             self._panel.advanced.askOnce()
@@ -94,7 +94,7 @@ class LookPart:
     def _show(self, facts):
         self._facts = facts
         self._panel.task.looked(facts)
-        self._panel.ui.estimateLabel.text = estimateInWords(facts) if facts else ""
+        self._panel.run.showEstimate(estimateInWords(facts) if facts else "")
 
 
 def estimateInWords(facts):

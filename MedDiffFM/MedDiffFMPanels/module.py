@@ -1,14 +1,19 @@
 """What the six modules say of themselves."""
 
+import sys
+
 import slicer
 from slicer.i18n import tr as _
 
 from .sample_data import registerSampleData
 
+HOMEPAGE = "https://github.com/OWNER/SlicerMedDiffFM"  # as in the extension's CMakeLists.txt
 
-def describeModule(parent, whatItDoes, steps=""):
-    """Help, contributors and acknowledgement of a module; `whatItDoes` is its first sentence, `steps`
-    say how to use it where that is not as usual."""
+
+def describeModule(parent, tutorial, whatItDoes, steps=""):
+    """Help, contributors and acknowledgement of a module. tutorial: the name of its page in Docs, without “tutorial-”;
+    `whatItDoes` is the help's first sentence, `steps` say how to use it where that is not as usual.
+    """
     parent.dependencies = []
     parent.contributors = ["The MedDiff-FM developers"]
     steps = steps or _(
@@ -16,9 +21,18 @@ def describeModule(parent, whatItDoes, steps=""):
     )
     notice = _("For research only: results are made by a model and must not be used for diagnosis.")
     where = _("Everything is computed on this computer, unless you choose another one under Advanced.")
-    parent.helpText = f"<p>{whatItDoes}</p><p>{steps}</p><p>{where}</p><p><b>{notice}</b></p>"
+    link = _("A tutorial on a small CT that comes with this: {start}online{end}.").format(
+        start=f'<a href="{HOMEPAGE}/blob/main/Docs/tutorial-{tutorial}.md">', end="</a>"
+    )
+    parent.helpText = f"<p>{whatItDoes}</p><p>{steps}</p><p>{link}</p><p>{where}</p><p><b>{notice}</b></p>"
     parent.acknowledgementText = _(
         "The method is MedDiff-FM, a diffusion-based foundation model for CT. The anatomical classes are those of "
         "TotalSegmentator."
     )
     slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def forgetShared():
+    """What the modules share is imported anew when next asked for."""
+    for name in [one for one in sys.modules if one.split(".")[0] in ("MedDiffFMPanels", "MedDiffFMLib")]:
+        del sys.modules[name]

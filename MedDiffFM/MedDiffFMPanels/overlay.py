@@ -28,6 +28,12 @@ class OverlayViews:
     def swap(self):
         """Nothing takes turns here."""
 
+    def settle(self, mode, before):
+        """As `CompareViews.settle`: the organs as they were shown before."""
+        organs, shown = self._node("input"), self._shown
+        self.restoreLayout()
+        return mode if organs is None or shown is None else ("input" if shown else "result")
+
     def restoreLayout(self):
         """The organs as they were shown before."""
         organs, shown = self._node("input"), self._shown

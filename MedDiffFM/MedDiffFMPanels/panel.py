@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 
 from MedDiffFMLib.parameters import TASKS
 
-from . import exchange, keyboard
+from . import exchange, keyboard, status
 from .advanced_part import AdvancedPart
 from .batch_part import BatchPart
 from .bindings import Bindings, firstVolume
@@ -22,11 +22,14 @@ from .input_part import InputPart
 from .job import sharedWorker
 from .logic import commandLine
 from .look_part import LookPart
+from .module import forgetShared
 from .preview import Preview
 from .result_part import ResultPart
 from .run_part import RunPart
+from .settings_area import SettingsArea
 
 RESOURCES = Path(__file__).parent / "Resources"
+WAIT_MS = 1000  # until a panel that waits for another one looks again
 
 
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -39,7 +42,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.bindings = None
+        self.bindings, self._unseen = None, []
+        self._wait = qt.QTimer()
+        self._wait.setSingleShot(True)
+        self._wait.setInterval(WAIT_MS)
 
     # life
 
@@ -63,6 +69,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
         self.initializeParameterNode()
 
+    def onReload(self):
+        """*Reload* of developer mode: with all that the module shares with the others."""
+        forgetShared()
+        ScriptedLoadableModuleWidget.onReload(self)
+
     def _loadWidgets(self):
         """The shared panel with the task's own .ui inside; every widget by its name in `self.ui`."""
         root = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMPanel.ui"))
@@ -75,10 +86,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         batch = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMBatch.ui"))
         for name, widget in vars(slicer.util.childWidgetVariables(batch)).items():
             setattr(self.ui, name, widget)
-        root.layout().addWidget(batch)
+        root.layout().insertWidget(root.layout().count() - 1, batch)  # above the space at the end
         root.setMRMLScene(slicer.mrmlScene)
         own.setMRMLScene(slicer.mrmlScene)
         self._root, self._own, self._batch = root, own, batch
+        self._area = SettingsArea(self.ui.settingsArea)
 
     def _connect(self):
         self.ui.runButton.connect("clicked(bool)", self.onRunButton)
@@ -86,6 +98,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.fixButton.connect("clicked(bool)", self.onFix)
         self.ui.copyButton.connect("clicked(bool)", self.onCopy)
         self.ui.messageButton.connect("clicked(bool)", self.advanced.onSetUp)
+        self.ui.inputSection.connect("contentsCollapsed(bool)", lambda collapsed: self.update())
+        self._wait.connect("timeout()", self.update)
         slicer.app.connect("aboutToQuit()", self.onQuit)
 
     def cleanup(self):
@@ -95,6 +109,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.task.leave()
         self.preview.end()
         self.result.stop()
+        self._wait.stop()
+        self._wait.disconnect("timeout()", self.update)
         self.removeObservers()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
         if sharedWorker().job is None:
@@ -110,10 +126,13 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         self.initializeParameterNode()
+        self._showUnseen()
 
     def exit(self):
+        self._wait.stop()
         self.lookAhead.stop()  # the worker is for the panel that is seen
         self.task.leave()
+        self.preview.end()  # the views are for the module that is seen
         self.result.stop()
 
     # the scene
@@ -128,6 +147,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self.lookAhead.stop()
         self.preview.end(restore=False)
+        self._unseen = []
         self.result.clear()
         self.task.leave(sceneCloses=True)
         self.bindings.setNode(None)
@@ -175,7 +195,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self.task.update()
         problem = self.input.show(self.bindings) or self.task.problem()
-        self.run.showReady(problem, self.logic.busy, self._otherBusy())
+        otherBusy = self._otherBusy()
+        self.run.showReady(problem, self.logic.busy, status.whyToWait() if otherBusy else "")
+        if otherBusy and self.parent.isEntered:
+            self._wait.start()  # nobody tells this panel when that ends
         self.batch.update()
         if not self.logic.busy:
             self.lookAhead.schedule(problem)
@@ -205,14 +228,16 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lookAhead.stop()
         self.advanced.stopAsking()
         self.run.begin()
+        self._unseen = []
         self.preview.begin(self.inputNode)
+        status.begin(_("{task}: {name}").format(task=self.title, name=self.inputNode.GetName()))
         try:
             self.logic.start(
                 self.inputs(),
                 self.parameters(),
                 self.bindings.chosenNode("target"),
-                onProgress=self.run.showProgress,
-                onPreview=self.preview.show,
+                onProgress=self.onProgress,
+                onPreview=self.onPreview,
                 onEnd=self.onEnd,
                 place=self.advanced.place,
             )
@@ -220,14 +245,37 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.onEnd(None, failure)
         self.update()
 
+    @property
+    def title(self):
+        return self.parent.windowTitle or self.task.title
+
+    def onProgress(self, event):
+        self.run.showProgress(event)
+        status.progress(self.ui.statusLabel.text)
+
+    def onPreview(self, path):
+        if self.parent.isEntered:
+            self.preview.show(path)
+
     def onEnd(self, nodes, failure):
         """A run has ended: with results, with a failure, or with neither after a cancel."""
         self.preview.end(restore=not nodes)
         self.run.end(nodes, failure, self.logic.log)
+        seen = self.parent.isEntered
+        status.end(status.endInWords(self.title, nodes, failure, seen), stays=not seen)
         if nodes:
-            self.result.show(nodes, exchange.sourceOf(nodes[0]))
+            self._unseen = [node.GetID() for node in nodes]
             self.advanced.showModelAndDevice(exchange.provenanceOf(nodes[0]))
+        if seen:
+            self._showUnseen()
         self.update()
+
+    def _showUnseen(self):
+        """The results of the last run, once: never in the views of another module, which may show another patient."""
+        nodes, self._unseen = [slicer.mrmlScene.GetNodeByID(one) for one in self._unseen], []
+        source = exchange.sourceOf(nodes[0]) if nodes and None not in nodes else None
+        if source is not None:
+            self.result.show(nodes, source)
 
     # buttons
 

@@ -36,8 +36,8 @@ class Preview:
             self._before = {composite.GetID(): composite.GetBackgroundVolumeID() for composite in _composites()}
         slicer.util.updateVolumeFromArray(self._node, voxels)
         self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
-        if not self._overCT:
-            slicer.util.setSliceViewerLayers(background=self._node, fit=first)
+        if first and not self._overCT:  # once: what the user looks at meanwhile is not taken away again
+            slicer.util.setSliceViewerLayers(background=self._node, fit=True)
         for composite in _composites():
             if composite.GetBackgroundVolumeID() == self._sourceId:
                 composite.SetBackgroundVolumeID(self._node.GetID())

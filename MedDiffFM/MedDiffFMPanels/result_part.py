@@ -12,7 +12,7 @@ FLICKER_MS = 500
 class ResultPart:
     def __init__(self, ui, task):
         self.ui, self._task, self._views = ui, task, task.compareViews()
-        self._resultId, self._mode = None, "result"
+        self._resultId, self._mode, self._before = None, "result", "result"
         ui.resultSection.visible = False
         self._timer = qt.QTimer()
         self._timer.setInterval(FLICKER_MS)
@@ -60,6 +60,8 @@ class ResultPart:
     def compare(self, mode):
         """input, result, side, flicker or difference."""
         self._timer.stop()
+        if self._mode != "side":
+            self._before = self._mode
         self._mode = mode
         self._buttons[mode].checked = True
         self._views.show(mode)
@@ -67,10 +69,11 @@ class ResultPart:
             self._timer.start()
 
     def stop(self):
-        """Nothing moves and no view is changed while the panel is not seen."""
+        """Nothing moves and no view is changed while the panel is not seen; the buttons say what the views show."""
         self._timer.stop()
         if self._resultId:
-            self._views.restoreLayout()
+            self._mode = self._views.settle(self._mode, self._before)
+            self._buttons[self._mode].checked = True
 
     def clear(self):
         self._timer.stop()

@@ -4,17 +4,18 @@ import html
 
 from slicer.i18n import tr as _
 
-from .input_part import warning
+from .looks import warning
 
 
 class RunPart:
     def __init__(self, ui):
-        self.ui, self._hadFocus = ui, False
+        self.ui, self._hadFocus, self._running = ui, False, False
         ui.messageFrame.visible = ui.progressBar.visible = ui.statusLabel.visible = ui.logText.visible = False
+        ui.estimateLabel.visible = False
         ui.logButton.connect("toggled(bool)", self._onLog)
 
     def showReady(self, problem, busy, otherBusy):
-        """Whether the button can be clicked; if not, its tooltip says why."""
+        """Whether the button can be clicked; if not, why. otherBusy: what else runs, in a sentence, or nothing."""
         button = self.ui.runButton
         if busy:
             self.ui.reasonLabel.visible = False
@@ -27,10 +28,11 @@ class RunPart:
         if problem:
             button.toolTip = problem.text
         elif otherBusy:
-            button.toolTip = _("Another computation runs. Wait for its end, or cancel it.")
+            button.toolTip = otherBusy
         else:
             button.toolTip = _("Start. The input stays as it is.")
-        said = button.enabled or (problem and problem.text in self.ui.inputLabel.text)
+        below = not self.ui.inputSection.collapsed and problem and problem.text in self.ui.inputLabel.text
+        said = button.enabled or below  # the input's own problem stands below the input
         self.ui.reasonLabel.visible = not said
         self.ui.reasonLabel.text = "" if said else warning(html.escape(button.toolTip))
 
@@ -41,8 +43,14 @@ class RunPart:
         self.ui.runButton.toolTip = _("Stop. Nothing is added to the scene.")
         self.ui.progressBar.maximum = 0  # it moves without a number until the first step
         self.ui.progressBar.visible = self.ui.statusLabel.visible = True
-        self.ui.estimateLabel.visible = False
+        self._running = True
+        self.showEstimate(self.ui.estimateLabel.text)
         self.ui.statusLabel.text = _("Starting…")
+
+    def showEstimate(self, text):
+        """What a run would take, as rich text; it takes no room without words, or during a run."""
+        self.ui.estimateLabel.text = text
+        self.ui.estimateLabel.visible = bool(text) and not self._running
 
     def showProgress(self, event):
         if event["event"] == "accepted":
@@ -69,7 +77,8 @@ class RunPart:
     def end(self, nodes, failure, log):
         self.ui.progressBar.visible = self.ui.statusLabel.visible = False
         self.ui.progressBar.maximum, self.ui.progressBar.value = 1000, 0
-        self.ui.estimateLabel.visible = True
+        self._running = False
+        self.showEstimate(self.ui.estimateLabel.text)
         self.ui.logText.plainText = log
         if failure:
             self.fail(failure)

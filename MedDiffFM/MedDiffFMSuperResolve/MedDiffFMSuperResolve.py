@@ -22,9 +22,10 @@ from MedDiffFMPanels.tasks.super_resolve import SuperResolveLogic, SuperResolveP
 class MedDiffFMSuperResolve(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Super-Resolve")
+        parent.title = _("Super-Resolve CT (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
-        describeModule(parent, _("Makes thin slices from the thick ones of a CT, for a smoother view from the side."))
+        what = _("Makes thin slices from the thick ones of a CT, for a smoother view from the side.")
+        describeModule(parent, "super-resolve", what)
 
 
 class MedDiffFMSuperResolveWidget(PanelWidget):

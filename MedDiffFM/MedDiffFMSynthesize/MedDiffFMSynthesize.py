@@ -23,13 +23,13 @@ from MedDiffFMPanels.tasks.synthesize import SynthesizeLogic, SynthesizePart
 class MedDiffFMSynthesize(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Synthesize CT")
+        parent.title = _("Synthesize CT (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         steps = _(
             "Choose a segmentation of organs, click <b>Run</b>, and look at the CTs that were made of it. "
             "Everything else is optional."
         )
-        describeModule(parent, _("Makes CTs that no patient has from a segmentation of organs."), steps)
+        describeModule(parent, "synthesize", _("Makes CTs that no patient has from a segmentation of organs."), steps)
 
 
 class MedDiffFMSynthesizeWidget(PanelWidget):

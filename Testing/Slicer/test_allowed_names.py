@@ -89,7 +89,7 @@ def test_stand_ins_show_only_what_the_headers_declare(slicer):
     import qt
     from harness.uiloader import STAND_INS
 
-    own = {"signatures", "stands_for", "remember", "set_entered"}
+    own = {"signatures", "stands_for", "remember", "set_entered", "in_module_panel"}
     aliases = {"ExtensionsManagerModel": "qSlicerExtensionsManagerModel", "LayoutManager": "qSlicerLayoutManager"}
     extra = {}
     for name, cls in STAND_INS.items():

@@ -14,7 +14,7 @@ from panels import DATA, add_chest, group_is_gone, to_ras
 from patience import PATIENCE
 
 pytest.importorskip("slicer")
-from harness import click, leave_module, paint_ball, wait_until
+from harness import click, in_sight, leave_module, paint_ball, wait_until
 
 CROP = {"z": slice(50, 74), "y": slice(20, 60), "x": slice(20, 60)}  # of the chest: lungs, heart, aorta
 # module: what it works on, what it calls its first result
@@ -237,4 +237,19 @@ def test_cancelled_and_deleted(slicer, study, open_panel, module):
     wait_until(lambda: not panel.logic.busy, 5)
     assert f"“{name}” was deleted" in panel.ui.messageLabel.text and group_is_gone(pid)
     assert not [one for one in state_of_scene(slicer) if "seed" in one[1] or "deviation" in one[1]]
+    end(panel)
+
+
+@pytest.mark.parametrize("module", PANELS)
+def test_run_is_in_sight_on_a_laptop(study, open_panel, module):
+    """At 1366 × 768, without scrolling: before, with the brush in use, and where a reason stands above it."""
+    panel = open_panel(module)
+    set_up(panel, module, study)
+    wait_until(lambda: panel.ui.runButton.enabled, PATIENCE)
+    assert in_sight(panel.ui.runButton)
+    if "Lesion" in module:
+        panel.ui.editor.setActiveEffectByName("Paint")
+    panel.ui.inputSelector.setCurrentNode(None)
+    wait_until(lambda: not panel.ui.runButton.enabled, PATIENCE)
+    assert in_sight(panel.ui.runButton)
     end(panel)

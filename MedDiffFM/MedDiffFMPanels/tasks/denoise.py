@@ -3,7 +3,6 @@
 from slicer.i18n import tr as _
 
 from ..bindings import fillCombo, fillQualities
-from ..input_part import quiet
 from ..logic import PanelLogic
 from ..run_part import timeInWords
 from ..task_part import TaskPart
@@ -54,7 +53,7 @@ class DenoisePart(TaskPart):
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
         where = _("“{name}”, made in {time}").format(name=name, time=timeInWords(seconds))
         notice = _("Made by a model, for research only: not for diagnosis.")
-        return f"<b style='font-size:large'>{numbers}</b><br/>{where}<br/>{quiet(notice)}"
+        return f"<b style='font-size:large'>{numbers}</b><br/>{where}<br/>{notice}"
 
 
 def noiseInWords(hu):

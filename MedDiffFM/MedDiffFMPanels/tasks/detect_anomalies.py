@@ -11,8 +11,8 @@ from ..bindings import fillCombo
 from ..checks import Problem
 from ..findings_nodes import FindingsNodes, automaticRule, colorMap
 from ..findings_part import FindingsPart
-from ..input_part import quiet
 from ..logic import PanelLogic
+from ..looks import quiet
 from ..run_part import timeInWords
 from ..task_part import TaskPart
 
@@ -121,7 +121,7 @@ class DetectAnomaliesPart(TaskPart):
             "The model that comes with this has many false findings: look at each one. For research only: not for "
             "diagnosis."
         )
-        return f"{where}<br/>{quiet(notice)}"
+        return f"{where}<br/>{notice}"
 
 
 def organsToChoose(classes):

@@ -4,7 +4,6 @@ from slicer.i18n import tr as _
 
 from .. import exchange
 from ..bindings import fillQualities
-from ..input_part import quiet
 from ..label_input import labelsProblem
 from ..lesion_part import LesionLogic, LesionPart, kindInWords
 from ..overlay import OverlayViews, nameButtons
@@ -51,4 +50,4 @@ class GenerateLesionPart(LesionPart):
             what = _("{n} versions: {what}").format(n=len(nodes), what=what)
         made = _("Made in {time}.").format(time=timeInWords(provenance.get("seconds", 0)))
         notice = _("No patient has this anatomy or this lesion: for research only, not for diagnosis.")
-        return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{quiet(notice)}"
+        return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{notice}"

@@ -3,7 +3,6 @@
 from slicer.i18n import tr as _
 
 from .. import exchange
-from ..input_part import quiet
 from ..lesion_part import LesionLogic, LesionPart, kindInWords
 from ..run_part import timeInWords
 from ..task_part import TaskPart
@@ -38,4 +37,4 @@ class InpaintLesionPart(LesionPart):
         made = _("Made in {time}. Outside of what was drawn no voxel was changed.")
         notice = _("This lesion is synthetic: no patient has it. For research only, not for diagnosis.")
         made = made.format(time=timeInWords(provenance.get("seconds", 0)))
-        return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{quiet(notice)}"
+        return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{notice}"

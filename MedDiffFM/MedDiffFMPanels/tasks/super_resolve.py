@@ -8,7 +8,6 @@ from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
 from .. import exchange
 from ..bindings import fillQualities
 from ..checks import Problem
-from ..input_part import quiet
 from ..logic import PanelLogic
 from ..run_part import timeInWords
 from ..task_part import TaskPart
@@ -81,7 +80,7 @@ class SuperResolvePart(TaskPart):
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
         where = _("“{name}”, made in {time}").format(name=name, time=timeInWords(seconds))
         notice = _("Detail between the old slices is made by a model, for research only: not for diagnosis.")
-        return f"<b style='font-size:large'>{numbers}</b><br/>{kept}<br/>{where}<br/>{quiet(notice)}"
+        return f"<b style='font-size:large'>{numbers}</b><br/>{kept}<br/>{where}<br/>{notice}"
 
 
 def slicesOf(volumeNode):

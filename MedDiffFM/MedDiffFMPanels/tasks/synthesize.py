@@ -4,7 +4,6 @@ from slicer.i18n import tr as _
 
 from .. import exchange
 from ..bindings import fillQualities
-from ..input_part import quiet
 from ..label_input import labelsProblem
 from ..logic import PanelLogic
 from ..overlay import OverlayViews, nameButtons
@@ -54,7 +53,7 @@ class SynthesizePart(TaskPart):
             where = _("“{name}”, made in {time}")
         where = where.format(name=nodes[0].GetName(), time=timeInWords(provenance.get("seconds", 0)))
         notice = _("No patient has this anatomy: it is made by a model, for research only, not for diagnosis.")
-        return f"<b style='font-size:large'>{made}</b><br/>{where}<br/>{quiet(notice)}"
+        return f"<b style='font-size:large'>{made}</b><br/>{where}<br/>{notice}"
 
 
 def regionInWords(region):

@@ -9,8 +9,10 @@ harness.wait_until(lambda: not widget.logic.busy)
 from . import dialogs, packages
 from .core import start
 from .gestures import click, click_in_slice, press, type_text, wait_until, without_main_window
+from .module_panel import in_sight
 from .modules import close_module, enter_module, leave_module, open_module
 from .painting import paint_ball
+from .palettes import slicer_style
 from .pictures import screenshot
 
 __all__ = [
@@ -19,12 +21,14 @@ __all__ = [
     "close_module",
     "dialogs",
     "enter_module",
+    "in_sight",
     "leave_module",
     "open_module",
     "packages",
     "paint_ball",
     "press",
     "screenshot",
+    "slicer_style",
     "start",
     "type_text",
     "wait_until",

@@ -25,6 +25,10 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
         """(The harness's own.)"""
         self._widget = widget
 
+    def in_module_panel(self, panel):
+        """(The harness's own.) The panel about it lives as long."""
+        self._module_panel = panel
+
     def set_entered(self, entered):
         """(The harness's own.)"""
         self._entered = entered

@@ -74,6 +74,8 @@ def open_module(path):
     import qt
     import slicer
 
+    from . import module_panel
+
     path = Path(path).resolve()
     name = path.stem
     if str(path.parent) not in sys.path:
@@ -96,9 +98,10 @@ def open_module(path):
     setattr(slicer.modules, name + "Widget", widget)
     record.__dict__["_widget"] = panel
     widget.setup()
-    panel.layout().addStretch(1)
+    around = module_panel.ModulePanel(panel)
+    panel.in_module_panel(around)
     enter_module(widget)
-    panel.show()
+    around.show()
     slicer.app.processEvents()
     slicer.app.moduleManager().moduleLoaded.emit(name)
     return widget
@@ -123,6 +126,6 @@ def close_module(widget) -> None:
     if widget.parent.isEntered:
         leave_module(widget)
     widget.cleanup()
-    widget.parent.hide()
-    widget.parent.deleteLater()
+    widget.parent.window().hide()
+    widget.parent.window().deleteLater()
     slicer.app.processEvents()

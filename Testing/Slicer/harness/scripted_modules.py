@@ -63,6 +63,9 @@ class ScriptedLoadableModuleWidget:
     def exit(self):
         pass
 
+    def onReload(self):
+        slicer.util.reloadScriptedModule(self.moduleName)
+
     def setEditedNode(self, node, role="", context=""):
         return False
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import Property, Signal
 from .errors import NotInSlicer
 from .mrml_widgets import qMRMLNodeComboBox, qMRMLWidget, watch
 from .properties import remembered
+from .segment_editor_parts import Options, SegmentsTable, framed, undo_and_redo
 from .uiloader import stand_in
 
 EFFECT_NAMES = (
@@ -60,14 +61,13 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._segmentations.nodeTypes = ["vtkMRMLSegmentationNode"]
         self._volumes.nodeTypes = ["vtkMRMLScalarVolumeNode"]
         self._volumes.addEnabled = False
-        self._segments = QtWidgets.QListWidget()
-        self._segments.setMaximumHeight(90)
+        self._segments, self._options = SegmentsTable(), Options()
         self._add, self._remove = QtWidgets.QPushButton("Add"), QtWidgets.QPushButton("Remove")
         self._effect_buttons = QtWidgets.QWidget()
         self._lay_out()
         self._segmentations.connect("currentNodeChanged(vtkMRMLNode*)", self.setSegmentationNode)
         self._volumes.connect("currentNodeChanged(vtkMRMLNode*)", self.setSourceVolumeNode)
-        self._segments.connect("currentRowChanged(int)", self._on_row)
+        self._segments.connect("rowChosen(int)", self._on_row)
         self._add.connect("clicked(bool)", lambda *_: self._add_segment())
         self._remove.connect("clicked(bool)", lambda *_: self._remove_segment())
         self._update()
@@ -80,10 +80,18 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         row = QtWidgets.QHBoxLayout()
         row.addWidget(self._add)
         row.addWidget(self._remove)
+        row.addWidget(QtWidgets.QPushButton("Show 3D"))
         form.addRow(row)
-        form.addRow(self._segments)
-        QtWidgets.QHBoxLayout(self._effect_buttons).setContentsMargins(0, 0, 0, 0)
-        form.addRow(self._effect_buttons)
+        left, right, both = QtWidgets.QVBoxLayout(), QtWidgets.QVBoxLayout(), QtWidgets.QHBoxLayout()
+        QtWidgets.QVBoxLayout(self._effect_buttons).setContentsMargins(0, 0, 0, 0)
+        left.addWidget(self._effect_buttons)
+        left.addWidget(undo_and_redo())
+        left.addStretch(1)
+        right.addWidget(framed(self._segments))
+        right.addWidget(self._options)
+        both.addLayout(left)
+        both.addLayout(right)
+        form.addRow(both)
         self._order = ()
         self._show_effects()
 
@@ -194,6 +202,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             self._check([name])
         self._needed().SetActiveEffectName(name or "")
         self._effect = self.effectByName(name) if name else None
+        self._options.show_effect(name)
 
     def setActiveEffect(self, effect):
         self.setActiveEffectByName(effect.name if effect else "")
@@ -225,10 +234,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             box.blockSignals(blocked)
         ids, current = self._segment_ids(), self.currentSegmentID()
         blocked = self._segments.blockSignals(True)
-        self._segments.clear()
-        for segment_id in ids:
-            self._segments.addItem(self.segmentationNode().GetSegmentation().GetSegment(segment_id).GetName())
-        self._segments.setCurrentRow(ids.index(current) if current in ids else -1)
+        segmentation = self.segmentationNode().GetSegmentation() if ids else None
+        names = [segmentation.GetSegment(segment_id).GetName() for segment_id in ids]
+        self._segments.show_segments(names, ids.index(current) if current in ids else -1)
         self._segments.blockSignals(blocked)
         ready = self.segmentationNode() is not None and self.sourceVolumeNode() is not None
         self._add.enabled = ready and not self.readOnly
