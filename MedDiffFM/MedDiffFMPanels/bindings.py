@@ -118,6 +118,10 @@ class Bindings:
             self._busy = False
         self._onChange()
 
+    def setDefault(self, name, text):
+        """What a setting is where a parameter node does not say it."""
+        self._defaults[name] = text
+
     def value(self, name):
         """A setting's text; its default before it was ever set."""
         if self._node is not None and name in self._node.GetParameterNames():

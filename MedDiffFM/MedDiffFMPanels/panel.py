@@ -23,6 +23,7 @@ from .job import sharedWorker
 from .logic import commandLine
 from .look_part import LookPart
 from .module import forgetShared
+from .preferences import Preferences
 from .preview import Preview
 from .result_part import ResultPart
 from .run_part import RunPart
@@ -58,6 +59,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.result, self.advanced = ResultPart(self.ui, self.task), AdvancedPart(self.ui, self)
         self.lookAhead, self.preview, self.batch = LookPart(self), Preview(), BatchPart(self)
         self.bindings = Bindings(vars(self.ui).values(), self.update)
+        self.preferences = Preferences(self.ui, self.bindings, self.logic.task)
         self._connect()
         self._escape = keyboard.prepare(self._root, self.ui, self.onEscape)
         scene = slicer.mrmlScene
@@ -76,20 +78,18 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _loadWidgets(self):
         """The shared panel with the task's own .ui inside; every widget by its name in `self.ui`."""
-        root = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMPanel.ui"))
-        own = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
-        self.layout.addWidget(root)
-        self.ui = slicer.util.childWidgetVariables(root)
-        for name, widget in vars(slicer.util.childWidgetVariables(own)).items():
-            setattr(self.ui, name, widget)
+        shared, own = RESOURCES / "UI", self.resourcePath(f"UI/{self.moduleName}.ui")
+        files = (shared / "MedDiffFMPanel.ui", own, shared / "MedDiffFMBatch.ui")
+        self._root, own, batch = (slicer.util.loadUI(str(file)) for file in files)
+        self.layout.addWidget(self._root)
+        self.ui = slicer.util.childWidgetVariables(self._root)
+        for part in (own, batch):
+            for name, widget in vars(slicer.util.childWidgetVariables(part)).items():
+                setattr(self.ui, name, widget)
         self.ui.taskSection.layout().addWidget(own)
-        batch = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMBatch.ui"))
-        for name, widget in vars(slicer.util.childWidgetVariables(batch)).items():
-            setattr(self.ui, name, widget)
-        root.layout().insertWidget(root.layout().count() - 1, batch)  # above the space at the end
-        root.setMRMLScene(slicer.mrmlScene)
+        self._root.layout().insertWidget(self._root.layout().count() - 1, batch)  # above the space at the end
+        self._root.setMRMLScene(slicer.mrmlScene)
         own.setMRMLScene(slicer.mrmlScene)
-        self._root, self._own, self._batch = root, own, batch
         self._area = SettingsArea(self.ui.settingsArea)
 
     def _connect(self):
@@ -139,6 +139,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def initializeParameterNode(self):
         node = self.logic.getParameterNode()
+        self.preferences.takeOver()
         self.bindings.setNode(node)
         if not node.GetNodeReference("input") and (first := self.firstInput()):
             node.SetNodeReferenceID("input", first.GetID())

@@ -34,6 +34,7 @@ def slicer(_core, monkeypatch):
 
     dialogs.reset()
     packages.reset()
+    _core.app.userSettings().remove("MedDiffFM")  # what another test's user has chosen
     _core.mrmlScene.Clear(False)
     # after a scene that was loaded, the core keeps a branch of unresolved items, and would save it with the next one
     _core.mrmlScene.RemoveNode(_core.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(_core.mrmlScene))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6.QtCore import Property
 
 from .dialogs import QMessageBox
@@ -24,6 +26,15 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
     def remember(self, widget):
         """(The harness's own.)"""
         self._widget = widget
+
+    def reload(self):
+        """The widget object anew, of the class that its module has now."""
+        import slicer
+
+        name = self._widget.moduleName
+        self._widget = getattr(sys.modules[name], f"{name}Widget")(self)
+        setattr(slicer.modules, f"{name}Widget", self._widget)
+        self._widget.setup()
 
     def in_module_panel(self, panel):
         """(The harness's own.) The panel about it lives as long."""
