@@ -43,7 +43,8 @@ class AdvancedPart:
             "command": _("ssh host meddiff-fm worker"),
         }
         self.ui.placeEdit.placeholderText = words.get(place.kind, "")
-        self.ui.placeEdit.visible = place.kind != "slicer"
+        typed = place.kind != "slicer"
+        self.ui.placeRowLabel.visible = self.ui.placeRow.visible = self.ui.placeEdit.visible = typed
         self.ui.setupButton.enabled = place.kind == "slicer"
         self._busy = False
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.parameters import TASKS
 
+from . import announce
 from .command import Command
 from .failures import Failure
 from .job import sharedWorker
@@ -67,7 +68,7 @@ class BatchPart:
             return _("A box belongs to one CT: choose the whole volume under Input.")
         if self._panel.advanced.place.remote:
             return _("A batch runs on this computer: choose Slicer's Python or another one under Advanced.")
-        return _("Another computation runs. Wait for its end, or cancel it.") if sharedWorker().job else ""
+        return announce.whyToWait() if sharedWorker().job else ""
 
     def update(self):
         """Show what can be done now, and if not, why."""
@@ -75,13 +76,15 @@ class BatchPart:
         self.ui.batchOpenButton.enabled = bool(target) and os.path.isdir(target)
         if self.running:
             return
-        problem = self.problem()
-        self.ui.batchRunButton.text, self.ui.batchRunButton.enabled = _("Run the batch"), not problem
-        self.ui.batchRunButton.toolTip = problem or _("Start, or go on: what is done already is skipped.")
         if target != self._shown:
             self._shown = target
             self._show(_savedRows(target))
             self.ui.batchStatusLabel.text = f"{_inWords(self._rows)}." if self._rows else ""
+        problem = self.problem()
+        again = any(status in ("failed", "cancelled", "waiting") for status, *_rest in self._rows.values())
+        self.ui.batchRunButton.text = _("Run what is not done") if again else _("Run the batch")
+        self.ui.batchRunButton.enabled = not problem
+        self.ui.batchRunButton.toolTip = problem or _("Start, or go on: what is done already is skipped.")
 
     def _words(self):
         """The command and its options."""
@@ -119,6 +122,7 @@ class BatchPart:
             self._onEnd(None, failure)
             return
         sharedWorker().job = self
+        announce.begin(_("{task}: a batch").format(task=self._panel.title))
         self.ui.batchRunButton.text, self.ui.batchRunButton.enabled = _("Cancel"), True
         self.ui.batchRunButton.toolTip = _("Stop. What is done stays, nothing is left half written.")
         self.ui.batchProgressBar.maximum, self.ui.batchProgressBar.visible = 0, True
@@ -131,6 +135,7 @@ class BatchPart:
             self._command.abandon()
             self._command = None
             sharedWorker().job = None
+            announce.end("")
 
     def _onEvent(self, event):
         if event["event"] == "entries":
@@ -154,6 +159,7 @@ class BatchPart:
         else:
             text = f"{_inWords(self._rows)}."
         self.ui.batchStatusLabel.text = html.escape(text)
+        announce.end(f"{self._panel.title}: {text}", stays=not self._panel.parent.isEntered)
         self._panel.update()
 
     def onOpen(self, checked=False):
@@ -173,6 +179,7 @@ class BatchPart:
             parts.append(_("{time} left").format(time=timeInWords(event["seconds_left"])))
         if self.ui.batchRunButton.enabled:
             self.ui.batchStatusLabel.text = ", ".join(parts)
+            announce.progress(", ".join(parts))
 
     def _show(self, rows):
         """rows: by name, status, reason and summary."""
@@ -180,6 +187,7 @@ class BatchPart:
         headers = [_("File"), _("State"), _("Message")]
         cells = [(name, states.get(status, status), reason or words) for name, (status, reason, words) in rows.items()]
         fillTable(self.ui.batchTable, headers, cells)
+        self.ui.batchTable.resizeRowsToContents()  # a message is read to its end
         self.ui.batchTable.visible = bool(rows)
 
 

@@ -63,6 +63,7 @@ class LesionPart(TaskPart):
         self.ui.previousButton.connect("clicked(bool)", lambda checked: panel.result.showNext(-1))
         self.ui.nextButton.connect("clicked(bool)", lambda checked: panel.result.showNext())
         self.ui.pairButton.connect("clicked(bool)", self.onSavePair)
+        self.ui.outlineButton.connect("toggled(bool)", self.onOutline)
 
     def _load(self):
         """The shared controls: those to draw with above the task's own, those for results below the result's text."""
@@ -117,6 +118,7 @@ class LesionPart(TaskPart):
         self._choose(newLesion(self.panel.inputNode))
 
     def onDrawn(self):
+        self.ui.outlineButton.checked = True
         self.panel.update()
 
     def onPlaceFailed(self):
@@ -135,6 +137,7 @@ class LesionPart(TaskPart):
             self._busy = False
 
     def _leave(self, sceneCloses):
+        self.ui.outlineButton.checked = True
         self.editor.leave(sceneCloses)
         if self._walk:
             self._walk.stop()
@@ -180,6 +183,12 @@ class LesionPart(TaskPart):
         if lesion is not None:
             showLesion(lesion)
         return False  # the panel compares it with its source
+
+    def onOutline(self, shown):
+        """What was drawn, over the slices or not: its line hides the very rim that one wants to judge."""
+        display = self.lesion.GetDisplayNode() if self.panel.bindings and self.lesion else None
+        if display:
+            display.SetVisibility2D(shown)
 
     def showSeveral(self, nodes):
         self.ui.previousButton.visible = self.ui.nextButton.visible = len(nodes) > 1

@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 
 from MedDiffFMLib.parameters import TASKS
 
-from . import exchange, keyboard, status
+from . import announce, exchange, keyboard
 from .advanced_part import AdvancedPart
 from .batch_part import BatchPart
 from .bindings import Bindings, firstVolume
@@ -197,7 +197,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.task.update()
         problem = self.input.show(self.bindings) or self.task.problem()
         otherBusy = self._otherBusy()
-        self.run.showReady(problem, self.logic.busy, status.whyToWait() if otherBusy else "")
+        self.run.showReady(problem, self.logic.busy, announce.whyToWait() if otherBusy else "")
         if otherBusy and self.parent.isEntered:
             self._wait.start()  # nobody tells this panel when that ends
         self.batch.update()
@@ -231,7 +231,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.run.begin()
         self._unseen = []
         self.preview.begin(self.inputNode)
-        status.begin(_("{task}: {name}").format(task=self.title, name=self.inputNode.GetName()))
+        announce.begin(_("{task}: {name}").format(task=self.title, name=self.inputNode.GetName()))
         try:
             self.logic.start(
                 self.inputs(),
@@ -252,7 +252,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onProgress(self, event):
         self.run.showProgress(event)
-        status.progress(self.ui.statusLabel.text)
+        announce.progress(self.ui.statusLabel.text)
 
     def onPreview(self, path):
         if self.parent.isEntered:
@@ -263,7 +263,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.preview.end(restore=not nodes)
         self.run.end(nodes, failure, self.logic.log)
         seen = self.parent.isEntered
-        status.end(status.endInWords(self.title, nodes, failure, seen), stays=not seen)
+        announce.end(announce.endInWords(self.title, nodes, failure, seen), stays=not seen)
         if nodes:
             self._unseen = [node.GetID() for node in nodes]
             self.advanced.showModelAndDevice(exchange.provenanceOf(nodes[0]))

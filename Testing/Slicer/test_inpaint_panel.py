@@ -16,7 +16,7 @@ from patience import PATIENCE
 
 pytest.importorskip("slicer")
 import harness
-from harness import click, click_in_slice, paint_ball, wait_until
+from harness import click, click_in_slice, leave_module, paint_ball, wait_until
 
 
 @pytest.fixture
@@ -335,3 +335,16 @@ def test_copy_as_command(panel, chest):
 
 def test_the_modules_own_test(slicer, panel):
     slicer.modules.MedDiffFMInpaintLesionInstance.runTest()
+
+
+def test_the_outline_can_be_hidden_to_see_the_rim(slicer, chest, panel):
+    """It comes back by itself with the next stroke, and when the panel is left."""
+    display, button = panel.task.lesion.GetDisplayNode(), panel.ui.outlineButton
+    assert display.GetVisibility2D() and button.checked
+    button.click()
+    assert not display.GetVisibility2D()
+    paint_ball(panel.task.lesion, "Lesion", chest, middle(chest), 6.0)
+    wait_until(lambda: display.GetVisibility2D() and button.checked, PATIENCE)
+    button.click()
+    leave_module(panel)
+    assert display.GetVisibility2D() and button.checked

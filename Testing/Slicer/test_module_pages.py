@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -73,3 +75,46 @@ print("well")
 def test_a_modules_own_test_without_packages_is_no_failure():
     """*Test* of developer mode calls runTest() outside of unittest, where SkipTest would be an error."""
     assert "well" in run_apart(SKIPPED, ROOT / "MedDiffFM" / "MedDiffFMDenoise" / "MedDiffFMDenoise.py")
+
+
+def modules_found(folder: Path, depth: int) -> set[str]:
+    """What Slicer finds in a folder dropped onto it, as ModuleInfo.findModules does (5.8 to 5.13): no package, and in
+    each file a class of the file's name, read in the encoding of the system.
+    """
+    entries = list(folder.iterdir())
+    if any(entry.name.endswith("__init__.py") for entry in entries):
+        return set()
+    found = set().union(*(modules_found(one, depth - 1) for one in entries if depth > 0 and one.is_dir()))
+    for entry in entries:
+        text = entry.read_bytes() if entry.suffix == ".py" else b""
+        if f"class {entry.stem}(ScriptedLoadableModule)".encode() in text and text.isascii():
+            found.add(entry.stem)
+    return found
+
+
+def test_the_folder_that_the_documentation_names_can_be_dropped_onto_slicer():
+    """README and Docs/slicer.md say “drag the folder MedDiffFM”; the repository itself would give nothing."""
+    assert modules_found(ROOT / "MedDiffFM", 1) == {*MODULES}
+    assert modules_found(ROOT, 1) == set()
+    for page in ("README.md", "Docs/slicer.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert "`MedDiffFM/`" in text and "onto Slicer" in text, page
+
+
+@pytest.mark.skipif("SLICER_SOURCES" not in os.environ, reason="SLICER_SOURCES names no checkout of Slicer")
+def test_slicers_own_search_finds_the_six():
+    library = Path(os.environ["SLICER_SOURCES"], "Modules", "Scripted", "ExtensionWizard", "ExtensionWizardLib")
+    place = importlib.util.spec_from_file_location("ModuleInfo", library / "ModuleInfo.py")
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    for folder, wanted in ((ROOT / "MedDiffFM", {*MODULES}), (ROOT, set())):
+        assert {found.key for found in module.ModuleInfo.findModules(str(folder), 1)} == wanted
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "Docs").glob("*.md")), ids=lambda path: path.name)
+def test_no_table_is_broken(page):
+    """A row of a table follows its head, its line or another row: after an empty line it would be plain text."""
+    lines = [line.strip() for line in page.read_text(encoding="utf-8").splitlines()]
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if line.startswith("|") and not before.startswith("|"):
+            assert re.fullmatch(r"[|:\- ]+", after), f"{page.name}: {line[:60]}"

@@ -40,4 +40,4 @@ def whyToWait():
     """A sentence for the panels that cannot start now."""
     if _running:
         return _("{what} runs. Wait for its end, or cancel it in its panel.").format(what=_running)
-    return _("Another panel looks at its volume: this takes a moment.")
+    return _("A volume is being looked at: this takes a moment.")
