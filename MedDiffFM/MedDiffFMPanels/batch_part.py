@@ -15,6 +15,7 @@ from .command import Command
 from .failures import Failure
 from .job import sharedWorker
 from .logic import optionWords
+from .looks import warning
 from .run_part import timeInWords
 from .tables import fillTable
 
@@ -75,6 +76,7 @@ class BatchPart:
         target = self.ui.batchOutputEdit.text.strip()
         self.ui.batchOpenButton.enabled = bool(target) and os.path.isdir(target)
         if self.running:
+            self.ui.batchReasonLabel.visible = False
             return
         if target != self._shown:
             self._shown = target
@@ -84,6 +86,8 @@ class BatchPart:
         again = any(status in ("failed", "cancelled", "waiting") for status, *_rest in self._rows.values())
         self.ui.batchRunButton.text = _("Run what is not done") if again else _("Run the batch")
         self.ui.batchRunButton.enabled = not problem
+        self.ui.batchReasonLabel.text = warning(html.escape(problem)) if problem else ""
+        self.ui.batchReasonLabel.visible = bool(problem)
         self.ui.batchRunButton.toolTip = problem or _("Start, or go on: what is done already is skipped.")
 
     def _words(self):

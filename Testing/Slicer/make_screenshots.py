@@ -1,11 +1,11 @@
-"""Pictures of the panels for the documentation, on the repository's real CT: Docs/Screenshots/panel-*.png.
+"""Pictures of the panels for the documentation, on the repository's real CT: Docs/Screenshots/panel-*.png, as on a
+laptop of 1366 × 768, in Slicer's light style and in its dark one (panel-*-dark.png).
 
 python Testing/Slicer/make_screenshots.py [denoise super-resolve synthesize …]
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -15,30 +15,41 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "MedDiffFM"), str(ROOT), str(ROOT / "Testing" / "Slicer")]
 
 import harness  # noqa: E402
-import numpy as np  # noqa: E402
-from scipy import ndimage  # noqa: E402
 
 slicer = harness.start()
+from picture_data import organs, plant_ball, scan, thick_slices, tissue  # noqa: E402
+
 from MedDiffFMPanels import exchange  # noqa: E402
+from MedDiffFMPanels.look_part import estimateInWords  # noqa: E402
 
 PATIENCE = 1800
 PLACE_IN_LUNG = (95, 55, 116)  # voxel (i, j, k) of the chest CT
 
 
-def scan(name: str, title: str, window: float, level: float):
-    """A whole sample in the slice views."""
-    for view in ("Red", "Yellow", "Green"):
-        slicer.app.layoutManager().sliceWidget(view)
-    node = slicer.util.loadVolume(str(ROOT / "Testing" / "Data" / name), {"name": title})
-    node.GetDisplayNode().SetAutoWindowLevel(False)
-    node.GetDisplayNode().SetWindowLevel(window, level)
-    slicer.util.setSliceViewerLayers(background=node)
-    slicer.app.layoutManager().resetSliceViews()
-    return node
-
-
 def choose(combo, key: str):
     combo.setCurrentIndex(combo.findData(key))
+
+
+def take(panel, path: Path, **options):
+    """The picture in both styles. Colored words are made anew, as they are when a panel is opened in that style."""
+    harness.screenshot(panel, path, **options)
+    with harness.slicer_style("dark"):
+        renew_words(panel)
+        harness.screenshot(panel, path.with_stem(f"{path.stem}-dark"), **options)
+    renew_words(panel)
+
+
+def renew_words(panel):
+    findings = getattr(panel.task, "findings", None)
+    if findings and findings.findings:
+        findings._followed = None
+        findings.update()
+        harness.wait_until(lambda: findings._walk is None, PATIENCE)
+        panel.ui.findingsTable.setCurrentCell(0, 0)
+    if panel.lookAhead._facts:
+        panel.run.showEstimate(estimateInWords(panel.lookAhead._facts))
+    panel.update()
+    slicer.app.processEvents()
 
 
 def run(panel):
@@ -49,33 +60,19 @@ def run(panel):
 
 def denoise(folder: Path):
     """Before, during and after a run."""
-    scan("chest_ts_aorta.nii.gz", "Chest CT", 450, 50)
+    scan("chest_ts_aorta.nii.gz", "Chest CT", 800, 100)  # its heart holds contrast agent
     panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDenoise" / "MedDiffFMDenoise.py")
     panel.ui.qualityBox.setCurrentIndex(panel.ui.qualityBox.findData("fast"))
     run(panel)
     harness.wait_until(lambda: panel.ui.progressBar.value > 300 or not panel.logic.busy, PATIENCE)
     harness.screenshot(panel, folder / "panel-denoise-running.png")
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
-    harness.screenshot(panel, folder / "panel-denoise.png")
+    take(panel, folder / "panel-denoise.png")
     panel.ui.advancedSection.collapsed = False
     panel.ui.inputSection.collapsed = True
-    harness.screenshot(panel, folder / "panel-denoise-advanced.png")
+    slicer.app.processEvents()
+    panel.parent.window().grab().save(str(folder / "panel-denoise-advanced.png"))
     harness.close_module(panel)
-
-
-def thick_slices(thin, factor: int):
-    """The means of every `factor` axial slices in the slice views, at the same place."""
-    voxels, matrix = slicer.util.arrayFromVolume(thin), exchange.ijkToRAS(thin)
-    means = voxels[: len(voxels) // factor * factor].reshape(-1, factor, *voxels.shape[1:]).mean(1).round()
-    matrix[:, 3] = matrix @ [0, 0, (factor - 1) / 2, 1]
-    matrix[:3, 2] *= factor
-    node = slicer.util.addVolumeFromArray(means.astype("int16"), ijkToRAS=matrix, name=f"{thin.GetName()}, thick")
-    node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetAutoWindowLevel(False)
-    node.GetDisplayNode().SetWindowLevel(thin.GetDisplayNode().GetWindow(), thin.GetDisplayNode().GetLevel())
-    slicer.mrmlScene.RemoveNode(thin)
-    slicer.util.setSliceViewerLayers(background=node)
-    return node
 
 
 def super_resolve(folder: Path):
@@ -88,35 +85,12 @@ def super_resolve(folder: Path):
     slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().SetOrientation("Coronal")
     panel.ui.sideButton.click()
     side_by_side = {"Red": (0, 0), "Yellow": (0, 1)}
-    harness.screenshot(panel, folder / "panel-super-resolve.png", size=(1300, 800), views=side_by_side)
+    take(panel, folder / "panel-super-resolve.png", views=side_by_side)
     harness.close_module(panel)
 
 
-def organs(name: str, title: str, cut=(slice(None),) * 3):
-    """A sample's label map, or a part of it (k, j, i), as a segmentation with names, in the slice views and in 3D."""
-    labels = slicer.util.loadLabelVolume(str(ROOT / "Testing" / "Data" / f"{name}_seg.nii.gz"), {"show": False})
-    matrix = exchange.ijkToRAS(labels)
-    matrix[:3, 3] = (matrix @ [*(part.start or 0 for part in cut[::-1]), 1])[:3]
-    slicer.util.updateVolumeFromArray(labels, slicer.util.arrayFromVolume(labels)[cut].copy())
-    labels.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
-    names = json.loads((ROOT / "Testing" / "Data" / "labels.json").read_text(encoding="utf-8"))[name]
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", title)
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(labels)
-    slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
-    segmentation, present = (
-        node.GetSegmentation(),
-        sorted({*slicer.util.arrayFromVolume(labels).ravel().tolist()} - {0}),
-    )
-    for key, number in zip(segmentation.GetSegmentIDs(), present, strict=True):
-        segmentation.GetSegment(key).SetName(names[str(number)])
-    slicer.mrmlScene.RemoveNode(labels)
-    node.CreateClosedSurfaceRepresentation()
-    return node
-
-
 def synthesize(folder: Path):
-    """Two CTs of the same organs to choose from; the organs over the chosen one, and in 3D."""
+    """Two CTs of the same organs to choose from: one of them alone in the slices, the organs in 3D."""
     for view in ("Red", "Yellow", "Green"):
         slicer.app.layoutManager().sliceWidget(view)
     slicer.app.layoutManager().threeDWidget(0)
@@ -125,12 +99,8 @@ def synthesize(folder: Path):
     panel.ui.samplesSpin.value = 2
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
-    panel.ui.inputViewButton.click()
-    node = slicer.app.layoutManager().threeDWidget(0).mrmlViewNode()
-    node.SetBoxVisible(False)
-    node.SetAxisLabelsVisible(False)
-    slicer.app.layoutManager().resetThreeDViews()
-    harness.screenshot(panel, folder / "panel-synthesize.png")
+    clear_3d()
+    take(panel, folder / "panel-synthesize.png")
     harness.close_module(panel)
 
 
@@ -147,21 +117,8 @@ def detect_anomalies(folder: Path):
     harness.wait_until(lambda: not panel.logic.busy and panel.task.findings.findings, PATIENCE)
     panel.ui.minVolumeBox.value = 0.5
     panel.ui.findingsTable.setCurrentCell(0, 0)
-    harness.screenshot(panel, folder / "panel-detect-anomalies.png")
+    take(panel, folder / "panel-detect-anomalies.png")
     harness.close_module(panel)
-
-
-def plant_ball(ct, name: str, organ: int):
-    """Make a ball of 30 mm darker by 60 HU where the organ is deepest."""
-    labels = slicer.util.loadLabelVolume(str(ROOT / "Testing" / "Data" / f"{name}_seg.nii.gz"), {"show": False})
-    within, spacing = slicer.util.arrayFromVolume(labels) == organ, ct.GetSpacing()[::-1]
-    depth = ndimage.distance_transform_edt(within, sampling=spacing)
-    centre = np.unravel_index(depth.argmax(), depth.shape)
-    away = [((i - c) * s) ** 2 for i, c, s in zip(np.indices(depth.shape), centre, spacing, strict=True)]
-    voxels = slicer.util.arrayFromVolume(ct)
-    voxels[(sum(away) < 15**2) & within] -= 60
-    slicer.util.arrayFromVolumeModified(ct)
-    slicer.mrmlScene.RemoveNode(labels)
 
 
 def inpaint_lesion(folder: Path):
@@ -177,33 +134,13 @@ def inpaint_lesion(folder: Path):
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
     panel.ui.nextButton.click()
-    panel.ui.inputSection.collapsed = True
     zoom_to(place, 130)
     panel.ui.sideButton.click()
+    panel.ui.outlineButton.click()  # the rim is what one looks at
     clear_3d()
     views = {"Red": (0, 0), "Yellow": (0, 1), "Green": (1, 0), "3D": (1, 1)}
-    harness.screenshot(panel, folder / "panel-inpaint-lesion.png", size=(1240, 840), views=views)
+    take(panel, folder / "panel-inpaint-lesion.png", views=views)
     harness.close_module(panel)
-
-
-def tissue(ct):
-    """What thresholds find in a CT, as a segmentation with names: body, lungs and bones."""
-    from MedDiffFMLib.anatomy import body_mask, find_tissue
-
-    hu, spacing = slicer.util.arrayFromVolume(ct), ct.GetSpacing()[::-1]
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Chest organs")
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
-    labels = find_tissue(hu, spacing, body_mask(hu))
-    colors = {"body": (0.85, 0.7, 0.6), "lungs": (0.4, 0.7, 0.9), "bones": (0.95, 0.9, 0.7)}
-    for number, (name, color) in enumerate(colors.items(), 118):
-        node.GetSegmentation().AddEmptySegment(name, name, color)
-        slicer.util.updateSegmentBinaryLabelmapFromArray((labels == number).astype("uint8"), node, name, ct)
-    node.GetDisplayNode().SetSegmentVisibility3D("body", False)
-    node.GetDisplayNode().SetSegmentOpacity3D("lungs", 0.3)
-    node.CreateClosedSurfaceRepresentation()
-    slicer.mrmlScene.RemoveNode(ct)
-    return node
 
 
 def generate_lesion(folder: Path):
@@ -218,10 +155,9 @@ def generate_lesion(folder: Path):
     panel.task.lesion.CreateClosedSurfaceRepresentation()
     run(panel)
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
-    panel.ui.inputSection.collapsed = True
     jump_to(place)
     clear_3d()
-    harness.screenshot(panel, folder / "panel-generate-lesion.png", size=(1240, 840))
+    take(panel, folder / "panel-generate-lesion.png")
     harness.close_module(panel)
 
 
@@ -250,9 +186,9 @@ def batch(folder: Path):
         panel.ui.batchStatusLabel.text = said
         panel.ui.batchRunButton.enabled = panel.ui.batchOpenButton.enabled = True
         panel.ui.inputSection.collapsed = panel.ui.resultSection.collapsed = True
-        panel.parent.resize(harness.pictures.PANEL_WIDTH + 40, 700)
+        panel.parent.window().resize(harness.SIZE_ON_A_LAPTOP)
         slicer.app.processEvents()
-        panel.parent.grab().save(str(folder / "panel-batch.png"))
+        panel.parent.window().grab().save(str(folder / "panel-batch.png"))
     harness.close_module(panel)
 
 
@@ -330,6 +266,7 @@ if __name__ == "__main__":
         slicer.mrmlScene.Clear(False)
         for view, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
             slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().SetOrientation(orientation)
-        pictures[name](ROOT / "Docs" / "Screenshots")
+        with harness.slicer_style("light"):
+            pictures[name](ROOT / "Docs" / "Screenshots")
         for path in (ROOT / "Docs" / "Screenshots").glob(f"panel-{name}*.png"):
             with_few_colors(path)

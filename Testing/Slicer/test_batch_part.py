@@ -187,3 +187,11 @@ def test_masks_are_paired_by_name_and_tables_are_written(slicer, open_panel, tmp
     words = detect.batch._words()
     assert words[words.index("--findings") + 1] == str(out / "{name}-findings.csv")
     assert words[words.index("--mask") + 1] == str(out / "{name}-mask.nii.gz") and detect.ui.batchMaskRow.isHidden()
+
+
+def test_why_a_batch_cannot_run_is_read_above_its_button(panel, scans):
+    ui = panel.ui
+    assert ui.batchRunButton.enabled and ui.batchReasonLabel.isHidden()
+    ui.batchOutputEdit.text = str(scans)
+    assert not ui.batchRunButton.enabled and ui.batchReasonLabel.isVisible()
+    assert "another folder for the results" in ui.batchReasonLabel.text

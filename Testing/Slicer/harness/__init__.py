@@ -9,13 +9,14 @@ harness.wait_until(lambda: not widget.logic.busy)
 from . import dialogs, packages
 from .core import start
 from .gestures import click, click_in_slice, press, type_text, wait_until, without_main_window
-from .module_panel import in_sight
+from .module_panel import SIZE_ON_A_LAPTOP, in_sight
 from .modules import close_module, enter_module, leave_module, open_module
 from .painting import paint_ball
 from .palettes import slicer_style
 from .pictures import screenshot
 
 __all__ = [
+    "SIZE_ON_A_LAPTOP",
     "click",
     "click_in_slice",
     "close_module",

@@ -63,6 +63,10 @@ class _View:
     def forceRender(self):
         self.window.Render()
 
+    def resize_to(self, width, height):
+        """(The harness's own.) So many pixels, as when the user resizes the application."""
+        self.window.SetSize(width, height)
+
     def grab(self):
         """(The harness's own.) The picture as an array (rows from the top, columns, RGB), 0 to 255."""
         import vtk
@@ -106,6 +110,10 @@ class qMRMLSliceWidget(_View):
         self._picture.SetMapper(mapper)
         self._picture.GetProperty().SetDisplayLocationToBackground()
         self.renderer.AddViewProp(self._picture)
+
+    def resize_to(self, width, height):
+        super().resize_to(width, height)
+        self._logic.ResizeSliceNode(width, height)
 
     def sliceLogic(self):
         return self._logic
