@@ -196,18 +196,19 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self.task.update()
         problem = self.input.show(self.bindings) or self.task.problem()
-        otherBusy = self._otherBusy()
-        self.run.showReady(problem, self.logic.busy, announce.whyToWait() if otherBusy else "")
-        if otherBusy and self.parent.isEntered:
-            self._wait.start()  # nobody tells this panel when that ends
+        self.run.showReady(problem, self.logic.busy, self._otherBusy())
         self.batch.update()
         if not self.logic.busy:
             self.lookAhead.schedule(problem)
 
     def _otherBusy(self):
-        job = sharedWorker().job
+        """What else runs, in a sentence, or an empty text."""
         mine = self.logic.busy or self.lookAhead.busy or self.advanced.asking
-        return job is not None and not mine
+        if sharedWorker().job is None or mine:
+            return ""
+        if self.parent.isEntered:
+            self._wait.start()  # nobody tells this panel when that ends
+        return announce.whyToWait()
 
     # running
 
