@@ -59,17 +59,19 @@ def run(panel):
 
 
 def denoise(folder: Path):
-    """Before, during and after a run."""
+    """During a run, and after it: input and result side by side."""
     scan("chest_ts_aorta.nii.gz", "Chest CT", 800, 100)  # its heart holds contrast agent
     panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDenoise" / "MedDiffFMDenoise.py")
     panel.ui.qualityBox.setCurrentIndex(panel.ui.qualityBox.findData("fast"))
     run(panel)
     harness.wait_until(lambda: panel.ui.progressBar.value > 300 or not panel.logic.busy, PATIENCE)
-    harness.screenshot(panel, folder / "panel-denoise-running.png")
+    harness.screenshot(panel, folder / "panel-denoise-running.png", views={"Red": (0, 0), "Green": (0, 1)})
     harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
-    take(panel, folder / "panel-denoise.png")
+    panel.ui.sideButton.click()
+    take(panel, folder / "panel-denoise.png", views={"Red": (0, 0), "Yellow": (0, 1)})
     panel.ui.advancedSection.collapsed = False
     panel.ui.inputSection.collapsed = True
+    panel.ui.taskSection.collapsed = True
     slicer.app.processEvents()
     panel.parent.window().grab().save(str(folder / "panel-denoise-advanced.png"))
     harness.close_module(panel)
