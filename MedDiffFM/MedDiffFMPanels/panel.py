@@ -103,6 +103,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.app.connect("aboutToQuit()", self.onQuit)
 
     def cleanup(self):
+        if self.logic.busy or self.batch.running:
+            announce.end("")
         self.logic.abandon()
         self.batch.abandon()
         self.lookAhead.stop()

@@ -8,7 +8,7 @@ from panels import add_chest
 from patience import PATIENCE
 
 pytest.importorskip("slicer")
-from harness import click, enter_module, leave_module, wait_until
+from harness import click, enter_module, in_sight, leave_module, wait_until
 
 VIEWS = ("Red", "Yellow", "Green")
 
@@ -140,3 +140,23 @@ def test_why_run_is_gray_is_read_with_input_collapsed(slicer, panel):
     assert panel.ui.reasonLabel.isVisible() and "CT volume" in panel.ui.reasonLabel.text
     panel.ui.inputSection.collapsed = False
     assert panel.ui.reasonLabel.isHidden()
+
+
+@pytest.mark.parametrize("module", ["MedDiffFMDenoise", "MedDiffFMInpaintLesion"])
+def test_on_a_tall_screen_nothing_is_torn_apart(slicer, open_panel, module):
+    """Sections are as high as what is in them, Run stands below the settings, and the rest is empty."""
+    add_chest()
+    panel = open_panel(module)
+    ui, window = panel.ui, panel.parent.window()
+    window.resize(500, 1600)
+    wait_until(lambda: window.height == 1600 and not ui.settingsArea.verticalScrollBar().isVisible(), PATIENCE)
+    sections = (ui.inputSection, ui.taskSection, ui.advancedSection, ui.batchSection)
+    for section in sections:
+        assert section.height <= section.layout().totalSizeHint().height() + 40, section.text
+    assert ui.settingsArea.height == ui.settingsArea.maximumHeight
+    bottom = ui.batchSection.mapTo(window, ui.batchSection.rect.bottomLeft()).y()
+    assert bottom < 1000, "the space is at the end"
+    window.resize(500, 620)
+    wait_until(lambda: window.height == 620, PATIENCE)
+    assert in_sight(ui.runButton) and in_sight(ui.advancedSection)
+    end(panel)
