@@ -186,6 +186,7 @@ def batch(folder: Path):
         panel.ui.batchInputEdit.text, panel.ui.batchOutputEdit.text = "/data/scans", "/data/denoised"
         panel.batch._show(rows)
         panel.ui.batchStatusLabel.text = said
+        panel.ui.batchReasonLabel.visible = False  # those folders are not here
         panel.ui.batchRunButton.enabled = panel.ui.batchOpenButton.enabled = True
         panel.ui.inputSection.collapsed = panel.ui.resultSection.collapsed = True
         panel.parent.window().resize(harness.SIZE_ON_A_LAPTOP)
