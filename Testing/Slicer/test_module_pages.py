@@ -111,7 +111,10 @@ def test_slicers_own_search_finds_the_six():
         assert {found.key for found in module.ModuleInfo.findModules(str(folder), 1)} == wanted
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "Docs").glob("*.md")), ids=lambda path: path.name)
+PAGES = [*sorted((ROOT / "Docs").glob("*.md")), ROOT / "README.md", ROOT / "MedDiffFM" / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_no_table_is_broken(page):
     """A row of a table follows its head, its line or another row: after an empty line it would be plain text."""
     lines = [line.strip() for line in page.read_text(encoding="utf-8").splitlines()]
