@@ -11,34 +11,8 @@ from PySide6.QtCore import Property, Signal
 from .errors import NotInSlicer
 from .mrml_widgets import qMRMLNodeComboBox, qMRMLWidget, watch
 from .properties import remembered
-from .segment_editor_parts import Options, SegmentsTable, framed, undo_and_redo
+from .segment_editor_parts import EFFECT_NAMES, Effect, Options, SegmentsTable, framed, undo_and_redo
 from .uiloader import stand_in
-
-EFFECT_NAMES = (
-    "Threshold",
-    "Paint",
-    "Draw",
-    "Erase",
-    "Level tracing",
-    "Grow from seeds",
-    "Fill between slices",
-    "Margin",
-)
-EFFECT_NAMES += ("Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume")
-
-
-class Effect:
-    """qSlicerSegmentEditorAbstractEffect: its name, and parameters kept in the real editor node."""
-
-    def __init__(self, name: str, editor):
-        self.name = name
-        self._editor = editor
-
-    def parameter(self, name):
-        return self._editor.mrmlSegmentEditorNode().GetAttribute(f"{self.name}.{name}") or ""
-
-    def setParameter(self, name, value):
-        self._editor.mrmlSegmentEditorNode().SetAttribute(f"{self.name}.{name}", str(value))
 
 
 @stand_in("Modules/Loadable/Segmentations/Widgets/qMRMLSegmentEditorWidget.h")

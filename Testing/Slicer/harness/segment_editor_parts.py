@@ -1,10 +1,21 @@
-"""What makes the segment editor as tall as the real one: its table with columns, an effect's options, undo and redo."""
+"""Parts of the segment editor: its effects, and what makes it as tall as the real one, table, options and undo."""
 
 from __future__ import annotations
 
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Signal
 
+EFFECT_NAMES = (
+    "Threshold",
+    "Paint",
+    "Draw",
+    "Erase",
+    "Level tracing",
+    "Grow from seeds",
+    "Fill between slices",
+    "Margin",
+)
+EFFECT_NAMES += ("Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume")
 COLUMNS = ("👁", "◉", "Name", "●")  # visibility, color, name, state
 TABLE_HEIGHT = 192  # a QAbstractItemView's own size hint: the .ui's vertical policy is Minimum
 HELP = {
@@ -59,6 +70,20 @@ class Options(QtWidgets.QGroupBox):
         self.setTitle(name)
         self._help.setText(HELP.get(name, name))
         self.setVisible(bool(name))
+
+
+class Effect:
+    """qSlicerSegmentEditorAbstractEffect: its name, and parameters kept in the real editor node."""
+
+    def __init__(self, name: str, editor):
+        self.name = name
+        self._editor = editor
+
+    def parameter(self, name):
+        return self._editor.mrmlSegmentEditorNode().GetAttribute(f"{self.name}.{name}") or ""
+
+    def setParameter(self, name, value):
+        self._editor.mrmlSegmentEditorNode().SetAttribute(f"{self.name}.{name}", str(value))
 
 
 def framed(table):
