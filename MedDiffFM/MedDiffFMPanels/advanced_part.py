@@ -138,9 +138,7 @@ class AdvancedPart:
             self._say(f"{self.ui.systemLabel.text}. {advice}")
 
     def _say(self, text):
-        label = self.ui.systemLabel
-        label.text = text
-        label.minimumHeight = label.heightForWidth(label.width)  # else a form's row keeps the height it had
+        self.ui.systemLabel.text = text
 
     # packages and models
 

@@ -26,6 +26,7 @@ class ResultPart:
         }
         for mode, button in self._buttons.items():
             button.connect("clicked(bool)", lambda checked, mode=mode: self.compare(mode))
+            button.connect("toggled(bool)", lambda checked, button=button: _markChosen(button, checked))
         ui.samplesBox.connect("activated(int)", self._onSample)
 
     def show(self, nodes, source):
@@ -84,3 +85,10 @@ class ResultPart:
     def forgetRemoved(self):
         if self._resultId and slicer.mrmlScene.GetNodeByID(self._resultId) is None:
             self.clear()
+
+
+def _markChosen(button, chosen):
+    """In bold what the views show: in a dark style a pressed button looks as any other."""
+    font = button.font
+    font.setBold(chosen)
+    button.font = font

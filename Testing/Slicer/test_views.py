@@ -160,3 +160,22 @@ def test_on_a_tall_screen_nothing_is_torn_apart(slicer, open_panel, module):
     wait_until(lambda: window.height == 620, PATIENCE)
     assert in_sight(ui.runButton) and in_sight(ui.advancedSection)
     end(panel)
+
+
+@pytest.mark.parametrize("module", ["MedDiffFMDenoise", "MedDiffFMDetectAnomalies", "MedDiffFMGenerateLesion"])
+def test_long_words_do_not_widen_the_panel(slicer, open_panel, module):
+    """They wrap: Slicer widens its module panel to what a module asks for, and the views become narrower."""
+    import qt
+
+    panel = open_panel(module)
+    window = panel.parent.window()
+    for section in (panel.ui.advancedSection, panel.ui.batchSection):
+        section.collapsed = False
+    panel.ui.resultSection.visible = panel.ui.messageFrame.visible = True
+    labels = [label for label in panel.parent.findChildren(qt.QLabel) if label.objectName.endswith("Label")]
+    for label in [one for one in labels if one.wordWrap]:
+        label.text = "The graphics card is not used: install a CUDA build of PyTorch with the PyTorch extension. " * 6
+        label.visible = True
+        slicer.app.processEvents()
+        assert window.widget().width <= window.viewport().width, label.objectName
+    end(panel)
