@@ -23,6 +23,7 @@ from .errors import InputError
 
 _NIFTI_GRID = ((76, "8f"), (123, "B"), (252, "2h18f"))  # pixdim; units; qform and sform with their codes
 _NRRD_GRID = re.compile(rb"^(space|space directions|space origin):.*$", re.MULTILINE)
+_NIFTI_BITS = {2: 8, 4: 16, 8: 32, 16: 32, 64: 64, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64}  # by datatype
 _CHUNK = 1 << 22
 
 
@@ -33,21 +34,18 @@ class NiftiHeader:
     dim: tuple[int, ...]
     bytes_needed: int
     pixdim: tuple[float, ...]
-    sform: tuple[tuple[float, ...], ...] | None
+    units: int
+    qform_code: int
+    sform_code: int
+    quaternion: tuple[float, ...]  # b, c, d and the offsets x, y, z
+    sform: tuple[tuple[float, ...], ...]  # three rows, whatever the code
+    scale: tuple[float, float]  # slope and intercept
+    magic: bytes
     grid: bytes
     data_start: int = 352
     float_type: str = ""  # numpy's name of the stored type, if it is a floating point type
+    bytes_there: int = 0
     not_finite: int = 0  # voxels that are NaN or infinite: ITK turns them into 0 without a word
-
-    @property
-    def shear_degrees(self) -> float:
-        """How far the sform's axes are from right angles, 0 without an sform."""
-        if self.sform is None:
-            return 0.0
-        axes = list(zip(*(row[:3] for row in self.sform), strict=True))
-        norms = [math.hypot(*axis) or 1.0 for axis in axes]
-        cosines = (abs(np.dot(axes[i], axes[j])) / (norms[i] * norms[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
-        return math.degrees(math.asin(min(1.0, max(cosines))))
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -74,7 +72,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         raise _cut_short(path) from None
     if total < header.bytes_needed:
         raise _cut_short(path)
-    return replace(header, not_finite=not_finite)
+    return replace(header, bytes_there=total, not_finite=not_finite)
 
 
 def _parse_nifti(raw: bytes, path: Path) -> NiftiHeader:
@@ -84,18 +82,27 @@ def _parse_nifti(raw: bytes, path: Path) -> NiftiHeader:
     if order is None or len(raw) < 348:
         raise InputError(f"{path} is not a NIfTI file or its header is damaged; export or download the volume again.")
     dim = struct.unpack_from(order + "8h", raw, 40)
-    (bits,) = struct.unpack_from(order + "h", raw, 72)
-    (offset,) = struct.unpack_from(order + "f", raw, 108)
+    kind, bits = struct.unpack_from(order + "2h", raw, 70)
+    offset, *scale = struct.unpack_from(order + "3f", raw, 108)
     fields = [struct.unpack_from(order + kind, raw, at) for at, kind in _NIFTI_GRID]
-    pixdim, (_units,), (_qcode, scode, *numbers) = fields
-    rows = tuple(tuple(numbers[i : i + 4]) for i in (6, 10, 14))
+    pixdim, (units,), (qcode, scode, *numbers) = fields
     voxels = math.prod(max(n, 1) for n in dim[1 : 1 + max(0, min(dim[0], 7))])
-    grid = b"".join(struct.pack("<" + kind, *values) for (_, kind), values in zip(_NIFTI_GRID, fields, strict=True))
     start = int(offset) if math.isfinite(offset) else 0
-    (kind,) = struct.unpack_from(order + "h", raw, 70)
-    float_type = {16: order + "f4", 64: order + "f8"}.get(kind, "")
-    needed = start + voxels * bits // 8
-    return NiftiHeader(dim, needed, pixdim, rows if scode > 0 else None, grid, max(start, len(raw)), float_type)
+    return NiftiHeader(
+        dim=dim,
+        bytes_needed=start + voxels * max(bits, _NIFTI_BITS.get(kind, 0)) // 8,
+        pixdim=pixdim,
+        units=units,
+        qform_code=qcode,
+        sform_code=scode,
+        quaternion=tuple(numbers[:6]),
+        sform=tuple(tuple(numbers[i : i + 4]) for i in (6, 10, 14)),
+        scale=tuple(scale),
+        magic=raw[344:348],
+        grid=b"".join(struct.pack("<" + kind, *values) for (_, kind), values in zip(_NIFTI_GRID, fields, strict=True)),
+        data_start=max(start, len(raw)),
+        float_type={16: order + "f4", 64: order + "f8"}.get(kind, ""),
+    )
 
 
 def _cut_short(path: Path) -> InputError:
@@ -112,10 +119,15 @@ def put_nifti_grid(path: Path, grid: bytes) -> None:
             grid = grid[size:]
 
 
+def read_nrrd_header(path: Path) -> bytes:
+    """The header, up to and including the empty line that ends it."""
+    with open(path, "rb") as file:
+        return _nrrd_header(file)
+
+
 def read_nrrd_grid(path: Path) -> bytes:
     """The header's lines about space, without the rest."""
-    with open(path, "rb") as file:
-        header = _nrrd_header(file)
+    header = read_nrrd_header(path)
     return b"\n".join(match.group(0).rstrip(b"\r") for match in _NRRD_GRID.finditer(header))
 
 
@@ -147,8 +159,10 @@ def check_compressed_data(path: Path) -> None:
                 header = _nrrd_header(file)
                 if re.search(rb"^encoding: *(gzip|gz)\s*$", header, re.MULTILINE) and b"data file:" not in header:
                     _drain(gzip.GzipFile(fileobj=file))
-            elif _mha_is_compressed(file):
-                _check_zlib(file, path)
+            else:
+                fields = dict(_meta_header(file))
+                if fields.get("CompressedData", "").lower() == "true" and fields.get("ElementDataFile") == "LOCAL":
+                    _check_zlib(file, path)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise _cut_short(path) from None
 
@@ -158,16 +172,23 @@ def _drain(file: BinaryIO) -> None:
         pass
 
 
-def _mha_is_compressed(file: BinaryIO) -> bool:
-    """True if zlib data follow; `file` then stands at them (the header ends with the line ElementDataFile)."""
-    compressed = False
+def read_meta_header(path: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    """The fields (name, value) of a MetaImage's header in their order, and the files that it lists after them."""
+    with open(path, "rb") as file:
+        fields = _meta_header(file)
+        listed = fields[-1:] and fields[-1][0] == "ElementDataFile" and fields[-1][1].startswith("LIST")
+        return fields, [n for n in file.read().decode("latin-1").splitlines() if n.strip()] if listed else []
+
+
+def _meta_header(file: BinaryIO) -> list[tuple[str, str]]:
+    """Its fields; `file` then stands behind them (the header ends with the line ElementDataFile)."""
+    fields = []
     while line := file.readline(65536):
-        key, _, value = line.partition(b"=")
-        if key.strip() == b"CompressedData":
-            compressed = value.strip().lower() == b"true"
-        if key.strip() == b"ElementDataFile":
-            return compressed and value.strip() == b"LOCAL"
-    return False
+        key, _, value = line.decode("latin-1").partition("=")
+        fields.append((key.strip(), value.strip()))
+        if key.strip() == "ElementDataFile":
+            break
+    return fields
 
 
 def _check_zlib(file: BinaryIO, path: Path) -> None:
