@@ -13,6 +13,7 @@ import torch
 from scipy import ndimage
 
 from .organs import BODY, BONE, GAS, LUNG
+from .padding import find_padding
 
 BODY_LABEL, LUNG_LABEL, BONE_LABEL, GAS_LABEL = BODY, LUNG, BONE, GAS
 LAST_LABEL = GAS_LABEL
@@ -43,15 +44,21 @@ def body_mask(hu: np.ndarray, threshold: float = -400.0) -> np.ndarray:
     slice.
 
     hu: shape (Z, Y, X), axial slices first. Returns bool, same shape; all False if nothing is above the threshold.
-    Lung counts by itself, because in a crop it is open to the border and would not be filled.
+    Lung counts by itself, because in a crop it is open to the border and would not be filled. Areas of one constant
+    value are padding, not tissue.
     """
-    tissue = ndimage.binary_opening(hu > threshold, structure=np.ones((1, 3, 3))) | lung_mask(hu)
+    padding = find_padding(hu)
+    dense = hu > threshold if padding is None else (hu > threshold) & ~padding
+    tissue = ndimage.binary_opening(dense, structure=np.ones((1, 3, 3))) | lung_mask(hu)
+    if padding is not None:
+        tissue &= ~padding
     parts, count = ndimage.label(tissue)
     if count == 0:
         return np.zeros(hu.shape, dtype=bool)
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
     body = parts == largest
-    return np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(s)) for s in body])
+    body = np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(s)) for s in body])
+    return body if padding is None else body & ~padding
 
 
 def find_tissue(hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .anatomy_io import read_anatomy
 from .dicom_out import check_segmentation, is_series
 from .errors import InputError
+from .padding import with_padding_told
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .progress import ProgressCallback, Reporter
 from .provenance import Item, check_result_path, describe_run, provenance_path, write_results
@@ -278,4 +279,4 @@ def _read(slot: FileSlot, path: Path, first: Volume | None) -> Volume:
         return read_labels(path, like=first)
     volume = read_volume(path)
     check_ct(volume)
-    return volume
+    return with_padding_told(volume)

@@ -2,16 +2,22 @@
 
 import errno
 import os
+import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from MedDiffFMLib import volume_io
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_checks import check_ct
 from MedDiffFMLib.volume_io import check_output, read_volume, write_volume
+
+from .conftest import DATA
 
 
 def refused(path, *words):
@@ -138,14 +144,44 @@ NOT_CT = {
     "MR": (lambda ct: np.interp(ct, [-900, -100, 0, 60, 400, 1000], [0, 900, 250, 350, 60, 20]).astype(np.int16), "MR"),
     "too bright": (lambda ct: (ct.astype(np.int32) * 8).clip(-1000, 32767).astype(np.int16), "above 3071"),
     "only air": (lambda ct: np.minimum(ct, -600), "denser than -200"),
+    "offset, one voxel padded": (lambda ct: one_padded(np.clip(ct + 1024, 0, None)), "subtract 1024 .* or 1000"),
+    "offset of 1000": (lambda ct: ct + 1000, "subtract 1024 .* or 1000"),  # the noise of air is below 0
+    "offset, round field of view": (lambda ct: in_a_circle(ct, -2000) + 1024, "offset by 1024"),
+    "offset, padded": (lambda ct: in_a_circle(np.clip(ct + 1024, 0, None), -3024), "offset by 1024"),
+    "offset, of numbers with fractions": (lambda ct: one_padded(ct + np.float32(1024.3)), "offset by 1024"),
+    "offset of 32768": (lambda ct: ct + np.float32(32768), "above 3071"),
+    "offset subtracted twice": (lambda ct: ct - 1024, "offset twice"),
+    "ten times": (lambda ct: ct * 10, "above 3071"),
+    "thousandths": (lambda ct: (ct / 1000).astype(np.float32), "rescaled"),
+    "thousandths, one voxel padded": (lambda ct: one_padded((ct / 1000).astype(np.float32)), "rescaled"),
+    "PET": (lambda ct: pet(ct), "PET"),
+    "8-bit, padded": (lambda ct: in_a_circle((np.clip((ct + 160) / 400, 0, 1) * 255).astype(np.int16), -2000), "8-bit"),
 }
+
+
+def one_padded(voxels):
+    voxels = voxels.copy()
+    voxels[0, 0, 0] = -2000
+    return voxels
+
+
+def in_a_circle(voxels, padding):
+    """As scanners write it: `padding` beyond the largest circle of each slice."""
+    y, x = (np.linspace(-1, 1, n) for n in voxels.shape[1:])
+    return np.where(y[:, None] ** 2 + x**2 > 1, voxels.dtype.type(padding), voxels)
+
+
+def pet(ct):
+    """A stand-in for uptake (SUV): hardly any but in tissue, in patches."""
+    uptake = np.interp(ct, [-1000, -500, 0, 60, 400], [0, 0.1, 0.8, 4, 0.5])
+    return (uptake * np.random.default_rng(0).gamma(3, 1 / 3, ct.shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("case", NOT_CT)
 def test_values_that_are_no_hounsfield_units(ct, tmp_path, case):
     change, word = NOT_CT[case]
     sitk.WriteImage(ct.with_voxels(change(ct.voxels)).to_sitk(), str(tmp_path / "x.nrrd"))
-    refused(tmp_path / "x.nrrd", word)
+    assert re.search(word, refused(tmp_path / "x.nrrd"))
 
 
 def test_crops_inside_a_body_pass(ct):
@@ -154,6 +190,29 @@ def test_crops_inside_a_body_pass(ct):
     brain = np.random.default_rng(0).normal(35, 5, (8, 16, 16)).round().astype(np.int16)  # no air, no fat, none below 0
     assert brain.min() >= 0
     check_ct(type(ct)(brain))
+
+
+@pytest.mark.parametrize("name", ["chest_ts_aorta", "abd_ts_example"])
+def test_a_ct_whose_sign_is_turned(name):
+    volume = read_volume(DATA / f"{name}.nii.gz")
+    check_ct(volume)
+    with pytest.raises(InputError, match="multiply all voxels by -1"):
+        check_ct(volume.with_voxels(-volume.voxels))
+
+
+@pytest.mark.parametrize("padding", [-1000, -1024, -2000, -3024, -32768, 0, 3071, 32767])
+def test_padding_hides_no_ct(ct, padding):
+    """Around it, beyond a circle, and as floats; a turned one has a rim of values between."""
+    around = np.pad(ct.voxels, ((5, 5), (10, 10), (12, 12)), constant_values=padding)
+    rim = ndimage.rotate(in_a_circle(ct.voxels, padding), 5, axes=(1, 2), reshape=False, order=1, cval=padding)
+    for voxels in (around, in_a_circle(ct.voxels, padding), around.astype(np.float32) + np.float32(0.25), rim):
+        check_ct(Volume(voxels, ct.spacing))
+
+
+def test_a_volume_whose_axes_are_sheared_is_no_ct_either(ct):
+    """What no reader made, as a program that uses the library."""
+    with pytest.raises(InputError, match=r"70\.\d° apart"):
+        check_ct(replace(ct, direction=(1, 0, 0, 0, 1, 0.33, 0, 0, 0.944)))
 
 
 def test_outputs_refused_before_any_work(ct, tmp_path):

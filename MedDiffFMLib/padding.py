@@ -1,0 +1,112 @@
+"""Padding: areas of one constant value that a program filled in, as the corners of a CT that was turned.
+
+Noise makes no two neighbors alike for long, so a square of 7 × 7 equal voxels within a slice is no tissue. Areas as
+dark as air need no care, a threshold leaves them out anyway.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from .volume import Volume
+
+AIR_HU = -950.0
+SIDE = 7  # voxels
+EQUAL_HU = 0.5  # neighbors that differ by less are alike: a resampled area is not quite even
+LEAST_SHARE = 0.001  # of the volume that one value must fill
+TOLD_SHARE = 0.01  # of the volume: said to the user from here on
+_MOST_VALUES = 8
+
+
+def find_padding(hu: np.ndarray) -> np.ndarray | None:
+    """Where a CT is padded with values above air: bool (Z, Y, X), or None if it is nowhere.
+
+    hu: (Z, Y, X), axial slices first. A phantom without noise, in which all is constant, has no padding; neither has
+    what is saturated at the highest value, unless it reaches the border.
+    """
+    values = _constant_values(hu)
+    padding = np.zeros(hu.shape, bool)
+    for value in values:
+        area = _area(hu, value)
+        if value < hu.max() - EQUAL_HU or _touches_border(area):
+            padding |= area
+    return padding if padding.any() and _has_noise(hu, (hu > AIR_HU) & ~padding) else None
+
+
+def with_padding_told(volume: Volume) -> Volume:
+    """The volume, with a warning if much of it is padding above air."""
+    padding = find_padding(volume.voxels)
+    share = 0.0 if padding is None else float(padding.mean())
+    if share < TOLD_SHARE:
+        return volume
+    value = float(np.median(volume.voxels[padding]))
+    return volume.with_warning(
+        f"{100 * share:.0f} % of {volume.source or 'the CT'} hold one value ({value:g} HU) as no tissue does, padding "
+        "perhaps: they count as outside of the body, and stay as they are."
+    )
+
+
+def _constant_values(hu: np.ndarray) -> list[float]:
+    """The values that fill many squares, the most frequent first."""
+    counts: dict[float, int] = {}
+    for one in hu:
+        corners = _squares(one, SIDE)
+        found = one[: corners.shape[0], : corners.shape[1]][corners]
+        for value, count in zip(*np.unique(np.rint(found[found > AIR_HU]), return_counts=True), strict=True):
+            counts[float(value)] = counts.get(float(value), 0) + int(count)
+    often = sorted(counts, key=counts.get, reverse=True)[:_MOST_VALUES]
+    return [value for value in often if counts[value] >= LEAST_SHARE * hu.size]
+
+
+def _area(hu: np.ndarray, value: float) -> np.ndarray:
+    """The squares of a value, and smaller ones of 3 × 3 that are joined to them: bool (Z, Y, X)."""
+    area = np.zeros(hu.shape, bool)
+    for one, part in zip(hu, area, strict=True):
+        equal = np.abs(one.astype(np.float32) - value) <= EQUAL_HU
+        seeds = _filled(equal, SIDE)
+        if seeds.any():
+            part[:] = ndimage.binary_propagation(seeds, np.ones((3, 3)), _filled(equal, 3))
+    return area
+
+
+def _squares(one: np.ndarray, side: int) -> np.ndarray:
+    """Where a square of alike voxels of a slice begins: bool (Y − side + 1, X − side + 1)."""
+    if min(one.shape) < side:
+        return np.zeros((0, 0), bool)
+    one = one.astype(np.float32, copy=False)
+    across = _all_of(np.abs(np.diff(one, axis=1)) < EQUAL_HU, side - 1, axis=1)
+    down = _all_of(np.abs(np.diff(one, axis=0)) < EQUAL_HU, side - 1, axis=0)
+    return _all_of(across, side, axis=0) & down[:, : across.shape[1]]
+
+
+def _filled(equal: np.ndarray, side: int) -> np.ndarray:
+    """All voxels of the squares that are wholly True: a morphological opening."""
+    if min(equal.shape) < side:
+        return np.zeros(equal.shape, bool)
+    begins = _all_of(_all_of(equal, side, axis=0), side, axis=1)
+    padded = np.pad(begins, side - 1)
+    return ~_all_of(_all_of(~padded, side, axis=0), side, axis=1)
+
+
+def _all_of(flags: np.ndarray, count: int, axis: int) -> np.ndarray:
+    """Where `count` flags in a row along an axis are True, by the first of them."""
+    length = flags.shape[axis] - count + 1
+    result = flags.take(range(length), axis)
+    for step in range(1, count):
+        result = result & flags.take(range(step, step + length), axis)
+    return result
+
+
+def _touches_border(area: np.ndarray) -> bool:
+    return any(bool(area.take(end, axis).any()) for axis in range(3) for end in (0, -1))
+
+
+def _has_noise(hu: np.ndarray, where: np.ndarray) -> bool:
+    """Whether most neighbors along x that both lie there differ; False if there are none."""
+    alike = total = 0
+    for one, part in zip(hu, where, strict=True):
+        both = part[:, 1:] & part[:, :-1]
+        total += int(np.count_nonzero(both))
+        alike += int(np.count_nonzero(np.abs(np.diff(one.astype(np.float32), axis=1)[both]) < EQUAL_HU))
+    return alike < total / 2
