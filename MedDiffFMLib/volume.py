@@ -56,6 +56,11 @@ class Volume:
         apart = np.linalg.norm(self._corners() - other._corners(), axis=1).max()
         return bool(apart <= tolerance * min(self.spacing))
 
+    def same_box(self, other: Volume) -> bool:
+        """True if the corner voxels of both lie in the same eight places, in whatever order, within half a voxel."""
+        apart = np.linalg.norm(self._corners()[:, None] - other._corners(), axis=2)
+        return bool(apart.min(axis=1).max() <= 0.5 * min(self.spacing))
+
     def _corners(self) -> np.ndarray:
         """Position (8, 3) in mm of the centres of the eight corner voxels."""
         last = np.array(self.voxels.shape[::-1]) - 1

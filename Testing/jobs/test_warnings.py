@@ -31,7 +31,8 @@ def test_a_warning_is_logged_once_where_it_is_found_and_stays_with_the_volume(fi
     assert [record.getMessage() for record in caplog.records] == [f"Warning: {SENTENCE}"]
     assert volume.with_voxels(volume.voxels + 1).warnings == (SENTENCE,)
     mask = read_labels(files["lesion_mask"]).with_warning("mask.nrrd lost its header.")
-    assert onto_grid(mask, volume).warnings == ("mask.nrrd lost its header.",)  # its own, not the CT's
+    own, brought = onto_grid(mask, volume).warnings  # not the CT's
+    assert own == "mask.nrrd lost its header." and "44.7 ml became 44.7 ml" in brought
 
 
 def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_model):
@@ -39,8 +40,10 @@ def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_m
     monkeypatch.setattr(jobs, "read_volume", lambda path: read_volume(path).with_warning(SENTENCE))
     monkeypatch.setattr(jobs, "read_labels", lambda path, like: read_labels(path, like).with_warning(SENTENCE))
     report = run_job("toy", files, ToyParameters(), CommonParameters(), load=lambda *a, **k: tiny_model)
-    assert report.warnings == (SENTENCE,)
-    assert json.loads(files["output"].with_suffix(".json").read_text(encoding="utf-8"))["warnings"] == [SENTENCE]
+    assert report.warnings[0] == SENTENCE and "44.7 ml became 44.7 ml" in report.warnings[1] and not report.warnings[2:]
+    assert json.loads(files["output"].with_suffix(".json").read_text(encoding="utf-8"))["warnings"] == list(
+        report.warnings
+    )
 
 
 def test_a_batch_s_table_tells_it(tmp_path):

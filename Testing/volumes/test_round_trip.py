@@ -140,8 +140,11 @@ def test_labels_on_another_grid_are_resampled_and_say_so(ct, tmp_path):
 def test_labels_elsewhere_or_not_whole_are_refused(ct, tmp_path):
     far = replace(ct, voxels=(ct.voxels > 200).astype(np.uint8), origin=(5000.0, 0.0, 0.0))
     write_volume(far, tmp_path / "far.nrrd")
-    with pytest.raises(InputError, match=r"far\.nrrd lie outside"):
+    with pytest.raises(InputError, match=r"far\.nrrd has as many voxels .* but lies elsewhere"):
         read_labels(tmp_path / "far.nrrd", ct)
+    write_volume(replace(far, voxels=far.voxels[1:]), tmp_path / "cut.nrrd")
+    with pytest.raises(InputError, match=r"cut\.nrrd lie outside"):
+        read_labels(tmp_path / "cut.nrrd", ct)
     write_volume(ct.with_voxels(ct.voxels * np.float32(0.3)), tmp_path / "ct.nrrd")
     with pytest.raises(InputError, match=r"ct\.nrrd is not a label map"):
         read_labels(tmp_path / "ct.nrrd")
