@@ -28,6 +28,8 @@ from .volume import Volume
 MAKER = "MedDiff-FM"
 NOTICE = "Made by a model, for research only: not for diagnosis."
 SYNTHETIC = "SYNTHETIC: shows anatomy that nobody has. "
+SYNTHETIC_DATA = 0x0008001C  # by its number, as the code below: pydicom 2, which Slicer 5.10 has, knows no name of them
+SYNTHESIZING = Code("109100", "DCM", "Synthesizing Equipment")
 PATIENT = (
     "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex PatientAge PatientSize PatientWeight "
     "PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence SpecificCharacterSet"
@@ -104,9 +106,9 @@ def say_who(ds: Dataset, record: dict) -> None:
     ds.SoftwareVersions = f"meddiff-fm {__version__}"
     ds.BurnedInAnnotation, ds.ContentQualification = "NO", "RESEARCH"
     if synthetic:
-        ds.SyntheticData = "YES"
+        ds.add_new(SYNTHETIC_DATA, "CS", "YES")
     equipment = Dataset()
-    purpose = codes.cid7005.SynthesizingEquipment if synthetic else codes.cid7005.ProcessingEquipment
+    purpose = SYNTHESIZING if synthetic else codes.cid7005.ProcessingEquipment
     equipment.PurposeOfReferenceCodeSequence = [_code(purpose)]
     equipment.Manufacturer, equipment.ManufacturerModelName = MAKER, ds.ManufacturerModelName
     equipment.SoftwareVersions = ds.SoftwareVersions

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ import slicer
 from slicer.i18n import tr as _
 
 TORCH = "torch"
+# of PyTorch's wheel on PyPI: for NVIDIA's cards on Linux, for Apple's own on macOS, for the processor on Windows
+TORCH_MEGABYTES = {"linux": 2500, "darwin": 100}.get(sys.platform, 200)
+TORCH_FOR_A_CARD = 3000  # on Windows, where the PyTorch extension may choose it
 # name to import: (what pip is asked for, about how many MB it downloads)
 PACKAGES = {
-    TORCH: ("torch>=2.8,!=2.9.*", 2500 if os.name == "posix" else 200),
+    TORCH: ("torch>=2.8,!=2.9.*", TORCH_MEGABYTES),
     "monai": ("monai>=1.6,<1.7", 2),
     "einops": ("einops>=0.8", 1),
     "safetensors": ("safetensors>=0.5", 1),
@@ -27,10 +31,11 @@ PACKAGES = {
     "numpy": ("numpy>=1.26,<3", 20),
     "scipy": ("scipy>=1.11", 40),
     "SimpleITK": ("SimpleITK>=2.4", 50),
-    "pydicom": ("pydicom>=3,<4", 2),
+    "pydicom": ("pydicom>=2.4.4,<4", 2),
 }
-SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")  # these stay as they are
+SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")  # these stay as they are, whatever state they are in
 CHECKED_FILES = 40  # of each package, to see that its files are there
+NOT_COUNTED = re.compile(r"\.pyc$|^/\.\.|/tests?/")
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,17 @@ class Package:
 def packages():
     """Every package with its state. Imports none of them."""
     importlib.invalidate_caches()
-    return [Package(name, *about, *_state(name, about[0])) for name, about in PACKAGES.items()]
+    return [Package(name, about[0], _megabytes(name), *_state(name, about[0])) for name, about in PACKAGES.items()]
 
 
 def missing():
     """Names of the packages that a run would miss."""
     return [package.name for package in packages() if package.state != "ready"]
+
+
+def _megabytes(name):
+    byExtension = name == TORCH and sys.platform == "win32" and pyTorchExtension() is not None
+    return TORCH_FOR_A_CARD if byExtension else PACKAGES[name][1]
 
 
 def _state(name, requirement):
@@ -65,7 +75,8 @@ def _state(name, requirement):
     except importlib.metadata.PackageNotFoundError:
         return ("half installed" if spec and spec.origin else "missing"), ""
     version = _version(distribution)
-    if spec is None or not version or not _standing(distribution):
+    # of its own packages, Slicer leaves out files that the record names
+    if spec is None or not version or not (name in SLICERS_OWN or _standing(distribution)):
         return "half installed", version
     from packaging.requirements import Requirement
 
@@ -80,19 +91,27 @@ def _version(distribution):
 
 
 def _standing(distribution):
-    """Whether some of a package's files, from its first to its last, are on the disk."""
+    """Whether some of a package's files, from its first to its last, are on the disk. Its tests and its scripts do not
+    count: an application that brings the package may have left them out.
+    """
     record = distribution.read_text("RECORD")  # which pip writes at the end
     if record is None:
         return False
     lines = record.splitlines()  # PyTorch has 10,000: `distribution.files` would take a tenth of a second
     some = lines[:: max(1, len(lines) // CHECKED_FILES)]
-    names = [row[0] for row in csv.reader(some) if row and not row[0].endswith(".pyc")]
+    names = [row[0] for row in csv.reader(some) if row and not NOT_COUNTED.search(f"/{row[0]}")]
     folder = os.fspath(distribution.locate_file(""))
     return all(os.path.exists(os.path.join(folder, name)) for name in names)
 
 
-def sizeInMegabytes(names):
-    return sum(PACKAGES[name][1] for name in names)
+def unfit():
+    """Slicer's own packages that do not fit. No set-up can help there."""
+    return [p for p in packages() if p.name in SLICERS_OWN and p.state == "too old or too new"]
+
+
+def unfitInWords(package):
+    found = {"name": package.name, "version": package.version, "needed": package.requirement}
+    return _("Slicer's own {name} is {version}, and {needed} is needed.").format(**found)
 
 
 def install(names, folder="", tell=lambda text: None):
@@ -100,15 +119,19 @@ def install(names, folder="", tell=lambda text: None):
 
     names: of PACKAGES. folder: with wheels, in place of the network. RuntimeError names the step that failed.
     """
-    repair = [p.name for p in packages() if p.state == "half installed" and p.name in names]
+    for own in unfit():
+        raise RuntimeError(unfitInWords(own))
+    repair = [
+        p.name for p in packages() if p.state == "half installed" and p.name in names and p.name not in SLICERS_OWN
+    ]
     steps = [([TORCH], _("PyTorch"))] if TORCH in names else []
     steps.append(([name for name in names if name != TORCH], _("the other packages")))
     for some, title in steps:
         if not some:
             continue
-        tell(_("Installing {what}…").format(what=title))
+        tell(_("Installing {what}… This may take minutes, in which Slicer does not answer.").format(what=title))
         try:
-            if some != [TORCH] or folder or repair or not _installWithPyTorchExtension():
+            if some != [TORCH] or folder or not _installWithPyTorchExtension(again=TORCH in repair):
                 _pip(some, folder, repair)
         except Exception as error:
             raise RuntimeError(_("{what} could not be installed: {error}").format(what=title, error=error)) from error
@@ -117,14 +140,26 @@ def install(names, folder="", tell=lambda text: None):
         raise RuntimeError(_("Still not complete: {names}.").format(names=", ".join(left)))
 
 
-def _installWithPyTorchExtension():
-    """Let the PyTorch extension choose the build that fits the graphics card; False where it is not there."""
+def pyTorchExtension():
+    """The module of the PyTorch extension, or None."""
     try:
         import PyTorchUtils
     except ImportError:
+        return None
+    return PyTorchUtils
+
+
+def _installWithPyTorchExtension(again):
+    """Let the PyTorch extension choose the build that fits the graphics card; False where it is not there. again: what
+    is there is broken, and pip would take it for complete.
+    """
+    utils = pyTorchExtension()
+    if utils is None:
         return False
     requirement = PACKAGES[TORCH][0].removeprefix(TORCH)
-    logic = PyTorchUtils.PyTorchUtilsLogic()
+    logic = utils.PyTorchUtilsLogic()
+    if again:
+        logic.uninstallTorch()
     if logic.installTorch(askConfirmation=False, torchVersionRequirement=requirement) is None:
         raise RuntimeError(_("the PyTorch extension gave up; its own module says why"))
     return True
@@ -155,15 +190,14 @@ def _pipInstall(arguments, constraints):
 @contextmanager
 def constraintsFile():
     """A file that holds Slicer's own packages, and PyTorch once it is there, at their versions."""
-    lines = []
-    for name in (*SLICERS_OWN, TORCH):
-        try:
-            lines.append(f"{name}=={importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    lines = [f"{p.name}=={p.version}" for p in packages() if p.version and _stays(p)]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="MedDiffFM-constraints-", delete=False) as file:
-        file.write("\n".join(line for line in lines if not line.startswith("torch==") or "torch" not in missing()))
+        file.write("\n".join(lines))
     try:
         yield file.name
     finally:
         os.unlink(file.name)
+
+
+def _stays(package):
+    return package.name in SLICERS_OWN or (package.name == TORCH and package.state == "ready")

@@ -16,7 +16,9 @@ from .walk import Walk
 
 
 def manageModels(parent=None):
-    ModelsDialog(parent).widget.exec_()
+    dialog = ModelsDialog(parent)
+    dialog.widget.exec_()
+    dialog.widget.deleteLater()
 
 
 class ModelsDialog:

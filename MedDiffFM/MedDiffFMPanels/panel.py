@@ -18,6 +18,7 @@ from .advanced_part import AdvancedPart
 from .batch_part import BatchPart
 from .bindings import Bindings, firstVolume
 from .failures import Failure
+from .hindrances import slicerProblem
 from .input_part import InputPart
 from .job import sharedWorker
 from .logic import commandLine
@@ -197,7 +198,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.bindings is None or self.bindings.node is None or not hasattr(self, "lookAhead"):
             return
         self.task.update()
-        problem = self.input.show(self.bindings) or self.task.problem()
+        problem = slicerProblem() or self.input.show(self.bindings) or self.task.problem()
         self.run.showReady(problem, self.logic.busy, self._otherBusy())
         self.batch.update()
         if not self.logic.busy:

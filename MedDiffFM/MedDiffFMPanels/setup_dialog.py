@@ -7,13 +7,14 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import environment
+from . import environment, hindrances
 
 
 def offerSetUp(parent=None):
     """Show what is there and what would be installed. True if all is there at the end."""
     dialog = SetUpDialog(parent)
     dialog.widget.exec_()
+    dialog.widget.deleteLater()
     return not environment.missing()
 
 
@@ -41,17 +42,9 @@ class SetUpDialog:
             for p in every
         )
         self.ui.packagesLabel.text = f"<table>{rows}</table>"
-        self.ui.installButton.enabled = bool(needed)
-        if needed:
-            size = sum(package.megabytes for package in needed)
-            amount = f"{size / 1000:.1f} GB" if size >= 1000 else f"{size} MB"
-            text = _(
-                "The tasks need these packages in Slicer's Python ({python}). Up to about {amount} would be downloaded "
-                "into {folder}. Slicer's own packages stay as they are."
-            ).format(python=sys.version.split()[0], amount=amount, folder=sysconfig.get_paths()["purelib"])
-        else:
-            text = _("All packages are there.")
-        self.ui.introLabel.text = text
+        obstacle = hindrances.obstacle([package.name for package in needed])
+        self.ui.installButton.enabled = bool(needed) and obstacle is None
+        self.ui.introLabel.text = obstacle.text if obstacle else _introduction(needed)
 
     def install(self):
         needed = environment.missing()
@@ -74,6 +67,19 @@ class SetUpDialog:
             self.ui.folderEdit.text = folder
 
 
+def _introduction(needed):
+    """What would be installed and where, with what may go wrong."""
+    if not needed:
+        return _("All packages are there.")
+    size = sum(package.megabytes for package in needed)
+    amount = f"{size / 1000:.1f} GB" if size >= 1000 else f"{size} MB"
+    text = _(
+        "The tasks need these packages in Slicer's Python ({python}). Up to about {amount} would be downloaded "
+        "into {folder}. Slicer's own packages stay as they are."
+    ).format(python=sys.version.split()[0], amount=amount, folder=sysconfig.get_paths()["purelib"])
+    return " ".join([text, *hindrances.warnings(needed)])
+
+
 def _words(package):
     states = {
         "ready": _("ready"),
@@ -81,4 +87,6 @@ def _words(package):
         "half installed": _("half installed: will be repaired"),
         "too old or too new": _("does not fit: will be replaced"),
     }
+    if package.name in environment.SLICERS_OWN and package.state == "too old or too new":
+        return _("does not fit, and is Slicer's own")
     return states[package.state]

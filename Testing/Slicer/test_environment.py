@@ -107,6 +107,45 @@ def test_the_dialog_says_what_and_where_and_installs(site, wheels, slicer):
     assert dialog.ui.introLabel.text == "All packages are there." and not dialog.ui.installButton.enabled
 
 
+OWN = ("numpy", "scipy", "SimpleITK", "pydicom")
+
+
+def test_what_slicer_brings_is_ready_in_a_packaged_slicer(slicer, tmp_path, monkeypatch):
+    """Slicer's package lacks the tests and scripts of its packages, and pip's record still names them."""
+    from MedDiffFMPanels import environment
+
+    site = harness.packaged_python.skeleton(tmp_path / "site", *OWN)
+    assert not (site / "numpy/tests/test_reloading.py").exists() and (site / "numpy/__init__.py").exists()
+    monkeypatch.syspath_prepend(str(site))
+    found = {package.name: package.state for package in environment.packages()}
+    assert {name: found[name] for name in OWN} == dict.fromkeys(OWN, "ready")
+    environment.install([name for name in environment.PACKAGES if name not in OWN])
+    asked = [word for request in harness.packages.requests for word in request.requirements]
+    assert not [word for word in asked if word.startswith(OWN)] and "--force-reinstall" not in asked
+
+
+def test_the_packages_of_a_packaged_slicer_may_be_stripped_too(site, wheels, slicer):
+    """A custom application may bring any of them, packaged by the same rule."""
+    from MedDiffFMPanels import environment
+
+    environment.install([NAME], str(wheels))
+    record = next(site.glob("*.dist-info/RECORD"))
+    record.write_text(f"../../../bin/probe,,\n{NAME}/tests/a.py,,\n{NAME}/test/b.py,,\n" + record.read_text())
+    assert state() == "ready"
+
+
+def test_slicers_own_are_never_replaced(site, wheels, slicer, monkeypatch):
+    """One that does not fit is named, with a way on; pip is not asked for it."""
+    from MedDiffFMPanels import environment
+
+    environment.install([NAME], str(wheels))
+    monkeypatch.setattr(environment, "PACKAGES", {NAME: (f"{NAME}>=2", 3)})
+    monkeypatch.setattr(environment, "SLICERS_OWN", (NAME,))
+    with pytest.raises(RuntimeError, match=f"{NAME} is 1.0, and {NAME}>=2 is needed"):
+        environment.install([NAME], str(wheels))
+    assert not harness.packages.requests
+
+
 @pytest.mark.parametrize(("version", "function"), [("5.10", "slicer.util"), ("5.13", "slicer.packaging")])
 def test_torch_comes_first_and_slicers_packages_stay(slicer, version, function):
     from MedDiffFMPanels import environment
@@ -137,3 +176,18 @@ def test_the_pytorch_extension_chooses_the_build(slicer):
     environment.install(["torch"])
     (request,) = harness.packages.requests
     assert request.function == "PyTorchUtils.installTorch" and request.requirements == ("torch>=2.8,!=2.9.*",)
+
+
+def test_the_pytorch_extension_mends_what_it_installed(slicer, monkeypatch):
+    """Also where another package is half installed: what it does not choose is for the processor alone on Windows."""
+    from MedDiffFMPanels import environment
+
+    harness.packages.pytorch_extension(True)
+    real, broken = environment._state, {"monai", "torch"}
+    half = ("half installed", "2.8.0")
+    monkeypatch.setattr(environment, "_state", lambda name, *rest: half if name in broken else real(name, *rest))
+    monkeypatch.setattr(environment, "missing", lambda: [])
+    environment.install(["torch", "monai"])
+    functions = [request.function for request in harness.packages.requests]
+    assert functions[:2] == ["PyTorchUtils.uninstallTorch", "PyTorchUtils.installTorch"]
+    assert functions[2:] and not [r for r in harness.packages.requests[2:] if "torch" in " ".join(r.requirements)]

@@ -125,13 +125,15 @@ def test_the_attributes_are_those_of_the_standard(ct, tmp_path):
 def test_the_tags_say_what_made_it(ct, tmp_path):
     one = made(ct, tmp_path / "a")[0]
     assert list(one.ImageType[:2]) == ["DERIVED", "SECONDARY"] and one.BurnedInAnnotation == "NO"
-    assert one.SeriesDescription == "MedDiff-FM denoise (AI-derived)" and "SyntheticData" not in one
+    assert one.SeriesDescription == "MedDiff-FM denoise (AI-derived)" and (0x0008, 0x001C) not in one
     assert "not for diagnosis" in one.ImageComments and "model tiny" in one.DerivationDescription
     equipment = one.ContributingEquipmentSequence[0]
     assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
     assert equipment.SoftwareVersions.startswith("meddiff-fm ") and one.ContentQualification == "RESEARCH"
     synthetic = made(ct, tmp_path / "b", synthetic=True, task="inpaint-lesion")[0]
-    assert synthetic.SyntheticData == "YES" and synthetic.SeriesDescription.startswith("SYNTHETIC MedDiff-FM inpaint")
+    assert synthetic[0x0008, 0x001C].value == "YES" and synthetic.SeriesDescription.startswith(
+        "SYNTHETIC MedDiff-FM inpaint"
+    )
     assert "SYNTHETIC" in synthetic.ImageComments and "SYNTHETIC" in synthetic.DerivationDescription
     assert synthetic.ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence[0].CodeValue == "109100"
 

@@ -6,7 +6,7 @@ harness.click(widget.ui.applyButton)
 harness.wait_until(lambda: not widget.logic.busy)
 """
 
-from . import dialogs, packages
+from . import dialogs, packaged_python, packages
 from .core import start
 from .gestures import click, click_in_slice, press, type_text, wait_until, without_main_window
 from .module_panel import SIZE_ON_A_LAPTOP, in_sight
@@ -25,6 +25,7 @@ __all__ = [
     "in_sight",
     "leave_module",
     "open_module",
+    "packaged_python",
     "packages",
     "paint_ball",
     "press",

@@ -213,6 +213,9 @@ class PyTorchUtilsLogic:
         )
         return __import__("torch")
 
+    def uninstallTorch(self, askConfirmation=False, forceComputationBackend=None):
+        _record("PyTorchUtils.uninstallTorch", ["torch", "torchvision"], {})
+
     def getCompatibleComputationBackends(self):
         return ["cpu"]
 
