@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from .batch_inputs import find_inputs, look_through, suffix_of
 from .errors import InputError, UsageError
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
+from .putting import put
 from .resume import sweep
 
 __all__ = ["Batch", "Entry", "Run", "check_patterns", "find_inputs", "option", "plan"]
@@ -229,7 +230,7 @@ class Batch:
             rows.writerow(COLUMNS)
             for e in self.entries:
                 rows.writerow([e.name, e.status, e.reason, e.seconds, " ".join(e.outputs), e.summary])
-        os.replace(part, self.table)
+        put(part, self.table)
 
 
 def check_patterns(task: str, patterns: dict[str, str]) -> None:

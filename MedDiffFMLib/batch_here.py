@@ -11,6 +11,8 @@ from .batch import Run
 from .errors import in_words, kind_of
 from .worker_process import WorkerProcess, cores
 
+TURN = 0.2  # seconds
+
 
 def here(workers: int) -> Run:
     """Compute with so many worker processes on this computer, which share its cores and each keep the model."""
@@ -34,7 +36,7 @@ def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Ge
     try:
         open_ones = len(requests)
         while open_ones:
-            event = events.get()
+            event = _next(events)
             if event.pop("last", False):
                 open_ones -= 1
                 yield event
@@ -46,6 +48,15 @@ def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Ge
             thread.start()
         for thread in (*closing, *threads):
             thread.join()
+
+
+def _next(events: queue.SimpleQueue) -> dict:
+    """The next event. Waits in short turns: on Windows a cancel is not heard within a wait."""
+    while True:
+        try:
+            return events.get(timeout=TURN)
+        except queue.Empty:
+            continue
 
 
 def _serve(process: WorkerProcess, waiting: queue.SimpleQueue, events: queue.SimpleQueue) -> None:

@@ -24,6 +24,7 @@ from .dicom_stack import grid
 from .dicom_tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, refer, series_tags
 from .errors import InputError
 from .itk import check_name
+from .putting import put
 from .volume import Volume
 
 IMPLEMENTATION = "2.25.127863934048440920759727208852181804702"  # marks what this module wrote
@@ -68,9 +69,9 @@ def put_folder(new: Path, folder: Path) -> None:
     """Give the folder `new` the name `folder`; one of that name is removed, once the new one stands."""
     old = folder.with_name(f".{uuid.uuid4().hex}-old")
     if folder.exists():
-        os.replace(folder, old)
+        put(folder, old)
     try:
-        os.replace(new, folder)
+        put(new, folder)
     except OSError:
         if old.exists():
             os.replace(old, folder)

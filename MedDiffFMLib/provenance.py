@@ -7,7 +7,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import platform
 import shutil
 import uuid
@@ -24,6 +23,7 @@ from . import __version__
 from .dicom_out import check_series, is_series, put_folder, write_segmentation, write_series
 from .errors import InputError
 from .parameters import ANATOMY_FILE, ANATOMY_WORDS
+from .putting import put
 from .volume_io import check_folder, check_output, write_volume
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
         for item in items:
             check_result_path(item.path, overwrite)
         for hidden, path in sorted(staged, key=lambda pair: pair[1].suffix != ".json"):
-            put_folder(hidden, path) if hidden.is_dir() else os.replace(hidden, path)
+            put_folder(hidden, path) if hidden.is_dir() else put(hidden, path)
     finally:
         for hidden, _ in staged:
             shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import faulthandler
 import os
+import sys
 
 
 def memory_gb() -> float | None:
     """The computer's main memory, where the system tells it without further packages."""
     try:
+        if hasattr(ctypes, "windll"):
+            return round(_windows_memory() / 1e9, 1)
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     except (AttributeError, ValueError, OSError):
         return None
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of sysinfoapi.h."""
+
+    _fields_ = [("length", ctypes.c_uint32), ("load", ctypes.c_uint32)] + [
+        (name, ctypes.c_uint64)
+        for name in (
+            "total",
+            "free",
+            "total_page_file",
+            "free_page_file",
+            "total_virtual",
+            "free_virtual",
+            "free_extended",
+        )
+    ]
+
+
+def _windows_memory() -> int:
+    """Bytes of main memory on Windows, which has no sysconf."""
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        raise OSError("GlobalMemoryStatusEx failed")
+    return status.total
+
+
+def tell_faults() -> None:
+    """From now on a fault of native code is told on stderr: whoever watches can tell it from a process that was ended
+    because the memory ran out.
+    """
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # there is no stderr
+        faulthandler.enable(sys.stderr, all_threads=False)
 
 
 def describe_pytorch() -> dict:

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 
 from .errors import DiskFullError, InputError, kind_of
 from .itk import check_name, quiet
+from .putting import put
 from .volume import Volume
 from .volume_header import put_nifti_grid, put_nrrd_grid, read_nifti_header
 from .volume_labels import as_labels, onto_grid, read_labels
@@ -50,9 +51,9 @@ def write_volume(volume: Volume, path: str | os.PathLike, overwrite: bool = Fals
         _write_plain(volume, plain, copy)
         if suffix == ".nii.gz":
             _gzip(plain, zipped)
-            os.replace(zipped, path)
+            put(zipped, path)
         else:
-            os.replace(plain, path)
+            put(plain, path)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
         full = kind_of(error) == "disk-full" or not _has_room(plain, volume.voxels.nbytes)

@@ -20,6 +20,7 @@ from . import __version__
 from .errors import NEXT_STEPS, Cancelled, UsageError, in_words, kind_of
 from .parameters import TASKS, CommonParameters, Parameters, describe_task, split_values
 from .progress import Progress
+from .system import tell_faults
 
 if TYPE_CHECKING:
     from .models import Model
@@ -167,7 +168,8 @@ class Worker:
             event |= {"window": now.window, "windows": now.windows}
             event |= {"fraction": now.fraction, "seconds_left": now.seconds_left}
             if previews and now.preview and time.monotonic() - shown >= PREVIEW_SECONDS:
-                event["preview"] = previews.preview(now.preview())
+                if shown_now := previews.preview(now.preview()):
+                    event["preview"] = shown_now
                 shown = time.monotonic()
             elif now.step == step and time.monotonic() - told < PROGRESS_SECONDS:
                 return
@@ -290,6 +292,7 @@ def take_stdout() -> int:
 
 def serve() -> None:
     """Be a worker on this process's stdin and stdout until stdin closes, `quit`, or nobody reads the events."""
+    tell_faults()
     lock, events = threading.Lock(), take_stdout()
 
     def send(event: dict) -> None:

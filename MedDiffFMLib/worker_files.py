@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 import tempfile
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import UsageError
+from .errors import InputError, UsageError
 from .parameters import TASKS
 from .provenance import provenance_path
 from .volume import Volume
@@ -53,7 +54,8 @@ class JobFiles:
     def __exit__(self, *error) -> None:
         self._private.cleanup()
         if self._preview:
-            self._preview.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # who reads it removes it
+                self._preview.unlink(missing_ok=True)
 
     def _place(self, value: str | dict, name: str, output: bool) -> Path:
         """Where a file of the request lies; contents within the line are written there first."""
@@ -89,11 +91,16 @@ class JobFiles:
         text = beside.read_text(encoding="utf-8") if beside else None
         return {"name": path.name, "data": _encoded(path), "provenance": text}
 
-    def preview(self, estimate: Volume) -> dict:
-        """A small uncompressed volume of the present estimate: `path`, or `name` and `data` within the line."""
+    def preview(self, estimate: Volume) -> dict | None:
+        """A small uncompressed volume of the present estimate: `path`, or `name` and `data` within the line; None if it
+        cannot be written, as on Windows while the one before is being read.
+        """
         folder = None if self._inline else self._folder
         path = (folder or Path(self._private.name)) / PREVIEW
-        write_volume(shrink(estimate), path, overwrite=True)
+        try:
+            write_volume(shrink(estimate), path, overwrite=True)
+        except (InputError, OSError):
+            return None
         if folder is None:
             return {"name": PREVIEW, "data": _encoded(path)}
         self._preview = path

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import NEXT_STEPS
+from .last_words import last_words
 
 ENDS = ("result", "error", "cancelled")
 STOP_SECONDS = 2.0  # a worker that has not ended so long after it was told to is killed
@@ -107,9 +108,9 @@ class WorkerProcess:
         if self._log is None:
             return "."
         self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - 2000))
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f": {lines[-1][:300]}" if lines else "."
+        self._log.seek(max(0, self._log.tell() - 10_000))
+        line = last_words(self._log.read().decode(errors="replace"))
+        return f": {line[:300]}" if line else "."
 
 
 def _environment(threads: int | None) -> dict[str, str]:

@@ -9,6 +9,8 @@ from .failures import Failure
 from .job import Job, sharedWorker
 from .place import Place, savedPlace, savePlace
 
+HELLO_SECONDS = 180  # a worker has answered by then, even if PyTorch is read from a slow disk for the first time
+
 
 class AdvancedPart:
     def __init__(self, ui, panel):
@@ -110,7 +112,7 @@ class AdvancedPart:
             self._asking = None
             onEnd(hello, failure)
 
-        job = Job(prepare, finish, None, end, self.place)
+        job = Job(prepare, finish, None, end, self.place, HELLO_SECONDS)
         job.start()
         self._asking = job
 

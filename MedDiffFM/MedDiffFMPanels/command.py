@@ -5,6 +5,8 @@ import time
 import qt
 from slicer.i18n import tr as _
 
+from MedDiffFMLib.last_words import last_words
+
 from . import failures
 from .failures import Failure
 from .place import savedPlace
@@ -48,15 +50,16 @@ class Command:
 
     def abandon(self):
         """End it at once, and tell nobody."""
-        self._onEnd = lambda code, failure: None
         if self.running:
+            self._onEnd = lambda code, failure: None
             self._close(None, None)
 
     def _turn(self):
         code = self._process.exitCode  # before reading: nothing that it wrote is missed
         events = self._process.turn()
         for event in events:
-            self._onEvent(event)
+            if self.running:  # it may be abandoned by what it tells
+                self._onEvent(event)
         if not self.running or events:
             return
         if code is not None:
@@ -69,13 +72,16 @@ class Command:
         if code == 0:
             return code, None
         said = self._process.messages()
-        sentence = said.splitlines()[-1].removeprefix("meddiff-fm: ") if said else ""
+        sentence = last_words(said).removeprefix("meddiff-fm: ")
         if code == 2 and "No module named" not in sentence:
             return code, Failure("usage", sentence, "")
-        return code, failures.died(code, sentence, self._place.kind == "slicer")
+        return code, failures.died(code, said, self._place.kind == "slicer")
 
     def _close(self, code, failure):
         self._timer.stop()
+        self._timer.disconnect("timeout()", self._turn)  # what is connected lives as long as the timer
+        self._timer.deleteLater()
         process, self._process = self._process, None
         process.end(patience=0.2)
-        self._onEnd(code, failure)
+        onEnd, self._onEnd, self._onEvent = self._onEnd, None, None
+        onEnd(code, failure)

@@ -5,6 +5,10 @@ from dataclasses import dataclass, replace
 
 from slicer.i18n import tr as _
 
+from MedDiffFMLib.last_words import FAULT, last_words
+
+LAUNCHERS_WORDS = "exit abnormally"  # of CTKAppLauncher, for a program that a signal ended
+
 
 @dataclass(frozen=True)
 class Failure(Exception):
@@ -82,17 +86,34 @@ def sceneClosed():
     return Failure("scene-closed", _("The computation was stopped with it."), _("Load a volume to start again."))
 
 
-def died(code, lastLine, slicersPython):
-    """A worker whose process ended without an answer. slicersPython: whether it was Slicer's own Python."""
-    if "No module named" in lastLine:
+def died(code, said, slicersPython):
+    """A worker whose process ended without an answer. said: the end of what it wrote to stderr; slicersPython: whether
+    it was Slicer's own Python.
+    """
+    line = last_words(said)
+    if "No module named" in line:
         there = _("Install meddiff-fm there, or choose another place under Advanced, “Where it runs”.")
-        return Failure("packages", lastLine, nextSteps()["packages"] if slicersPython else there)
-    if code == -9:  # nobody here sent that signal
+        return Failure("packages", line, nextSteps()["packages"] if slicersPython else there)
+    if _outOfMemory(code, said):
         message = _("The system ended it, most likely because the memory ran out.")
         return Failure("out-of-memory", message, nextSteps()["out-of-memory"])
     what = _("signal {number}").format(number=-code) if code and code < 0 else _("code {number}").format(number=code)
+    return Failure("crash", _("It ended with {what}: {line}").format(what=what, line=line or "—"), nextSteps()["crash"])
+
+
+def _outOfMemory(code, said):
+    """Whether a process was killed by a signal that nobody here sent, or its allocator gave up. The launcher that
+    PythonSlicer is makes code 1 of every signal; a fault of the program's own is told by Python before it ends.
+    """
+    killed = code == -9 or (code == 1 and LAUNCHERS_WORDS in said)
+    return "bad_alloc" in said or (killed and FAULT.search(said) is None)
+
+
+def noAnswer(seconds):
     return Failure(
-        "crash", _("It ended with {what}: {line}").format(what=what, line=lastLine or "—"), nextSteps()["crash"]
+        "no-worker",
+        _("It did not answer within {seconds:.0f} seconds.").format(seconds=seconds),
+        _("Try again, or choose another place under Advanced, “Where it runs”."),
     )
 
 

@@ -1,9 +1,8 @@
-"""One job after another in a worker that stays: `sharedWorker` belongs to all panels, `Job` is one request.
+"""One job after another in a worker that stays: a `Job` is one request to the `sharedWorker` of all panels.
 
 A job is a walk of small pieces of work (a generator); a timer gives it a turn now and then, so Slicer stays alive.
 """
 
-import atexit
 import base64
 import contextlib
 import shutil
@@ -20,7 +19,7 @@ from MedDiffFMLib.errors import NO_ROOM
 from . import failures
 from .failures import Failure
 from .place import savedPlace
-from .process import WorkerProcess, temporaryFolder
+from .shared_worker import sharedWorker
 
 INTERVAL = 50  # ms between the turns
 TURN = 0.02  # seconds of a turn
@@ -28,63 +27,19 @@ CANCEL_SECONDS = 2.0  # a worker that has not stopped by itself so long after it
 ENDS = ("result", "looked", "hello", "error", "cancelled")
 
 
-class SharedWorker:
-    """The one worker of this Slicer, started when first needed; it keeps its model loaded between jobs."""
-
-    def __init__(self):
-        self._process = None
-        self.job = None  # the one that runs
-        atexit.register(self.end)
-
-    def process(self, place):
-        """A running worker at `place`. Failure if it cannot be started."""
-        if self._process and (self._process.place != place or not self._process.running):
-            self.end()
-        if self._process is None:
-            try:
-                self._process = WorkerProcess(place)
-            except (OSError, ValueError) as error:
-                next = _("Choose another place under Advanced, “Where it runs”.")
-                raise Failure("no-worker", str(error), next) from None
-        return self._process
-
-    @property
-    def pid(self):
-        """Of the process, or None."""
-        return self._process.pid if self._process and self._process.running else None
-
-    def log(self):
-        return self._process.messages() if self._process else ""
-
-    def end(self):
-        """End the process, whatever it does, and all that it started."""
-        process, self._process = self._process, None
-        if process:
-            process.end()
-
-
-_worker = None
-
-
-def sharedWorker():
-    global _worker
-    _worker = _worker or SharedWorker()
-    return _worker
-
-
 class Job:
     """A request to the worker.
 
     prepare: a generator function that writes the inputs into the job's folder and returns the request. finish: a
-    generator function of (event, folder) that takes the results in; what it returns goes to `done`. onProgress takes
+    generator function of (event, folder) that takes the results in; what it returns goes to `onEnd`. onProgress takes
     the events on the way. onEnd is called once at the end with (result, failure): failure is None if it worked, and
-    both are None after a cancel.
+    both are None after a cancel. patience: seconds that the worker may take to answer, None for no limit.
     """
 
-    def __init__(self, prepare, finish, onProgress=None, onEnd=None, place=None):
+    def __init__(self, prepare, finish, onProgress=None, onEnd=None, place=None, patience=None):
         self._prepare, self._finish = prepare, finish
         self._onProgress, self._onEnd = onProgress or (lambda event: None), onEnd or (lambda result, failure: None)
-        self.place = place or savedPlace()
+        self.place, self._patience = place or savedPlace(), patience
         self.id, self.running = uuid.uuid4().hex, False
         self._cancelled, self._endsAs = None, None
         self.log = ""
@@ -95,7 +50,7 @@ class Job:
         if worker.job:
             raise Failure("input", _("Another computation runs."), _("Wait for its end, or cancel it."))
         worker.job, self.running = self, True
-        self.folder = Path(tempfile.mkdtemp(prefix="MedDiffFM-job-", dir=temporaryFolder()))
+        self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=worker.folder))
         self._walk = self._steps()
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
@@ -150,7 +105,6 @@ class Job:
         if event["event"] == "cancelled":
             raise _Cancelled
         result = yield from self._heeding(self._finish(event, self.folder))
-        process.forget()
         return result
 
     def _heeding(self, walk):
@@ -167,6 +121,7 @@ class Job:
 
     def _listen(self, process):
         """Events until the last one of this job."""
+        began = time.monotonic()
         while True:
             code = process.exitCode  # before reading: nothing that it wrote is missed
             events = process.turn()
@@ -178,24 +133,32 @@ class Job:
                     self._onProgress(event)
             if self._cancelled is not None and time.monotonic() - self._cancelled > CANCEL_SECONDS:
                 raise _Cancelled
+            if self._patience is not None and time.monotonic() - began > self._patience:
+                sharedWorker().end()
+                raise failures.noAnswer(self._patience)
             if code is not None and not events:
                 if self._cancelled is not None:
                     raise _Cancelled
                 self.log = process.messages()
-                lastLine = self.log.splitlines()[-1] if self.log else ""
-                raise failures.died(code, lastLine, self.place.kind == "slicer")
+                raise failures.died(code, self.log, self.place.kind == "slicer")
             yield "wait"
 
     def _close(self, result, failure):
         self._timer.stop()
-        self.log = self.log or sharedWorker().log()
+        # what is connected lives as long as the timer, and with it the nodes that these functions know
+        self._timer.disconnect("timeout()", self.turn)
+        self._timer.deleteLater()
+        worker, onEnd = sharedWorker(), self._onEnd
+        self.log = self.log or worker.log()
         self.running = False
         self._walk.close()
-        sharedWorker().job = None
-        if failure is not None and failure.kind in ("crash", "packages", "out-of-memory"):
-            sharedWorker().end()
+        self._walk = self._timer = self._prepare = self._finish = self._onProgress = self._onEnd = None
+        worker.job = None
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._onEnd(result, failure)
+        if failure is not None and failure.kind in ("crash", "packages", "out-of-memory"):
+            worker.end()
+        worker.rest()
+        onEnd(result, failure)
 
 
 class _Cancelled(Exception):
@@ -214,15 +177,20 @@ def outputFiles(event, slot, folder):
             found.append((path, file.get("provenance") or "{}"))
         else:
             beside = file.get("provenance")
-            found.append((Path(file["path"]), Path(beside).read_text(encoding="utf-8") if beside else "{}"))
+            found.append((_here(file["path"]), _here(beside).read_text(encoding="utf-8") if beside else "{}"))
     return found
 
 
 def inputFile(path, remote):
-    """A file as a request names it: its path, or for a worker elsewhere its name and bytes."""
+    """A file of the job's folder as a request names it; for a worker elsewhere its name and bytes."""
     if not remote:
-        return str(path)
+        return path.name
     return {"name": path.name, "data": base64.b64encode(path.read_bytes()).decode("ascii")}
+
+
+def _here(name):
+    """A path as the worker names it, seen from here."""
+    return sharedWorker().folder / name
 
 
 def previewFile(event, folder):
@@ -231,7 +199,7 @@ def previewFile(event, folder):
     if not preview:
         return None
     if "path" in preview:
-        return Path(preview["path"])
+        return _here(preview["path"])
     path = folder / "preview-here.nrrd"
     with contextlib.suppress(OSError):
         path.write_bytes(base64.b64decode(preview["data"]))

@@ -168,20 +168,16 @@ class PanelLogic(ScriptedLoadableModuleLogic):
                 yield from _writeLabels(path, node, first, place.remote)
             files[name] = inputFile(path, place.remote)
         if request == "run":
-            files |= {slot.name: self._outputName(slot, folder, place) for slot in kinds.values() if slot.output}
+            files |= {slot.name: _outputName(slot) for slot in kinds.values() if slot.output}
         values = {name: value for name, value in values.items() if value not in (None, "")}
         if not isinstance(values.get("anatomy", ""), str):
             path = folder / "anatomy.nrrd"
             yield from _writeLabels(path, values["anatomy"], first, place.remote)
-            values["anatomy"] = inputFile(path, place.remote)
+            values["anatomy"] = inputFile(path, True) if place.remote else sharedWorker().named(path)
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
         whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
-        return whole | ({"inline": True} if place.remote else {"folder": str(folder)})
-
-    def _outputName(self, slot, folder, place):
-        name = f"{slot.name}.csv" if slot.kind == "table" else f"{slot.name}-result.nrrd"
-        return name if place.remote else str(folder / name)
+        return whole | ({"inline": True} if place.remote else {"folder": sharedWorker().named(folder)})
 
     def _read(self, event, folder, source, target):
         """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
@@ -191,6 +187,10 @@ class PanelLogic(ScriptedLoadableModuleLogic):
                 voxels, matrix = yield from readNrrd(path)
                 read.append((slot, voxels, matrix, json.loads(provenance) | {"summary": event.get("summary", "")}))
         return [self.takeIn(slot, voxels, matrix, record, source, target) for slot, voxels, matrix, record in read]
+
+
+def _outputName(slot):
+    return f"{slot.name}.csv" if slot.kind == "table" else f"{slot.name}-result.nrrd"
 
 
 class _Watch:

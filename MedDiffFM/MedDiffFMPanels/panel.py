@@ -128,12 +128,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         sharedWorker().end()
 
     def enter(self):
+        sharedWorker().entered()
         self.initializeParameterNode()
         self._showUnseen()
 
     def exit(self):
         self._wait.stop()
         self.lookAhead.stop()  # the worker is for the panel that is seen
+        self.advanced.stopAsking()
+        sharedWorker().left()
         self.task.leave()
         self.preview.end()  # the views are for the module that is seen
         self.result.stop()

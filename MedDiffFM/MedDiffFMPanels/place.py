@@ -31,14 +31,16 @@ class Place:
         return self.kind == "command"
 
     def arguments(self, words=("worker",)):
-        """A command of meddiff-fm as a list. ValueError says what is missing."""
+        """A command of meddiff-fm as a list; what was typed as it stands on Windows, where each program takes its
+        line apart itself, and a path in quotes must keep them. ValueError says what is missing.
+        """
         if self.kind == "command":
             if not self.command.strip():
                 raise ValueError(_("Type the command that starts the worker, for example: ssh host meddiff-fm worker"))
             if words != ("worker",):
                 raise ValueError(_("The command only starts a worker: choose Slicer's Python or another one."))
-            return shlex.split(self.command, posix=os.name == "posix")
-        python = slicerPython() if self.kind == "slicer" else self.python.strip()
+            return shlex.split(self.command) if os.name == "posix" else self.command.strip()
+        python = slicerPython() if self.kind == "slicer" else os.path.expanduser(self.python.strip().strip('"'))
         if not python or not (os.path.isfile(python) or shutil.which(python)):
             raise ValueError(_("There is no Python at “{path}”.").format(path=python))
         return [python, "-m", "MedDiffFMLib", *words]

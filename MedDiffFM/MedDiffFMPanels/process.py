@@ -15,16 +15,22 @@ from pathlib import Path
 
 import slicer
 
-TAIL = 4000  # characters of the messages that are kept for the log
+TAIL = 10_000  # characters of the messages that are kept for the log
 AT_ONCE = 1 << 20  # bytes passed in one turn
 
 
 class WorkerProcess:
-    """A running worker, or another command of meddiff-fm that tells events. OSError if it cannot be started."""
+    """A running worker, or another command of meddiff-fm that tells events. OSError if it cannot be started.
 
-    def __init__(self, place, words=("worker",)):
+    home: a private folder that it works in; without one it has its own.
+    """
+
+    def __init__(self, place, words=("worker",), home=None):
         self.place, self._words = place, words
-        self.folder = Path(tempfile.mkdtemp(prefix="MedDiffFM-", dir=temporaryFolder()))
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="MedDiffFM-" if home is None else "log-", dir=home or temporaryFolder())
+        )
+        self._home = home or self.folder
         try:
             self._start()
         except BaseException:
@@ -33,18 +39,24 @@ class WorkerProcess:
 
     def _start(self):
         self._eventsPath, self._messagesPath = self.folder / "events.jsonl", self.folder / "messages.txt"
-        # appended to, so that both may be emptied in between
-        with open(self._eventsPath, "ab") as events, open(self._messagesPath, "ab") as messages:
-            self._process = subprocess.Popen(
-                self.place.arguments(self._words),
-                stdin=subprocess.PIPE,
-                stdout=events,
-                stderr=messages,
-                env=self.place.environment(),
-                cwd=self.folder,
-                **_ownGroup(),
-            )
-        os.set_blocking(self._process.stdin.fileno(), False)
+        reader, self._stdin = _pipe()
+        try:
+            with open(self._eventsPath, "wb") as events, open(self._messagesPath, "wb") as messages:
+                self._process = subprocess.Popen(
+                    self.place.arguments(self._words),
+                    stdin=reader,
+                    stdout=events,
+                    stderr=messages,
+                    env=self.place.environment(),
+                    cwd=self._home,
+                    **_ownGroup(),
+                )
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(reader)
+        os.set_blocking(self._stdin, False)
         self._events = open(self._eventsPath, "rb")
         self._line, self._unsent = b"", []
 
@@ -59,6 +71,13 @@ class WorkerProcess:
     @property
     def exitCode(self):
         return self._process.poll()
+
+    @property
+    def heard(self):
+        """How many bytes of events were read, all of which lie on the disk. The file is never emptied: on Windows the
+        other process would go on writing where it was.
+        """
+        return self._events.tell()
 
     def send(self, request):
         """Put a request in line; `turn` passes it on as the pipe takes it."""
@@ -82,20 +101,13 @@ class WorkerProcess:
     def _pass(self):
         with contextlib.suppress(BlockingIOError, OSError):  # full, or its process is gone, which others notice
             sent = 0
-            while self._unsent and sent < AT_ONCE:
-                count = os.write(self._process.stdin.fileno(), self._unsent[0][: 1 << 16])
+            while self._unsent and sent < AT_ONCE and self._stdin is not None:
+                count = os.write(self._stdin, self._unsent[0][: 1 << 16])
                 if not count:
                     break
                 sent += count
                 rest = self._unsent[0][count:]
                 self._unsent[:1] = [rest] if rest else []
-
-    def forget(self):
-        """Empty the log of events that were read, which may hold whole volumes."""
-        with contextlib.suppress(OSError):
-            if not self._line and self._events.tell() == self._eventsPath.stat().st_size:
-                os.truncate(self._eventsPath, 0)
-                self._events.seek(0)
 
     def messages(self):
         """The end of what it wrote to stderr."""
@@ -106,8 +118,9 @@ class WorkerProcess:
 
     def close(self):
         """Ask it to end by itself, as it does when its stdin closes."""
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        writer, self._stdin = self._stdin, None
+        if writer is not None:
+            os.close(writer)
 
     def end(self, patience=0.5):
         """End it and every process that it started, and remove its folder. Takes `patience` seconds at most, then
@@ -122,6 +135,9 @@ class WorkerProcess:
 def endTree(process, patience=0.5):
     """End a process started with `_ownGroup` and all of its group: asked first, killed after `patience` seconds."""
     if os.name != "posix":  # the interpreter is a launcher there: its child must go too
+        with contextlib.suppress(subprocess.TimeoutExpired):  # no signal can ask it, but its closed stdin does
+            process.wait(patience)
+            return
         command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
         subprocess.run(command, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -151,6 +167,22 @@ def _ownGroup():
     if os.name == "posix":
         return {"start_new_session": True}
     return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+
+
+def _pipe():
+    """A pipe's two ends, which holds as much as is passed in one turn, where the system allows that."""
+    if os.name != "posix":
+        import _winapi  # as subprocess itself makes them, but for the size: 4096 bytes there
+        import msvcrt
+
+        reader, writer = _winapi.CreatePipe(None, AT_ONCE)
+        return msvcrt.open_osfhandle(reader, os.O_RDONLY), msvcrt.open_osfhandle(writer, 0)
+    reader, writer = os.pipe()
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux alone has it, up to a limit
+        import fcntl
+
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, AT_ONCE)
+    return reader, writer
 
 
 def _event(line):

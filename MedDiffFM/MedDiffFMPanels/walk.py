@@ -20,13 +20,13 @@ class Walk:
 
     def stop(self):
         """Give up; what the generator cleans up is cleaned up."""
-        self._timer.stop()
+        self._release()
         self._steps.close()
 
     def _turn(self):
         until = time.monotonic() + TURN
         try:
-            while time.monotonic() < until:
+            while self._timer is not None and time.monotonic() < until:  # a step may let Slicer go on, and stop this
                 next(self._steps)
         except StopIteration as end:
             self._end(end.value, None)
@@ -34,5 +34,14 @@ class Walk:
             self._end(None, error)
 
     def _end(self, result, error):
-        self._timer.stop()
-        self._onEnd(result, error)
+        onEnd = self._onEnd
+        self._release()
+        onEnd(result, error)
+
+    def _release(self):
+        """What is connected lives as long as the timer, and with it all that the functions know."""
+        timer, self._timer, self._onEnd = self._timer, None, None
+        if timer is not None:
+            timer.stop()
+            timer.disconnect("timeout()", self._turn)
+            timer.deleteLater()

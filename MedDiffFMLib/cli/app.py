@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import locale
 import logging
+import os
 import signal
 import sys
 from importlib.metadata import entry_points
@@ -81,9 +84,19 @@ def _cancel(number, frame) -> None:
     raise Cancelled
 
 
+def _open_any_name() -> None:
+    """Let C libraries such as ITK open files by names in UTF-8 on Windows, where they else know the letters of one
+    language only.
+    """
+    if os.name == "nt":
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, ".UTF8")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run `meddiff-fm` with `arguments` (default: the shell's). Returns the exit code."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    _open_any_name()
     before = {number: signal.signal(number, _cancel) for number in (signal.SIGINT, signal.SIGTERM)}
     app = build_app()
     try:

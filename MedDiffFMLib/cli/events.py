@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ..system import tell_faults
 from .errors import CANCELLED
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def send(event: str, **values) -> None:
 
 def heed_stdin(stop: Callable[[], None] | None = None) -> None:
     """Call `stop` (without one: cancel, as Ctrl-C does) when stdin closes."""
+    tell_faults()
 
     def wait() -> None:
         with contextlib.suppress(OSError):

@@ -1,19 +1,25 @@
 """connect() and disconnect() as PythonQt has them: by the signal's C++ signature.
 
 PythonQt only prints a line when a signal or slot does not exist; here it raises, so that a test sees it.
+A connected callable lives as long as its sender's C++ object, and with it all that it knows: PythonQtSignalReceiver
+holds a reference that Python's collector does not see. PySide6 holds bound methods weakly; `kept` does it here.
+
 A stand-in lists the C++ signatures of signals that carry VTK objects in `signatures`: {"name(vtkMRMLNode*)": "name"}.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 
+import shiboken6
 from PySide6.QtCore import SIGNAL, QMetaObject, QObject
 
 from .errors import NotInSlicer
 
 _SIGNATURE = re.compile(r"^[0-9]?\s*(\w+)\s*\((.*)\)\s*$")
+kept: dict[int, list] = {}  # what is connected, by the address of the sender's C++ object
 _qt_connect, _qt_disconnect = QObject.connect, QObject.disconnect
 _get_attribute = QObject.__getattribute__
 
@@ -35,11 +41,27 @@ def connect(self, signal, *target) -> bool:
         return _qt_connect(signal, *target)
     bound, normalized = find_signal(self, signal)
     function = _callable(target)
+    _keep(self, function)
     if bound is not None:
         bound.connect(function)
     else:
         _qt_connect(self, SIGNAL(normalized), function)
     return True
+
+
+def _keep(sender: QObject, function) -> None:
+    address = shiboken6.getCppPointer(sender)[0]
+    if address not in kept:
+        kept[address] = []
+        _qt_connect(sender, SIGNAL("destroyed()"), functools.partial(kept.pop, address, None))
+    kept[address].append(function)
+
+
+def _let_go(sender: QObject, function) -> None:
+    """PythonQt compares callables by equality too."""
+    functions = kept.get(shiboken6.getCppPointer(sender)[0], [])
+    if function in functions:
+        functions.remove(function)
 
 
 def disconnect(self, signal=None, *target) -> bool:
@@ -48,6 +70,8 @@ def disconnect(self, signal=None, *target) -> bool:
     if isinstance(signal, QObject):
         return _qt_disconnect(signal, *target)
     bound, normalized = find_signal(self, signal)
+    if target:
+        _let_go(self, _callable(target))
     if bound is not None:
         bound.disconnect(*([_callable(target)] if target else []))
         return True
