@@ -9,6 +9,7 @@ Slicer, with which the rule of what is left out is compared.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -94,6 +95,16 @@ def test_the_versions_are_slicers(package, external):
         pytest.skip("SLICER_SOURCE names no checkout of Slicer")
     text = (Path(source) / "SuperBuild" / f"External_{external}.cmake").read_text(encoding="utf-8")
     assert f"{package}=={[*BROUGHT.values()][-1][package]}" in text
+
+
+def test_slicers_own_way_of_calling_pip():
+    """It takes what the set-up passes."""
+    source = os.environ.get("SLICER_SOURCE")
+    if not source:
+        pytest.skip("SLICER_SOURCE names no checkout of Slicer")
+    tree = ast.parse((Path(source) / "Base" / "Python" / "slicer" / "packaging.py").read_text(encoding="utf-8"))
+    (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "pip_install"]
+    assert {"requirements", "constraints", "requester"} <= {argument.arg for argument in function.args.args}
 
 
 def test_what_is_left_out():

@@ -79,9 +79,12 @@ if code < 0:
     print(f"error: [{sys.executable}] exit abnormally - Report the problem.", file=sys.stderr)
 sys.exit(1 if code < 0 else code)
 """
-TELLING = (
-    "import os, signal, sys; sys.path.append({root!r}); from MedDiffFMLib.system import tell_faults; tell_faults()\n"
-)
+TELLING = f"""
+import os, signal, sys
+sys.path.append({str(ROOT)!r})
+from MedDiffFMLib.system import tell_faults
+tell_faults()
+"""
 
 
 @pytest.mark.parametrize("launched", [False, True])
@@ -144,6 +147,31 @@ def test_pipes_take_a_whole_turn(slicer, monkeypatch):
     assert os.read(others[0], 9) == b"x"
     for end in (*ends, *others):
         os.close(end)
+
+
+def test_a_process_on_windows_is_asked_before_it_is_killed(slicer, monkeypatch):
+    """There is no killpg and no signal there: a closed stdin asks, and taskkill takes the launcher's child too."""
+    from MedDiffFMPanels import process
+
+    names = {name: value for name, value in vars(os).items() if name not in ("killpg", "set_blocking")}
+    monkeypatch.setattr(process, "os", types.SimpleNamespace(**(names | {"name": "nt"})))
+    killed = []
+    own = {name: getattr(subprocess, name) for name in ("Popen", "PIPE", "TimeoutExpired")} | {"CREATE_NO_WINDOW": 0}
+
+    def taskkill(command, **others):
+        killed.append(command)
+        deaf.kill()
+
+    monkeypatch.setattr(process, "subprocess", types.SimpleNamespace(run=taskkill, **own))
+    willing, deaf = (
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+        for code in ("import sys; sys.stdin.read()", "import time; time.sleep(600)")
+    )
+    for one, patience in ((willing, 20), (deaf, 0.5)):
+        one.stdin.close()
+        process.endTree(one, patience)
+        assert one.poll() is not None
+    assert killed == [["taskkill", "/F", "/T", "/PID", str(deaf.pid)]]
 
 
 # SimpleITK on Windows opens files by names in the letters of the system's language alone

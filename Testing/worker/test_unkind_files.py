@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import ctypes
 import errno
+import locale
 import os
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,27 @@ def test_a_batch_is_cancelled_where_a_wait_hears_no_signal(tmp_path, data, monke
     with open(target / "status.csv", newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["waiting"]
     assert sorted(path.name for path in target.iterdir()) == ["status.csv"]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_names_in_other_letters_on_windows(monkeypatch, refused):
+    """C libraries open them once the locale is UTF-8; an old Windows that has none is no reason to stop."""
+    from MedDiffFMLib.cli import app
+
+    asked = []
+
+    def setlocale(kind, name):
+        asked.append((kind, name))
+        if refused:
+            raise locale.Error("unsupported locale setting")
+
+    words = {"LC_CTYPE": locale.LC_CTYPE, "Error": locale.Error, "setlocale": setlocale}
+    monkeypatch.setattr(app, "locale", types.SimpleNamespace(**words))
+    app._open_any_name()
+    assert asked == []
+    monkeypatch.setattr(app, "os", types.SimpleNamespace(name="nt"))
+    app._open_any_name()
+    assert asked == [(locale.LC_CTYPE, ".UTF8")]
 
 
 def test_memory_on_windows(monkeypatch):
