@@ -1,29 +1,29 @@
 """Read anatomy that somebody made: label maps with the names of their labels, from the programs that make them.
 
-Names come from the file itself (TotalSegmentator's NIfTI, a segmentation of 3D Slicer, DICOM SEG) or from a JSON file
-{number: name} beside it: NAME.json for NAME.nii.gz, or labels.json for all files of a folder ({NAME: {number: name}}).
-Without names, the numbers are taken for TotalSegmentator's.
+Names come from the file itself (TotalSegmentator's NIfTI, a segmentation of 3D Slicer, DICOM SEG), from a file beside
+it (`names_beside`), or from the names of the masks in a folder (`organ_folder`). Without names, the numbers are taken
+for TotalSegmentator's, if they can be (`label_numbers`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from .anatomy import LAST_LABEL
 from .errors import InputError
+from .label_classes import class_of, translated
 from .label_names import Segment, names_in_nifti, segments_in_nrrd
-from .organs import BODY, close_names, label_of
+from .label_numbers import numbered, organ_in_name
+from .label_plausible import odd_for_hu
+from .label_values import present, whole_labels
+from .names_beside import Beside, names_beside
+from .names_forms import Counted
+from .organ_folder import mask_files, read_organ_folder
+from .organs import ORGANS, label_of
 from .volume import Volume
-from .volume_io import as_labels, onto_grid, read_layers, read_volume
-
-log = logging.getLogger(__name__)
+from .volume_io import onto_grid, read_layers, read_volume
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,19 @@ class Anatomy(Volume):
 
 
 def read_anatomy(path: str | os.PathLike, like: Volume | None = None) -> Anatomy:
-    """A label map of the model's classes from a file or a DICOM SEG, on the grid of `like` if that is given.
+    """A label map of the model's classes from a file, a DICOM SEG or a folder with a mask for each organ, on the grid
+    of the CT `like` if that is given.
 
     Names of its segments are translated to the classes' numbers; segments with other names (lesions, for example)
-    become body, which is logged and counted. InputError if it is no label map, if none of its names is an organ's,
-    if numbers without names are no classes, or if it lies outside of `like`.
+    become body, which is counted. Warnings say where the reading had to choose. InputError if it is no label map, if
+    none of its names is an organ's, if numbers without names are no classes, or if it lies outside of `like`.
     """
     path = Path(path)
-    layers, segments = _read(path)
-    if segments:
-        labels, as_body = _translated(layers, segments, path)
-    else:
-        labels, as_body = as_labels(layers[0]), 0
-        _check_numbers(labels, path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path.")
+    labels, as_body, named = _classes(path)
     if like is not None:
-        labels = onto_grid(labels, like)
+        labels = _on_ct(labels, like, path, named)
     return Anatomy(**_fields(labels), as_body=as_body)
 
 
@@ -64,88 +62,81 @@ def _fields(volume: Volume) -> dict:
     return {field.name: getattr(volume, field.name) for field in dataclasses.fields(volume)}
 
 
-def _read(path: Path) -> tuple[list[Volume], list[Segment]]:
-    """The layers of label values, and which value of which layer has which name (empty: no names)."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the path.")
-    if _is_dicom(path):
+def _classes(path: Path) -> tuple[Volume, int, bool]:
+    """A label map of the model's classes, how many segments became body, and whether its labels had names."""
+    if path.is_dir() and mask_files(path):
+        return (*read_organ_folder(path), True)
+    layers, segments, beside = read_named(path)
+    if segments and not beside.own and beside.file:
+        _check_file_name(path, layers, segments, beside)
+    if segments:
+        return (*translated(layers, segments, path), True)
+    return numbered(whole_labels(layers[0]), path, beside), 0, False
+
+
+def read_named(path: Path) -> tuple[list[Volume], list[Segment], Beside]:
+    """The layers of label values in a file, which value of which layer has which name (empty: no names), and what
+    stands beside it where it has no names itself.
+    """
+    if is_dicom(path):
         from .dicom_seg import read_dicom_seg
 
-        return read_dicom_seg(path)
+        return (*read_dicom_seg(path), Beside({}))
     name = path.name.lower()
-    if name.endswith(".nrrd") and (segments := segments_in_nrrd(path)):
-        return read_layers(path), segments
-    names = names_in_nifti(path) if name.endswith((".nii", ".nii.gz")) else {}
-    names = names or _names_beside(path)
-    return [read_volume(path)], [Segment(name, number) for number, name in names.items() if number]
+    if name.endswith((".nrrd", ".nhdr")) and (segments := segments_in_nrrd(path)):
+        return read_layers(path), segments, Beside({})
+    layers = [read_volume(path)]
+    beside = names_beside(path)
+    if name.endswith((".nii", ".nii.gz")) and (names := names_in_nifti(path)):
+        return [_told_of_other_names(layers[0], names, beside)], _segments(names), Beside({})
+    if isinstance(beside.names, Counted):
+        layers = [layers[0].with_warning(f"{beside.file} lists names without numbers: counted from 1 for {path}.")]
+    return layers, _segments(beside.names), beside
 
 
-def _is_dicom(path: Path) -> bool:
-    if path.is_dir():
+def is_dicom(path: Path) -> bool:
+    """Whether a path is a folder, which may hold DICOM SEG, or a DICOM file (some lack the letters DICM)."""
+    if path.is_dir() or path.suffix.lower() in (".dcm", ".dicom"):
         return True
     with open(path, "rb") as file:
         return file.read(132)[128:] == b"DICM"
 
 
-def _names_beside(path: Path) -> dict[int, str]:
-    """{number: name} from NAME.json, or from labels.json, which may hold several files by NAME (without _seg)."""
-    stem = path.name.split(".")[0]
-    for beside in (path.with_name(f"{stem}.json"), path.with_name("labels.json")):
-        if beside.is_file():
-            try:
-                found = json.loads(beside.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            found = found if isinstance(found, dict) else {}
-            for names in (found.get(stem), found.get(stem.removesuffix("_seg")), found):
-                if isinstance(names, dict) and names and all(str(key).isdecimal() for key in names):
-                    return {int(key): str(name) for key, name in names.items()}
-    return {}
+def _told_of_other_names(labels: Volume, names: dict[int, str], beside: Beside) -> Volume:
+    """A label map with a warning if a file named after it gives other names than its header, which go before."""
+    both = [n for n in names if n and beside.own and label_of(beside.names.get(n, names[n])) != label_of(names[n])]
+    if not both:
+        return labels
+    first = f"label {both[0]} is {names[both[0]]} there and {beside.names[both[0]]} in {beside.file.name}"
+    return labels.with_warning(f"{labels.source} was read with the names in its header: {first}.")
 
 
-def _translated(layers: list[Volume], segments: list[Segment], path: Path) -> tuple[Volume, int]:
-    """One label map of the model's classes, and how many of the segments in it became body.
-
-    Where segments overlap, organs go before segments without a class, and the last of them before the others.
-    """
-    layers = [as_labels(layer) for layer in layers]
-    present = [set(np.unique(layer.voxels).tolist()) - {0} for layer in layers]
-    segments = [s for s in segments if s.layer < len(layers) and s.value in present[s.layer]]
-    named = {(s.layer, s.value) for s in segments}
-    nameless = [Segment(f"label {v}", v, i) for i, some in enumerate(present) for v in some if (i, v) not in named]
-    classes = {s: next((c for n in s.names if (c := label_of(n)) is not None), None) for s in segments}
-    unknown = [s for s, number in classes.items() if number is None]
-    if len(unknown) == len(segments) and (unknown or nameless):
-        raise InputError(_no_organ(path, [*unknown, *nameless]))
-    result = np.zeros(layers[0].voxels.shape, np.uint8)
-    for i, layer in enumerate(layers):
-        for some, over in (((*unknown, *nameless), False), (classes, True)):
-            table = np.zeros(int(layer.voxels.max()) + 1, np.uint8)
-            for s in some:
-                if s.layer == i:
-                    table[s.value] = classes.get(s) or (0 if over else BODY)
-            drawn = table[layer.voxels]
-            result = np.where((drawn > 0) & (over | (result == 0)), drawn, result)
-    others = [s.name for s in (*unknown, *nameless)]
-    if others:
-        log.warning("%s: no class of the model is called %s; counted as body.", path, ", ".join(others))
-    return layers[0].with_voxels(result), len(others)
+def _segments(names: dict[int, str]) -> list[Segment]:
+    return [Segment(name, number) for number, name in names.items() if number]
 
 
-def _no_organ(path: Path, unknown: list[Segment]) -> str:
-    shown = ", ".join(repr(s.name) for s in unknown[:5]) + (", …" if len(unknown) > 5 else "")
-    near = sorted({name for s in unknown for n in s.names for name in close_names(n)})[:5]
-    hint = f" (near: {', '.join(near)})" if near else ""
-    return (
-        f"{path} names no organ that the model knows, only {shown}: "
-        f"name its segments as TotalSegmentator does, for example liver{hint}."
-    )
-
-
-def _check_numbers(labels: Volume, path: Path) -> None:
-    highest = int(labels.voxels.max())
-    if highest > LAST_LABEL:
+def _check_file_name(path: Path, layers: list[Volume], segments: list[Segment], beside: Beside) -> None:
+    """InputError if a mask is named after one organ (colon.nii.gz), and the names of its whole folder say another."""
+    organ, _ = organ_in_name(path)
+    numbers = present(whole_labels(layers[0])) if organ is not None else []
+    told = {class_of(s) for s in segments if s.value in numbers}
+    if len(numbers) == 1 and told and organ not in told:
+        name = next(s.name for s in segments if s.value in numbers)
         raise InputError(
-            f"{path} holds labels up to {highest} without names, and the model's classes end at {LAST_LABEL}: give "
-            f'TotalSegmentator\'s numbers, or the names in {path.name.split(".")[0]}.json, as {{"1": "liver"}}.'
+            f"{path} is named after the {ORGANS[organ]}, but {beside.file.name} beside it calls its label {numbers[0]} "
+            f"{name!r}: rename one of them, or give the whole folder if it holds a mask for each organ."
         )
+
+
+def _on_ct(labels: Volume, ct: Volume, path: Path, named: bool) -> Volume:
+    """A label map on its CT's grid, with a warning if its organs do not lie where they can in it. InputError if it had
+    no names either: then its numbers are others.
+    """
+    labels = onto_grid(labels, ct)
+    odd = odd_for_hu(labels, ct)
+    if odd and not named:
+        raise InputError(
+            f"{path} has no names of its labels, and read with TotalSegmentator's numbers {odd}: its numbers are "
+            f'others, or it is of another CT. Give the names in {path.name.split(".")[0]}.json, as {{"1": "liver"}}.'
+        )
+    return labels.with_warning(f"{path} may not be of this CT: {odd}.") if odd else labels

@@ -29,6 +29,7 @@ rib_left_9 rib_left_10 rib_left_11 rib_left_12 rib_right_1 rib_right_2 rib_right
 rib_right_7 rib_right_8 rib_right_9 rib_right_10 rib_right_11 rib_right_12 sternum costal_cartilages
 """.split()
 
+_SURELY = 0.88  # likeness (difflib) from which a name is a misspelled one
 BODY, LUNG, BONE, GAS = 118, 119, 120, 121
 ORGANS: dict[int, str] = dict(enumerate([*_TOTALSEGMENTATOR, "body", "lung", "bone", "gas"], 1))
 _NUMBERS = {name: number for number, name in ORGANS.items()}
@@ -70,7 +71,8 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "body": tuple(ORGANS),
 }
 
-# Other words for a class: other spellings, short forms, and parts that version 1 of TotalSegmentator told apart.
+# Other words for a class: other spellings, short forms, SNOMED's names, and parts that version 1 of TotalSegmentator or
+# another of its tasks tells apart.
 _ALIASES = {
     "oesophagus": "esophagus",
     "bladder": "urinary_bladder",
@@ -81,17 +83,52 @@ _ALIASES = {
     "heart_atrium_right": "heart",
     "heart_ventricle_left": "heart",
     "heart_ventricle_right": "heart",
+    "large_intestine": "colon",
+    "large_bowel": "colon",
+    "small_intestine": "small_bowel",
+    "abdominal_aorta": "aorta",
+    "thoracic_aorta": "aorta",
+    "ivc": "inferior_vena_cava",
+    "postcava": "inferior_vena_cava",
+    "svc": "superior_vena_cava",
+    "brachiocephalic_artery": "brachiocephalic_trunk",
+    "prostate_gland": "prostate",
+    "body_trunc": "body",
+    "body_extremities": "body",
+    **{
+        name.replace(word, other): name
+        for word, other in (
+            ("adrenal_gland", "adrenal"),
+            ("iliac_vena", "iliac_vein"),
+            ("iliac_vena", "common_iliac_vein"),
+            ("iliac_artery", "common_iliac_artery"),
+            ("clavicula", "clavicle"),
+            ("hip", "hip_bone"),
+            ("autochthon", "autochthonous"),
+        )
+        for name in _NUMBERS
+        if word in name
+    },
 }
+_BONES = """bone patella tibia fibula tarsal metatarsal phalanges_feet ulna radius carpal metacarpal phalanges_hand
+vertebrae_body coccyx mandible""".split()  # that are no class of their own
+_WORDS = {"vertebrae": "vertebra", "l": "left", "lt": "left", "r": "right", "rt": "right"}
+_WORDS |= {word: str(n) for n, word in enumerate("first second third fourth fifth sixth seventh eighth".split(), 1)}
+_WORDS |= {word: str(n) for n, word in enumerate("ninth tenth eleventh twelfth".split(), 9)}
+_NO_WORDS = ("of", "the", "structure", "entire")
 
 
 def _key(name: str) -> tuple[str, ...]:
-    """What is the same in "Right kidney", "kidney-right" and "kidney of the right", vertebra and vertebrae."""
-    words = [word for word in re.findall(r"[a-z0-9]+", name.lower()) if word not in ("of", "the")]
-    return tuple(sorted("vertebra" if word == "vertebrae" else word.rstrip("s") or word for word in words))
+    """What is the same in "Right kidney", "kidney-right", "kidney (R)" and "kidney of the right", vertebra and
+    vertebrae, "first rib" and "rib 1".
+    """
+    words = [word for word in re.findall(r"[a-z0-9]+", name.lower()) if word not in _NO_WORDS]
+    return tuple(sorted(_WORDS.get(word) or word.rstrip("s") or word for word in words))
 
 
 _CLASS_KEYS = {_key(name): number for name, number in _NUMBERS.items()}
 _CLASS_KEYS |= {_key(alias): _NUMBERS[name] for alias, name in _ALIASES.items()}
+_BONE_KEYS = {_key(name) for name in _BONES}
 _GROUP_KEYS = {_key(name): numbers for name, numbers in GROUPS.items()}
 
 
@@ -123,15 +160,33 @@ def label_of(name: str) -> int | None:
     number = _CLASS_KEYS.get(_key(name))
     if number is not None:
         return number
+    if _key(name) in _BONE_KEYS:
+        return BONE
     part = set(_GROUP_KEYS.get(_key(name), ()))
     tissues = ((LUNG, "lungs"), (BONE, "bones"))
     return next((tissue for tissue, whole in tissues if part and part <= set(GROUPS[whole])), None)
 
 
-def close_names(name: str) -> list[str]:
+def close_names(name: str, likeness: float = 0.6) -> list[str]:
     """Up to three names of classes or groups that come closest to what was written; none if nothing is near."""
     plain = "_".join(re.findall(r"[a-z0-9]+", name.lower()))
-    return difflib.get_close_matches(plain, [*_NUMBERS, *GROUPS, *_ALIASES], n=3)
+    return difflib.get_close_matches(plain, [*_NUMBERS, *GROUPS, *_ALIASES], n=3, cutoff=likeness)
+
+
+def misspelled(name: str) -> list[str]:
+    """The classes that a name of no class is surely meant for: a letter or two differ, and no number or side does."""
+    plain = "_".join(re.findall(r"[a-z0-9]+", name.lower()))
+    same = [one for one in (*_NUMBERS, *_ALIASES) if _exact_words(one) == _exact_words(plain)]
+    if label_of(name) is not None or _key(name) in _GROUP_KEYS:
+        return []
+    swapped = [one for one in same if one[:1] == plain[:1] and sorted(one) == sorted(plain)]
+    near = difflib.get_close_matches(plain, same, n=3, cutoff=_SURELY)
+    return swapped or [one for one in near if abs(len(one) - len(plain)) < 2]
+
+
+def _exact_words(name: str) -> set[str]:
+    """Of a name, the words in which one letter makes another organ."""
+    return {word for word in name.split("_") if word in ("left", "right", "upper", "lower") or re.search(r"\d", word)}
 
 
 def unknown(name: str) -> str:

@@ -67,6 +67,18 @@ def test_names_in_a_nifti_header(labels, ct, tmp_path):
     assert anatomy_in_words(anatomy) == "given"
 
 
+def test_names_in_a_header_go_before_a_file_that_contradicts_them(labels, ct, tmp_path):
+    path = tmp_path / "organs.nii"
+    write_volume(labels, path)
+    with_label_table(path, [(1, "aorta"), (2, "heart"), (3, "liver")])
+    (tmp_path / "organs.json").write_text('{"1": "Aorta", "2": "heart", "3": "liver"}', encoding="utf-8")
+    assert read_anatomy(path, like=ct).warnings == ()
+    (tmp_path / "organs.json").write_text('{"1": "aorta", "2": "spleen", "3": "liver"}', encoding="utf-8")
+    anatomy = read_anatomy(path, like=ct)
+    assert set(counts(anatomy)) == {0, 52, 51, 5}
+    assert "label 2 is heart there and spleen in organs.json" in anatomy.warnings[0]
+
+
 @pytest.mark.parametrize("beside", ["organs.json", "labels.json", "labels.json of several"])
 def test_names_in_a_file_beside_it(labels, ct, tmp_path, beside):
     write_volume(labels, tmp_path / "organs_seg.nii.gz")
