@@ -11,13 +11,14 @@ from .label_names import Segment
 from .volume import Volume
 
 _NEEDS = (
-    "Reading DICOM SEG needs the package highdicom: install it with pip install 'meddiff-fm[dicom]', "
+    "{} may be DICOM SEG: reading it needs the package highdicom: install it with pip install 'meddiff-fm[dicom]', "
     "or export the segmentation as NIfTI or .seg.nrrd."
 )
 
 
 def read_dicom_seg(path: Path) -> tuple[list[Volume], list[Segment]]:
-    """The label map (one layer; segments that overlap: the highest number wins) and its segments.
+    """The layers of a SEG's label map and its segments: one layer, or one each if segments overlap or are fractional,
+    which then count from one half, as a warning says.
 
     path: a DICOM SEG file, or a folder that holds one and perhaps other DICOM files. InputError for anything else, or
     if its slices do not form one even volume.
@@ -26,38 +27,75 @@ def read_dicom_seg(path: Path) -> tuple[list[Volume], list[Segment]]:
         import highdicom
         import pydicom
     except ImportError:
-        raise InputError(_NEEDS) from None
+        raise InputError(_NEEDS.format(path)) from None
     file = _only_seg(path, pydicom)
     try:
-        seg = highdicom.seg.segread(file)
-        volume = seg.get_volume(combine_segments=True, relabel=False, skip_overlap_checks=True)
+        seg = highdicom.seg.Segmentation.from_dataset(pydicom.dcmread(file, force=True), copy=False)
+        layers = [] if seg.SegmentationType == "FRACTIONAL" else _combined(seg)
+        if layers:
+            return [_as_volume(layers[0], str(path))], [_segment(seg, number, number, 0) for number in _numbers(seg)]
+        layers = [_as_volume(_alone(seg, number), str(path)) for number in _numbers(seg)]
     except (ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
         raise InputError(
             f"{file} cannot be read as one label map ({str(error).splitlines()[0] if str(error) else 'damaged'}); "
             "export the segmentation as NIfTI or .seg.nrrd."
         ) from None
-    segments = [
-        Segment(str(one.segment_label), int(one.segment_number), 0, one.segmented_property_type.meaning)
-        for one in (seg.get_segment_description(number) for number in seg.segment_numbers)
-    ]
-    return [_as_volume(volume, str(path))], segments
+    if seg.SegmentationType == "FRACTIONAL":
+        layers[0] = layers[0].with_warning(f"{path} is a fractional segmentation: voxels count from one half on.")
+    return layers, [_segment(seg, number, 1, i) for i, number in enumerate(_numbers(seg))]
+
+
+def _numbers(seg) -> list[int]:
+    return [int(number) for number in seg.segment_numbers if number]
+
+
+def _combined(seg) -> list:
+    """All segments in one of highdicom's volumes, or nothing if some overlap."""
+    try:
+        return [seg.get_volume(combine_segments=True, relabel=False)]
+    except RuntimeError as error:
+        if "overlap" in str(error).lower():
+            return []
+        raise
+
+
+def _alone(seg, number: int):
+    """One segment as 0 and 1."""
+    volume = seg.get_volume(segment_numbers=[number])
+    return volume.with_array((volume.array[..., 0] >= 0.5).astype(np.uint8))
+
+
+def _segment(seg, number: int, value: int, layer: int) -> Segment:
+    """Its label, and the meaning of its code with that of the side."""
+    one = seg.get_segment_description(number)
+    sides = one.get("SegmentedPropertyTypeCodeSequence", [{}])[0].get("SegmentedPropertyTypeModifierCodeSequence", [])
+    meaning = " ".join([*(str(side.CodeMeaning) for side in sides), one.segmented_property_type.meaning])
+    return Segment(str(one.segment_label), value, layer, meaning=meaning)
 
 
 def _only_seg(path: Path, pydicom) -> Path:
     """The one SEG file at a path."""
     files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
-    found = []
+    found: dict[str, list[Path]] = {}
     for file in files:
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["Modality"])
+            header = pydicom.dcmread(
+                file, stop_before_pixels=True, specific_tags=["Modality"], force=file.suffix.lower() in (".dcm", "")
+            )
         except (pydicom.errors.InvalidDicomError, OSError, ValueError):
             continue
-        if header.get("Modality") == "SEG":
-            found.append(file)
-    if len(found) != 1:
-        what = "no segmentation" if not found else f"{len(found)} segmentations"
-        raise InputError(f"{path} holds {what} (DICOM SEG); give the file of one.")
-    return found[0]
+        found.setdefault(str(header.get("Modality")), []).append(file)
+    segs = found.get("SEG", [])
+    if not segs and "RTSTRUCT" in found:
+        raise InputError(
+            f"{path} holds contours (RT structure set, {found['RTSTRUCT'][0].name}), which are not read: export the "
+            "segmentation as DICOM SEG, NIfTI or .seg.nrrd."
+        )
+    if len(segs) != 1:
+        wanted = "the file of one" if segs or not path.is_dir() else "the file of one, or a folder with organs' masks"
+        what = f"{len(segs)} segmentations ({', '.join(one.name for one in segs)})" if segs else "no segmentation"
+        raise InputError(f"{path} holds {what} (DICOM SEG); give {wanted}.")
+    return segs[0]
 
 
 def _as_volume(volume, source: str) -> Volume:

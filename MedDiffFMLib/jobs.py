@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .anatomy_io import read_anatomy
 from .dicom_out import check_segmentation, is_series
 from .errors import InputError
+from .lesion_mask import read_lesion_mask
 from .padding import with_padding_told
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .progress import ProgressCallback, Reporter
@@ -24,7 +25,7 @@ from .roi import Box, Part, cut
 from .system import memory_gb
 from .volume import Volume
 from .volume_checks import check_ct
-from .volume_io import read_labels, read_volume
+from .volume_io import read_volume
 
 if TYPE_CHECKING:
     from .models import Model
@@ -276,7 +277,7 @@ def _read(slot: FileSlot, path: Path, first: Volume | None) -> Volume:
     if slot.kind == "labels":
         return read_anatomy(path, like=first)
     if slot.kind == "mask":
-        return read_labels(path, like=first)
+        return read_lesion_mask(path, like=first)
     volume = read_volume(path)
     check_ct(volume)
     return with_padding_told(volume)

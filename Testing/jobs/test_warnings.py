@@ -38,7 +38,7 @@ def test_a_warning_is_logged_once_where_it_is_found_and_stays_with_the_volume(fi
 def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_model):
     register(monkeypatch)
     monkeypatch.setattr(jobs, "read_volume", lambda path: read_volume(path).with_warning(SENTENCE))
-    monkeypatch.setattr(jobs, "read_labels", lambda path, like: read_labels(path, like).with_warning(SENTENCE))
+    monkeypatch.setattr(jobs, "read_lesion_mask", lambda path, like: read_labels(path, like).with_warning(SENTENCE))
     report = run_job("toy", files, ToyParameters(), CommonParameters(), load=lambda *a, **k: tiny_model)
     assert report.warnings[0] == SENTENCE and "44.7 ml became 44.7 ml" in report.warnings[1] and not report.warnings[2:]
     assert json.loads(files["output"].with_suffix(".json").read_text(encoding="utf-8"))["warnings"] == list(
