@@ -11,7 +11,7 @@ import typer
 def place_lesion(
     anatomy: Annotated[
         Path,
-        typer.Argument(metavar="ANATOMY", help="Label map of organs, with its names or TotalSegmentator's numbers."),
+        typer.Argument(metavar="ANATOMY", help="Label map of organs, or a folder with a file for each."),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT_MASK", help="Mask to write, for example MASK.nii.gz.")],
     organ: Annotated[

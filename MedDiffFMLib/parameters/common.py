@@ -129,7 +129,8 @@ def anatomy_parameter():
     return parameter(
         "auto",
         "text",
-        "Organs: a label map with its names or TotalSegmentator's numbers (a file, or DICOM SEG); auto needs no model; "
+        "Organs: a label map with its names or TotalSegmentator's numbers (a file, DICOM SEG, or a folder "
+        "with a file for each organ); auto needs no model; "
         "none; threshold: body, lungs and bones; totalsegmentator runs it, if it is installed.",
         label="Anatomy",
         choices=ANATOMY_WORDS,

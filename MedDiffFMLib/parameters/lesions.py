@@ -15,7 +15,10 @@ from .common import (
 )
 
 LESION_MASK = FileSlot(
-    "lesion_mask", "mask", "Lesion mask: 0 is background, any other number lesion; another grid is resampled."
+    "lesion_mask",
+    "mask",
+    "Lesion mask: 0 is background, any other number lesion; named organs in it are left out; "
+    "another grid is resampled.",
 )
 
 
@@ -68,7 +71,12 @@ class GenerateLesionParameters(Parameters):
     """Make a CT that nobody has, with a lesion, from a label map of its anatomy and a lesion mask."""
 
     files = (
-        FileSlot("anatomy", "labels", "Label map with TotalSegmentator's numbers, 118 for other parts of the body."),
+        FileSlot(
+            "anatomy",
+            "labels",
+            "Label map with its names or TotalSegmentator's numbers, 118 for other parts of the body; or a folder "
+            "with a file for each organ.",
+        ),
         LESION_MASK,
         OUTPUT,
     )

@@ -13,7 +13,12 @@ class SynthesizeParameters(Parameters):
     """Make a CT that nobody has, of any size, from a label map of its anatomy."""
 
     files = (
-        FileSlot("anatomy", "labels", "Label map with TotalSegmentator's numbers, 118 for other parts of the body."),
+        FileSlot(
+            "anatomy",
+            "labels",
+            "Label map with its names or TotalSegmentator's numbers, 118 for other parts of the body; or a folder "
+            "with a file for each organ.",
+        ),
         OUTPUT,
     )
     synthetic = True
