@@ -93,6 +93,8 @@ def _check_values(fields: list[tuple[str, str]], path: Path) -> None:
     orders = {said[key].lower() for key in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB") if key in said}
     if len(orders) > 1:
         raise InputError(f"{path} says two things about its byte order; {_AGAIN}.")
+    if said.get("ElementDataFile", "").upper() == "LOCAL" and _numbers(said.get("HeaderSize", "")) > [0.0]:
+        raise InputError(f"{path} skips bytes of its own header (HeaderSize) to find its voxels; {_AGAIN}.")
     if said.get("CompressedData", "").lower() == "true" and "CompressedDataSize" not in said:
         raise InputError(f"{path} is compressed and does not say how far (CompressedDataSize); save it uncompressed.")
 

@@ -260,6 +260,7 @@ META_REFUSED = {
     "scaled values": (dict(ElementToIntensityFunctionSlope="2"), "ElementToIntensityFunction"),
     "values with an offset": (dict(ElementToIntensityFunctionOffset="-1024"), "ElementToIntensityFunction"),
     "micrometers": (dict(DistanceUnits="um"), "'um'"),
+    "voxels within the header": (dict(HeaderSize="5"), "HeaderSize"),
     "two byte orders": (dict(ElementByteOrderMSB="True"), "byte order"),
     "compressed without size": (dict(CompressedData="True", data=zlib.compress(RAW)), "CompressedDataSize"),
     "two values": (dict(ElementNumberOfChannels=2, data=RAW * 2), "2 values a voxel"),
