@@ -183,23 +183,11 @@ def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
 
     tags = series_tags(mask, slices, record)
     source, voxels = segmentation_source(slices, mask, tags)
-    maker = hd.AlgorithmIdentificationSequence(MAKER, codes.cid7162.ArtificialIntelligence, __version__)
-    segments = [
-        hd.seg.SegmentDescription(
-            number,
-            f"{record['task']} {number}",
-            codes.SCT.MorphologicallyAbnormalStructure,
-            codes.SCT.Lesion,
-            hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-            maker,
-        )
-        for number in range(1, max(1, int(voxels.max())) + 1)
-    ]
     made = hd.seg.Segmentation(
         source_images=source,
         pixel_array=voxels.astype(np.uint8),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=segments,
+        segment_descriptions=_segments(record["task"], max(1, int(voxels.max()))),
         series_instance_uid=tags.SeriesInstanceUID,
         series_number=tags.SeriesNumber + 1,
         sop_instance_uid=generate_uid(None),
@@ -215,3 +203,13 @@ def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
         if keyword in tags:
             made[keyword] = tags[keyword]
     return made
+
+
+def _segments(task: str, count: int) -> list:
+    """Descriptions of the segments 1 … count."""
+    import highdicom as hd
+
+    maker = hd.AlgorithmIdentificationSequence(MAKER, codes.cid7162.ArtificialIntelligence, __version__)
+    kinds = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion
+    automatic = hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC
+    return [hd.seg.SegmentDescription(n, f"{task} {n}", *kinds, automatic, maker) for n in range(1, count + 1)]

@@ -62,6 +62,11 @@ class Pixels:
             raise InputError(f"{path} is a color image; give a CT series.")
         if "PixelData" not in ds or whole(ds, "BitsAllocated", 0) not in _WHOLE_BITS:
             raise damaged(path)
+        if whole(ds, "BitsStored", 0) < 1 or whole(ds, "PixelRepresentation", -1) not in (0, 1):
+            raise InputError(
+                f"{path} does not say how its pixels are stored (BitsStored, PixelRepresentation); export the series "
+                "again."
+            )
         syntax = UID(str(ds.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian))
         if syntax.is_private or not syntax.is_transfer_syntax:
             raise InputError(f"{path} has a transfer syntax that is not DICOM's ({syntax}); export the series again.")
@@ -72,8 +77,8 @@ class Pixels:
         """The stored values (rows, columns) of a frame, as the standard reads them: whole numbers."""
         ds, raw = self._ds, self._raw[frame]
         allocated, signed = whole(ds, "BitsAllocated", 0), whole(ds, "PixelRepresentation", 0) == 1
-        stored = whole(ds, "BitsStored", allocated)
-        if not 1 <= stored <= allocated or whole(ds, "HighBit", stored - 1) != stored - 1:
+        stored = whole(ds, "BitsStored", 0)
+        if stored > allocated or whole(ds, "HighBit", stored - 1) != stored - 1:
             raise InputError(
                 f"{self.path} says of its pixels BitsAllocated {allocated}, BitsStored {stored} and HighBit "
                 f"{whole(ds, 'HighBit', -1)}, which do not fit each other; export the series again."

@@ -211,6 +211,9 @@ def test_a_damaged_slice_is_named(ct, tmp_path):
         (put(RescaleIntercept="abc"), "RescaleIntercept"),
         (put(RescaleType="Z_EFF"), "Z_EFF"),
         (put(ModalityLUTSequence=[Dataset()]), "Modality LUT"),
+        (lambda ds, k: delattr(ds, "PixelRepresentation"), "PixelRepresentation"),
+        (lambda ds, k: delattr(ds, "BitsStored"), "BitsStored"),
+        (only(3, lambda ds, k: delattr(ds, "PixelData")), "damaged"),
     ],
 )
 def test_what_gives_no_hu_is_refused(ct, tmp_path, change, word):
