@@ -75,7 +75,9 @@ def test_an_image_a_folder_and_nothing_are_refused(tmp_path):
 
 
 def test_values_in_a_vector_without_segments_are_refused_as_a_mask(tmp_path):
-    nrrd.write(str(tmp_path / "a.nrrd"), np.zeros((3, 9, 9, 9), np.uint8), {"kinds": ["vector", *["domain"] * 3]})
+    axes = np.vstack([[np.nan] * 3, 2 * np.eye(3)])
+    header = {"kinds": ["vector", *["domain"] * 3], "space": "left-posterior-superior", "space directions": axes}
+    nrrd.write(str(tmp_path / "a.nrrd"), np.zeros((3, 9, 9, 9), np.uint8), header)
     with pytest.raises(InputError, match=r"a\.nrrd has 3 values a voxel"):
         read_lesion_mask(tmp_path / "a.nrrd")
 
