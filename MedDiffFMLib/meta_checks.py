@@ -53,17 +53,17 @@ def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> li
     found = []
     if said.keys().isdisjoint(("TransformMatrix", "Rotation", "Orientation")):
         found.append(
-            f"{path} does not say where its axes point (no TransformMatrix): they were taken to run to the left, the "
-            "back and the head, as 3D Slicer does; check left and right."
+            f"{path.name} does not say where its axes point (no TransformMatrix): they were taken to run to the left, "
+            "the back and the head, as 3D Slicer does; check left and right."
         )
     if said.keys().isdisjoint(("Offset", "Position", "Origin")):
-        found.append(f"{path} does not say where it lies (no Offset): its first voxel was put at 0, 0, 0 mm.")
+        found.append(f"{path.name} does not say where it lies (no Offset): its first voxel was put at 0, 0, 0 mm.")
     to = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(axes[:3, :3].ravel().tolist())
     code = said.get("AnatomicalOrientation", "").upper()
     of_matrix = "".join(_LETTERS.get(letter, "") for letter in to)
     if len(code) == 3 and set(code) <= set(_LETTERS) and code not in (of_matrix, to):  # some programs name the ends
         found.append(
-            f"{path} says two things about its axes, AnatomicalOrientation {code} and a TransformMatrix that is "
+            f"{path.name} says two things about its axes, AnatomicalOrientation {code} and a TransformMatrix that is "
             f"{of_matrix}: the matrix was taken, as 3D Slicer does; check left and right."
         )
     if (
@@ -72,8 +72,8 @@ def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> li
         and _numbers(said["ElementSize"]) != _numbers(said["ElementSpacing"])
     ):
         found.append(
-            f"{path} has voxels of {said['ElementSize']} mm (ElementSize) at distances of {said['ElementSpacing']} mm "
-            "(ElementSpacing): the distances were taken."
+            f"{path.name} has voxels of {said['ElementSize']} mm (ElementSize) at distances of {said['ElementSpacing']} "
+            "mm (ElementSpacing): the distances were taken."
         )
     return found
 

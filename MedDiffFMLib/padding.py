@@ -6,6 +6,8 @@ dark as air need no care, a threshold leaves them out anyway.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from scipy import ndimage
 
@@ -40,10 +42,10 @@ def with_padding_told(volume: Volume) -> Volume:
     share = 0.0 if padding is None else float(padding.mean())
     if share < TOLD_SHARE:
         return volume
-    value = float(np.median(volume.voxels[padding]))
+    value, name = float(np.median(volume.voxels[padding])), Path(volume.source).name or "the CT"
     return volume.with_warning(
-        f"{100 * share:.0f} % of {volume.source or 'the CT'} hold one value ({value:g} HU) as no tissue does, padding "
-        "perhaps: they count as outside of the body, and stay as they are."
+        f"{100 * share:.0f} % of {name} hold one value ({value:g} HU) as no tissue does, padding perhaps: "
+        "they count as outside of the body, and stay as they are."
     )
 
 

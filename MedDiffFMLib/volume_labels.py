@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -45,7 +46,7 @@ def as_labels(volume: Volume) -> Volume:
 
 def onto_grid(labels: Volume, like: Volume) -> Volume:
     """A label map on the grid of `like`: as it is if the grids agree, else by nearest neighbor (`resampled`), with a
-    warning that tells its volume before and after.
+    warning that tells its volume before and after (with names of files, no paths: it goes into the provenance).
 
     InputError if it lost its place (as many voxels as `like`, elsewhere), lies outside of `like` or between its voxels.
     """
@@ -69,8 +70,9 @@ def onto_grid(labels: Volume, like: Volume) -> Volume:
     if reordered or not labels.voxels.any():  # nothing is lost
         return result
     lost = f", {100 * (1 - inside):.0f} % of it lie outside" if inside < 0.995 else ""
+    mask, ct = Path(_name(labels)).name, Path(like.source).name or "the CT"
     return result.with_warning(
-        f"{_name(labels)} has another grid than {like.source or 'the CT'} and was brought onto it by nearest neighbor: "
+        f"{mask} has another grid than {ct} and was brought onto it by nearest neighbor: "
         f"{_ml(labels):.3g} ml became {_ml(result):.3g} ml{lost}."
     )
 
