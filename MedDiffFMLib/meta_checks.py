@@ -72,8 +72,8 @@ def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> li
         and _numbers(said["ElementSize"]) != _numbers(said["ElementSpacing"])
     ):
         found.append(
-            f"{path.name} has voxels of {said['ElementSize']} mm (ElementSize) at distances of {said['ElementSpacing']} "
-            "mm (ElementSpacing): the distances were taken."
+            f"{path.name} has voxels of {said['ElementSize']} mm (ElementSize) at distances of "
+            f"{said['ElementSpacing']} mm (ElementSpacing): the distances were taken."
         )
     return found
 

@@ -42,8 +42,8 @@ def nrrd_statement(path: Path) -> Statement:
     warnings = []
     if space not in _TO_LPS:
         warnings.append(
-            f"{path.name} does not say where its axes point (space {fields.get('space', 'not given')}): they were taken "
-            "to run to the left, the back and the head, as 3D Slicer does; check left and right."
+            f"{path.name} does not say where its axes point (space {fields.get('space', 'not given')}): they were "
+            "taken to run to the left, the back and the head, as 3D Slicer does; check left and right."
         )
     elif not origin:
         warnings.append(
