@@ -241,11 +241,15 @@ def test_cancelled_and_deleted(slicer, study, open_panel, module):
 
 
 @pytest.mark.parametrize("module", PANELS)
-def test_run_is_in_sight_on_a_laptop(study, open_panel, module):
-    """At 1366 × 768, without scrolling: before, with the brush in use, and where a reason stands above it."""
+def test_run_is_in_sight_on_a_laptop(slicer, study, open_panel, module):
+    """At 1366 × 768, without scrolling: before, with a result, with the brush in use, where a reason stands above."""
     panel = open_panel(module)
     set_up(panel, module, study)
     wait_until(lambda: panel.ui.runButton.enabled, PATIENCE)
+    assert in_sight(panel.ui.runButton)
+    panel.ui.resultSection.visible = True
+    panel.ui.resultLabel.text = "What came of it. " * 30
+    slicer.app.processEvents()
     assert in_sight(panel.ui.runButton)
     if "Lesion" in module:
         panel.ui.editor.setActiveEffectByName("Paint")
