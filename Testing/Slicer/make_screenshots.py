@@ -119,7 +119,9 @@ def detect_anomalies(folder: Path):
     harness.wait_until(lambda: not panel.logic.busy and panel.task.findings.findings, PATIENCE)
     panel.ui.minVolumeBox.value = 0.5
     panel.ui.findingsTable.setCurrentCell(0, 0)
-    take(panel, folder / "panel-detect-anomalies.png")
+    harness.wait_until(lambda: "A run takes" in panel.ui.estimateLabel.text, PATIENCE)
+    panel.ui.inputSection.collapsed = True  # the table of findings is what one looks at
+    take(panel, folder / "panel-detect-anomalies.png", views={"Red": (0, 0), "Green": (0, 1)})
     harness.close_module(panel)
 
 
