@@ -5,6 +5,7 @@ import json
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 ATTRIBUTE = "MedDiffFM."  # what a result's attributes begin with
 LESION_OF = ATTRIBUTE + "lesionOf"  # reference from a lesion's segmentation to what it was drawn on
@@ -106,7 +107,7 @@ def _resampled(segmentationNode, image, volumeNode, start, count):
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(segmentationNode.GetParentTransformNode(), None, toWorld)
     resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
     resample(image, grid, out, False, False, toWorld)
-    return vtk.util.numpy_support.vtk_to_numpy(out.GetPointData().GetScalars()).reshape(count, rows, columns)
+    return vtk_to_numpy(out.GetPointData().GetScalars()).reshape(count, rows, columns)
 
 
 def _numbered(values, numbers):

@@ -4,6 +4,7 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
 
 from . import exchange
 from .findings import BRIGHTER, DARKER, ROWS_AT_ONCE, Rule, findParts, markFindings, organBox
@@ -56,7 +57,7 @@ class FindingsNodes:
         if self._box is None:
             self._box = yield from organBox(whole)
         deviation, image = whole[self._box], self._image()
-        marks = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(deviation.shape)
+        marks = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(deviation.shape)
         yield from markFindings(deviation, rule, marks)
         image.GetPointData().GetScalars().Modified()
         image.Modified()

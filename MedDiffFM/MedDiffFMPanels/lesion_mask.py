@@ -6,6 +6,7 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from . import exchange
 from .checks import Problem, maskProblem, transformProblem
@@ -69,8 +70,6 @@ _drawn = {}  # the box that was last looked for: a panel asks several times at e
 
 
 def _boxOf(image, label):
-    from vtk.util.numpy_support import vtk_to_numpy
-
     voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     mask = voxels == label
     layers = np.flatnonzero(mask.any(axis=(1, 2)))
@@ -187,8 +186,6 @@ def addEllipsoid(lesionNode, grid, center, diameter):
 
 def _add(lesionNode, mask, origin, matrix):
     """Add a mask (k, j, i), whose first voxel lies at `origin`, to the lesion's segment."""
-    from vtk.util.numpy_support import numpy_to_vtk
-
     image, place = slicer.vtkOrientedImageData(), matrix.copy()
     place[:3, 3] = origin[:3]
     image.SetDimensions(mask.shape[::-1])
