@@ -14,7 +14,7 @@ KINDS = {
     "QLineEdit": (lambda w: w.text, lambda w, text: w.setText(text), "textChanged(QString)"),
     "QSpinBox": (lambda w: _number(w), lambda w, text: _setNumber(w, text, int), "valueChanged(int)"),
     "QDoubleSpinBox": (lambda w: _number(w), lambda w, text: _setNumber(w, text, float), "valueChanged(double)"),
-    "ctkSliderWidget": (lambda w: f"{w.value:g}", lambda w, text: _setNumber(w, text, float), "valueChanged(double)"),
+    "ctkSliderWidget": (lambda w: _exactly(w), lambda w, text: _setNumber(w, text, float), "valueChanged(double)"),
 }
 NODES = "qMRMLNodeComboBox"
 PROPERTY = "SlicerParameterName"
@@ -26,8 +26,19 @@ def _choose(combo, text):
 
 
 def _number(box):
-    """A box at its lowest value that shows a word there (“Automatic”) is not set."""
-    return "" if box.specialValueText and box.value == box.minimum else f"{box.value:g}"
+    """A box at its lowest value that shows a word there (“Automatic”) is not set. Numbers below 0 are there for the word
+    alone: typed, they become it.
+    """
+    if box.specialValueText and box.value < max(0, box.minimum):
+        box.setValue(box.minimum)
+    return "" if box.specialValueText and box.value == box.minimum else _exactly(box)
+
+
+def _exactly(widget):
+    """The number that a widget shows, with all of its digits."""
+    if widget.className() == "QSpinBox":
+        return str(widget.value)
+    return repr(round(widget.value, widget.decimals)).removesuffix(".0")
 
 
 def _setNumber(widget, text, kind):
