@@ -26,8 +26,8 @@ def _choose(combo, text):
 
 
 def _number(box):
-    """A box at its lowest value that shows a word there (“Automatic”) is not set. Numbers below 0 are there for the word
-    alone: typed, they become it.
+    """A box at its lowest value that shows a word there (“Automatic”) is not set. Numbers below 0 are there for that
+    word alone: typed, they become it.
     """
     if box.specialValueText and box.value < max(0, box.minimum):
         box.setValue(box.minimum)
@@ -140,18 +140,28 @@ class Bindings:
         return self._defaults.get(name, "")
 
     def chosenNode(self, name):
-        """The node of a node selector, or None."""
-        return self._node.GetNodeReference(name) if self._node is not None else None
+        """The node of a node selector, or None; a scene may name one that the selector does not offer."""
+        node = self._node.GetNodeReference(name) if self._node is not None else None
+        kinds = self._bound[name].nodeTypes if name in self._bound else None
+        return node if node is None or kinds is None or _offered(node, kinds) else None
 
 
 def _holdsNode(widget):
     return widget.className() == NODES
 
 
+def _offered(node, kinds):
+    """Whether a selector of these classes shows a node: a label map is a volume, but none of theirs."""
+    return node.GetClassName() in kinds and not node.GetHideFromEditors()
+
+
+def nodesOffered(kind):
+    """The scene's nodes of exactly this class that are not hidden, in their order."""
+    return [node for node in slicer.util.getNodesByClass(kind) if _offered(node, (kind,))]
+
+
 def firstVolume():
     """What an input selector shows at first: the volume in the views, else the first one of the scene."""
-    selection = slicer.app.applicationLogic().GetSelectionNode()
+    selection, volumes = slicer.app.applicationLogic().GetSelectionNode(), nodesOffered("vtkMRMLScalarVolumeNode")
     active = slicer.mrmlScene.GetNodeByID(selection.GetActiveVolumeID() or "") if selection else None
-    if active is not None and active.GetClassName() == "vtkMRMLScalarVolumeNode":
-        return active
-    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    return active if active in volumes else next(iter(volumes), None)

@@ -4,6 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from . import exchange
+from .bindings import nodesOffered
 from .checks import Problem, transformProblem
 from .input_part import InputPart
 from .looks import quiet, warning
@@ -56,12 +57,11 @@ def firstLabels():
     else a segmentation of something.
     """
     filled = []
-    for node in slicer.util.getNodesByClass(KINDS[0]):
-        lesion = node.GetNodeReferenceID(exchange.LESION_OF)
-        if node.GetSegmentation().GetNumberOfSegments() and not lesion and not node.GetHideFromEditors():
+    for node in nodesOffered(KINDS[0]):
+        if node.GetSegmentation().GetNumberOfSegments() and not node.GetNodeReferenceID(exchange.LESION_OF):
             filled.append(node)
     organs = next((node for node in filled if organsOf(node)[0]), None)
-    return organs or slicer.mrmlScene.GetFirstNodeByClass(KINDS[1]) or next(iter(filled), None)
+    return organs or next(iter(nodesOffered(KINDS[1])), None) or next(iter(filled), None)
 
 
 def labelsProblem(node):

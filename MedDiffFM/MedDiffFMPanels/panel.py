@@ -147,7 +147,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         node = self.logic.getParameterNode()
         self.preferences.takeOver()
         self.bindings.setNode(node)
-        if not node.GetNodeReference("input") and (first := self.firstInput()):
+        if not self.bindings.chosenNode("input") and (first := self.firstInput()):
             node.SetNodeReferenceID("input", first.GetID())
         self.update()
 

@@ -1,4 +1,4 @@
-"""Every number that a panel's widget can show: the same in the parameter node, the scene, and the backend's parameters."""
+"""Every number that a panel's widget can show is the same in parameter node, scene and the backend's parameters."""
 
 from __future__ import annotations
 
