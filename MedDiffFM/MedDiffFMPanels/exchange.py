@@ -9,6 +9,11 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 ATTRIBUTE = "MedDiffFM."  # what a result's attributes begin with
 LESION_OF = ATTRIBUTE + "lesionOf"  # reference from a lesion's segmentation to what it was drawn on
+TERMINOLOGY = (  # of a lesion and of a finding, as Slicer's own list has it
+    "Segmentation category and type - 3D Slicer General Anatomy list~"
+    "SCT^49755003^Morphologically Altered Structure~SCT^4147007^Mass~^^~"
+    "Anatomic codes - DICOM master list~^^~^^"
+)
 BINARY_LABELMAP = "Binary labelmap"
 SLAB = 1 << 19  # voxels of a segmentation put onto a volume's grid at once
 NODES = {"volume": "vtkMRMLScalarVolumeNode", "map": "vtkMRMLScalarVolumeNode"}

@@ -11,11 +11,6 @@ from .findings import BRIGHTER, DARKER, ROWS_AT_ONCE, Rule, findParts, markFindi
 
 COLORS = {BRIGHTER: (1.0, 0.45, 0.1), DARKER: (0.2, 0.6, 1.0)}
 SEGMENTATION, TABLE, COLOR_TABLE = (exchange.ATTRIBUTE + word for word in ("findings", "table", "colors"))
-TERMINOLOGY = (
-    "Segmentation category and type - 3D Slicer General Anatomy list~"
-    "SCT^49755003^Morphologically Altered Structure~SCT^52988006^Lesion~^^~"
-    "Anatomic codes - DICOM master list~^^~^^"
-)
 COLORS_OF_MAP = 256
 WORDS = ("organ", "deviation")  # the table's columns that are no numbers
 
@@ -151,7 +146,7 @@ def _fillSegmentation(node, image, mapNode):
         segment.SetName(name)
         segment.SetColor(COLORS[kind])
         segment.SetLabelValue(kind)
-        segment.SetTag("TerminologyEntry", TERMINOLOGY)
+        segment.SetTag("TerminologyEntry", exchange.TERMINOLOGY)
         segment.AddRepresentation("Binary labelmap", image)
         segmentation.AddSegment(segment, "brighter" if kind == BRIGHTER else "darker")
     node.CreateDefaultDisplayNodes()

@@ -19,7 +19,7 @@ class LesionEditor:
     def __init__(self, ui, onDrawn, onPlaceFailed):
         self.ui, self._onPlaceFailed = ui, onPlaceFailed
         self._node, self._canvas, self._observed, self._point = None, None, None, None
-        self._ownerId = ""
+        self._ownerId = self._lesionId = ""
         ui.editor.setEffectNameOrder(EFFECTS)
         ui.editor.unorderedEffectsVisible = False
         for table in slicer.util.findChildren(ui.editor, "SegmentsTableResizableFrame"):
@@ -36,22 +36,27 @@ class LesionEditor:
         if lesionNode is None or owner is None:
             self.stop()
             if self._node is not None:
-                editor.setSegmentationNode(None)
                 editor.setSourceVolumeNode(None)
+                editor.setSegmentationNode(None)
+            self._lesionId = ""
             self._observe(None)
             return
-        if self._node is None or not slicer.mrmlScene.IsNodePresent(self._node):
-            self._node = _editorNode()
-            editor.setMRMLSegmentEditorNode(self._node)
-        if editor.segmentationNode() is not lesionNode:
+        self.prepare()
+        if self._node.GetSegmentationNode() is not lesionNode or editor.segmentationNode() is not lesionNode:
             editor.setSegmentationNode(lesionNode)
             if lesionNode.GetSegmentation().GetNumberOfSegments():
                 editor.setCurrentSegmentID(segmentOf(lesionNode))
         source = owner if owner.IsA("vtkMRMLScalarVolumeNode") else self._canvasFor(owner)
         if editor.sourceVolumeNode() is not source:
             editor.setSourceVolumeNode(source)
-        self._ownerId = owner.GetID()
+        self._ownerId, self._lesionId = owner.GetID(), lesionNode.GetID()
         self._observe(lesionNode)
+
+    def prepare(self):
+        """Give the embedded editor its node: it follows the scene's segmentations, panel or not, and needs one."""
+        if self._node is None or not slicer.mrmlScene.IsNodePresent(self._node):
+            self._node = _editorNode()
+            self.ui.editor.setMRMLSegmentEditorNode(self._node)
 
     def stop(self):
         """Put the brush and the place mode down."""
@@ -122,7 +127,7 @@ class LesionEditor:
         if not on:
             self.ui.placeWidget.setPlaceModeEnabled(False)
             return
-        if self._node is None:
+        if not self._lesionId:
             self.ui.placeButton.checked = False
             return
         self.ui.editor.setActiveEffectByName("")
@@ -146,13 +151,13 @@ class LesionEditor:
 
     def _takePoint(self):
         """The click: an ellipsoid about it."""
-        point, owner = self._point, slicer.mrmlScene.GetNodeByID(self._ownerId)
+        point, owner, lesion = self._point, *map(slicer.mrmlScene.GetNodeByID, (self._ownerId, self._lesionId))
         if point is None or not point.GetNumberOfDefinedControlPoints():
             return
         center = point.GetNthControlPointPositionWorld(0)
         self._removePoint()
-        lesion = self.ui.editor.segmentationNode()
         if lesion is not None and owner is not None:
+            self.ui.editor.saveStateForUndo()
             if not addEllipsoid(lesion, exchange.gridOf(owner), center, self.ui.diameterBox.value):
                 self._onPlaceFailed()
             self._drawn.start()

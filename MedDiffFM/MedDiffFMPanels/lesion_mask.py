@@ -10,14 +10,10 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from . import exchange
 from .checks import Problem, maskProblem, transformProblem
+from .organ_names import SHOWN, organsOf
 
 SEGMENT = "Lesion"
 COLOR = (1.0, 0.35, 0.1)
-TERMINOLOGY = (
-    "Segmentation category and type - 3D Slicer General Anatomy list~"
-    "SCT^49755003^Morphologically Altered Structure~SCT^52988006^Lesion~^^~"
-    "Anatomic codes - DICOM master list~^^~^^"
-)
 ROUNDNESS = (0.7, 1.0)  # of an ellipsoid: its shorter axes over the longest, as in MedDiffFMLib.lesions
 
 
@@ -31,7 +27,7 @@ def newLesion(owner):
     if owner.IsA("vtkMRMLVolumeNode"):
         node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), owner.GetID())
     node.GetSegmentation().AddEmptySegment(SEGMENT, SEGMENT, COLOR)
-    node.GetSegmentation().GetSegment(SEGMENT).SetTag("TerminologyEntry", TERMINOLOGY)
+    node.GetSegmentation().GetSegment(SEGMENT).SetTag("TerminologyEntry", exchange.TERMINOLOGY)
     node.SetNodeReferenceID(exchange.LESION_OF, owner.GetID())
     exchange.placeBeside(owner, node)
     return node
@@ -48,6 +44,18 @@ def lesionOf(owner):
 def segmentOf(lesionNode):
     """The id of the lesion's segment."""
     return lesionNode.GetSegmentation().GetNthSegmentID(0)
+
+
+def isDrawable(lesionNode):
+    """Whether the brush may be taken to a segmentation: to a panel's own lesion, or one segment that is no organ."""
+    if lesionNode is None:
+        return False
+    own = lesionNode.GetNodeReferenceID(exchange.LESION_OF)
+    return bool(own) or (lesionNode.GetSegmentation().GetNumberOfSegments() < 2 and not _organsIn(lesionNode))
+
+
+def _organsIn(lesionNode):
+    return [] if lesionNode.GetNodeReferenceID(exchange.LESION_OF) else organsOf(lesionNode)[0]
 
 
 def drawnBox(lesionNode):
@@ -105,7 +113,12 @@ def lesionProblem(lesionNode, owner, box=None):
         return Problem(
             _("There is no lesion yet."), _("Draw one with Paint, or click “Place ellipsoid”, then into a slice.")
         )
-    name = lesionNode.GetName()
+    name, organs = lesionNode.GetName(), _organsIn(lesionNode)
+    if organs:
+        return Problem(
+            _("“{name}” shows organs: {organs}.").format(name=name, organs=", ".join(organs[:SHOWN])),
+            _("Choose the segmentation of the lesion, or click “New”."),
+        )
     if lesionNode.GetSegmentation().GetNumberOfSegments() > 1:
         return Problem(
             _("“{name}” has several segments, and all would become lesion.").format(name=name),

@@ -14,7 +14,7 @@ from .bindings import fillCombo
 from .checks import Problem
 from .failures import Failure, diskFull
 from .lesion_editor import LesionEditor
-from .lesion_mask import digestOf, lesionInWords, lesionOf, lesionProblem, newLesion, showLesion
+from .lesion_mask import digestOf, isDrawable, lesionInWords, lesionOf, lesionProblem, newLesion, showLesion
 from .logic import PanelLogic
 from .looks import quiet
 from .place import savedPlace
@@ -56,8 +56,11 @@ class LesionLogic(PanelLogic):
 class LesionPart(TaskPart):
     def __init__(self, panel):
         TaskPart.__init__(self, panel)
-        self._load()
+        roots = self._load()
         self.editor = LesionEditor(self.ui, self.onDrawn, self.onPlaceFailed)
+        self.editor.prepare()  # before there is a scene to follow
+        for root in roots:
+            root.setMRMLScene(slicer.mrmlScene)
         self._kinds, self._busy, self._walk = None, False, None
         self.ui.newLesionButton.connect("clicked(bool)", self.onNew)
         self.ui.previousButton.connect("clicked(bool)", lambda checked: panel.result.showNext(-1))
@@ -66,15 +69,19 @@ class LesionPart(TaskPart):
         self.ui.outlineButton.connect("toggled(bool)", self.onOutline)
 
     def _load(self):
-        """The shared controls: those to draw with above the task's own, those for results below the result's text."""
+        """The shared controls: those to draw with above the task's own, those for results below the result's text.
+        Returns their two widgets.
+        """
         from .panel import RESOURCES
 
+        roots = []
         for file, section, place in (("MedDiffFMLesion", "taskSection", 0), ("MedDiffFMLesionResult", None, 2)):
             root = slicer.util.loadUI(str(RESOURCES / "UI" / f"{file}.ui"))
             (self.ui.taskSection if section else self.ui.resultSection).layout().insertWidget(place, root)
             for name, widget in vars(slicer.util.childWidgetVariables(root)).items():
                 setattr(self.ui, name, widget)
-            root.setMRMLScene(slicer.mrmlScene)
+            roots.append(root)
+        return roots
 
     # what is drawn on
 
@@ -94,7 +101,7 @@ class LesionPart(TaskPart):
         try:
             if owner is not None and exchange.gridOf(owner) is not None:
                 self._chooseLesion(owner)
-            self.editor.show(self.lesion if owner else None, owner)
+            self.editor.show(self.lesion if owner and isDrawable(self.lesion) else None, owner)
         finally:
             self._busy = False
         self.ui.lesionLabel.text = quiet(lesionInWords(self.lesion) or _("Nothing is drawn yet."))
@@ -111,6 +118,9 @@ class LesionPart(TaskPart):
 
     def _choose(self, node):
         self.panel.bindings.node.SetNodeReferenceID("lesionMask", node.GetID())
+
+    def sceneClosed(self):
+        self.editor.prepare()
 
     def onNew(self, checked=False):
         """Another lesion on the same input; the old one stays in the scene."""

@@ -160,6 +160,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.bindings.setNode(None)
 
     def onSceneEndClose(self, caller, event):
+        self.task.sceneClosed()
         if self.parent.isEntered and not slicer.mrmlScene.IsBatchProcessing():
             self.initializeParameterNode()
 

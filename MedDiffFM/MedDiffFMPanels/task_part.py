@@ -28,6 +28,9 @@ class TaskPart:
     def leave(self, sceneCloses=False):
         """The panel is left: nothing of it may act on the views any more."""
 
+    def sceneClosed(self):
+        """The scene is empty now, or another one, whether the panel is seen or not."""
+
     def escape(self):
         """Esc was pressed. True if the task had something to stop."""
         return False

@@ -238,7 +238,7 @@ def test_nodes_lie_beside_their_source_and_survive_the_scene(slicer, abdomen, pa
     role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     assert nodes.segmentation.GetNodeReference(role) is node
     segment = nodes.segmentation.GetSegmentation().GetSegment("brighter")
-    assert "Morphologically Altered Structure" in tag(segment, "TerminologyEntry")
+    assert "^Morphologically Altered Structure~SCT^4147007^Mass~" in tag(segment, "TerminologyEntry")
 
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(False)

@@ -63,9 +63,8 @@ def test_segment_editor(slicer, ct):
 
 def test_segment_selector_follows_the_segmentation(slicer, segmentation):
     selector = slicer.qMRMLSegmentSelectorWidget()
-    selector.setMRMLScene(slicer.mrmlScene)
     heard = signals(selector, "currentNodeChanged(vtkMRMLNode*)", "currentSegmentChanged(QString)")
-    selector.setCurrentNode(segmentation)
+    selector.setMRMLScene(slicer.mrmlScene)  # it has no “None”, so it takes the first one
     assert heard == [("currentSegmentChanged", "liver"), ("currentNodeChanged", segmentation)]
     selector.setCurrentSegmentID("spleen")
     assert selector.currentSegmentID() == "spleen" and selector.segmentIDs() == ("liver", "spleen")
@@ -74,6 +73,28 @@ def test_segment_selector_follows_the_segmentation(slicer, segmentation):
     selector.multiSelection = True
     selector.setSelectedSegmentIDs(["liver", "aorta"])
     assert selector.selectedSegmentIDs() == ("liver", "aorta")
+
+
+def test_a_selector_without_none_chooses_by_itself(slicer, ct):
+    """The first node of its scene; in an empty list, if it offers nothing else, the first one that comes."""
+
+    def selector(none, add, scene_first):
+        box = slicer.qMRMLNodeComboBox()
+        box.nodeTypes, box.noneEnabled, box.addEnabled, box.removeEnabled = ["vtkMRMLTableNode"], none, add, False
+        if scene_first:
+            box.setMRMLScene(slicer.mrmlScene)
+        return box
+
+    early = {(none, add): selector(none, add, True) for none in (False, True) for add in (False, True)}
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+    chosen = {key: box.currentNode() for key, box in early.items()}
+    assert chosen == {(False, False): table, (False, True): None, (True, False): None, (True, True): None}
+    for add in (False, True):
+        for none in (False, True):
+            late = selector(none, add, False)
+            late.setMRMLScene(slicer.mrmlScene)
+            assert late.currentNode() is (None if none else table)
 
 
 def test_one_click_places_a_point_in_the_real_slice_view(slicer, ct):

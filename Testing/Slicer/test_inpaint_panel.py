@@ -63,7 +63,10 @@ def test_two_versions_from_the_first_stroke_to_the_choice(slicer, chest, panel):
     assert lesion.GetName() == "Chest lesion" and not ui.runButton.enabled
     assert "no lesion yet" in ui.runButton.toolTip and "Paint" in ui.runButton.toolTip
     segment = lesion.GetSegmentation().GetSegment("Lesion")
-    assert segment.GetName() == "Lesion" and "52988006^Lesion" in segment.GetTerminology()
+    assert (
+        segment.GetName() == "Lesion"
+        and "^Morphologically Altered Structure~SCT^4147007^Mass~" in segment.GetTerminology()
+    )
     assert ui.editor.segmentationNode() is lesion and ui.editor.sourceVolumeNode() is chest
     assert [ui.kindBox.itemText(n) for n in range(ui.kindBox.count)] == ["Automatic", "Lung nodule"]
     ui.editor.setActiveEffectByName("Paint")

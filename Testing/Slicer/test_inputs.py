@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from panels import add_chest
@@ -49,3 +53,23 @@ def test_a_scene_that_names_a_label_map_as_input(slicer, open_panel):
 
     enter_module(panel)
     assert panel.inputNode is chest is panel.ui.inputSelector.currentNode()
+
+
+def test_the_terminology_is_in_slicers_own_list(slicer):
+    """Of a checkout of Slicer that the environment variable SLICER_SOURCE names."""
+    source = os.environ.get("SLICER_SOURCE")
+    if not source:
+        pytest.skip("SLICER_SOURCE names no checkout of Slicer")
+    from MedDiffFMPanels.exchange import TERMINOLOGY
+
+    folder = Path(source) / "Modules" / "Loadable" / "Terminologies" / "Resources"
+    path = folder / "SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    context, category, kind = TERMINOLOGY.split("~")[:3]
+    assert known["SegmentationCategoryTypeContextName"] == context
+    (found,) = [one for one in known["SegmentationCodes"]["Category"] if coded(one) == category]
+    assert kind in [coded(one) for one in found["Type"]]
+
+
+def coded(entry):
+    return "^".join(entry[key] for key in ("CodingSchemeDesignator", "CodeValue", "CodeMeaning"))

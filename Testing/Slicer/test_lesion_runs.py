@@ -180,7 +180,10 @@ def test_a_run_never_halts_slicer_and_its_result_survives_the_scene(slicer, ches
     assert result.GetAttribute("MedDiffFM.provenance") == record and "seeds" in json.loads(record)["facts"]
     drawn = result.GetNodeReference("MedDiffFM.lesionMask")
     assert drawn is slicer.util.getNode("Chest lesion")
-    assert "52988006^Lesion" in drawn.GetSegmentation().GetSegment("Lesion").GetTerminology()
+    assert (
+        "^Morphologically Altered Structure~SCT^4147007^Mass~"
+        in drawn.GetSegmentation().GetSegment("Lesion").GetTerminology()
+    )
     assert longest < 0.3, f"Slicer stood still for {longest:.2f} s"
 
 

@@ -68,7 +68,8 @@ def with_node(function):
 
 @stand_in("Libs/MRML/Widgets/qMRMLNodeComboBox.h")
 class qMRMLNodeComboBox(QtWidgets.QWidget):
-    """qMRMLNodeComboBox: the scene's nodes of certain types; it selects nothing by itself but what was created here."""
+    """qMRMLNodeComboBox: the scene's nodes of certain types. Without “None” it selects by itself: the first node of a
+    scene that it is given, and, if it has no other items, the first node that comes into its empty list."""
 
     currentNodeChanged = Signal(object)
     _validChanged = Signal(bool)
@@ -117,6 +118,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             }
             self._tags = watch(self, scene, events)
         self._rebuild()
+        if not self.noneEnabled and self._nodes and self._node not in self._nodes:
+            self._select(self._nodes[0])
 
     def _accepts(self, node) -> bool:
         if not any(node.IsA(kind) for kind in self._types):
@@ -147,7 +150,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self._select(None if self.noneEnabled or not self._nodes else self._nodes[-1])
 
     def _rebuild(self):
-        scene = self._scene
+        scene, empty = self._scene, self._combo.count == 0
         nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())] if scene else []
         self._nodes = [node for node in nodes if self._accepts(node)]
         blocked = self._combo.blockSignals(True)
@@ -163,6 +166,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self._combo.addItem("Delete current", "remove:")
         self._show_current()
         self._combo.blockSignals(blocked)
+        only_nodes = not (self.noneEnabled or self.addEnabled or self.removeEnabled or self.renameEnabled)
+        if empty and self._nodes and only_nodes and self._node is None:
+            self._select(self._nodes[0])
 
     def _show_current(self):
         self._combo.setCurrentIndex(self._combo.findData(self._node.GetID()) if self._node else -1 + self.noneEnabled)

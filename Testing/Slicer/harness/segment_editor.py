@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import slicer
 import vtk
 from PySide6 import QtWidgets
-from PySide6.QtCore import Property, Signal
+from PySide6.QtCore import Property, Signal, Slot
 
 from .errors import NotInSlicer
 from .mrml_widgets import qMRMLNodeComboBox, qMRMLWidget, watch
@@ -31,10 +32,12 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._editor, self._tags, self._effect, self._effects = None, [], None, {}
+        self._history = slicer.vtkSegmentationHistory()
+        self._history.SetMaximumNumberOfStates(10)
         self._segmentations, self._volumes = qMRMLNodeComboBox(), qMRMLNodeComboBox()
         self._segmentations.nodeTypes = ["vtkMRMLSegmentationNode"]
         self._volumes.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-        self._volumes.addEnabled = False
+        self._volumes.addEnabled, self._volumes.noneEnabled = False, True
         self._segments, self._options = SegmentsTable(), Options()
         self._add, self._remove = QtWidgets.QPushButton("Add"), QtWidgets.QPushButton("Remove")
         self._effect_buttons = QtWidgets.QWidget()
@@ -86,9 +89,23 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             before = button
 
     def setMRMLScene(self, scene):
+        blocked = [box.blockSignals(True) for box in (self._segmentations, self._volumes)]
         super().setMRMLScene(scene)
         self._segmentations.setMRMLScene(scene)
         self._volumes.setMRMLScene(scene)
+        for box, before in zip((self._segmentations, self._volumes), blocked, strict=True):
+            box.blockSignals(before)
+        self._update()
+        if scene:
+            watch(self, scene, {scene.EndBatchProcessEvent: lambda *_: self._take_what_is_shown()})
+
+    def _take_what_is_shown(self):
+        """After a batch of the scene: what its own selectors show, and a hidden volume is not among that."""
+        if self._editor and self._edited() is not self._segmentations.currentNode():
+            self.setSegmentationNode(self._segmentations.currentNode())
+        if self._editor and self.sourceVolumeNode() is not self._volumes.currentNode():
+            self.setSourceVolumeNode(self._volumes.currentNode())
+        self._update()
 
     def setMRMLSegmentEditorNode(self, node):
         for tag in self._tags:
@@ -106,13 +123,19 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         return self._editor
 
     def segmentationNode(self):
+        return self._segmentations.currentNode()
+
+    def _edited(self):
         return self._editor.GetSegmentationNode() if self._editor else None
 
     def segmentationNodeID(self):
         return self.segmentationNode().GetID() if self.segmentationNode() else ""
 
     def setSegmentationNode(self, node):
-        if node is not self.segmentationNode():
+        if node is not self._edited():
+            if node is None and self._editor is None:
+                return
+            self._history.SetSegmentation(node.GetSegmentation() if node else None)
             self._needed().SetAndObserveSegmentationNode(node)
             first = node.GetSegmentation().GetNthSegmentID(0) if node and node.GetSegmentation() else ""
             self._editor.SetSelectedSegmentID(first or "")
@@ -141,7 +164,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def _take_geometry(self):
         """A segmentation without a geometry gets that of the source volume, as the editor does."""
-        segmentation, volume = self.segmentationNode(), self.sourceVolumeNode()
+        segmentation, volume = self._edited(), self.sourceVolumeNode()
         if (
             segmentation
             and volume
@@ -187,6 +210,18 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         if unknown:
             raise NotInSlicer(f"the Segment Editor has no effect {unknown[0]!r}")
 
+    @Slot()
+    def saveStateForUndo(self):
+        self._history.SaveState()
+
+    @Slot()
+    def undo(self):
+        self._history.RestorePreviousState()
+
+    @Slot()
+    def redo(self):
+        self._history.RestoreNextState()
+
     def setupViewObservations(self):
         pass
 
@@ -197,12 +232,14 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._update()
 
     def _segment_ids(self):
-        node = self.segmentationNode()
+        node = self._edited()
         return tuple(node.GetSegmentation().GetSegmentIDs()) if node and node.GetSegmentation() else ()
 
     def _update(self):
+        if self._editor is None:
+            return
         before = self.property("shownSegment")
-        for box, node in ((self._segmentations, self.segmentationNode()), (self._volumes, self.sourceVolumeNode())):
+        for box, node in ((self._segmentations, self._edited()), (self._volumes, self.sourceVolumeNode())):
             blocked = box.blockSignals(True)
             box.setCurrentNode(node)
             box.blockSignals(blocked)
