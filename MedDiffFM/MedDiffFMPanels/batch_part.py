@@ -28,7 +28,7 @@ class BatchPart:
 
     def __init__(self, panel):
         self.ui, self._panel = panel.ui, panel
-        self._command, self._rows, self._shown = None, {}, ""
+        self._command, self._rows, self._looked = None, {}, (None, "")
         slots = TASKS[panel.logic.task].files
         inputs = [slot for slot in slots if not slot.output]
         self._mask = inputs[1] if len(inputs) > 1 else None
@@ -42,6 +42,10 @@ class BatchPart:
         self.ui.batchOutputButton.connect("clicked(bool)", lambda checked: self._choose(self.ui.batchOutputEdit))
         self.ui.batchMaskButton.connect("clicked(bool)", lambda checked: self._choose(self.ui.batchMaskEdit, NAME))
 
+        for edit in (self.ui.batchInputEdit, self.ui.batchOutputEdit, self.ui.batchMaskEdit):
+            edit.connect("textChanged(QString)", lambda text: self.update())
+            edit.connect("editingFinished()", self.look)
+
     @property
     def running(self):
         return self._command is not None
@@ -52,15 +56,41 @@ class BatchPart:
         folder = qt.QFileDialog.getExistingDirectory(None, _("Choose a folder"), os.path.dirname(edit.text))
         if folder:
             edit.text = os.path.join(folder, f"{pattern}.nii.gz") if pattern else folder
+            self.look()
+
+    @property
+    def _folders(self):
+        """Of the inputs and for the results, as they are typed."""
+        return self.ui.batchInputEdit.text.strip(), self.ui.batchOutputEdit.text.strip()
+
+    def look(self):
+        """Look at the folders on the disk: only once they are typed, or a server that does not answer would halt Slicer
+        at each key.
+        """
+        source, target = self._folders
+        if not os.path.isdir(source):
+            found = _("Choose the folder with the inputs.")
+        elif os.path.isfile(target) or os.path.realpath(source) == os.path.realpath(target):
+            found = _("Choose another folder for the results.")
+        else:
+            found = ""
+        self._looked = ((source, target), found)
+        self.ui.batchOpenButton.enabled = bool(target) and os.path.isdir(target)
+        if not self.running:
+            self._show(_savedRows(target) if target else {})
+            self.ui.batchStatusLabel.text = f"{_inWords(self._rows)}." if self._rows else ""
+        self.update()
 
     def problem(self):
         """Why no batch can be run now, in a sentence, or an empty text."""
-        source, target = self.ui.batchInputEdit.text.strip(), self.ui.batchOutputEdit.text.strip()
+        source, target = self._folders
         values = self._panel.parameters()
-        if not os.path.isdir(source):
+        if not source:
             return _("Choose the folder with the inputs.")
-        if not target or os.path.isfile(target) or os.path.realpath(source) == os.path.realpath(target):
+        if not target or source == target:
             return _("Choose another folder for the results.")
+        if self._looked[0] == (source, target) and self._looked[1]:
+            return self._looked[1]
         if self._mask and NAME not in self.ui.batchMaskEdit.text:
             return _("Say where the lesion masks are: a path with {name} in place of the input's name.")
         if not isinstance(values.get("anatomy", ""), str):
@@ -73,15 +103,10 @@ class BatchPart:
 
     def update(self):
         """Show what can be done now, and if not, why."""
-        target = self.ui.batchOutputEdit.text.strip()
-        self.ui.batchOpenButton.enabled = bool(target) and os.path.isdir(target)
         if self.running:
             self.ui.batchReasonLabel.visible = False
             return
-        if target != self._shown:
-            self._shown = target
-            self._show(_savedRows(target))
-            self.ui.batchStatusLabel.text = f"{_inWords(self._rows)}." if self._rows else ""
+        self.ui.batchOpenButton.enabled &= self._looked[0] == self._folders
         problem = self.problem()
         again = any(status in ("failed", "cancelled", "waiting") for status, *_rest in self._rows.values())
         self.ui.batchRunButton.text = _("Run what is not done") if again else _("Run the batch")
@@ -92,7 +117,7 @@ class BatchPart:
 
     def _words(self):
         """The command and its options."""
-        source, target = self.ui.batchInputEdit.text.strip(), self.ui.batchOutputEdit.text.strip()
+        source, target = self._folders
         task = self._panel.logic.task
         words = ["batch", task, source, target, "--events", *optionWords(task, self._panel.parameters())]
         if self._mask:
@@ -109,6 +134,10 @@ class BatchPart:
             self.ui.batchRunButton.enabled = False
             self.ui.batchStatusLabel.text = _("Cancelling…")
             self._command.cancel()
+            return
+        self.look()
+        if self.problem():
+            self.ui.batchStatusLabel.text = html.escape(self.problem())
         else:
             self.start()
 
@@ -164,6 +193,7 @@ class BatchPart:
             text = f"{_inWords(self._rows)}."
         self.ui.batchStatusLabel.text = html.escape(text)
         announce.end(f"{self._panel.title}: {text}", stays=not self._panel.parent.isEntered)
+        self.ui.batchOpenButton.enabled = os.path.isdir(self._folders[1])
         self._panel.update()
 
     def onOpen(self, checked=False):

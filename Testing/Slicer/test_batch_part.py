@@ -153,16 +153,57 @@ def test_a_closed_panel_leaves_no_process(panel):
     assert not panel.batch.running and ui.batchSection.visible
 
 
+def type_into(edit, text):
+    import qt
+
+    edit.text = str(text)
+    harness.press(edit, qt.Qt.Key_Return)
+
+
+def test_folders_are_looked_at_only_once_they_are_typed(slicer, panel, tmp_path, monkeypatch):
+    """A server that does not answer would halt Slicer at each key; a click on Run looks too."""
+    from MedDiffFMPanels import batch_part
+
+    asked = []
+    for name in ("isdir", "isfile", "realpath"):
+        real = getattr(os.path, name)
+        spy = lambda path, real=real: asked.append(str(path)) or real(path)  # noqa: E731
+        monkeypatch.setattr(batch_part.os.path, name, spy)
+    ui = panel.ui
+    ui.batchInputEdit.text = ""
+    harness.type_text(ui.batchInputEdit, "/no/where")
+    panel.update()
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode")
+    assert [path for path in asked if "/no" in path] == []
+    assert ui.batchRunButton.enabled and not ui.batchOpenButton.enabled
+    click(ui.batchRunButton)
+    assert not panel.batch.running and ui.batchStatusLabel.text == "Choose the folder with the inputs."
+    assert "/no/where" in asked
+
+
+def test_paths_of_this_computer_stay_here(slicer, panel, tmp_path):
+    """A scene that is given away names no folder; the panel knows them as long as Slicer runs."""
+    path, typed = tmp_path / "given.mrml", panel.ui.batchInputEdit.text
+    panel.ui.batchMaskEdit.text = "/home/me/masks/{name}.nii.gz"
+    assert slicer.util.saveScene(str(path))
+    text = path.read_text(encoding="utf-8")
+    assert typed and typed not in text and "/home/me" not in text
+    slicer.mrmlScene.Clear(False)
+    assert panel.ui.batchInputEdit.text == typed
+
+
 def test_what_cannot_be_is_said(panel, tmp_path, scans):
     ui = panel.ui
     assert ui.batchRunButton.enabled
-    ui.batchOutputEdit.text = str(scans)
+    type_into(ui.batchOutputEdit, scans)
     assert not ui.batchRunButton.enabled and "another folder" in ui.batchRunButton.toolTip
-    ui.batchInputEdit.text = str(tmp_path / "nowhere")
+    type_into(ui.batchOutputEdit, tmp_path / "results")
+    type_into(ui.batchInputEdit, tmp_path / "nowhere")
+    assert not ui.batchRunButton.enabled
     assert "folder with the inputs" in ui.batchRunButton.toolTip
     empty = tmp_path / "empty"
     empty.mkdir()
-    ui.batchInputEdit.text, ui.batchOutputEdit.text = str(empty), str(tmp_path / "results")
+    type_into(ui.batchInputEdit, empty)
     click(ui.batchRunButton)
     wait_until(lambda: not panel.batch.running, PATIENCE)
     assert "empty holds no volumes: put files" in ui.batchStatusLabel.text
