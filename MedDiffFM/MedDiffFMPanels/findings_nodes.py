@@ -192,11 +192,28 @@ def setOpacity(mapNode, opacity):
             composite.SetForegroundOpacity(opacity)
 
 
-def jumpTo(ras):
-    """All slice views to a place, marked by a crosshair."""
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
-    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
-    if crosshair:
-        crosshair.SetCrosshairRAS(ras)
-        if crosshair.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.NoCrosshair:
-            crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowSmallBasic)
+class Crosshair:
+    """Marks a place in the slice views; what was shown before comes back with `putBack`."""
+
+    def __init__(self):
+        self._before = None
+
+    def jumpTo(self, ras):
+        """Bring a place (mm, RAS) to the middle of all slice views."""
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+        node = _crosshairNode()
+        if node:
+            node.SetCrosshairRAS(ras)
+            if node.GetCrosshairMode() == node.NoCrosshair:
+                self._before = node.NoCrosshair
+                node.SetCrosshairMode(node.ShowSmallBasic)
+
+    def putBack(self):
+        """Unless somebody has chosen another crosshair meanwhile."""
+        before, self._before, node = self._before, None, _crosshairNode()
+        if node and before is not None and node.GetCrosshairMode() == node.ShowSmallBasic:
+            node.SetCrosshairMode(before)
+
+
+def _crosshairNode():
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")

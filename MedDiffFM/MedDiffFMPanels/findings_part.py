@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from .bindings import fillCombo
 from .findings import BRIGHTER, DARKER, Rule
-from .findings_nodes import COLORS, FindingsNodes, automaticRule, jumpTo, kindInWords, setOpacity, showOver
+from .findings_nodes import COLORS, Crosshair, FindingsNodes, automaticRule, kindInWords, setOpacity, showOver
 from .looks import quiet, readableName
 
 INTERVAL = 30  # ms between the turns
@@ -24,7 +24,7 @@ class FindingsPart:
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
         self._nodes, self._followed, self._walk, self.findings = None, None, None, []
-        self._turning = False
+        self._turning, self._crosshair = False, Crosshair()
         sides = [("both", _("Brighter and darker")), ("brighter", _("Brighter only")), ("darker", _("Darker only"))]
         fillCombo(self.ui.sidesBox, sides)
         self._timer = qt.QTimer()
@@ -72,6 +72,7 @@ class FindingsPart:
             self._begin(rule)
 
     def _leave(self):
+        self._crosshair.putBack()
         if self._nodes is not None:
             self._timer.stop()
             self._nodes = self._followed = self._walk = None
@@ -153,7 +154,12 @@ class FindingsPart:
     def jump(self, row):
         """All slice views to a finding."""
         if 0 <= row < len(self.findings):
-            jumpTo(self.findings[row].peak)
+            self._crosshair.jumpTo(self.findings[row].peak)
+
+    def leave(self):
+        """The views as they were: no crosshair that nobody asked for."""
+        self._crosshair.putBack()
+        self.ui.findingsTable.setCurrentCell(-1, -1)
 
     def onAutomatic(self, checked=False):
         """Back to the threshold that the task found."""

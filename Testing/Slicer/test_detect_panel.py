@@ -14,6 +14,7 @@ from patience import PATIENCE
 from tiny_model import save_tiny_model
 
 pytest.importorskip("slicer")
+import harness
 from harness import click, dialogs, press, wait_until
 
 SHAPE = (112, 101, 122)  # of the abdomen
@@ -205,6 +206,28 @@ def test_a_click_or_an_arrow_key_leads_to_the_finding(slicer, abdomen, panel):
     assert place_of_the_views(slicer) == pytest.approx((r, a, s))
     k, j, i = (round(n) for n in (np.linalg.inv(to_ras(abdomen)) @ [r, a, s, 1])[2::-1])
     assert known_map()[k, j, i] == -60
+
+
+def test_a_finding_lies_in_the_middle_of_each_view(slicer, abdomen, panel):
+    """And the crosshair that marks it goes with the panel; one that the user had stays."""
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCrosshairMode(crosshair.NoCrosshair)
+    show_map(panel, abdomen, known_map())
+    click_row(panel.ui.findingsTable, 1)
+    for view in ("Yellow", "Green", "Red"):
+        plane = slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().GetSliceToRAS()
+        middle = [plane.GetElement(axis, 3) for axis in range(3)]
+        assert middle == pytest.approx(panel.task.findings.findings[1].peak), view
+    assert crosshair.GetCrosshairMode() == crosshair.ShowSmallBasic
+    harness.leave_module(panel)
+    assert crosshair.GetCrosshairMode() == crosshair.NoCrosshair
+    harness.enter_module(panel)
+    click_row(panel.ui.findingsTable, 1)
+    assert crosshair.GetCrosshairMode() == crosshair.ShowSmallBasic
+    crosshair.SetCrosshairMode(crosshair.ShowAll)
+    harness.leave_module(panel)
+    assert crosshair.GetCrosshairMode() == crosshair.ShowAll
+    crosshair.SetCrosshairMode(crosshair.NoCrosshair)
 
 
 def click_row(table, row):

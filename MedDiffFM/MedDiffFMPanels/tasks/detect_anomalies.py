@@ -105,6 +105,9 @@ class DetectAnomaliesPart(TaskPart):
             _("Choose a segmentation that has it under Anatomy, or another organ."),
         )
 
+    def leave(self, sceneCloses=False):
+        self.findings.leave()
+
     # the result
 
     def showResult(self, nodes, source):
