@@ -151,6 +151,23 @@ def markResult(node, sourceNode, provenance):
     for key, value in values.items():
         node.SetAttribute(ATTRIBUTE + key, value)
     node.SetNodeReferenceID(ATTRIBUTE + "source", sourceNode.GetID())
+    _markForExport(node, provenance)
+
+
+def _markForExport(node, provenance):
+    """What Slicer's “Export to DICOM” takes from a node's item: without it, it writes the CT of a scanner."""
+    task, model = provenance.get("task", ""), provenance.get("model", {}).get("name", "")
+    what = f"SYNTHETIC MedDiff-FM {task}" if provenance.get("synthetic") else f"MedDiff-FM {task}, AI-derived"
+    tags = {
+        "SeriesDescription": f"{what}, not for diagnosis"[:64],
+        "Modality": "OT",  # as CT it would be an original image of a scanner
+        "ImageType": "DERIVED\\SECONDARY",
+        "Manufacturer": "MedDiff-FM",
+        "Model": model[:64],
+    }
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    for tag, value in tags.items():
+        hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(node), f"DICOM.{tag}", value)
 
 
 def provenanceOf(node):
