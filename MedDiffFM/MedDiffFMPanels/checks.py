@@ -53,6 +53,16 @@ def transformProblem(node):
     )
 
 
+def confirmHardening(node):
+    """Whether the user wants a node's transform to be hardened, which cannot be undone."""
+    question = _(
+        "“{name}” itself will be changed: it stays where the transform “{transform}” puts it now, and the transform "
+        "moves it no longer. This cannot be undone. To keep it as it is, clone it in the Data module first."
+    )
+    question = question.format(name=node.GetName(), transform=node.GetParentTransformNode().GetName())
+    return slicer.util.confirmOkCancelDisplay(question, _("Harden the transform"))
+
+
 def _toWorld(transform):
     matrix = vtk.vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(matrix)
@@ -80,6 +90,24 @@ def _valueProblem(node):
         )
     if np.mean(some > 3071) > 0.01 or np.percentile(some, 99.5) < -200:
         return Problem(_("These are not the values of a CT of a patient ({span}).").format(span=span), wayOn)
+    return None
+
+
+def targetProblem(targetNode, inputs):
+    """Why a result may not fill a volume, or None: nobody gets back what it held. inputs: the nodes of the run."""
+    if targetNode is None:
+        return None
+    wayOn = _("Choose “A new volume”, or another one, under Advanced, “Result goes to”.")
+    name, role = targetNode.GetName(), slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    if targetNode in inputs:
+        return Problem(_("The result would overwrite the input “{name}”.").format(name=name), wayOn)
+    for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        follows = segmentation.GetNodeReferenceID("MedDiffFM.map")  # findings, which are made anew with their map
+        if segmentation.GetNodeReference(role) is targetNode and not follows:
+            what = _("The result would overwrite “{name}”, on which “{segmentation}” was drawn.")
+            return Problem(what.format(name=name, segmentation=segmentation.GetName()), wayOn)
+    if targetNode.GetAttribute("DICOM.instanceUIDs"):
+        return Problem(_("The result would overwrite “{name}”, a scan from DICOM.").format(name=name), wayOn)
     return None
 
 

@@ -4,7 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .bindings import fillCombo
-from .checks import boxProblem, maskProblem, problemOf
+from .checks import boxProblem, maskProblem, problemOf, targetProblem
 from .looks import quiet, warning
 from .organ_names import namesProblem
 
@@ -40,6 +40,8 @@ class InputPart:
             problem = maskProblem(organs, node, _("segmentation")) or namesProblem(organs)
         if problem is None and box:
             problem = boxProblem(bindings.chosenNode("roi"), node)
+        if problem is None:
+            problem = targetProblem(bindings.chosenNode("target"), [node])
         self.ui.inputLabel.text = warning(problem.text) if problem else self.inWords(node)
         self.ui.fixButton.visible = bool(problem and problem.fix == "harden")
         return problem

@@ -12,7 +12,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
 
 from . import exchange, failures
-from .checks import problemOf
+from .checks import problemOf, targetProblem
 from .failures import Failure
 from .job import Job, inputFile, outputFiles, previewFile, sharedWorker
 from .nrrd import readNrrd, writeNrrd
@@ -67,6 +67,9 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         None twice after a cancel.
         """
         values = self._checked(parameters)
+        problem = targetProblem(target, inputs.values())
+        if problem:
+            raise Failure("input", problem.reason, problem.wayOn)
         watched = _Watch([*inputs.values(), *([target] if target else [])], self)
         ended = onEnd or (lambda nodes, failure: None)
 

@@ -17,6 +17,7 @@ from . import announce, exchange, keyboard
 from .advanced_part import AdvancedPart
 from .batch_part import BatchPart
 from .bindings import Bindings, firstVolume
+from .checks import confirmHardening
 from .failures import Failure
 from .hindrances import slicerProblem
 from .input_part import InputPart
@@ -292,8 +293,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.bindings.node.SetNodeReferenceID("roi", self.input.newBox(self.inputNode).GetID())
 
     def onFix(self, checked=False):
-        slicer.vtkSlicerTransformLogic().hardenTransform(self.inputNode)
-        self.update()
+        if confirmHardening(self.inputNode):
+            slicer.vtkSlicerTransformLogic().hardenTransform(self.inputNode)
+            self.update()
 
     def onCopy(self, checked=False):
         names = [exchange.fileName(node) if node else "INPUT.nii.gz" for node in self.inputs().values()]

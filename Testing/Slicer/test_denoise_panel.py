@@ -272,7 +272,14 @@ def test_why_run_is_disabled(slicer, chest, panel):
     chest.SetAndObserveTransformNodeID(transform.GetID())
     panel.update()
     assert not button.enabled and "“Shift”" in button.toolTip and not panel.ui.fixButton.isHidden()
+    before = to_ras(chest)
+    harness.dialogs.answer("cancel")
     click(panel.ui.fixButton)
+    assert "“Chest” itself will be changed" in harness.dialogs.shown[-1].text
+    assert chest.GetParentTransformNode() is transform and np.array_equal(to_ras(chest), before)
+    harness.dialogs.answer("ok")
+    click(panel.ui.fixButton)
+    assert to_ras(chest)[0, 3] == before[0, 3] + 12
     assert button.enabled and chest.GetParentTransformNode() is None
 
     picture = slicer.util.addVolumeFromArray(np.random.default_rng(0).integers(0, 255, (8, 16, 16)).astype(np.uint8))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from panels import add_chest
-from test_every_panel import PANELS
+from panels import add_chest, to_ras
+from test_every_panel import CROP, PANELS, add_organs
 
 pytest.importorskip("slicer")
 from harness import leave_module
@@ -73,3 +73,35 @@ def test_the_terminology_is_in_slicers_own_list(slicer):
 
 def coded(entry):
     return "^".join(entry[key] for key in ("CodingSchemeDesignator", "CodeValue", "CodeMeaning"))
+
+
+@pytest.mark.parametrize("module", PANELS)
+def test_a_result_overwrites_no_input(slicer, module, open_panel):
+    """Nor what a segmentation was drawn on, nor a scan from DICOM; any other volume may be filled."""
+    chest = add_chest(**CROP)
+    scan, free = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("Scan", "Free"))
+    scan.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    organs = add_organs(chest)
+    organs.SetReferenceImageGeometryParameterFromVolumeNode(chest)
+    panel = open_panel(module)
+    source = {"ct": chest, "organs": organs}[PANELS[module][0]]
+    panel.ui.inputSelector.setCurrentNode(source)
+    what = "the input “Chest”" if source is chest else "“Chest”, on which “Organs” was drawn"
+    for target, words in ((chest, what), (scan, "“Scan”, a scan from DICOM")):
+        panel.ui.targetSelector.setCurrentNode(target)
+        assert f"would overwrite {words}" in panel.ui.inputLabel.text and not panel.ui.runButton.enabled
+        assert "Result goes to" in panel.ui.inputLabel.text
+    panel.ui.targetSelector.setCurrentNode(free)
+    assert "overwrite" not in panel.ui.inputLabel.text
+
+
+def test_nor_from_a_script(slicer, open_panel):
+    from MedDiffFMPanels.failures import Failure
+
+    chest = add_chest(**SMALL)
+    before, matrix = slicer.util.arrayFromVolume(chest).copy(), to_ras(chest)
+    logic = open_panel("MedDiffFMSuperResolve").logic
+    with pytest.raises(Failure, match="") as raised:
+        logic.process(chest, chest, factor=2)
+    assert "would overwrite the input “Chest”" in raised.value.message and "A new volume" in raised.value.next
+    assert np.array_equal(slicer.util.arrayFromVolume(chest), before) and np.array_equal(to_ras(chest), matrix)
