@@ -48,11 +48,15 @@ def withNames(failure, inputs):
     """A failure that speaks of nodes by their names, where the worker spoke of the files that it was given."""
     if not isinstance(failure, Failure):
         return failure
-    message = failure.message
+    return replace(failure, message=named(failure.message, inputs))
+
+
+def named(sentence, inputs):
+    """A sentence of the worker with the names of nodes in place of the files that it was given."""
     for slot, node in inputs.items():
         name = f"“{node.GetName()}”"
-        message = re.sub(rf"[^\s]*\b{re.escape(slot)}\.nrrd", lambda match, name=name: name, message)
-    return replace(failure, message=message)
+        sentence = re.sub(rf"[^\s]*\b{re.escape(slot)}\.nrrd", lambda match, name=name: name, sentence)
+    return sentence
 
 
 def nextSteps():

@@ -86,7 +86,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
         self._job = Job(
             lambda folder, at: self._write(folder, at, inputs, values, bool(onPreview)),
-            lambda event, folder: self._read(event, folder, next(iter(inputs.values())), target),
+            lambda event, folder: self._read(_named(event, inputs), folder, next(iter(inputs.values())), target),
             progress,
             end,
             place,
@@ -99,7 +99,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         values = self._checked(parameters)
 
         def finish(event, folder):
-            return event
+            return _named(event, inputs)
             yield
 
         def end(facts, failure):
@@ -184,11 +184,11 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     def _read(self, event, folder, source, target):
         """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
-        read = []
+        read, told = [], {"summary": event.get("summary", ""), "warnings": event["warnings"]}
         for slot in (slot for slot in TASKS[self.task].files if slot.output):
             for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
                 voxels, matrix = yield from readNrrd(path)
-                read.append((slot, voxels, matrix, json.loads(provenance) | {"summary": event.get("summary", "")}))
+                read.append((slot, voxels, matrix, json.loads(provenance) | told))
         return [self.takeIn(slot, voxels, matrix, record, source, target) for slot, voxels, matrix, record in read]
 
 
@@ -220,6 +220,11 @@ class _Watch:
         for tag in self._tags:
             slicer.mrmlScene.RemoveObserver(tag)
         self._tags = []
+
+
+def _named(event, inputs):
+    """A worker's answer whose warnings name the nodes, not the files that it was given."""
+    return event | {"warnings": [failures.named(sentence, inputs) for sentence in event.get("warnings", ())]}
 
 
 def _writeLabels(path, labelsNode, volumeNode, remote):

@@ -9,7 +9,7 @@ from . import environment
 from .exchange import boxOf, ijkToRAS, stateOf
 from .failures import Failure
 from .job import sharedWorker
-from .looks import quiet, warning
+from .looks import quiet, warning, warningsInWords
 from .place import savedPlace
 from .run_part import timeInWords
 
@@ -84,17 +84,17 @@ class LookPart:
 
     def _onEnd(self, event, failure):
         """What is wrong with the input is said at once, what else cannot be found out beforehand by the run."""
-        self._show(event["facts"] if event else None)
+        self._show(event["facts"] if event else None, event["warnings"] if event else ())
         if failure and failure.kind == "input":
             self._panel.run.showEstimate(warning(html.escape(failure.message)))
         self._panel.update()
         if event:
             self._panel.advanced.askOnce()
 
-    def _show(self, facts):
+    def _show(self, facts, warnings=()):
         self._facts = facts
         self._panel.task.looked(facts)
-        self._panel.run.showEstimate(estimateInWords(facts) if facts else "")
+        self._panel.run.showEstimate(estimateInWords(facts) + warningsInWords(warnings) if facts else "")
 
 
 def estimateInWords(facts):

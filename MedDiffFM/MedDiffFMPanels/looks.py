@@ -1,5 +1,7 @@
 """Colors of words that can be read in Slicer's light and in its dark style: made from the palette in use."""
 
+import html
+
 import qt
 
 LEAST_CONTRAST = 4.5  # WCAG 2, level AA
@@ -16,6 +18,11 @@ def quiet(text):
 def warning(text):
     """Words that ask for an action, as rich text."""
     return f'<span style="color:{readableName(WARNING)}">⚠ {text}</span>'
+
+
+def warningsInWords(sentences):
+    """How an input was read where the reader had to choose: lines for below what else is said, as rich text."""
+    return "".join(f"<br/>{warning(html.escape(sentence))}" for sentence in sentences)
 
 
 def quietColor():

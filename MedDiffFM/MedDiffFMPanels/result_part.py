@@ -5,6 +5,7 @@ import slicer
 
 from . import exchange
 from .bindings import fillCombo
+from .looks import warningsInWords
 
 FLICKER_MS = 500
 
@@ -33,7 +34,8 @@ class ResultPart:
         """Show results; the first one in the views, the others to choose from."""
         self._resultId = nodes[0].GetID()
         self._views.take(source, nodes[0])
-        self.ui.resultLabel.text = self._task.resultInWords(nodes, exchange.provenanceOf(nodes[0]))
+        record = exchange.provenanceOf(nodes[0])
+        self.ui.resultLabel.text = self._task.resultInWords(nodes, record) + warningsInWords(record.get("warnings", ()))
         self.ui.resultSection.visible = True
         if not self._task.showResult(nodes, source):
             self.compare("result")
