@@ -167,7 +167,7 @@ def colorMap(mapNode):
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{mapNode.GetName()} colors")
         node.SetTypeToUser()
-        node.SetHideFromEditors(True)
+        node.SetHideFromEditors(False)  # Slicer 5.10 leaves hidden tables out of a scene that it saves as .mrml
         mapNode.SetNodeReferenceID(COLOR_TABLE, node.GetID())
     node.SetNumberOfColors(COLORS_OF_MAP)
     for number, (hu, share) in enumerate(zip(away, strength, strict=True)):
@@ -178,6 +178,12 @@ def colorMap(mapNode):
     display.SetWindowLevel(width, rule.centre)
     display.SetAndObserveColorNodeID(node.GetID())
     display.SetInterpolate(True)
+
+
+def hasColors(mapNode):
+    """Whether a map's own colors are there: a scene may have come without them."""
+    display = mapNode.GetDisplayNode()
+    return bool(display and display.GetColorNode() and display.GetColorNode() is mapNode.GetNodeReference(COLOR_TABLE))
 
 
 def showOver(mapNode, source, opacity):

@@ -9,7 +9,17 @@ from slicer.i18n import tr as _
 
 from .bindings import fillCombo
 from .findings import BRIGHTER, DARKER, Rule
-from .findings_nodes import COLORS, Crosshair, FindingsNodes, automaticRule, kindInWords, setOpacity, showOver
+from .findings_nodes import (
+    COLORS,
+    Crosshair,
+    FindingsNodes,
+    automaticRule,
+    colorMap,
+    hasColors,
+    kindInWords,
+    setOpacity,
+    showOver,
+)
 from .looks import quiet, readableName
 
 INTERVAL = 30  # ms between the turns
@@ -62,6 +72,8 @@ class FindingsPart:
             return
         if self._nodes is None or self._nodes.map is not mapNode:
             self._nodes, self._followed = FindingsNodes(mapNode), None
+            if not hasColors(mapNode):
+                colorMap(mapNode)
             far = 10 * automaticRule(mapNode).limit  # where the slider ends
             self.ui.thresholdSlider.maximum = max(100.0, far, float(self.panel.bindings.value("findingThreshold")))
             self.ui.resultSection.visible = True

@@ -278,6 +278,21 @@ def test_nodes_lie_beside_their_source_and_survive_the_scene(slicer, abdomen, pa
     assert loaded.GetDisplayNode().GetColorNode().GetNumberOfColors() == 256
 
 
+def test_a_map_without_its_colors_gets_them_again(slicer, abdomen, panel):
+    """As Slicer 5.10 leaves it: hidden tables are not saved beside an .mrml, so this one is not hidden either."""
+    node = show_map(panel, abdomen, known_map())
+    colors = node.GetDisplayNode().GetColorNode()
+    assert colors.GetNumberOfColors() == 256 and not colors.GetHideFromEditors() and colors.GetSaveWithScene()
+    harness.leave_module(panel)
+    panel.bindings.node.SetNodeReferenceID("anomalyMap", None)
+    slicer.mrmlScene.RemoveNode(colors)
+    assert node.GetDisplayNode().GetColorNode() is None
+    harness.enter_module(panel)
+    panel.bindings.node.SetNodeReferenceID("anomalyMap", node.GetID())
+    settle(panel)
+    assert node.GetDisplayNode().GetColorNode().GetNumberOfColors() == 256
+
+
 def tag(segment, name):
     import vtk
 
