@@ -1,4 +1,4 @@
-"""Models on this computer: list and verify them, add a folder, download one from the Hub, remove one's own."""
+"""Models on this computer: list and verify them, add a folder, download one from the Hugging Face Hub, remove one."""
 
 import qt
 import slicer
@@ -53,10 +53,10 @@ class ModelsDialog:
         self._found = model_store.installed()
         rows = []
         for found in self._found:
-            state, licence = _stateOf(found.folder)
+            state, license = _stateOf(found.folder)
             state = self._states.get(found.folder, state)
-            rows.append((nameOf(found), _source(found), f"{_megabytes(found.folder)} MB", state, licence))
-        fillTable(self.ui.modelTable, [_("Model"), _("From"), _("Size"), _("State"), _("Licence")], rows)
+            rows.append((nameOf(found), _source(found), f"{_megabytes(found.folder)} MB", state, license))
+        fillTable(self.ui.modelTable, [_("Model"), _("From"), _("Size"), _("State"), _("License")], rows)
         self._showButtons()
 
     def _showButtons(self):
@@ -130,7 +130,7 @@ class ModelsDialog:
                 kept = _("Cancelled. What has arrived is kept: Download goes on from there.")
                 self._tell(_words(failure) if failure else kept)
 
-        self._start(["models", "download", name, "--events"], _("Asking the Hub…"), end)
+        self._start(["models", "download", name, "--events"], _("Asking the Hugging Face Hub…"), end)
 
     def stop(self):
         """The dialog is closed: what runs ends."""
@@ -189,11 +189,11 @@ def nameOf(found):
 
 def _source(found):
     words = {"bundled": _("came with the program"), "user": _("your own")}
-    return words.get(found.source, _("the Hub"))
+    return words.get(found.source, _("the Hugging Face Hub"))
 
 
 def _stateOf(folder):
-    """State and licence, from what config.json says, without reading the weights."""
+    """State and license, from what config.json says, without reading the weights."""
     try:
         record = readRecord(folder)
     except ValueError:

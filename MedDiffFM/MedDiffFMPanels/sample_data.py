@@ -4,10 +4,18 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-SAMPLES = {
-    "chest_ts_aorta.nii.gz": ("MedDiffFMChest", "611b8a2daf7c3efc11075a93ee1599f3fc31ef741c0a56f6b1718a940db0af6e"),
-    "abd_ts_example.nii.gz": ("MedDiffFMAbdomen", "15bc9b4e172bbbe494bd7091d78729b2cdec4f6347f46536ab6ed5c979884b57"),
+SAMPLES = {  # file: its name in Slicer, and its SHA-256
+    "chest_ts_aorta.nii.gz": (
+        "MedDiff-FM chest CT",
+        "611b8a2daf7c3efc11075a93ee1599f3fc31ef741c0a56f6b1718a940db0af6e",
+    ),
+    "abd_ts_example.nii.gz": (
+        "MedDiff-FM abdomen CT",
+        "15bc9b4e172bbbe494bd7091d78729b2cdec4f6347f46536ab6ed5c979884b57",
+    ),
 }
+
+THUMBNAILS = Path(__file__).resolve().parent / "Resources" / "Icons"
 
 
 def sampleFile(name):
@@ -33,4 +41,5 @@ def registerSampleData():
                 fileNames=fileName,
                 nodeNames=name,
                 checksums=f"SHA256:{checksum}",
+                thumbnailFileName=str(THUMBNAILS / f"{fileName.split('.')[0]}.png"),
             )

@@ -121,7 +121,7 @@ def test_a_download_with_progress_to_a_model_that_panels_offer(dialog, real_hub,
     wait_until(lambda: shares.append(bar.value / bar.maximum if bar.maximum else 0) or not dialog.busy, PATIENCE)
     assert dialog.ui.statusLabel.text == "“owner/name” was downloaded and verified."
     assert any(0.1 < share < 0.9 for share in shares)
-    assert rows(dialog)["owner/name"][0] == "the Hub" and rows(dialog)["owner/name"][2] == "ready"
+    assert rows(dialog)["owner/name"][0] == "the Hugging Face Hub" and rows(dialog)["owner/name"][2] == "ready"
     panel = open_panel("MedDiffFMDenoise")
     assert panel.ui.modelBox.findData(f"owner/name@{hub.commit}") >= 0
     select(dialog, "owner/name")

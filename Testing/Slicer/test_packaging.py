@@ -114,6 +114,22 @@ def test_sample_data_is_there_and_whole(slicer):
         assert hashlib.sha256(sampleFile(name).read_bytes()).hexdigest() == checksum
 
 
+def test_samples_have_names_and_pictures_of_their_own(slicer, open_panel):
+    """In Slicer's Sample Data: a name in words, and a thumbnail as large as Slicer's own."""
+    import qt
+    import SampleData
+
+    open_panel("MedDiffFMDenoise")
+    slicer.app.startupCompleted.emit()
+    sources = SampleData.SampleDataLogic().sampleDataSourcesByCategory("MedDiff-FM")
+    assert [one.sampleName for one in sources] == ["MedDiff-FM chest CT", "MedDiff-FM abdomen CT"]
+    for source in sources:
+        picture = qt.QImage(source.thumbnailFileName)
+        assert (picture.width(), picture.height()) == (128, 128)
+        brightness = [picture.pixelColor(x, y).lightness() for x in range(0, 128, 8) for y in range(0, 128, 8)]
+        assert max(brightness) - min(brightness) > 100
+
+
 def test_packages_are_those_of_the_project(slicer):
     """The set-up installs what pyproject.toml asks for."""
     from MedDiffFMPanels.environment import PACKAGES
