@@ -1,5 +1,6 @@
 """Part 5 of a panel: model, device, where jobs run, what the system is, and the set-up."""
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -25,6 +26,7 @@ class AdvancedPart:
         self._showPlace(savedPlace())
         ui.placeBox.connect("currentIndexChanged(int)", self._onPlaceKind)
         ui.placeEdit.connect("editingFinished()", self._onPlace)
+        ui.placeChooseButton.connect("clicked(bool)", self._onChoosePython)
         ui.testButton.connect("clicked(bool)", self.onTest)
         ui.setupButton.connect("clicked(bool)", self.onSetUp)
         ui.modelsButton.connect("clicked(bool)", self.onModels)
@@ -46,6 +48,7 @@ class AdvancedPart:
         }
         self.ui.placeEdit.placeholderText = words.get(place.kind, "")
         typed = place.kind != "slicer"
+        self.ui.placeChooseButton.visible = place.kind == "python"
         self.ui.placeRowLabel.visible = self.ui.placeRow.visible = self.ui.placeEdit.visible = typed
         self.ui.setupButton.enabled = place.kind == "slicer"
         self._busy = False
@@ -54,6 +57,12 @@ class AdvancedPart:
         if not self._busy:
             old = savedPlace()
             self._savePlace(Place(self.ui.placeBox.currentData, old.python, old.command))
+
+    def _onChoosePython(self, checked=False):
+        path = qt.QFileDialog.getOpenFileName(None, _("Choose a Python"), self.ui.placeEdit.text)
+        if path:
+            self.ui.placeEdit.text = path
+            self._onPlace()
 
     def _onPlace(self):
         old, text = savedPlace(), self.ui.placeEdit.text.strip()
