@@ -4,7 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .bindings import fillCombo
-from .checks import boxProblem, maskProblem, problemOf, targetProblem
+from .checks import boxProblem, confirmHardening, maskProblem, problemOf, targetProblem
 from .looks import quiet, warning
 from .organ_names import namesProblem
 
@@ -65,6 +65,11 @@ class InputPart:
     def inWords(self, node):
         """What the input is, for below its selector."""
         return sizeInWords(node)
+
+    def harden(self, node):
+        """Harden the transform of an input, if its user wants that."""
+        if confirmHardening(node):
+            slicer.vtkSlicerTransformLogic().hardenTransform(node)
 
     def newBox(self, volumeNode):
         """A box of half the volume's edges in its middle."""

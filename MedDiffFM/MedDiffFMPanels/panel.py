@@ -17,7 +17,6 @@ from . import announce, exchange, keyboard
 from .advanced_part import AdvancedPart
 from .batch_part import BatchPart
 from .bindings import Bindings, firstVolume
-from .checks import confirmHardening
 from .failures import Failure
 from .hindrances import slicerProblem
 from .input_part import InputPart
@@ -185,12 +184,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def parameters(self):
         """The task's parameters as the panel shows them; what is not set is left out. Nodes stay nodes."""
-        values = {}
         known = {field["name"] for field in TASKS[self.logic.task].describe()}
-        for name in known | {"model", "device"}:
-            text = self.bindings.value(name)
-            if text != "":
-                values[name] = text
+        texts = {name: self.bindings.value(name) for name in known | {"model", "device"}}
+        values = {name: text for name, text in texts.items() if text != ""}
         kind = self.bindings.value("anatomyKind")
         if "anatomy" in known:
             values["anatomy"] = self.bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else kind
@@ -293,9 +289,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.bindings.node.SetNodeReferenceID("roi", self.input.newBox(self.inputNode).GetID())
 
     def onFix(self, checked=False):
-        if confirmHardening(self.inputNode):
-            slicer.vtkSlicerTransformLogic().hardenTransform(self.inputNode)
-            self.update()
+        self.input.harden(self.inputNode)
+        self.update()
 
     def onCopy(self, checked=False):
         names = [exchange.fileName(node) if node else "INPUT.nii.gz" for node in self.inputs().values()]

@@ -21,6 +21,7 @@ import harness  # noqa: E402 - after the paths
 
 OF_ORGANS = ("MedDiffFMSynthesize", "MedDiffFMGenerateLesion")
 PATIENCE = 600
+LONG_MS = 10_000  # longer are the text of the status bar and what ends an idle worker; processes are counted too
 
 
 def main(module, way, folder, *more):
@@ -113,9 +114,10 @@ def what_stays(slicer, panel):
     slicer.app.processEvents()
     gc.collect()
     told = {"counted": counted, "nodes": sorted(alive.values())}
-    told["active"] = [one.interval for one in timers() if one.isActive()]
+    told["active"] = [one.interval for one in timers() if one.isActive() and one.interval < LONG_MS]
     harness.close_module(panel)
     slicer.app.processEvents()
+    told["active"] += [one.interval for one in timers() if one.isActive() and one.interval < LONG_MS]
     told["children"] = children()
     told["folders"] = [path.name for path in Path(slicer.app.temporaryPath).glob("MedDiffFM-*")]
     return told
