@@ -71,6 +71,16 @@ def split_labels(labels: np.ndarray, spacing: tuple[float, float, float]) -> lis
     return _split(np.isin(labels, (*_LOBES, LUNG_LABEL)), spacing, labels > 0, labels)
 
 
+def region_at(
+    lesion: np.ndarray, labels: np.ndarray, spacing: tuple[float, float, float], default: Region | None
+) -> Region | None:
+    """The region of the part of a label map (Z, Y, X) that holds most of a lesion, bool of the same shape; `default`
+    where the map shows no more than one region.
+    """
+    parts = split_labels(labels, spacing)
+    return max(parts, key=lambda part: int(lesion[part.z].sum())).region if parts else default
+
+
 def _split(
     lungs: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray, labels: np.ndarray | None
 ) -> list[BodyPart]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..anatomy import BODY_LABEL
+from ..body_parts import region_at
 from ..label_map import region_of_labels, with_body
 from ..lesions import check_place, lesion_voxels
 from ..models import Model, load_model
@@ -62,13 +63,13 @@ def generate_lesion(
     """
     wanted, model = GenerateLesionParameters.from_dict(parameters), model or load_model()
     settings = lesion_settings(model, wanted)
-    labels, _ = _checked(anatomy, lesion_mask, model, wanted)
+    labels, region = _checked(anatomy, lesion_mask, model, wanted)
     made = synthesize(anatomy, model, share_of(progress, 0.0, SYNTHESIS_SHARE), **_for_synthesis(wanted))
     volumes, facts, each = [], {}, (1 - SYNTHESIS_SHARE) / wanted.samples
     for number, healthy in enumerate(made.volumes):
         first = SYNTHESIS_SHARE + number * each
         reporter = Reporter(share_of(progress, first, first + each))
-        scan = _scan(healthy, labels, REGIONS[made.facts["region"]], settings.spacing_mm)
+        scan = _scan(healthy, labels, region, settings.spacing_mm)
         painter = LesionPainter(model, scan, lesion_mask, labels, wanted.kind, settings, reporter)
         reporter.begin(painter.evaluations, painter.windows, show=painter.as_volume)
         volumes.append(painter.paint(wanted.seed + number))
@@ -106,7 +107,7 @@ def _checked(
     """As `_complete`; InputError for what lesion and kind lack is said before the long part."""
     check_anatomy(anatomy, anatomy)
     lesion = lesion_voxels(lesion_mask, anatomy, "anatomy")
-    labels, region = _complete(anatomy, wanted.region)
+    labels, region = _complete(anatomy, lesion, wanted.region)
     if region is not None:  # else synthesis refuses
         check_place(lesion, labels.voxels > 0, lesion_mask.source)
         choose_kind(model, wanted.kind, region)
@@ -118,13 +119,19 @@ def _for_synthesis(wanted: GenerateLesionParameters) -> dict:
     return same | {"steps": wanted.synthesis_steps}
 
 
-def _complete(anatomy: Volume, region: str) -> tuple[Volume, Region | None]:
-    """The label map with a body, as `synthesize` completes it, and its region; None if nothing tells."""
+def _complete(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume, Region | None]:
+    """The label map with a body, as `synthesize` completes it, and its region, in a whole body that of the part where
+    the lesion lies; None if nothing tells.
+    """
     frame = prepare(anatomy)
     labels = frame.labels(anatomy)
     if BODY_LABEL not in labels:
         labels = with_body(labels, frame.spacing)
-    found = region_of_labels(labels) if region == "auto" else REGIONS[region]
+    if region == "auto":
+        place = frame.labels(anatomy.with_voxels(lesion.astype(np.uint8))) > 0
+        found = region_at(place, labels, frame.spacing, default=region_of_labels(labels))
+    else:
+        found = REGIONS[region]
     return anatomy.with_voxels(np.rint(frame.restore(labels)).astype(np.uint8)), found
 
 

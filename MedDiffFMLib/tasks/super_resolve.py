@@ -29,10 +29,10 @@ from ..regions import to_hu
 from ..samplers import diffpir, fresh_noise, super_resolution_data_step
 from ..schedule import uniform_steps
 from ..thick import block_mean, round_in_blocks, with_block_means
-from ..volume import Volume, as_input_type
+from ..volume import Volume
 from ..volume_checks import check_ct
 from .direct_slices import DIRECT, cost_of_refining, is_direct, refined, restore_directly, thick_slices_refiner
-from .in_parts import part_of, run_each
+from .in_parts import run_each
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 from .thin_slices import Cut, choose_factor, finish, on_input_axes, slice_axis, thin_noise_model
@@ -102,37 +102,13 @@ def super_resolve(
     the model's HU window, comes from cubic interpolation. InputError if the slices are thin already, or the model has
     no ControlNet for this and `control` is not "none".
     """
-    wanted = SuperResolveParameters.from_dict(parameters)
-    check_ct(volume)
-    check_anatomy(anatomy, volume)
-    factor = choose_factor(volume, wanted)
-    model = model or load_model()
-    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
-    control = _control(model, wanted)
-    refiner = thick_slices_refiner(model, control)
-    reporter = Reporter(progress)
-    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
-    scan = look_at(volume, wanted.region, reporter)
-    cut = Cut(slice_axis(scan.frame.spacing), factor)
-    parts = _parts(scan, cut, anatomy, wanted)
-    if len(parts) > 1:
-        return _in_parts(scan, parts, cut, anatomy, model, progress, wanted)
-    ε = thin_noise_model(scan, cut, anatomy, model, control, settings.overlap, reporter)
-    estimate, steps = _estimate(scan, ε, refiner, settings, cut, wanted, reporter)
-    hu = finish(estimate, scan, cut)
-    if np.issubdtype(volume.voxels.dtype, np.integer):
-        hu = round_in_blocks(hu, factor, cut.axis)
-    facts = {
-        **_facts(scan, hu, cut, wanted),
-        "anatomy": anatomy_in_words(anatomy),
-        "control": (DIRECT if is_direct(control) else CONTROL) if control else "none",
-        "refiner": THICK_SLICES.kind if refiner else "none",
-        "timesteps": steps,
-        "windows": len(ε.active),
-        "windows_of_air": len(ε.skipped),
-        "network_evaluations": len(steps) * len(ε.active),
-    }
-    return SuperResolveResult(on_input_axes(scan, hu, cut), factor, facts)
+    model, reporter = model or load_model(), Reporter(progress)
+    ready = _prepared(volume, model, anatomy, SuperResolveParameters.from_dict(parameters), reporter)
+    if len(ready.parts) > 1:
+        hu, facts = _in_parts(ready, progress)
+    else:
+        hu, facts = _thinned(ready, ready.scan, ready.labels, reporter)
+    return SuperResolveResult(on_input_axes(ready.scan, hu, ready.cut), ready.cut.factor, facts)
 
 
 def look(
@@ -146,30 +122,58 @@ def look(
     `network_evaluations`, `seconds_each`, measured on one window, and `seconds`, of all, the refiner included. Errors
     as of `super_resolve`.
     """
-    wanted = SuperResolveParameters.from_dict(parameters)
-    check_ct(volume)
-    check_anatomy(anatomy, volume)
-    factor = choose_factor(volume, wanted)
     model, reporter = model or load_model(), Reporter(progress)
-    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
-    control = _control(model, wanted)
-    refiner = thick_slices_refiner(model, control)
     anatomy = "auto" if anatomy == "totalsegmentator" else anatomy
-    scan = look_at(volume, wanted.region, reporter)
-    cut = Cut(slice_axis(scan.frame.spacing), factor)
-    parts = _parts(scan, cut, anatomy, wanted)
-    scans = [scan.part(part) for part in parts] if len(parts) > 1 else [scan]
-    steps = [control.config.direct_t] * settings.mirrored if is_direct(control) else _steps(settings, wanted, model)
+    ready = _prepared(volume, model, anatomy, SuperResolveParameters.from_dict(parameters), reporter)
+    settings, control, cut = ready.settings, ready.control, ready.cut
+    scans = [ready.scan.part(part) for part in ready.parts] if len(ready.parts) > 1 else [ready.scan]
+    steps = [control.config.direct_t] * settings.mirrored if is_direct(control) else _steps(ready)
     windows = [thin_noise_model(one, cut, "auto", model, control, settings.overlap, reporter) for one in scans]
     count = len(steps) * sum(len(ε.active) for ε in windows)
     cost = count
-    if refiner:
+    if ready.refiner:
         both = zip(windows, scans, strict=True)
         cost += sum(cost_of_refining(ε, one, cut, settings.refiner_mirrored) for ε, one in both)
     each = next((ε.seconds_of_a_window(_told(ε, model), steps[0]) for ε in windows if ε.active), None)
     regions = " + ".join(one.region.name for one in scans)
     times = {"seconds_each": each, "seconds": each and each * cost}
-    return {"region": regions, "factor": factor, "network_evaluations": count, **times}
+    return {"region": regions, "factor": cut.factor, "network_evaluations": count, **times}
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A scan, the label map of its conditions, how it is cut and with what. parts: to compute one by one; none or one
+    where the scan is computed as a whole. anatomy: in words.
+    """
+
+    scan: Scan
+    labels: np.ndarray
+    anatomy: str
+    parts: list[BodyPart]
+    cut: Cut
+    model: Model
+    control: Control | None
+    refiner: Refiner | None
+    settings: SuperResolveSettings
+    wanted: SuperResolveParameters
+
+
+def _prepared(
+    volume: Volume, model: Model, anatomy: Volume | str, wanted: SuperResolveParameters, reporter: Reporter
+) -> _Ready:
+    """All that comes before the estimate."""
+    check_ct(volume)
+    check_anatomy(anatomy, volume)
+    factor = choose_factor(volume, wanted)
+    settings = settings_for(model, "super-resolve", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
+    control = _control(model, wanted)
+    refiner = thick_slices_refiner(model, control)
+    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
+    scan = look_at(volume, wanted.region, reporter)
+    cut, labels = Cut(slice_axis(scan.frame.spacing), factor), anatomy_labels(scan, anatomy)
+    parts = scan.parts(labels) if wanted.region == "auto" and cut.axis == -3 else []
+    words = anatomy_in_words(anatomy)
+    return _Ready(scan, labels, words, parts, cut, model, control, refiner, settings, wanted)
 
 
 def _told(ε: NoiseModel, model: Model) -> torch.Tensor:
@@ -177,55 +181,57 @@ def _told(ε: NoiseModel, model: Model) -> torch.Tensor:
     return torch.from_numpy(ε.conditions.target[0]).to(model.device)
 
 
-def _steps(settings: SuperResolveSettings, wanted: SuperResolveParameters, model: Model) -> list[int]:
-    return uniform_steps(min(settings.t_start, model.schedule.T - 1), wanted.steps or settings.steps)
+def _steps(ready: _Ready) -> list[int]:
+    settings, schedule = ready.settings, ready.model.schedule
+    return uniform_steps(min(settings.t_start, schedule.T - 1), ready.wanted.steps or settings.steps)
 
 
-def _parts(scan: Scan, cut: Cut, anatomy: Volume | str, wanted: SuperResolveParameters) -> list[BodyPart]:
-    """The parts to compute one by one; none or one where the scan is computed as a whole."""
-    alone = wanted.region != "auto" or cut.axis != -3
-    return [] if alone else scan.parts(anatomy_labels(scan, anatomy))
+def _thinned(ready: _Ready, scan: Scan, labels: np.ndarray, reporter: Reporter) -> tuple[torch.Tensor, dict]:
+    """The thin slices of the scan, or of a part of it, in HU on its frame, and facts."""
+    control, cut = ready.control, ready.cut
+    ε = thin_noise_model(scan, cut, labels, ready.model, control, ready.settings.overlap, reporter)
+    estimate, steps = _estimate(ready, scan, ε, reporter)
+    hu = _whole_numbers(ready, finish(estimate, scan, cut))
+    facts = {
+        **_facts(ready, scan, hu),
+        "control": (DIRECT if is_direct(control) else CONTROL) if control else "none",
+        "refiner": THICK_SLICES.kind if ready.refiner else "none",
+        "timesteps": steps,
+        "windows": len(ε.active),
+        "windows_of_air": len(ε.skipped),
+        "network_evaluations": len(steps) * len(ε.active),
+    }
+    return hu, facts
 
 
-def _in_parts(
-    scan: Scan,
-    parts: list[BodyPart],
-    cut: Cut,
-    anatomy: Volume | str,
-    model: Model,
-    progress: ProgressCallback | None,
-    wanted: SuperResolveParameters,
-) -> SuperResolveResult:
-    """The parts of a whole-body scan, each with its own HU window. A thick slice counts in a part as a whole, so that
-    the mean of those it becomes stays what it is.
+def _in_parts(ready: _Ready, progress: ProgressCallback | None) -> tuple[torch.Tensor, dict]:
+    """As `_thinned`, of a whole body: its parts, each with its own HU window and with the body that the whole has. A
+    thick slice counts in a part as a whole, so that the mean of those it becomes stays what it is.
     """
-    source = scan.frame.source
-    whole = scan.frame.frame.with_voxels(as_input_type(scan.frame.hu, like=source))
-    values = wanted.to_dict() | {"factor": cut.factor, "spacing": None}
-    organs = whole.with_voxels(scan.frame.labels(anatomy)) if isinstance(anatomy, Volume) else None
+    scan, parts, f = ready.scan, ready.parts, ready.cut.factor
 
-    def run(part: BodyPart, progress: ProgressCallback | None) -> SuperResolveResult:
-        own = anatomy if organs is None else part_of(organs, part)
-        return super_resolve(
-            part_of(whole, part), model, progress=progress, **values | {"region": part.region.name, "anatomy": own}
-        )
+    def run(part: BodyPart, progress: ProgressCallback | None) -> tuple[torch.Tensor, dict]:
+        return _thinned(ready, scan.part(part), ready.labels[part.z], Reporter(progress))
 
     made = run_each(parts, run, progress)
-    f, shape = cut.factor, scan.body.shape
     thin = [BodyPart(p.region, p.start * f, p.stop * f, p.weights.repeat(f)) for p in parts]
-    joined = join_parts(thin, (shape[0] * f, *shape[1:]), lambda p: made[p.start // f].volume.voxels.astype(np.float32))
-    hu = with_block_means(torch.from_numpy(joined), torch.from_numpy(scan.frame.hu), f, cut.axis)
-    if np.issubdtype(source.voxels.dtype, np.integer):
-        hu = round_in_blocks(hu, f, cut.axis)
-    each = [one.facts for one in made.values()]
+    shape = (scan.body.shape[0] * f, *scan.body.shape[1:])
+    joined = torch.from_numpy(join_parts(thin, shape, lambda part: made[part.start // f][0].numpy()))
+    hu = _whole_numbers(ready, with_block_means(joined, torch.from_numpy(scan.frame.hu), f, ready.cut.axis))
+    each = [facts for _, facts in made.values()]
     facts = {
-        **_facts(scan, hu, cut, wanted),
+        **_facts(ready, scan, hu),
         "region": " + ".join(part.region.name for part in parts),
-        "anatomy": anatomy_in_words(anatomy),
         "parts": each,
         "network_evaluations": sum(one["network_evaluations"] for one in each),
     }
-    return SuperResolveResult(on_input_axes(scan, hu, cut), f, facts)
+    return hu, facts
+
+
+def _whole_numbers(ready: _Ready, hu: torch.Tensor) -> torch.Tensor:
+    """HU rounded where the input's are whole numbers, so that block means stay."""
+    whole = np.issubdtype(ready.scan.frame.source.voxels.dtype, np.integer)
+    return round_in_blocks(hu, ready.cut.factor, ready.cut.axis) if whole else hu
 
 
 def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
@@ -243,38 +249,24 @@ def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
     return load_control(model, CONTROL)
 
 
-def _estimate(
-    scan: Scan,
-    ε: NoiseModel,
-    refiner: Refiner | None,
-    settings: SuperResolveSettings,
-    cut: Cut,
-    wanted: SuperResolveParameters,
-    reporter: Reporter,
-) -> tuple[np.ndarray, list[int]]:
+def _estimate(ready: _Ready, scan: Scan, ε: NoiseModel, reporter: Reporter) -> tuple[np.ndarray, list[int]]:
     """In HU, within the window, and the timesteps: a walk, or a single evaluation and the refiner if there is one."""
-    if not is_direct(ε.control):
-        return _sample(scan, ε, settings, cut, wanted, reporter)
-    if refiner is None:
+    settings, cut = ready.settings, ready.cut
+    if not is_direct(ready.control):
+        return _sample(ready, scan, ε, reporter)
+    if ready.refiner is None:
         return restore_directly(scan, ε, cut, settings.mirrored, reporter)
     after = [cost_of_refining(ε, scan, cut, settings.refiner_mirrored)]
     estimate, steps = restore_directly(scan, ε, cut, settings.mirrored, reporter, after)
-    return refined(refiner, scan, estimate, cut, settings.refiner_mirrored, ε.model.dtype, reporter), steps
+    return refined(ready.refiner, scan, estimate, cut, settings.refiner_mirrored, ε.model.dtype, reporter), steps
 
 
-def _sample(
-    scan: Scan,
-    ε: NoiseModel,
-    settings: SuperResolveSettings,
-    cut: Cut,
-    wanted: SuperResolveParameters,
-    reporter: Reporter,
-) -> tuple[np.ndarray, list[int]]:
+def _sample(ready: _Ready, scan: Scan, ε: NoiseModel, reporter: Reporter) -> tuple[np.ndarray, list[int]]:
     """DiffPIR from the noised interpolated image. Returns the estimate in HU, within the window, and the timesteps."""
-    schedule, device = ε.model.schedule, ε.model.device
-    steps = _steps(settings, wanted, ε.model)
+    schedule, device, settings, cut = ε.model.schedule, ε.model.device, ready.settings, ready.cut
+    steps = _steps(ready)
     reporter.begin(len(steps), len(ε.active))
-    generator = torch.Generator().manual_seed(wanted.seed)
+    generator = torch.Generator().manual_seed(ready.wanted.seed)
     alpha = float(schedule.alpha_bar[steps[0]])
     x = _told(ε, ε.model)
     x = math.sqrt(alpha) * x + math.sqrt(1 - alpha) * fresh_noise(x, generator)
@@ -285,8 +277,9 @@ def _sample(
     return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), steps
 
 
-def _facts(scan: Scan, hu: torch.Tensor, cut: Cut, wanted: SuperResolveParameters) -> dict:
-    """What was found and made, for the provenance."""
+def _facts(ready: _Ready, scan: Scan, hu: torch.Tensor) -> dict:
+    """What was found and made of the scan or a part of it, for the provenance."""
+    cut, wanted = ready.cut, ready.wanted
     before, count = scan.frame.spacing[cut.axis], scan.frame.hu.shape[cut.axis]
     error = block_mean(hu, cut.factor, cut.axis) - torch.from_numpy(scan.frame.hu)
     return {
@@ -298,4 +291,5 @@ def _facts(scan: Scan, hu: torch.Tensor, cut: Cut, wanted: SuperResolveParameter
         "slice_distance_mm": [round(before, 4), round(before / cut.factor, 4)],
         "slice_distance_asked_mm": None if wanted.factor else wanted.spacing or THIN_MM,
         "block_mean_error_hu": round(float(error.abs().max()), 4),
+        "anatomy": ready.anatomy,
     }

@@ -19,20 +19,19 @@ from ..anatomy import BODY_LABEL
 from ..body_parts import BodyPart, join_parts, split_labels
 from ..errors import InputError
 from ..label_map import WALL_MM, region_of_labels, with_body
-from ..levels import Level, is_finer, level_of, resample
+from ..levels import Level, level_of, resample
 from ..models import Model, load_model
-from ..noise_model import NoiseModel
 from ..paint import Paint, paint
 from ..parameters import SynthesizeParameters
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
 from ..regions import REGIONS, Region, to_hu, to_model
 from ..samplers import ancestral, clip, ddim, dpm_solver_2m, fresh_noise
-from ..schedule import trailing_steps, uniform_steps
 from ..volume import Volume
 from .in_parts import part_of, run_each
 from .scan import check_anatomy
 from .settings import settings_for
+from .synthesis_stages import Stage, as_volume, stage_facts, stages_of
 
 SAMPLERS = {"ddim": ddim, "ancestral": ancestral, "dpm-solver": dpm_solver_2m}
 
@@ -82,16 +81,6 @@ class SynthesizeResult:
         )
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One level: its grid, its noise estimate, its timesteps, and the region that all have."""
-
-    level: Level
-    epsilon: NoiseModel
-    steps: list[int]
-    region: Region
-
-
 def synthesize(
     anatomy: Volume, model: Model | None = None, progress: ProgressCallback | None = None, **parameters
 ) -> SynthesizeResult:
@@ -107,21 +96,15 @@ def synthesize(
     frame, labels, estimated = _body(anatomy, reporter := Reporter(progress))
     model = model or load_model()
     settings = _settings(model, wanted)
-    if wanted.region == "auto" and (parts := split_labels(labels, frame.spacing)):
-        return _in_parts(anatomy, frame, labels, parts, model, progress, wanted)
-    region = _region(wanted.region, labels, _name(anatomy))
-    stages = _stages(model, settings, labels, frame.spacing, region, reporter)
-    begun = Paint(paint(labels, frame.spacing, region), frame.spacing, region.window) if settings.painted else None
     seeds = [wanted.seed + number for number in range(wanted.samples)]
-    costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * len(seeds)
-    reporter.begin(len(costs), costs[0], costs)
-    volumes = []
-    for seed in seeds:
-        hu = np.where(labels > 0, _sample(stages, settings, seed, frame.frame, reporter, begun), AIR_HU)
-        volumes.append(replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source=""))
+    if wanted.region == "auto" and (parts := split_labels(labels, frame.spacing)):
+        samples, facts = _in_parts(frame.frame.with_voxels(labels), parts, model, settings, seeds, progress)
+    else:
+        region = _region(wanted.region, labels, _name(anatomy))
+        samples, facts = _sampled(frame.frame.with_voxels(labels), region, model, settings, seeds, reporter)
+    volumes = [replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source="") for hu in samples]
     body = f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given"
-    facts = {"body": body, "seeds": seeds, **_facts(stages, settings, region, frame.spacing)}
-    return SynthesizeResult(tuple(volumes), facts | {"network_evaluations": sum(costs)})
+    return SynthesizeResult(tuple(volumes), {"body": body, "seeds": seeds, **facts})
 
 
 def look(anatomy: Volume, model: Model | None = None, progress: ProgressCallback | None = None, **parameters) -> dict:
@@ -136,7 +119,7 @@ def look(anatomy: Volume, model: Model | None = None, progress: ProgressCallback
     whole = frame.frame.with_voxels(labels)
     several = [(part_of(whole, part).voxels, part.region) for part in parts or []]
     each = several or [(labels, _region(wanted.region, labels, _name(anatomy)))]
-    runs = [_stages(model, settings, one, frame.spacing, region, reporter) for one, region in each]
+    runs = [stages_of(model, settings, one, frame.spacing, region, reporter) for one, region in each]
     count = sum(len(stage.epsilon.active) * len(stage.steps) for stages in runs for stage in stages)
     stage = next((stage for stages in runs for stage in stages if stage.epsilon.active), None)
     noise = stage and torch.zeros(stage.level.shape, device=model.device)
@@ -165,32 +148,45 @@ def _name(anatomy: Volume) -> str:
     return anatomy.source or "The label map"
 
 
+def _sampled(
+    labels: Volume, region: Region, model: Model, settings: SynthesizeSettings, seeds: list[int], reporter: Reporter
+) -> tuple[list[np.ndarray], dict]:
+    """A label map (RAS order, with its body) as one region: HU (Z, Y, X), whole numbers, a seed each, and facts."""
+    known, spacing = labels.voxels, labels.spacing[::-1]
+    stages = stages_of(model, settings, known, spacing, region, reporter)
+    begun = Paint(paint(known, spacing, region), spacing, region.window) if settings.painted else None
+    costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * len(seeds)
+    reporter.begin(len(costs), costs[0], costs)
+    made = (_sample(stages, settings, seed, labels, reporter, begun) for seed in seeds)
+    samples = [np.rint(np.where(known > 0, hu, AIR_HU)).astype(np.float32) for hu in made]
+    return samples, stage_facts(stages, settings, region, spacing) | {"network_evaluations": sum(costs)}
+
+
 def _in_parts(
-    anatomy: Volume,
-    frame: Prepared,
-    labels: np.ndarray,
+    labels: Volume,
     parts: list[BodyPart],
     model: Model,
+    settings: SynthesizeSettings,
+    seeds: list[int],
     progress: ProgressCallback | None,
-    wanted: SynthesizeParameters,
-) -> SynthesizeResult:
-    """The parts of a whole body, each synthesized in its region and joined without a seam."""
-    values, whole = wanted.to_dict(), frame.frame.with_voxels(labels)
+) -> tuple[list[np.ndarray], dict]:
+    """As `_sampled`, of a whole body: its parts, each in its region and with the body that the whole has, joined
+    without a seam.
+    """
 
-    def run(part: BodyPart, progress: ProgressCallback | None) -> SynthesizeResult:
-        return synthesize(part_of(whole, part), model, progress, **values | {"region": part.region.name})
+    def run(part: BodyPart, progress: ProgressCallback | None) -> tuple[list[np.ndarray], dict]:
+        return _sampled(part_of(labels, part), part.region, model, settings, seeds, Reporter(progress))
 
     made = run_each(parts, run, progress)
-    volumes = []
-    for number in range(wanted.samples):
-        of_sample = {start: one.volumes[number].voxels.astype(np.float32) for start, one in made.items()}
-        hu = join_parts(parts, labels.shape, lambda part, of_sample=of_sample: of_sample[part.start])
-        volumes.append(replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source=""))
-    facts = {"region": " + ".join(part.region.name for part in parts), "parts": [one.facts for one in made.values()]}
-    facts["begun_from"] = facts["parts"][0]["begun_from"]
-    facts["levels"] = [level for one in made.values() for level in one.facts["levels"]]
-    facts["network_evaluations"] = sum(one.facts["network_evaluations"] for one in made.values())
-    return SynthesizeResult(tuple(volumes), facts | {"seeds": facts["parts"][0]["seeds"]})
+    joined = [
+        join_parts(parts, labels.voxels.shape, lambda part, number=number: made[part.start][0][number])
+        for number in range(len(seeds))
+    ]
+    each = [facts for _, facts in made.values()]
+    facts = {"region": " + ".join(part.region.name for part in parts), "parts": each}
+    facts["begun_from"] = each[0]["begun_from"]
+    facts["levels"] = [level for one in each for level in one["levels"]]
+    return joined, facts | {"network_evaluations": sum(one["network_evaluations"] for one in each)}
 
 
 def _settings(model: Model, wanted: SynthesizeParameters) -> SynthesizeSettings:
@@ -206,47 +202,6 @@ def _region(asked: str, labels: np.ndarray, name: str) -> Region:
     if region is None:
         raise InputError(f"{name} holds no organ that tells the region: give it with --region.")
     return region
-
-
-def _stages(
-    model: Model,
-    settings: SynthesizeSettings,
-    labels: np.ndarray,
-    spacing: tuple[float, float, float],
-    region: Region,
-    reporter: Reporter,
-) -> list[Stage]:
-    """The levels to go through; one that is no finer than the level before it is left out."""
-    config = model.network.config
-    stages: list[Stage] = []
-    for name in settings.levels:
-        level = level_of(name, labels.shape, spacing, config.patch)
-        if stages and not is_finer(level, stages[-1].level):
-            continue
-        conditions = level.conditions(labels, region.index, config.position_frequencies)
-        epsilon = NoiseModel(
-            model,
-            conditions,
-            body=conditions.labels > 0,
-            air=float(to_model(AIR_HU, region.window)),
-            overlap=settings.overlap,
-            on_window=reporter.window,
-        )
-        stages.append(Stage(level, epsilon, _steps(settings, first=not stages), region))
-    return stages
-
-
-def _steps(settings: SynthesizeSettings, first: bool) -> list[int]:
-    """The timesteps of the first level, or of a further one: fewer, in the same density."""
-    start = settings.t_start
-    if settings.timesteps == "trailing":  # of those alone: a distilled model knows no others
-        steps = trailing_steps(start, settings.steps or start)
-        return steps if first else [t for t in steps if t <= settings.restart] or steps[-1:]
-    if first:
-        return uniform_steps(start, settings.steps or start + 1)
-    restart = min(settings.restart, start)
-    share = restart / start
-    return uniform_steps(restart, max(2, round((settings.steps or start + 1) * share)))
 
 
 def _sample(
@@ -267,7 +222,7 @@ def _sample(
         if known is not None:
             alpha = float(schedule.alpha_bar[stage.steps[0]])
             x = math.sqrt(alpha) * known.to(device) + math.sqrt(1 - alpha) * x
-        done, reporter.show = reporter.done, partial(_as_volume, stage, frame)
+        done, reporter.show = reporter.done, partial(as_volume, stage, frame)
 
         def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:
             reporter.step(done + i, t, x0)
@@ -285,34 +240,3 @@ def _known(stage: Stage, before: Level | None, x0: torch.Tensor | None, painted:
     if x0 is not None:
         return resample(x0, before, stage.level)
     return None if painted is None else torch.from_numpy(to_model(painted.at(stage.level), painted.window))
-
-
-def _as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:
-    """An estimate in HU on its level's grid, for a preview."""
-    offset, step = (np.array(v[::-1]) for v in (stage.level.offset, stage.level.step))
-    direction = np.reshape(frame.direction, (3, 3))
-    origin = frame.origin + direction @ (offset * frame.spacing)
-    hu = np.where(stage.epsilon.conditions.labels > 0, to_hu(x0.cpu().numpy(), stage.region.window), AIR_HU)
-    return Volume(hu.astype(np.float32), tuple(step * frame.spacing), tuple(origin), frame.direction)
-
-
-def _facts(
-    stages: list[Stage], settings: SynthesizeSettings, region: Region, spacing: tuple[float, float, float]
-) -> dict:
-    """What was found and computed, for the provenance."""
-    levels = [_level_facts(stage, spacing) for stage in stages]
-    begun = f"the label map in usual HU and noise, t = {stages[0].steps[0]}" if settings.painted else "noise"
-    facts = {"region": region.name, "window_hu": list(region.window), "sampler": settings.sampler}
-    return facts | {"begun_from": begun, "levels": levels}
-
-
-def _level_facts(stage: Stage, spacing: tuple[float, float, float]) -> dict:
-    """What was computed at a level, for the provenance; sizes and spacings (x, y, z)."""
-    return {
-        "level": stage.level.name,
-        "size": list(stage.level.shape[::-1]),
-        "spacing_mm": [round(d * s, 3) for d, s in zip(stage.level.step, spacing, strict=True)][::-1],
-        "timesteps": stage.steps,
-        "windows": len(stage.epsilon.active),
-        "windows_of_air": len(stage.epsilon.skipped),
-    }

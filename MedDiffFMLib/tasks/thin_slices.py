@@ -63,13 +63,13 @@ def thin_conditions(thick: Conditions, scan: Scan, cut: Cut, kind: str = "thick-
 def thin_noise_model(
     scan: Scan,
     cut: Cut,
-    anatomy: Volume | str,
+    anatomy: Volume | str | np.ndarray,
     model: Model,
     control: Control | None,
     overlap: float,
     reporter: Reporter,
 ) -> NoiseModel:
-    """ε on the thin grid."""
+    """ε on the thin grid. anatomy: as of `Scan.conditions`."""
     return NoiseModel(
         model,
         thin_conditions(scan.conditions(model, anatomy), scan, cut, control.config.kind if control else "thick-ct"),

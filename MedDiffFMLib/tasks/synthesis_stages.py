@@ -1,0 +1,103 @@
+"""The levels that a synthesis goes through: the grid, the noise estimate and the timesteps of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..levels import Level, is_finer, level_of
+from ..models import Model
+from ..noise_model import NoiseModel
+from ..prepare import AIR_HU
+from ..progress import Reporter
+from ..regions import Region, to_hu, to_model
+from ..schedule import trailing_steps, uniform_steps
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    from .synthesize import SynthesizeSettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One level: its grid, its noise estimate, its timesteps, and the region that all have."""
+
+    level: Level
+    epsilon: NoiseModel
+    steps: list[int]
+    region: Region
+
+
+def stages_of(
+    model: Model,
+    settings: SynthesizeSettings,
+    labels: np.ndarray,
+    spacing: tuple[float, float, float],
+    region: Region,
+    reporter: Reporter,
+) -> list[Stage]:
+    """The levels to go through; one that is no finer than the level before it is left out."""
+    config = model.network.config
+    stages: list[Stage] = []
+    for name in settings.levels:
+        level = level_of(name, labels.shape, spacing, config.patch)
+        if stages and not is_finer(level, stages[-1].level):
+            continue
+        conditions = level.conditions(labels, region.index, config.position_frequencies)
+        epsilon = NoiseModel(
+            model,
+            conditions,
+            body=conditions.labels > 0,
+            air=float(to_model(AIR_HU, region.window)),
+            overlap=settings.overlap,
+            on_window=reporter.window,
+        )
+        stages.append(Stage(level, epsilon, _steps(settings, first=not stages), region))
+    return stages
+
+
+def _steps(settings: SynthesizeSettings, first: bool) -> list[int]:
+    """The timesteps of the first level, or of a further one: fewer, in the same density."""
+    start = settings.t_start
+    if settings.timesteps == "trailing":  # of those alone: a distilled model knows no others
+        steps = trailing_steps(start, settings.steps or start)
+        return steps if first else [t for t in steps if t <= settings.restart] or steps[-1:]
+    if first:
+        return uniform_steps(start, settings.steps or start + 1)
+    restart = min(settings.restart, start)
+    share = restart / start
+    return uniform_steps(restart, max(2, round((settings.steps or start + 1) * share)))
+
+
+def as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:
+    """An estimate in HU on its level's grid, for a preview."""
+    offset, step = (np.array(v[::-1]) for v in (stage.level.offset, stage.level.step))
+    direction = np.reshape(frame.direction, (3, 3))
+    origin = frame.origin + direction @ (offset * frame.spacing)
+    hu = np.where(stage.epsilon.conditions.labels > 0, to_hu(x0.cpu().numpy(), stage.region.window), AIR_HU)
+    return Volume(hu.astype(np.float32), tuple(step * frame.spacing), tuple(origin), frame.direction)
+
+
+def stage_facts(
+    stages: list[Stage], settings: SynthesizeSettings, region: Region, spacing: tuple[float, float, float]
+) -> dict:
+    """What was found and computed, for the provenance."""
+    levels = [_level_facts(stage, spacing) for stage in stages]
+    begun = f"the label map in usual HU and noise, t = {stages[0].steps[0]}" if settings.painted else "noise"
+    facts = {"region": region.name, "window_hu": list(region.window), "sampler": settings.sampler}
+    return facts | {"begun_from": begun, "levels": levels}
+
+
+def _level_facts(stage: Stage, spacing: tuple[float, float, float]) -> dict:
+    """What was computed at a level, for the provenance; sizes and spacings (x, y, z)."""
+    return {
+        "level": stage.level.name,
+        "size": list(stage.level.shape[::-1]),
+        "spacing_mm": [round(d * s, 3) for d, s in zip(stage.level.step, spacing, strict=True)][::-1],
+        "timesteps": stage.steps,
+        "windows": len(stage.epsilon.active),
+        "windows_of_air": len(stage.epsilon.skipped),
+    }
