@@ -4,6 +4,7 @@ weights.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,10 @@ def save_control(
     return CONTROLNETS.save(folder, name, control, facts, training, float16)
 
 
-def load_control(model: Model, name: str) -> Control:
-    """A ControlNet of a loaded model, on its device, ready to predict. InputError if it is not there or not sound."""
+def load_control(model: Model, name: str, kinds: Collection[str] = ()) -> Control:
+    """A ControlNet of a loaded model, on its device, ready to predict. InputError if it is not there or not sound, or
+    is told none of `kinds` (see `ControlConfig`; without any, whatever it is told).
+    """
     config = CONTROLNETS.verify(model.folder, name)
     weights = CONTROLNETS.weights(model.folder, name)
     try:
@@ -48,4 +51,9 @@ def load_control(model: Model, name: str) -> Control:
         control.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{weights} does not fit its config.json: get the model again.") from error
+    if kinds and control.config.kind not in kinds:
+        raise InputError(
+            f"The ControlNet {name!r} of the model {model.name} is told {control.config.kind!r} and cannot be used for "
+            f"{' or '.join(kinds)}: export it under another name, or use another model."
+        )
     return control.eval().requires_grad_(False).to(model.device)

@@ -30,7 +30,7 @@ def interpolate_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torc
 
 
 # what a ControlNet of a kind is told of thick slices, on the thin grid: (thick, factor, axis)
-TOLD = {"thick-ct": interpolate_slices, "thick-slices": replicate}
+TOLD = {"thick-ct": interpolate_slices, "thick-slices": replicate, "pair": interpolate_slices}
 
 
 def cubic_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:

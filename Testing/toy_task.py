@@ -51,7 +51,7 @@ class ToyResult:
 def toy(volume, lesion_mask, model=None, anatomy="auto", progress=None, region="auto", samples=1) -> ToyResult:
     SEEN.append({"volume": volume, "mask": lesion_mask, "anatomy": anatomy, "region": region, "model": model})
     reporter = Reporter(progress)
-    reporter.begin(1, 1, lambda x0: volume)
+    reporter.begin(1, 1, show=lambda x0: volume)
     reporter.step(0, 0, volume)
     ones = volume.with_voxels(np.ones(volume.voxels.shape, np.float32))
     made = {

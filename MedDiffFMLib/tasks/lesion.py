@@ -139,7 +139,7 @@ class LesionPainter:
         check_place(lesion, scan.body, mask.source)
         self.box = lesion_box(lesion, model.network.config.patch, settings.margin)
         self.lesion = lesion[self.box.slices]
-        control = load_control(model, self.kind)
+        control = load_control(model, self.kind, kinds=("lesion-mask",))
         conditions = scan.conditions(model, anatomy, target=lesion[None].astype(np.float32))
         self.noise_model = NoiseModel(
             model,

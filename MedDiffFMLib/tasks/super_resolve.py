@@ -28,7 +28,7 @@ from ..refiner import Refiner
 from ..regions import to_hu
 from ..samplers import diffpir, fresh_noise, super_resolution_data_step
 from ..schedule import uniform_steps
-from ..thick import block_mean, round_in_blocks, with_block_means
+from ..thick import TOLD, block_mean, round_in_blocks, with_block_means
 from ..volume import Volume
 from ..volume_checks import check_ct
 from .direct_slices import DIRECT, cost_of_refining, is_direct, refined, restore_directly, thick_slices_refiner
@@ -240,13 +240,13 @@ def _control(model: Model, wanted: SuperResolveParameters) -> Control | None:
         return None
     names = control_names(model.folder)
     if DIRECT in names and wanted.quality != "paper" and wanted.steps is None:
-        return load_control(model, DIRECT)
+        return load_control(model, DIRECT, kinds=TOLD)
     if CONTROL not in names:
         raise InputError(
             f"The model {model.name} has no ControlNet {CONTROL!r}: use another model, or the foundation model alone "
             "with --control none."
         )
-    return load_control(model, CONTROL)
+    return load_control(model, CONTROL, kinds=TOLD)
 
 
 def _estimate(ready: _Ready, scan: Scan, ε: NoiseModel, reporter: Reporter) -> tuple[np.ndarray, list[int]]:

@@ -16,6 +16,7 @@ from ..noise_model import NoiseModel
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..progress import Reporter
+from ..regions import to_model
 from ..thick import TOLD, cubic_slices, range_around, replicate, with_block_means, within
 from ..volume import Volume, as_input_type
 from .scan import Scan
@@ -56,8 +57,10 @@ def slice_axis(spacing: tuple[float, float, float]) -> int:
 
 def thin_conditions(thick: Conditions, scan: Scan, cut: Cut, kind: str = "thick-ct") -> Conditions:
     """The conditions on the thin grid, with what a ControlNet of `kind` is told as target."""
-    target = TOLD[kind](torch.from_numpy(scan.x), cut.factor, cut.axis)
-    return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target.numpy()[None])
+    paired = kind == "pair"  # in training a scan of its own: HU come onto the thin grid, then into the window
+    target = TOLD[kind](torch.from_numpy(scan.frame.hu if paired else scan.x), cut.factor, cut.axis).numpy()
+    target = to_model(target, scan.window) if paired else target
+    return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target[None])
 
 
 def thin_noise_model(

@@ -23,10 +23,10 @@ def task(monkeypatch, tiny_model):
     """The toy task, run on files by their names; the model is loaded by nobody."""
     register(monkeypatch)
 
-    def run(files, parameters=None, resume=False, model=tiny_model, **common):
+    def run(files, parameters=None, resume=False, model=tiny_model, progress=None, **common):
         common = CommonParameters.from_dict(common)
         values = ToyParameters.from_dict(parameters or {})
-        return run_job("toy", files, values, common, load=lambda *a, **k: model, resume=resume)
+        return run_job("toy", files, values, common, progress, load=lambda *a, **k: model, resume=resume)
 
     return run
 
@@ -42,6 +42,13 @@ def files(tmp_path, data):
     sitk.WriteImage(mask[5:55, 5:45, 5:35], str(tmp_path / "mask.nrrd"))
     sitk.WriteImage(mask * 51, str(tmp_path / "organs.nrrd"))
     return {"input": tmp_path / "ct.nrrd", "lesion_mask": tmp_path / "mask.nrrd", "output": tmp_path / "out.nrrd"}
+
+
+def test_a_job_tells_how_far_it_is_and_shows_what_it_makes(task, files):
+    told = []
+    task(files, progress=told.append)
+    assert [now.fraction for now in told] == [0.0, 1.0]
+    assert np.array_equal(told[-1].preview().voxels, read(files["output"]) - 1)
 
 
 def read(path):

@@ -32,6 +32,8 @@ def test_the_base_recipe_is_the_papers():
     plain = PretrainConfig()
     for switch in ("warmup", "decay_to", "clip_norm", "ema", "min_snr", "patch_schedule", "precision", "low_noise"):
         assert getattr(paper, switch) == getattr(plain, switch), switch
+    assert (paper.crops.keep_organs, paper.crops.keep_position) == (1, 1)
+    assert (plain.crops.keep_organs, plain.crops.keep_position) == (0.5, 0.9)  # as the README says
     assert (plain.clip_norm, plain.ema, plain.min_snr, plain.warmup, plain.decay_to) == (0, 0, 0, 0, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -48,15 +49,22 @@ def export_control(
 
 
 def _defaults(file: Path) -> dict:
-    """{task: {parameter: value}}. InputError if the file holds anything else."""
+    """{task or lesion-KIND: {setting: value}}. InputError if the file holds anything else."""
     from MedDiffFMLib.parameters import TASKS
 
     try:
         found = json.loads(_text_of(file, "task defaults"))
     except json.JSONDecodeError as error:
         raise InputError(f"{file} cannot be read as JSON ({error}): name a file with task defaults.") from None
-    if not isinstance(found, dict) or not set(found) <= set(TASKS):
-        raise InputError(f"{file} must hold settings by the name of a task ({', '.join(TASKS)}): correct it.")
+    if not isinstance(found, dict):
+        raise InputError(f"{file} must hold an object, settings by the name of a task: correct it.")
+    for name in found:
+        if name not in TASKS and not re.fullmatch(r"lesion-[\w.-]+", name):
+            known = ", ".join(TASKS)
+            raise InputError(
+                f"{file} has settings of {name!r}, which is neither a task ({known}) nor a ControlNet lesion-KIND: "
+                "correct it."
+            )
     return found
 
 

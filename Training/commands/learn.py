@@ -24,7 +24,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print sizes, memory and
 def pretrain(
     store: Store,
     run: Run,
-    config: Annotated[Path | None, typer.Option(help="Settings (JSON); without it the paper's, in small.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings (JSON). Default: near the paper's, in small.")] = None,
     start_from: Annotated[Path | None, typer.Option(help="State or model folder whose weights to start from.")] = None,
     device: Device = "auto",
     workers: Workers = 1,

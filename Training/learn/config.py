@@ -33,8 +33,9 @@ PLAN = (
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Pre-training. Every default is the paper's (IV-A) but the size, which is the small network's; a switch that is
-    off costs nothing and changes nothing. `recipes/base/paper.json` is the paper's own size.
+    """Pre-training. Every default is the paper's (IV-A) but the size, which is the small network's, and that crops
+    leave out organs and position now and then (`CropConfig.keep_organs`, `keep_position`). A switch that is off costs
+    nothing and changes nothing. `recipes/base/paper.json` is the paper's own size, and leaves out nothing.
     """
 
     network: NetworkConfig = field(default_factory=lambda: SMALL)
