@@ -9,12 +9,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from safetensors.torch import save_file
+from typing import TYPE_CHECKING
 
 from .errors import InputError
-from .model_folder import CONFIG, WEIGHTS, sha256_of
+from .model_config import CONFIG, WEIGHTS, sha256_of
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Addition:
         facts: what it is, for its config.json. training: data, steps and whatever else tells how the weights came to
         be. InputError if weights are not finite.
         """
+        import torch  # the rest of this module needs neither
+        from safetensors.torch import save_file
+
         weights = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
         target = model / self.folder / name
         part = target.with_name(f".{name}.part")

@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from .organs import BODY, BONE, GAS, LUNG
+from .organs import BODY, BONE, CODE_PLANES, GAS, LUNG
 from .padding import find_padding
 
 BODY_LABEL, LUNG_LABEL, BONE_LABEL, GAS_LABEL = BODY, LUNG, BONE, GAS
 LAST_LABEL = GAS_LABEL
-CODE_PLANES = 7
 
 
 def encode_labels(labels: torch.Tensor) -> torch.Tensor:

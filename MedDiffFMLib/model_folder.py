@@ -1,5 +1,5 @@
-"""A model on disk: `config.json`, `model.safetensors`, `README.md`. Written whole, read with its checksum; never a
-pickle.
+"""A model on disk: `config.json`, `model.safetensors`, `README.md`. Written whole, read with its checksum (see
+`model_config`); never a pickle.
 
 config.json: format, name, architecture (of `NetworkConfig`), conditions (position frequencies, anatomy planes, region
 classes with their HU windows), schedule (kind, T and ᾱ in float64), tasks (each task's defaults found in validation),
@@ -10,7 +10,6 @@ training (how the weights came to be), licence, weights (file, SHA-256, type of 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -21,15 +20,11 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
-from .anatomy import CODE_PLANES
 from .errors import InputError
+from .model_config import CARD, CONFIG, FORMAT, WEIGHTS, conditions, read_config, sha256_of
 from .network import Denoiser, NetworkConfig
 from .regions import REGIONS
 from .schedule import Schedule, cosine_schedule
-
-FORMAT = 1
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-FILES = (CONFIG, WEIGHTS, CARD)
 
 
 def model_config(
@@ -53,16 +48,11 @@ def model_config(
         "architecture": {
             k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(architecture).items()
         },
-        "conditions": _conditions(),
+        "conditions": conditions(),
         "schedule": {"kind": "cosine", "T": schedule.T, "alpha_bar": schedule.alpha_bar.tolist()},
         "tasks": tasks or {},
         "training": training or {},
     }
-
-
-def _conditions() -> dict:
-    regions = {r.name: {"index": r.index, "window_hu": list(r.window)} for r in REGIONS.values()}
-    return {"anatomy_planes": CODE_PLANES, "regions": regions}
 
 
 def save_model_folder(
@@ -133,41 +123,6 @@ def _short_card(config: dict) -> str:
     return f"# {config['name']}\n\nA MedDiff-FM model. Licence: {config['licence']}. {notice}\n"
 
 
-def read_config(folder: Path) -> dict:
-    """config.json of a model folder. InputError if it is missing, not a model's, or of a later version's format."""
-    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"{folder} is not a model folder, {missing[0]} is missing: name a complete folder or download again."
-        )
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        version, checksum = config["format"], config["weights"]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} is damaged or not a MedDiff-FM model's: get the model again.") from error
-    if version != FORMAT or not isinstance(checksum, str):
-        raise InputError(
-            f"{folder} has model format {version}, this version reads {FORMAT}: update meddiff-fm or the model."
-        )
-    if config.get("conditions") != _conditions():
-        raise InputError(
-            f"{folder} was trained with other HU windows or conditions than this version's: update meddiff-fm."
-        )
-    return config
-
-
-def verify(folder: Path) -> dict:
-    """The config, if the weights have the checksum that it states; else InputError."""
-    config = read_config(folder)
-    found = sha256_of(folder / WEIGHTS)
-    if found != config["weights"]["sha256"]:
-        raise InputError(
-            f"{folder / WEIGHTS} does not have the checksum that config.json states, so it is damaged or was changed: "
-            "get the model again."
-        )
-    return config
-
-
 def load_network(folder: Path, config: dict) -> Denoiser:
     """The network with its weights as float32 on the CPU, ready to predict. InputError if weights and config do not
     fit.
@@ -204,12 +159,3 @@ def read_schedule(folder: Path, config: dict) -> Schedule:
     ):
         raise InputError(f"The schedule in {folder / CONFIG} is not a descending list of ᾱ: get the model again.")
     return Schedule(alpha_bar)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

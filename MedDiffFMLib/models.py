@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from .errors import InputError
-from .model_folder import load_network, read_schedule, verify
+from .model_config import verify
+from .model_folder import load_network, read_schedule
 from .model_store import find_model
 from .network import Denoiser
 from .schedule import Schedule

@@ -31,6 +31,7 @@ rib_right_7 rib_right_8 rib_right_9 rib_right_10 rib_right_11 rib_right_12 stern
 
 _SURELY = 0.88  # likeness (difflib) from which a name is a misspelled one
 BODY, LUNG, BONE, GAS = 118, 119, 120, 121
+CODE_PLANES = GAS.bit_length()  # binary planes that code a label, see `anatomy.encode_labels`
 ORGANS: dict[int, str] = dict(enumerate([*_TOTALSEGMENTATOR, "body", "lung", "bone", "gas"], 1))
 _NUMBERS = {name: number for number, name in ORGANS.items()}
 

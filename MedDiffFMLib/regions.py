@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .anatomy import lung_mask
-
 
 @dataclass(frozen=True)
 class Region:
@@ -52,6 +50,8 @@ def detect_region(hu: np.ndarray, spacing: tuple[float, float, float], body: np.
     so one that fills more was cut off. Then lung tells before width and bone do: a heart full of contrast is above
     300 HU too.
     """
+    from .anatomy import lung_mask  # which loads PyTorch, and the regions' names and windows are wanted without it
+
     areas = body.sum(axis=(1, 2))
     shown = areas > 0
     if not shown.any():

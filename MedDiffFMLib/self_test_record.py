@@ -16,7 +16,8 @@ from pathlib import Path
 
 from .additions import ADDITIONS
 from .errors import InputError
-from .model_folder import set_in_config, sha256_of, verify
+from .model_config import sha256_of, verify
+from .model_folder import set_in_config
 from .models import Model, load_model
 from .progress import ProgressCallback
 from .provenance import versions

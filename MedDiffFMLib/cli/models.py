@@ -52,7 +52,7 @@ def show_model(model: ModelName = None) -> None:
 def verify_model(model: ModelName = None) -> None:
     """Check a model's files, its ControlNets and refiners too, against the checksums in their config.json."""
     from ..additions import ADDITIONS
-    from ..model_folder import verify
+    from ..model_config import verify
     from ..model_store import find_model
 
     found = find_model(model)
@@ -117,6 +117,6 @@ def _name(found) -> str:
 
 
 def _read(found) -> dict:
-    from ..model_folder import read_config
+    from ..model_config import read_config
 
     return read_config(found.folder)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from patience import PATIENCE
-from tiny_model import TINY, save_tiny_model
+from tiny_model import TINY, save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib import __version__
 from MedDiffFMLib.cli.app import main
@@ -233,6 +233,37 @@ def test_models_commands(run, monkeypatch, tmp_path):
     (folder / "config.json").write_text("{")
     code, listed, _ = run("models", "list")
     assert code == 0 and "own-model (damaged)" in listed and "meddiff-fm-small" in listed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "list"],
+        ["models", "show"],
+        ["models", "show", "own-model"],
+        ["models", "verify"],
+        ["models", "verify", "own-model"],
+        ["models", "remove", "own-model", "--yes"],
+        ["models", "remove", "nobodys", "--yes"],
+        ["models", "download", "no id"],
+    ],
+    ids=" ".join,
+)
+def test_models_are_told_without_the_heavy_packages(arguments, tmp_path):
+    """Reading a JSON needs no PyTorch, whose import takes ten seconds on a busy computer."""
+    folder = save_tiny_model(tmp_path / "models" / "own-model", name="own-model")
+    save_tiny_controls(folder)
+    code = (
+        "import sys; from MedDiffFMLib.cli.app import main; code = main(sys.argv[1:]);"
+        "heavy = {'torch', 'monai', 'scipy', 'SimpleITK', 'einops', 'matplotlib'} & set(sys.modules);"
+        "sys.exit(f'loaded {heavy}' if heavy else code)"
+    )
+    environment = os.environ | {"MEDDIFF_FM_HOME": str(tmp_path), "COLUMNS": "300"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, encoding="utf-8", env=environment
+    )
+    assert "loaded" not in done.stderr, done.stderr
+    assert done.returncode == (2 if {"nobodys", "no id"} & set(arguments) else 0), done.stderr
 
 
 def test_a_run_from_the_provenance_of_another_scan_says_so(run, done, scan, model, tmp_path, caplog):

@@ -13,7 +13,7 @@ from tiny_model import save_tiny_model
 
 from MedDiffFMLib import model_store
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.model_folder import verify
+from MedDiffFMLib.model_config import verify
 from MedDiffFMLib.model_store import find_model, installed
 from MedDiffFMLib.models import load_model
 

@@ -10,7 +10,8 @@ import torch
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import model_config, save_model_folder, verify
+from MedDiffFMLib.model_config import verify
+from MedDiffFMLib.model_folder import model_config, save_model_folder
 from MedDiffFMLib.models import choose_device, choose_dtype, load_model
 
 

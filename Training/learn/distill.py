@@ -26,7 +26,8 @@ from pathlib import Path
 import torch
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import load_network, verify
+from MedDiffFMLib.model_config import verify
+from MedDiffFMLib.model_folder import load_network
 from MedDiffFMLib.network import Denoiser
 from MedDiffFMLib.schedule import trailing_steps
 

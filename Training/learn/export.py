@@ -12,7 +12,8 @@ import torch
 from MedDiffFMLib.control import Control
 from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import model_config, read_config, save_model_folder
+from MedDiffFMLib.model_config import read_config
+from MedDiffFMLib.model_folder import model_config, save_model_folder
 
 from .checkpoint import read_state
 from .config import PretrainConfig

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.model_folder import load_network, verify
+from MedDiffFMLib.model_config import verify
+from MedDiffFMLib.model_folder import load_network
 
 from ..data.store import Case
 from .batches import Batch

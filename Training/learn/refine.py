@@ -21,7 +21,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import read_config
+from MedDiffFMLib.model_config import read_config
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.refine_noise import LOW_DOSE, Noisy
 from MedDiffFMLib.refine_slices import SCALE, THICK_SLICES, Thick
