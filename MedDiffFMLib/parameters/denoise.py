@@ -26,14 +26,15 @@ class DenoiseParameters(Parameters):
     quality: str = parameter(
         "balanced",
         "choice",
-        "fast: one estimate; balanced: a few steps; paper: the published method's settings (slow).",
+        "fast: one estimate; balanced: more work for a better one, in steps or as a mean, as suits the model; paper: "
+        "the published method's settings (slow).",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )
     alone: bool = parameter(
         False,
         "flag",
-        "The foundation model alone, as published: without non-local means and without a refiner.",
+        "The foundation model alone: without non-local means and without a refiner.",
         label="Foundation model alone",
         advanced=True,
     )

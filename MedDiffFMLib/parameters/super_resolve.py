@@ -46,7 +46,8 @@ class SuperResolveParameters(Parameters):
     quality: str = parameter(
         "balanced",
         "choice",
-        "fast and balanced: one evaluation, or a few steps from interpolation; paper: the published method (slow).",
+        "fast: the least work, a single evaluation where the model has a ControlNet for it; balanced: more for a "
+        "better result, as a mean or in steps; paper: the published method (slow).",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )
@@ -60,7 +61,9 @@ class SuperResolveParameters(Parameters):
     )
     region: str = region_parameter()
     anatomy: str = anatomy_parameter()
-    steps: int | None = steps_parameter()
+    steps: int | None = steps_parameter(
+        "Steps of the sampler, in place of the quality's own number; a ControlNet for a single evaluation is not used."
+    )
     overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()
 

@@ -27,7 +27,7 @@ class SynthesizeParameters(Parameters):
     quality: str = parameter(
         "balanced",
         "choice",
-        "fast: the whole image at once, coarse; balanced: then once more at 2 mm; paper: at 1 mm at once (slow).",
+        "fast: the whole image at once, coarse; balanced: up to 2 mm; paper: at 1 mm, as published (slow).",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )

@@ -9,6 +9,7 @@ from typer.main import get_command
 from MedDiffFMLib.cli.app import build_app, main
 from MedDiffFMLib.cli.options import merge, record
 from MedDiffFMLib.errors import InputError, UsageError
+from MedDiffFMLib.model_store import BUNDLED
 from MedDiffFMLib.parameters import (
     ANATOMY_FILE,
     REGION_NAMES,
@@ -75,6 +76,63 @@ def test_devices_that_are_none(device):
 
 def test_regions_are_the_models():
     assert set(REGION_NAMES) == set(REGIONS)
+
+
+def claims_of_quality():
+    """By task: what the help says of each quality, and of the settings (the code's and the bundled model's) whether it
+    is so.
+    """
+    from MedDiffFMLib.tasks import denoise_run, super_resolve, synthesize
+
+    def estimates(one):  # sampler's steps, and what is averaged in each
+        return (one.steps or 1000) * one.mirrored
+
+    def more(of):  # steps of a walk, and where a ControlNet needs one evaluation, what it and its refiner average
+        fast, balanced = of["fast"], of["balanced"]
+        return balanced.steps > fast.steps and balanced.mirrored > fast.mirrored
+
+    return {
+        "denoise": (
+            denoise_run.QUALITIES,
+            {
+                "fast: one estimate": lambda of: estimates(of["fast"]) == 1,
+                "balanced: more work": lambda of: estimates(of["balanced"]) > estimates(of["fast"]),
+                "paper: the published method's settings": lambda of: of["paper"] == denoise_run.PAPER,
+            },
+        ),
+        "super-resolve": (
+            super_resolve.QUALITIES,
+            {
+                "fast: the least work": lambda of: of["fast"].steps <= min(one.steps for one in of.values()),
+                "a single evaluation where the model has a ControlNet for it": lambda of: of["fast"].mirrored == 1,
+                "balanced: more": more,
+                "paper: the published method": lambda of: of["paper"] == super_resolve.SuperResolveSettings(),
+            },
+        ),
+        "synthesize": (
+            synthesize.QUALITIES,
+            {
+                "fast: the whole image at once": lambda of: tuple(of["fast"].levels) == ("image",),
+                "balanced: up to 2 mm": lambda of: of["balanced"].levels[-1] == "double",
+                "paper: at 1 mm, as published": lambda of: of["paper"] == synthesize.SynthesizeSettings(),
+            },
+        ),
+    }
+
+
+@pytest.mark.parametrize("task", ["denoise", "super-resolve", "synthesize"])
+def test_the_help_of_a_quality_is_true_of_the_code_and_of_the_bundled_model(task):
+    qualities, claims = claims_of_quality()[task]
+    bundled = json.loads((BUNDLED / "meddiff-fm-small" / "config.json").read_text(encoding="utf-8"))["tasks"][task]
+    own = {name: dataclasses.replace(one, **bundled.get(name, {})) for name, one in qualities.items()}
+    help = next(f.metadata["help"] for f in dataclasses.fields(TASKS[task]) if f.name == "quality")
+    for words, holds in claims.items():
+        assert words in help, f"{words!r} is not in the help any more: {help}"
+        assert holds(qualities), f"{words!r} is not true of the code"
+        assert holds(own), f"{words!r} is not true of the bundled model"
+    said = [part.split(":")[0] for part in help.split("; ")]
+    assert said == list(qualities)
+    assert not any(word in help for word in ("a few steps", "once more"))
 
 
 @pytest.mark.parametrize("task", TASKS)
