@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .atomic import DAY, hidden_name, sweep
 from .errors import InputError
 from .model_config import CONFIG, WEIGHTS, sha256_of
 
@@ -48,9 +49,10 @@ class Addition:
 
         weights = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
         target = model / self.folder / name
-        part = target.with_name(f".{name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        target.parent.mkdir(exist_ok=True)
+        sweep(target.parent, older_than=DAY)
+        part = hidden_name(target, "")
+        part.mkdir()
         try:
             dtype = torch.float16 if float16 else torch.float32
             tensors = {k: v.detach().cpu().to(dtype).contiguous() for k, v in network.state_dict().items()}

@@ -19,11 +19,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .atomic import sweep, whole_file
 from .batch_inputs import find_inputs, look_through, suffix_of
 from .errors import InputError, UsageError
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
-from .putting import put
-from .resume import sweep
 
 __all__ = ["Batch", "Entry", "Run", "check_patterns", "find_inputs", "option", "plan"]
 STATUS = "status.csv"
@@ -224,13 +223,14 @@ class Batch:
 
     def _write(self) -> None:
         """The table, whole."""
-        part = self.table.with_name(f".{STATUS}.part")
-        with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with (
+            whole_file(self.table) as part,
+            part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        ):
             rows = csv.writer(file)
             rows.writerow(COLUMNS)
             for e in self.entries:
                 rows.writerow([e.name, e.status, e.reason, e.seconds, " ".join(e.outputs), e.summary])
-        put(part, self.table)
 
 
 def check_patterns(task: str, patterns: dict[str, str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from . import __version__
+from .atomic import check_place, hidden_name
 from .dicom import find_slices
 from .dicom_files import is_dicom, quiet_pydicom, save
 from .dicom_seg_source import segmentation_source
@@ -44,12 +44,9 @@ def check_series(folder: Path, overwrite: bool = False) -> Path:
     check_name(folder)
     if not folder.name or folder.name == "..":
         raise InputError(f"{folder} cannot be written as a DICOM series: give the name of a new folder.")
-    if not folder.parent.is_dir():
-        raise InputError(f"{folder} cannot be written, its folder does not exist; create {folder.parent} first.")
+    check_place(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a DICOM series is a folder; choose another name.")
-    if not os.access(folder.parent, os.W_OK | os.X_OK):
-        raise InputError(f"{folder} cannot be written, its folder is read-only; choose another folder.")
     files = sorted(folder.iterdir()) if folder.exists() else []
     if files and not all(_is_ours(file) for file in files):
         raise InputError(f"{folder} holds other files than a result of {MAKER}; name a new or an empty folder.")
@@ -67,7 +64,7 @@ def _is_ours(file: Path) -> bool:
 
 def put_folder(new: Path, folder: Path) -> None:
     """Give the folder `new` the name `folder`; one of that name is removed, once the new one stands."""
-    old = folder.with_name(f".{uuid.uuid4().hex}-old")
+    old = hidden_name(folder, "")
     if folder.exists():
         put(folder, old)
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .anatomy_io import read_anatomy
+from .atomic import DAY, check_name, check_room, sweep
 from .dicom_out import check_segmentation, is_series
 from .errors import InputError
 from .lesion_mask import read_lesion_mask
@@ -77,6 +78,9 @@ def open_job(
     """A job with its outputs checked and its inputs read: what remains is to `run` it. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
     every = [path for some in paths.values() for path in some]
+    if not resume:
+        for folder in {path.parent for path in every if path.parent.is_dir()}:
+            sweep(folder, older_than=DAY)
     resume = resume and any(path.exists() or provenance_path(path).exists() for path in every)
     if not resume:
         for path in every:
@@ -84,6 +88,8 @@ def open_job(
     inputs = read_inputs(task, files)
     anatomy = getattr(parameters, "anatomy", "none")
     organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
+    if common.roi is None:
+        _check_room(task, paths, inputs[0], getattr(parameters, "factor", None) or 1)
     return Job(task, parameters, common, paths, inputs, organs, resume)
 
 
@@ -233,10 +239,12 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
         path = files.get(slot.name)
         if not slot.output or path is None:
             continue
+        check_name(Path(path))
         _check_format(slot, Path(path), files[TASKS[task].files[0].name])
         several = samples > 1 and slot.kind != "table"
         found[slot.name] = [_numbered(Path(path), n) for n in range(1, samples + 1)] if several else [Path(path)]
         for one in found[slot.name]:
+            check_name(one if slot.kind == "table" else max(one, provenance_path(one), key=lambda p: len(p.name)))
             for file in {one.resolve(), provenance_path(one).resolve()} if slot.kind != "table" else {one.resolve()}:
                 if file in taken:
                     raise InputError(
@@ -258,6 +266,15 @@ def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
         check_segmentation(path, first)
     if slot.kind in ("volume", "map") and suffix == ".dcm":
         raise InputError(f"{path} is one file, and a DICOM series is a folder of them: give a name without .dcm.")
+
+
+def _check_room(task: str, paths: dict[str, list[Path]], first: Volume, factor: int) -> None:
+    """DiskFullError where not even the least that the outputs take has room. first: the task's first input."""
+    bytes_of = {"volume": min(first.voxels.itemsize, 2), "map": 2, "mask": 1, "table": 0}  # of a voxel
+    each = {slot.name: bytes_of[slot.kind] * first.voxels.size * factor for slot in TASKS[task].files if slot.output}
+    every = [(path, each[name]) for name, some in paths.items() for path in some]
+    for path, _ in every:
+        check_room(path, sum(count for other, count in every if other.parent == path.parent))
 
 
 def _numbered(path: Path, number: int) -> Path:

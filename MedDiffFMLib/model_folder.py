@@ -20,6 +20,7 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
+from .atomic import DAY, hidden_name, sweep, whole_file
 from .errors import InputError
 from .model_config import CARD, CONFIG, FORMAT, WEIGHTS, conditions, read_config, sha256_of
 from .network import Denoiser, NetworkConfig
@@ -74,9 +75,10 @@ def save_model_folder(
         raise InputError(f"{folder} exists: choose another folder or allow overwriting.")
     if folder.exists() and not (folder / CONFIG).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder} holds other things than a model and is not replaced: choose another folder.")
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent, older_than=DAY)
+    part = hidden_name(folder, "")
+    part.mkdir()
     try:
         tensors = {
             k: v.detach().cpu().to(torch.float16 if float16 else torch.float32).contiguous() for k, v in state.items()
@@ -101,13 +103,8 @@ def save_model_folder(
 def set_in_config(folder: Path, key: str, value: object) -> None:
     """Replace one entry of a model folder's config.json, whole or not at all. InputError if it cannot be written."""
     config = read_config(folder) | {key: value}
-    part = folder / f".{CONFIG}.part"
-    try:
+    with whole_file(folder / CONFIG) as part:
         part.write_text(_to_json(config), encoding="utf-8")
-        os.replace(part, folder / CONFIG)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{folder / CONFIG} cannot be written ({error.strerror}): name a folder of yours.") from None
 
 
 def _to_json(config: dict) -> str:

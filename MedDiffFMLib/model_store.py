@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from .atomic import DAY, hidden_name, sweep
 from .errors import Cancelled, InputError, MissingModelError
 
 DEFAULT_MODELS = ("meddiff-fm-base", "meddiff-fm-small")  # the best that is installed comes first
@@ -107,8 +108,8 @@ def remove(folder: Path) -> None:
     if folder.is_symlink():  # what it points to is not ours
         folder.unlink()
         return
-    gone = folder.with_name(f".{folder.name}.removed")
-    shutil.rmtree(gone, ignore_errors=True)
+    sweep(folder.parent, older_than=DAY)
+    gone = hidden_name(folder, "")
     os.replace(folder, gone)
     shutil.rmtree(gone)
 

@@ -9,7 +9,6 @@ import hashlib
 import json
 import platform
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
+from .atomic import check_place, hidden_name, naming
 from .dicom_out import check_series, is_series, put_folder, write_segmentation, write_series
 from .errors import InputError
 from .parameters import ANATOMY_FILE, ANATOMY_WORDS
@@ -55,6 +55,7 @@ def check_result_path(output: Path, overwrite: bool) -> None:
     if suffix == ".csv":
         return
     beside = provenance_path(output)
+    check_place(beside)
     if beside.exists() and not overwrite:
         raise InputError(f"{beside} exists, and the result's provenance goes there: use another name or --overwrite.")
 
@@ -139,37 +140,36 @@ def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
     staged: list[tuple[Path, Path]] = []
     try:
         for item in items:
-            hidden = item.path.with_name(f".{uuid.uuid4().hex}-{item.path.name}")
+            hidden = hidden_name(item.path)
             staged.append((hidden, item.path))
+            with naming(item.path):
+                _write(item, hidden)
             if isinstance(item.content, list):
-                _write_table(item, hidden)
                 continue
-            _write_volume(item, hidden)
-            beside = provenance_path(hidden)
-            staged.append((beside, provenance_path(item.path)))
-            beside.write_text(json.dumps(item.record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            beside, own = hidden_name(item.path, ".json"), provenance_path(item.path)
+            staged.append((beside, own))
+            with naming(own):
+                beside.write_text(json.dumps(item.record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         for item in items:
             check_result_path(item.path, overwrite)
         for hidden, path in sorted(staged, key=lambda pair: pair[1].suffix != ".json"):
-            put_folder(hidden, path) if hidden.is_dir() else put(hidden, path)
+            with naming(path):
+                put_folder(hidden, path) if hidden.is_dir() else put(hidden, path)
     finally:
         for hidden, _ in staged:
             shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)
 
 
-def _write_volume(item: Item, path: Path) -> None:
-    """Write an item's volume as `path`, in the format that its own name asks for."""
-    series = is_series(item.path)
-    if not series and path.suffix.lower() != ".dcm":
-        write_volume(item.content, path)
-        return
-    try:
-        (write_series if series else write_segmentation)(item.content, path, item.record)
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(
-            f"{item.path} could not be written ({reason}); check the free space and permissions."
-        ) from None
+def _write(item: Item, path: Path) -> None:
+    """Write an item's table or volume as `path`, in the format that its own name asks for."""
+    if isinstance(item.content, list):
+        _write_table(item, path)
+    elif is_series(item.path):
+        write_series(item.content, path, item.record)
+    elif path.suffix.lower() == ".dcm":
+        write_segmentation(item.content, path, item.record)
+    else:
+        write_volume(item.content, path, named=item.path)
 
 
 def _write_table(item: Item, path: Path) -> None:

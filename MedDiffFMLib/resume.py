@@ -1,18 +1,15 @@
-"""What stands of a job's outputs from an earlier run, told by the provenance beside them; and what killed runs left."""
+"""What stands of a job's outputs from an earlier run, told by the provenance beside them."""
 
 from __future__ import annotations
 
 import enum
 import json
-import re
-import shutil
 from pathlib import Path
 
 from .provenance import provenance_path
 
 _SAME = ("task", "source", "further_sources", "anatomy")
 _FREE = ("device", "model")  # where it ran, and how the model was named: the model is told by its checksum
-_HIDDEN = re.compile(r"\.[0-9a-f]{32}[-.].*")  # names that files carry while they are written
 
 
 class Standing(enum.Enum):
@@ -49,14 +46,3 @@ def _fingerprint(record: dict) -> dict:
     parameters = {name: value for name, value in record["parameters"].items() if name not in _FREE}
     same = {name: record.get(name) for name in _SAME}
     return same | {"parameters": parameters, "model": record["model"]["sha256"]}
-
-
-def sweep(folder: Path) -> int:
-    """Remove the hidden files that killed runs left in a folder; nobody may be writing there. Returns their number."""
-    left = [path for path in folder.iterdir() if _HIDDEN.fullmatch(path.name)]
-    for path in left:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    return len(left)

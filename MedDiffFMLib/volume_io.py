@@ -10,11 +10,11 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 import SimpleITK as sitk
 
+from .atomic import check_place, hidden_name
 from .errors import DiskFullError, InputError, kind_of
 from .itk import check_name, quiet
 from .putting import put
@@ -36,14 +36,17 @@ __all__ = [
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
-def write_volume(volume: Volume, path: str | os.PathLike, overwrite: bool = False) -> None:
+def write_volume(
+    volume: Volume, path: str | os.PathLike, overwrite: bool = False, named: str | os.PathLike | None = None
+) -> None:
     """Write .nii .nii.gz .nrrd or .mha, whole or not at all: into a hidden file beside it, then renamed.
 
-    Only .nii.gz is compressed. Raises InputError as `check_output` does, or if the disk is full.
+    named: what messages call it, where `path` is a hidden name itself. Only .nii.gz is compressed. Raises InputError
+    as `check_output` does, or if the disk is full.
     """
     path = check_output(path, overwrite)
     suffix = suffix_of(path)
-    stem = path.with_name(f".{uuid.uuid4().hex}.part")
+    stem = hidden_name(path, "")
     plain, copy, zipped = (
         Path(f"{stem}{end}") for end in (".nii" if suffix == ".nii.gz" else suffix, ".copy.nrrd", ".gz")
     )
@@ -58,7 +61,9 @@ def write_volume(volume: Volume, path: str | os.PathLike, overwrite: bool = Fals
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
         full = kind_of(error) == "disk-full" or not _has_room(plain, volume.voxels.nbytes)
         refusal = DiskFullError if full else InputError
-        raise refusal(f"{path} could not be written ({reason}); check the free space and permissions.") from None
+        raise refusal(
+            f"{named or path} could not be written ({reason}); check the free space and permissions."
+        ) from None
     finally:
         for part in (plain, copy, zipped):
             part.unlink(missing_ok=True)
@@ -88,15 +93,11 @@ def check_output(path: str | os.PathLike, overwrite: bool = False) -> Path:
 
 def check_folder(path: Path, overwrite: bool = False) -> Path:
     """The path, if a file of any kind can be written there; InputError says what is in the way."""
-    folder = check_name(path).parent
-    if not folder.is_dir():
-        raise InputError(f"{path} cannot be written, its folder does not exist; create {folder} first.")
+    check_place(check_name(path))
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file.")
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already; choose another name or allow overwriting it (--overwrite).")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{path} cannot be written, its folder is read-only; choose another folder.")
     return path
 
 

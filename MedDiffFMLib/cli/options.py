@@ -6,13 +6,13 @@ import dataclasses
 import inspect
 import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..atomic import check_name, check_place, whole_file
 from ..errors import InputError
 from ..parameters import ANATOMY_FILE, TASKS, CommonParameters, FileSlot, Parameters, split_values
 
@@ -117,8 +117,13 @@ def set_verbosity(shell: ShellOptions) -> None:
 
 def check_record(file: Path | None) -> None:
     """Before any work: InputError unless `file` can be read or, if it does not exist, written."""
-    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+    if file is None:
+        return
+    check_name(file)
+    if file.is_dir() or not file.parent.is_dir():
         raise InputError(f"{file} cannot hold parameters: name a file in a folder that exists.")
+    if not file.exists():
+        check_place(file)
 
 
 def merge(task: str, given: dict, file: Path | None) -> tuple[Parameters, CommonParameters]:
@@ -171,6 +176,5 @@ def record(task: str, parameters: Parameters, common: CommonParameters, file: Pa
     """
     values = parameters.to_dict() | common.to_dict()
     del values["overwrite"]
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps({"task": task, "parameters": values}, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, file)
+    with whole_file(file) as part:
+        part.write_text(json.dumps({"task": task, "parameters": values}, indent=2) + "\n", encoding="utf-8")

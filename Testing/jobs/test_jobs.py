@@ -12,10 +12,10 @@ import SimpleITK as sitk
 from toy_task import SEEN, ToyParameters, register
 
 from MedDiffFMLib import provenance
+from MedDiffFMLib.atomic import sweep
 from MedDiffFMLib.errors import InputError, UsageError
 from MedDiffFMLib.jobs import output_paths, run_job
 from MedDiffFMLib.parameters import CommonParameters
-from MedDiffFMLib.resume import sweep
 
 
 @pytest.fixture
@@ -216,8 +216,8 @@ def test_a_kill_between_the_files_never_leaves_a_volume_without_provenance(task,
 
 def test_sweeping_removes_hidden_names_of_ours_alone(tmp_path):
     code = uuid.uuid4().hex
-    ours = [f".{code}-out.nii.gz", f".{code}.part.nii", f".{code}-out.json"]
-    others = [".hidden", "out.nii.gz", ".git", f"{code}-out.nii.gz"]
+    ours = [f".{code}.part.nii.gz", f".{code}.part.nii", f".{code}.part.json", f".{code}.part"]
+    others = [".hidden", "out.nii.gz", ".git", f"{code}.part.nii.gz", f".{code}", ".out.part"]
     for name in (*ours, *others):
         (tmp_path / name).write_text("x")
     assert sweep(tmp_path) == len(ours)
