@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from .extras import advice, extra_of
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used. The message is one sentence: what, why, and what to do. Exit code 2."""
@@ -53,7 +55,7 @@ def kind_of(error: BaseException) -> str:
         return "missing-model"
     if isinstance(error, UsageError):
         return "usage"
-    if isinstance(error, InputError):
+    if isinstance(error, InputError) or _is_missing_extra(error):
         return "input"
     return "out-of-memory" if _is_out_of_memory(error) else "crash"
 
@@ -68,9 +70,16 @@ def in_words(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
         return text
+    if _is_missing_extra(error):
+        return advice([error.name.partition(".")[0]])
     if kind == "disk-full":
         return f"There is no room left on the disk: {NEXT_STEPS[kind]}"
     return f"{type(error).__name__}: {text[:400]}"
+
+
+def _is_missing_extra(error: BaseException) -> bool:
+    """Whether a package is not there that an extra would bring."""
+    return isinstance(error, ImportError) and extra_of(error.name) is not None
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

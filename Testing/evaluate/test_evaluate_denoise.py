@@ -177,8 +177,26 @@ def test_demo_picture_is_in_radiological_orientation(tmp_path, monkeypatch):
     assert np.argwhere(coronal == 300).tolist() == [[6, 6]] and options["origin"] == "lower"
 
 
-def test_demo_without_the_projects_folder_says_so(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "TESTING_DATA", tmp_path)
-    with pytest.raises(InputError, match="clone the project"):
-        run("demo", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_demo_without_the_projects_folder_takes_the_packages_own_ct(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "TESTING_DATA", tmp_path / "nowhere")
+    run("demo", tmp_path / "out", "--model", model, "--device", "cpu")
+    made = sitk.ReadImage(str(tmp_path / "out" / "demo_denoised.nii.gz"))
+    assert made.GetSize() == (64, 64, 48) and (tmp_path / "out" / "demo.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "denoise"],
+        ["evaluate", "super-resolve"],
+        ["evaluate", "detect-anomalies"],
+        ["evaluate", "synthesize"],
+        ["evaluate", "generate-lesion"],
+        ["evaluate", "inpaint-lesion"],
+    ],
+    ids=" ".join,
+)
+def test_evaluations_without_the_projects_folder_ask_for_data(run, tmp_path, monkeypatch, words):
+    monkeypatch.setattr(cases, "TESTING_DATA", tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"in the project's folder and not in the package: name a folder .* --data"):
+        run(*words)

@@ -9,7 +9,7 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
-from .evaluate_options import check_file
+from .evaluate_options import check_file, require_packages
 
 Store = Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")]
 Split = Annotated[str, typer.Option(help="Its cases: validation, or train.")]
@@ -33,6 +33,7 @@ def evaluate_distillation(
     json_file: Json = None,
 ) -> None:
     """Compare distilled models of few steps with their teacher at the same steps and at 50."""
+    require_packages("blosc2")
     from MedDiffFMLib.models import load_model
 
     from ..data.crops import CropConfig
@@ -63,6 +64,7 @@ def evaluate_condition(
     json_file: Json = None,
 ) -> None:
     """Measure whether a ControlNet listens: what another condition changes, beside what other noise changes."""
+    require_packages("blosc2")
     from MedDiffFMLib.control_folder import load_control
     from MedDiffFMLib.models import load_model
 

@@ -9,6 +9,8 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
+from .evaluate_options import require_packages
+
 _MANIFEST = "CSV with a line for every CT: path, patient, region, anatomy and more (Training/data/datasets.md)."
 _STORE = "Folder to write. Test and held-out patients are checked, but never enter it."
 _SPACING = "Isotropic grid in mm, or own: each scan's own grid."
@@ -41,6 +43,7 @@ def prepare(
     salt: Annotated[str, typer.Option("--salt", envvar="MEDDIFF_FM_SALT", help=_SALT)] = "",
 ) -> None:
     """Turn the CTs of a manifest into a training store, with a report; what is done already is skipped."""
+    require_packages("blosc2")
     if scheduler is not None and jobs != 1:
         raise InputError("--jobs is for this computer and --scheduler for a cluster: give one of them.")
     _check_store(store)
@@ -66,6 +69,7 @@ def simulate_noise(
     split: Annotated[str, typer.Option("--split", metavar="train|validation", help="Whose cases.")] = "train",
 ) -> None:
     """Add simulated noise of low dose to every case, for the refiner `low-dose`; what has it is skipped."""
+    require_packages("blosc2", "astra")
     from ..data.low_dose import simulate_noise as run
     from ..data.store import open_store
 
@@ -97,6 +101,7 @@ def pack(
     most_noise: Annotated[float, typer.Option(help="Leave out scans with more noise (HU).")] = 35.0,
 ) -> None:
     """Pack a store into one small file, to carry it to another machine."""
+    require_packages("blosc2")
     from ..data.pack import pack as run
 
     packed, skipped = run(store, file, most_noise)
@@ -108,6 +113,7 @@ def unpack(
     store: Annotated[Path, typer.Argument(help="Folder to write.")],
 ) -> None:
     """Make a training store of a packed file."""
+    require_packages("blosc2")
     _check_store(store)
     from ..data.pack import unpack as run
 

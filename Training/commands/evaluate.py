@@ -39,12 +39,12 @@ def evaluate_denoise(
 
     With --data the three test volumes, without it the small ones of the repository.
     """
-    from ..evaluate.cases import REPOSITORY, TEST, TESTING_DATA, find_volume, load_case, named_cases
+    require_packages("astra", "skimage", "bm3d", "matplotlib")
+    from ..evaluate.cases import REPOSITORY, TEST, find_volume, load_case, named_cases
 
     chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
     regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
-    files = {name: find_volume(shared.data or TESTING_DATA, name) for name in regions}
-    require_packages("astra", "skimage", "bm3d", "matplotlib")
+    files = {name: find_volume(shared.data, name) for name in regions}
 
     from ..evaluate.denoise import evaluate_denoising
 
@@ -70,6 +70,7 @@ def evaluate_super_resolve(
 
     With --data a test and a validation chest, without it the repository's. A real pair: --thick FILE --thin FILE.
     """
+    require_packages("skimage", "matplotlib")
     from ..evaluate.box import read_box
     from ..evaluate.cases import PROTOCOL
 
@@ -78,7 +79,6 @@ def evaluate_super_resolve(
         raise InputError("--thick and --thin are two reconstructions of one scan: give both files, or neither.")
     if region not in PROTOCOL:
         raise InputError(f"There is no region {region!r}: use {', '.join(PROTOCOL)}.")
-    require_packages("skimage", "matplotlib")
 
     from ..evaluate.super_resolve import evaluate_super_resolution, find_pairs, read_pair
 
@@ -114,12 +114,12 @@ def evaluate_detect_anomalies(
     --cases names volumes with a lesion mask (NAME_seg.nii.gz), --plant volumes to plant an anomaly into. Without
     either, with --data a validation lesion and test volumes to plant into, else those of the repository.
     """
+    require_packages("sklearn", "matplotlib")
     from ..evaluate.box import read_box
 
     chosen_box, levels = read_box(box), _noise_levels(t)
     if direction not in ("either", "darker", "brighter"):
         raise InputError(f"There is no direction {direction!r}: use either, darker or brighter.")
-    require_packages("sklearn", "matplotlib")
 
     from ..evaluate.anomaly_cases import Wanted, find_cases
     from ..evaluate.detect import DetectSettings, evaluate_detection
@@ -147,11 +147,11 @@ def tune_classical(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the simulated noise.")] = 0,
 ) -> None:
     """Choose the classical tools' settings on the validation patients: the best mean PSNR gain of a small grid."""
+    require_packages("astra", "skimage", "bm3d")
     from ..evaluate.cases import VALIDATION, find_volume, load_case
 
     names = chosen(tools, CLASSICAL, "tool")
     files = {name: find_volume(data, name) for name in VALIDATION}
-    require_packages("astra", "skimage", "bm3d")
     from ..evaluate.tune import tune
 
     cases = [load_case(files[name], region, slices, seed, cache) for name, region in VALIDATION.items()]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, get_type_hints
 
 import typer
 
+from MedDiffFMLib.atomic import check_name, check_place
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.extras import advice
 
 if TYPE_CHECKING:
     from MedDiffFMLib.models import Model
@@ -42,6 +44,8 @@ class SharedOptions:
         """Before any work: InputError unless the files of the report can be written."""
         check_file(self.json)
         check_file(self.plot)
+        if self.plot:
+            require_packages("matplotlib")
         if self.plot and self.plot.suffix != ".png":
             raise InputError(
                 f"The plot is written as PNG, but {self.plot} is named otherwise: call it {self.plot}.png."
@@ -103,14 +107,15 @@ def chosen(text: str, possible: Sequence[str], noun: str) -> list[str]:
 
 def check_file(file: Path | None) -> None:
     """InputError if a report is wanted in a file that cannot be written."""
-    if file and (file.is_dir() or not file.parent.is_dir()):
+    if file is None:
+        return
+    check_name(file)
+    if file.is_dir() or not file.parent.is_dir():
         raise InputError(f"{file} cannot be written: name a file in a folder that exists.")
+    check_place(file)
 
 
 def require_packages(*names: str) -> None:
-    """InputError if one of these packages of the extra `training` is missing."""
+    """InputError, before any work, if one of these packages of the extra `training` is missing."""
     if missing := [name for name in names if find_spec(name) is None]:
-        raise InputError(
-            f"This needs packages that are not installed ({', '.join(missing)}); "
-            "install them with: pip install 'meddiff-fm[training]'"
-        )
+        raise InputError(advice(missing))

@@ -52,9 +52,10 @@ def evaluate_synthesize(
 
     With --data the three test volumes, without it the small ones of the repository.
     """
+    require_packages("medmetric", "matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
-    from ..evaluate.cases import REPOSITORY, TEST, TESTING_DATA, find_volume, named_cases
+    from ..evaluate.cases import REPOSITORY, TEST, find_volume, named_cases
     from ..evaluate.features import load_features
     from ..evaluate.similarity import kernel_that_fits
     from ..evaluate.synthesis import Yardstick, compare, notes_on, report_of
@@ -64,8 +65,7 @@ def evaluate_synthesize(
     check_choice("anatomy", anatomy, ("given", "threshold"))
     check_spacing(spacing)
     regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
-    files = {name: find_volume(shared.data or TESTING_DATA, name) for name in regions}
-    require_packages("medmetric", "matplotlib")
+    files = {name: find_volume(shared.data, name) for name in regions}
     segment = choose_segmenter(segmenter)
     model = shared.load_model()
     network = load_features(features, model)
@@ -111,6 +111,7 @@ def evaluate_inpaint_lesion(
 
     With --data a test volume and the real lesions there, without it the repository's and no real ones.
     """
+    require_packages("matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
     from ..evaluate.lesion_cases import places, read_diameters
@@ -149,6 +150,7 @@ def evaluate_generate_lesion(
 
     The label maps are those of healthy CTs, with new ellipsoids, and of CTs with real lesions, with their masks.
     """
+    require_packages("medmetric", "matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
     from ..evaluate.features import load_features
@@ -162,7 +164,6 @@ def evaluate_generate_lesion(
     check_choice("anatomy", anatomy, ("given", "threshold"))
     check_spacing(spacing)
     sizes = read_diameters(diameters)
-    require_packages("medmetric")
     lesions, model = _start(shared, "generate-lesion", kind, keep, segmentations)
     notes, network = [], None
     if model is not None:
@@ -197,7 +198,6 @@ def _start(shared: SharedOptions, task: str, kind: str, keep: Path | None, segme
     from ..evaluate.lesions import Lesions, with_dice
     from ..evaluate.nnunet import start_folder
 
-    require_packages("matplotlib")
     if segmentations is not None:
         if keep is None:
             raise InputError("--segmentations needs the images that were segmented: name their folder with --keep.")
@@ -222,11 +222,11 @@ def _healthy(shared: SharedOptions, kind: str) -> dict[Path, str]:
     """{file: region} of the CTs that lesions are drawn into: those named, or the test's (the repository's) of the
     kind's region.
     """
-    from ..evaluate.cases import REPOSITORY, TEST, TESTING_DATA, find_volume, named_cases
+    from ..evaluate.cases import REPOSITORY, TEST, find_volume, named_cases
 
     region = "chest" if kind == "lung" else "abdomen"
     usual = {name: where for name, where in (TEST if shared.data else REPOSITORY).items() if where == region}
-    return {find_volume(shared.data or TESTING_DATA, n): r for n, r in named_cases(shared.cases, usual).items()}
+    return {find_volume(shared.data, n): r for n, r in named_cases(shared.cases, usual).items()}
 
 
 def _real(shared: SharedOptions, kind: str, names: str | None) -> list:

@@ -11,6 +11,8 @@ import typer
 
 from MedDiffFMLib.errors import Cancelled, InputError
 
+from .evaluate_options import require_packages
+
 if TYPE_CHECKING:
     from ..learn.trainer import Trainer
 
@@ -34,6 +36,7 @@ def pretrain(
 
     On several GPUs: accelerate launch --num_processes 8 -m MedDiffFMTraining pretrain …
     """
+    require_packages("blosc2", "tensorboard")
     from ..learn.config import PretrainConfig
     from ..learn.trainer import Trainer
 
@@ -55,6 +58,7 @@ def finetune(
     dry_run: DryRun = False,
 ) -> None:
     """Fine-tune a ControlNet on a model. A run that was stopped goes on where it was, with the same losses."""
+    require_packages("blosc2", "tensorboard")
     from ..learn.config import PretrainConfig
     from ..learn.finetune import ControlTrainer
 
@@ -78,6 +82,7 @@ def distill(
     workers: Workers = 1,
 ) -> None:
     """Distil a model to few steps, half as many a round. A stopped run goes on where it was, with the same losses."""
+    require_packages("blosc2", "tensorboard")
     from ..learn.config import PretrainConfig
     from ..learn.distill import rounds
 

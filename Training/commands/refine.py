@@ -13,6 +13,8 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
+from .evaluate_options import require_packages
+
 if TYPE_CHECKING:
     from MedDiffFMLib.models import Model
 
@@ -29,6 +31,7 @@ def refine(
     device: Annotated[str, typer.Option(help="cpu, cuda[:N] or auto.")] = "auto",
 ) -> None:
     """Train a refiner: first its pairs are made, then it is trained. A run that was stopped goes on where it was."""
+    require_packages("blosc2")
     from MedDiffFMLib.models import load_model
 
     from ..data.store import open_store

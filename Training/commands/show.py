@@ -33,6 +33,7 @@ def pictures(
     device: Device = "auto",
 ) -> None:
     """Make a picture of what each task makes of the repository's real CT, to be looked at."""
+    require_packages("matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
     from MedDiffFMLib.errors import InputError
     from MedDiffFMLib.models import load_model

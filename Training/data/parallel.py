@@ -31,9 +31,9 @@ def run_rows(
     if scheduler is None and jobs == 1:
         yield from (prepare_row(row, split, settings, stage) for row, split in work)
         return
-    from distributed import as_completed
-
     with _client(min(jobs, len(work)), scheduler) as client:
+        from distributed import as_completed  # there is one: `_client` has looked
+
         task = partial(_on_worker, settings=settings, stage=Path(stage).absolute())
         futures = {client.submit(task, one, pure=False, retries=0): one for one in work}
         try:

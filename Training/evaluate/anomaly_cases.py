@@ -26,7 +26,7 @@ from MedDiffFMLib.volume_checks import check_ct
 from MedDiffFMLib.volume_io import read_labels, read_volume
 
 from .box import Box, cut_box
-from .cases import TESTING_DATA, axial_slab, find_volume, named_cases
+from .cases import axial_slab, find_volume, named_cases
 
 # Region and organ of the volumes with an expert's lesion mask
 LESIONS = {
@@ -108,7 +108,7 @@ def find_cases(wanted: Wanted) -> Iterator[AnomalyCase]:
     drawn, planted = wanted.lesions, wanted.plantings
     if not drawn and not planted:
         drawn, planted = (",".join(names) for names in (BY_DEFAULT if wanted.data else IN_REPOSITORY))
-    folder, known = wanted.data or TESTING_DATA, {**LESIONS, **TO_PLANT_IN}
+    folder, known = wanted.data, {**LESIONS, **TO_PLANT_IN}
     regions = {name: region for name, (region, _) in known.items()}
     jobs = []
     for text, make in ((drawn, lesion_case), (planted, planted_case)):

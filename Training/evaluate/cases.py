@@ -59,6 +59,13 @@ class Case:
         return PROTOCOL[self.region][1]
 
 
+def testing_data(otherwise: str) -> Path:
+    """The folder of the repository's small CTs. InputError, with what to do `otherwise`, if this is no repository."""
+    if not TESTING_DATA.is_dir():
+        raise InputError(f"The small CTs for this lie in the project's folder and not in the package: {otherwise}.")
+    return TESTING_DATA
+
+
 def trained_on(name: str) -> bool:
     """Whether the bundled model saw this volume in training."""
     return name in TRAINED_ON
@@ -91,8 +98,11 @@ def named_cases(
     return found
 
 
-def find_volume(folder: Path, name: str) -> Path:
-    """The file NAME.nii.gz of a data folder, or of its sub-folder `ct`. InputError if there is none."""
+def find_volume(folder: Path | None, name: str) -> Path:
+    """The file NAME.nii.gz of a data folder, or of its sub-folder `ct`; without one of the repository's small CTs.
+    InputError if there is none.
+    """
+    folder = folder or testing_data("name a folder of volumes, NAME.nii.gz, with --data")
     for place in (folder, folder / "ct"):
         if (file := place / f"{name}.nii.gz").is_file():
             return file

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.atomic import check_place
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.noise import estimate_noise
 from MedDiffFMLib.volume import Volume
@@ -25,20 +25,18 @@ NAMES = ("full_dose", "low_dose", "denoised")
 def run_demo(output: Path, model_name: str | None = None, device: str = "auto", seed: int = 0) -> None:
     """Simulate, denoise, measure and write `demo_{full_dose,low_dose,denoised}.nii.gz` and `demo.png` into `output`.
 
-    Earlier results of the demo are replaced. InputError if the repository's CT, a model or a package is missing.
+    The CT is the repository's, and where there is no repository the smaller one that comes with the package. Earlier
+    results of the demo are replaced. InputError if a model or a package is missing.
     """
     from MedDiffFMLib.models import load_model
+    from MedDiffFMLib.self_test import FOLDER as SMALL
     from MedDiffFMLib.tasks.denoise import denoise
 
-    file = TESTING_DATA / f"{CASE}.nii.gz"
-    if not file.is_file():
-        raise InputError(
-            "The demo's CT lies in the project's folder, which is not there: clone the project, install it from its "
-            "folder with pip install -e '.[training]', and run the demo again."
-        )
+    whole = TESTING_DATA / f"{CASE}.nii.gz"
+    file = whole if whole.is_file() else SMALL / "ct.nii.gz"
     _make_folder(output)
     model = load_model(model_name, device=device)
-    print(f"Simulating low dose of a real chest CT ({SLICES} slices) …", flush=True)
+    print(f"Simulating low dose of a real chest CT ({SLICES} slices at most) …", flush=True)
     case = _as_scanners_store(load_case(file, REGION, SLICES, seed))
     from MedDiffFMLib.cli.bar import progress_bar
 
@@ -54,8 +52,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be made ({error.strerror}); name another one.") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"The folder {folder} is read-only; name another one.")
+    check_place(folder / "demo.png")
 
 
 def _as_scanners_store(case: Case) -> Case:

@@ -24,7 +24,7 @@ from MedDiffFMLib.tasks.synthesize import synthesize
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
 
-from .cases import TESTING_DATA
+from .cases import testing_data
 from .pictures import Row, middle_of, slices_picture
 from .super_resolve import thick_slices
 
@@ -33,20 +33,24 @@ THICK = 4  # slices averaged into one
 LESION_MM = 24.0
 
 
+def _data() -> Path:
+    return testing_data("clone the project, and install it from its folder with pip install -e '.[training]'")
+
+
 def chest() -> Volume:
-    return read_volume(TESTING_DATA / "chest_ts_aorta.nii.gz")
+    return read_volume(_data() / "chest_ts_aorta.nii.gz")
 
 
 def chest_with_organs() -> tuple[Volume, Volume]:
     """The CT and its heart, aorta, great vessels and one vertebra."""
     ct = chest()
-    return ct, read_anatomy(TESTING_DATA / "chest_ts_aorta_seg.nii.gz", like=ct)
+    return ct, read_anatomy(_data() / "chest_ts_aorta_seg.nii.gz", like=ct)
 
 
 def abdomen() -> tuple[Volume, Volume]:
     """The CT and its organs."""
-    ct = read_volume(TESTING_DATA / "abd_ts_example.nii.gz")
-    return ct, read_anatomy(TESTING_DATA / "abd_ts_example_seg.nii.gz", like=ct)
+    ct = read_volume(_data() / "abd_ts_example.nii.gz")
+    return ct, read_anatomy(_data() / "abd_ts_example_seg.nii.gz", like=ct)
 
 
 def tissue(ct: Volume) -> Volume:
@@ -137,7 +141,10 @@ PICTURES: dict[str, Callable[[Model, Path, ProgressCallback | None], str]] = {
 def make_gallery(
     folder: Path, model: Model, tasks: list[str], progress: ProgressCallback | None = None
 ) -> Iterator[tuple[Path, str]]:
-    """Write `TASK.png` for each of `tasks` (names in `PICTURES`); yields the file and what the task says of it."""
+    """Write `TASK.png` for each of `tasks` (names in `PICTURES`); yields the file and what the task says of it.
+    InputError if the repository's CTs are not there.
+    """
+    _data()
     for task in tasks:
         path = folder / f"{task}.png"
         yield path, PICTURES[task](model, path, progress)

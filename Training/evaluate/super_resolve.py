@@ -26,7 +26,7 @@ from MedDiffFMLib.volume_io import read_volume
 
 from . import paper
 from .box import Box, cut_box
-from .cases import PROTOCOL, TESTING_DATA, axial_slab, find_volume, marked, named_cases, trained_on
+from .cases import PROTOCOL, axial_slab, find_volume, marked, named_cases, trained_on
 from .metrics import quality
 from .report import Line, Metric, Report, with_means
 
@@ -79,7 +79,7 @@ def find_pairs(data: Path | None, names: str | None, factor: int, box: Box | Non
     none is named, of the repository's without a folder. InputError at once if a volume is missing.
     """
     regions = named_cases(names, THIN if data else IN_REPOSITORY)
-    files = {name: find_volume(data or TESTING_DATA, name) for name in regions}
+    files = {name: find_volume(data, name) for name in regions}
     return (
         simulated_pair(name, regions[name], cut_box(axial_slab(_read(file)), box), factor)
         for name, file in files.items()
