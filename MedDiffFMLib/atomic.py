@@ -20,6 +20,7 @@ from .putting import put
 
 LONGEST_NAME = 255  # bytes, where the file system does not tell
 DAY = 24 * 3600.0
+TABLE = {"mode": "w", "newline": "", "encoding": "utf-8", "errors": "backslashreplace"}  # a name may be no text
 _HIDDEN = re.compile(r"\.[0-9a-f]{32}\.part.*")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .atomic import sweep, whole_file
+from .atomic import TABLE, sweep, whole_file
 from .batch_inputs import find_inputs, look_through, suffix_of
 from .errors import InputError, UsageError
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
@@ -223,10 +223,7 @@ class Batch:
 
     def _write(self) -> None:
         """The table, whole."""
-        with (
-            whole_file(self.table) as part,
-            part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-        ):
+        with whole_file(self.table) as part, part.open(**TABLE) as file:
             rows = csv.writer(file)
             rows.writerow(COLUMNS)
             for e in self.entries:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
-from .atomic import check_place, hidden_name, naming
+from .atomic import TABLE, check_place, hidden_name, naming
 from .dicom_out import check_series, is_series, put_folder, write_segmentation, write_series
 from .errors import InputError
 from .parameters import ANATOMY_FILE, ANATOMY_WORDS
@@ -175,7 +175,7 @@ def _write(item: Item, path: Path) -> None:
 def _write_table(item: Item, path: Path) -> None:
     """An item's rows as `path`: CSV with a header line."""
     columns = item.columns or tuple(item.content[0] if item.content else ())
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open(**TABLE) as file:
         table = csv.DictWriter(file, fieldnames=columns)
         table.writeheader()
         table.writerows(item.content)

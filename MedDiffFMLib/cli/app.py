@@ -23,6 +23,7 @@ from .errors import exit_code, report
 from .models import models_app
 from .options import task_command
 from .place_lesion import place_lesion
+from .terminal import take_any_text
 from .worker import worker
 
 log = logging.getLogger("MedDiffFMLib")
@@ -95,6 +96,7 @@ def _open_any_name() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `meddiff-fm` with `arguments` (default: the shell's). Returns the exit code."""
+    take_any_text()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     _open_any_name()
     before = {number: signal.signal(number, _cancel) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -34,8 +34,8 @@ def progress_bar(
 
 
 def _bar(console: Console) -> RichProgress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[detail]}"))
-    return RichProgress(*columns, console=console, transient=True)
+    title, detail = (TextColumn(what, markup=False) for what in ("{task.description}", "{task.fields[detail]}"))
+    return RichProgress(title, BarColumn(), TaskProgressColumn(), detail, console=console, transient=True)
 
 
 def _lines(title: str, console: Console, words: Callable[[object], str]) -> Callable[[object], None]:
@@ -45,7 +45,7 @@ def _lines(title: str, console: Console, words: Callable[[object], str]) -> Call
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            console.print(f"{title} {event.fraction:.0%}, {words(event)}", highlight=False)
+            console.print(f"{title} {event.fraction:.0%}, {words(event)}", highlight=False, markup=False)
 
     return show
 

@@ -22,14 +22,16 @@ ModelName = Annotated[
 def list_models() -> None:
     """List the models on this computer: name, where from, size, folder."""
     from rich import print as show
-    from rich.table import Table
+    from rich.markup import escape
+    from rich.table import Column, Table
 
     from ..model_store import installed
 
-    table = Table("model", "from", "size", "folder", box=None)
+    table = Table("model", "from", "size", Column("folder", overflow="fold"), box=None)
     for found in installed():
         size = sum(file.stat().st_size for file in found.folder.rglob("*.safetensors")) / 1e6
-        table.add_row(_name(found), found.source, f"{size:.1f} MB", str(found.folder))
+        row = (_name(found), found.source, f"{size:.1f} MB", str(found.folder))
+        table.add_row(*map(escape, row))  # names with brackets are no markup
     show(table if table.row_count else "No model is installed: name a model folder or a Hub id with --model.")
 
 

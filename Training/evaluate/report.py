@@ -91,10 +91,11 @@ def print_report(report: Report, console=None) -> None:
         lines = [Line(group, method, values) for (group, method), values in report.paper.items()]
         console.print(_table(report.paper_metrics or report.metrics, lines))
     for note in report.notes:
-        console.print(f"· {note}", highlight=False)
+        console.print(f"· {note}", highlight=False, markup=False)
 
 
 def _table(metrics: Sequence[Metric], lines: Sequence[Line]):
+    from rich.markup import escape
     from rich.table import Table
 
     grouped = any(line.group for line in lines)
@@ -107,7 +108,7 @@ def _table(metrics: Sequence[Metric], lines: Sequence[Line]):
     for line, following, head in zip(lines, followings, _heads(lines), strict=True):
         cells = [metric.text(value) for metric, value in zip(metrics, line.values, strict=True)]
         ends = following is not None and following.group != line.group
-        table.add_row(*([head] if grouped else []), line.method, *cells, end_section=ends)
+        table.add_row(*([escape(head)] if grouped else []), escape(line.method), *cells, end_section=ends)
     return table
 
 
