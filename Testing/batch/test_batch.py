@@ -111,7 +111,7 @@ def test_one_bad_file_stops_nothing_and_a_second_run_skips_what_is_done(scans, m
 
     before = {f: f.stat().st_mtime_ns for f in out.iterdir() if f.name != "status.csv"}
     (out / "a.nii.gz").unlink()  # as if killed there
-    (out / f".{'0' * 32}-a.nii.gz").write_text("left by a killed run")
+    (out / f".{'0' * 32}.part.nii.gz").write_text("left by a killed run")
     sitk.WriteImage(sitk.ReadImage(str(scans / "b.mhd")) + 1, str(scans / "b.mhd"))  # another CT of that name
     (scans / "broken.nrrd").unlink()
     (scans / "mr.mha").unlink()
