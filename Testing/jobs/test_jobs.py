@@ -11,7 +11,6 @@ import pytest
 import SimpleITK as sitk
 from toy_task import SEEN, ToyParameters, register
 
-from MedDiffFMLib import provenance
 from MedDiffFMLib.atomic import sweep
 from MedDiffFMLib.errors import InputError, UsageError
 from MedDiffFMLib.jobs import output_paths, run_job
@@ -208,7 +207,7 @@ def test_a_kill_between_the_files_never_leaves_a_volume_without_provenance(task,
         real(source, target)
 
     real = os.replace
-    monkeypatch.setattr(provenance.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(KeyboardInterrupt):
         task(files | {"mask": tmp_path / "found.nrrd"})
     assert len(moved) == 1 and (not files["output"].exists() or (tmp_path / "out.json").exists())
