@@ -46,4 +46,6 @@ def _head(shape: tuple[int, int]) -> np.ndarray:
     radius = np.hypot((y - shape[0] / 2) * SPACING[1], (x - shape[1] / 2) * SPACING[0])
     neck = np.where(radius < 20, 500, np.where(radius < 60, 45, -1000))
     skull = np.where(radius < 70, 35, np.where(radius < 85, 900, -1000))
-    return np.stack([neck] * 4 + [skull] * 6)
+    head = np.stack([neck] * 4 + [skull] * 6)
+    noise = np.random.default_rng(0).integers(-8, 9, head.shape)  # areas of one value are padding to the readers
+    return np.where(head > -1000, head + noise, head)
