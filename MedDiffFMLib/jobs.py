@@ -20,7 +20,7 @@ from .lesion_mask import read_lesion_mask
 from .padding import with_padding_told
 from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .progress import ProgressCallback, Reporter
-from .provenance import Item, check_result_path, describe_run, provenance_path, write_results
+from .provenance import Item, check_result_path, describe_run, provenance_path, without_names, write_results
 from .resume import Standing, what_stands
 from .roi import Box, Part, cut
 from .system import memory_gb
@@ -113,6 +113,13 @@ class Job:
         volumes = (*self.inputs, *([self.anatomy] if self.anatomy else []))
         return tuple(dict.fromkeys(sentence for volume in volumes for sentence in volume.warnings))
 
+    @property
+    def _sources(self) -> dict[str, str]:
+        """The path of each input by its role."""
+        roles = [slot.name.replace("_", " ") for slot in _inputs_of(self.task)]
+        found = {role: volume.source for role, volume in zip(roles, self.inputs, strict=True)}
+        return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
+
     def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> Report:
         """Compute and write everything, or nothing. Arguments as of `run_job`."""
         started = time.monotonic()
@@ -132,7 +139,7 @@ class Job:
                     check_result_path(path, overwrite)
         result = self._compute(model, parts, progress)
         record["facts"] = result.facts | (_box_facts(parts[0]) if parts else {})
-        record["warnings"] = list(self.warnings)
+        record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)
         report = Report(self.task, self.paths, record["facts"], result.summary(), record["seconds"])

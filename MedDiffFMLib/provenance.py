@@ -8,6 +8,7 @@ import csv
 import hashlib
 import json
 import platform
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,6 +93,22 @@ def describe_run(
         "anatomy": describe_volume(anatomy) if anatomy is not None else None,
         "versions": versions(),
     }
+
+
+def without_names(sentence: str, sources: dict[str, str]) -> str:
+    """A sentence about files with their roles in place of their paths and names, which may name a patient.
+
+    sources: the path of each file by its role, as {"input": "/data/DOE_JANE.nii.gz"}. Files beside it that share its
+    name but for the ending (DOE_JANE.json) go too.
+    """
+    for role, source in sources.items():
+        path = Path(source)
+        if not path.name:
+            continue
+        stem = path.name.split(".")[0] or path.name
+        for pattern in (re.escape(str(path)), re.escape(path.name), rf"{re.escape(stem)}(\.\w+)+"):
+            sentence = re.sub(rf"(?<![\w.]){pattern}(?!\w)", f"the {role}", sentence)
+    return sentence
 
 
 def describe_volume(volume: Volume) -> dict:

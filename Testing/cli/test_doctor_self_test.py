@@ -202,8 +202,8 @@ def test_wrong_conditions_are_seen(bundled, monkeypatch, damage):
 
 
 def test_a_controlnet_without_effect_is_seen(bundled, monkeypatch):
-    def without_effect(*arguments):
-        for weights in (control := load(*arguments)).parameters():
+    def without_effect(*arguments, **kinds):
+        for weights in (control := load(*arguments, **kinds)).parameters():
             weights.zero_()
         return control
 

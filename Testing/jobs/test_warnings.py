@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from toy_task import ToyParameters, register
 
-from MedDiffFMLib import jobs
+from MedDiffFMLib import jobs, provenance
 from MedDiffFMLib.batch import Entry
 from MedDiffFMLib.jobs import run_job
 from MedDiffFMLib.parameters import CommonParameters
@@ -41,9 +41,24 @@ def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_m
     monkeypatch.setattr(jobs, "read_lesion_mask", lambda path, like: read_labels(path, like).with_warning(SENTENCE))
     report = run_job("toy", files, ToyParameters(), CommonParameters(), load=lambda *a, **k: tiny_model)
     assert report.warnings[0] == SENTENCE and "44.7 ml became 44.7 ml" in report.warnings[1] and not report.warnings[2:]
-    assert json.loads(files["output"].with_suffix(".json").read_text(encoding="utf-8"))["warnings"] == list(
-        report.warnings
-    )
+    record = json.loads(files["output"].with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["warnings"][0] == SENTENCE.replace("ct.nrrd", "the input")
+    assert "mask.nrrd" in report.warnings[1] and "the lesion mask" in record["warnings"][1]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("/a/DOE_JANE.nii.gz has no names.", "the input has no names."),
+        ("DOE_JANE.nii.gz has none (DOE_JANE.json beside it).", "the input has none (the input beside it)."),
+        ("A mask of 3 ml in a.nii.gz, as a whole.", "A mask of 3 ml in the lesion mask, as a whole."),
+        ("/b/DOE: no class is called x.", "the anatomy: no class is called x."),
+        ("FREEDOE_JANE.nii.gz2 is another.", "FREEDOE_JANE.nii.gz2 is another."),
+    ],
+)
+def test_provenance_tells_roles_in_place_of_names(sentence, told):
+    sources = {"input": "/a/DOE_JANE.nii.gz", "lesion mask": "/b/a.nii.gz", "anatomy": "/b/DOE"}
+    assert provenance.without_names(sentence, sources) == told
 
 
 def test_a_batch_s_table_tells_it(tmp_path):

@@ -245,11 +245,11 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             box.blockSignals(blocked)
         ids, current = self._segment_ids(), self.currentSegmentID()
         blocked = self._segments.blockSignals(True)
-        segmentation = self.segmentationNode().GetSegmentation() if ids else None
+        segmentation = self._edited().GetSegmentation() if ids else None
         names = [segmentation.GetSegment(segment_id).GetName() for segment_id in ids]
         self._segments.show_segments(names, ids.index(current) if current in ids else -1)
         self._segments.blockSignals(blocked)
-        ready = self.segmentationNode() is not None and self.sourceVolumeNode() is not None
+        ready = self._edited() is not None and self.sourceVolumeNode() is not None
         self._add.enabled = ready and not self.readOnly
         self._effect_buttons.enabled = ready and bool(current) and not self.readOnly
         if (before or "") != current:
@@ -261,11 +261,11 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self.setCurrentSegmentID(ids[row] if 0 <= row < len(ids) else "")
 
     def _add_segment(self):
-        self.setCurrentSegmentID(self.segmentationNode().GetSegmentation().AddEmptySegment())
+        self.setCurrentSegmentID(self._edited().GetSegmentation().AddEmptySegment())
         self._update()
 
     def _remove_segment(self):
-        self.segmentationNode().GetSegmentation().RemoveSegment(self.currentSegmentID())
+        self._edited().GetSegmentation().RemoveSegment(self.currentSegmentID())
         self.setCurrentSegmentID((*self._segment_ids(), "")[0])
 
     segmentationNodeSelectorVisible = Property(
