@@ -20,7 +20,7 @@ import torch
 from .anatomy_io import Anatomy, anatomy_of, read_anatomy
 from .errors import InputError
 from .volume import Volume
-from .volume_io import write_volume
+from .volume_io import onto_grid, write_volume
 
 # What `totalseg_download_weights -t` calls them, their voxel size, and the numbers of their nnU-Net data sets
 _MODES = {"total_fast": ("3 mm", (297,)), "total": ("1.5 mm", (291, 292, 293, 294, 295))}
@@ -41,10 +41,10 @@ def find_organs(volume: Volume, device: torch.device | None = None, tick: Callab
         on_gpu = device is not None and device.type == "cuda"
         where = f"gpu:{device.index or 0}" if on_gpu else "cpu"
         _run([str(folder), where, mode], folder, tick)
-        organs = read_anatomy(folder / "organs.nii", like=volume)
-    if organs.resampled:
+        organs = read_anatomy(folder / "organs.nii")
+    if not organs.same_grid(volume):
         raise InputError(f"TotalSegmentator gave its organs on another grid than the CT's: update it, {_INSTEAD}.")
-    return anatomy_of(organs, f"totalsegmentator ({_MODES[mode][0]})")
+    return anatomy_of(onto_grid(organs, volume), f"totalsegmentator ({_MODES[mode][0]})")
 
 
 def choose_mode(device: torch.device | None = None) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PANELS = ROOT / "MedDiffFM"
 MODULES = sorted(path.parent.name for path in PANELS.glob("MedDiffFM*/MedDiffFM*.py"))
 SCRIPTS = [path for path in PANELS.rglob("*.py")]
+SHARED_UI = ("Panel", "Batch", "Lesion", "LesionResult")  # that one panel may load
 IGNORED = {"__pycache__", "CMakeLists.txt"}
 
 
@@ -143,3 +145,12 @@ def test_packages_are_those_of_the_project(slicer):
 def test_the_modules_own_test(slicer, module, open_panel):
     open_panel(module)
     getattr(slicer.modules, f"{module}Instance").runTest()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "MedDiffFMPanels"])
+def test_no_two_widgets_of_a_panel_share_a_name(module):
+    """A panel keeps the widgets of all of its .ui files by name in one place: the second would take the first's."""
+    shared = [PANELS / "MedDiffFMPanels" / "Resources" / "UI" / f"MedDiffFM{name}.ui" for name in SHARED_UI]
+    files = [*(PANELS / module / "Resources" / "UI").glob("*.ui"), *shared]
+    names = Counter(widget.get("name") for path in files for widget in ElementTree.parse(path).iter("widget"))
+    assert len(files) == 1 + len(SHARED_UI) and [name for name, count in names.items() if count > 1] == []

@@ -45,6 +45,12 @@ def ball(ct: Volume, centre=(12, 30, 34), radius_mm=9.0) -> Volume:
     return replace(ct, voxels=(z**2 + y**2 + x**2 <= radius_mm**2).astype(np.uint8), source="mask.nii.gz")
 
 
+def even(ct: Volume, hu: int) -> Volume:
+    """The CT with all of its tissue at one HU, every other voxel 1 HU more: an area of one value would be padding."""
+    pattern = hu + np.indices(ct.voxels.shape).sum(axis=0) % 2
+    return ct.with_voxels(np.where(ct.voxels > -400, pattern, ct.voxels).astype(np.int16))
+
+
 def long_lesion(ct: Volume) -> Volume:
     """Two balls that make one lesion of two windows."""
     return replace(ct, voxels=ball(ct, (12, 24, 34)).voxels | ball(ct, (12, 38, 34)).voxels)
@@ -150,7 +156,7 @@ def test_the_lesion_fades_in_within_the_mask_over_the_stated_depth(ct, model):
     outside; at the next, √2 · 3 mm from one beside the line, 0.707; then all."""
     network = ExactNetwork(Prior({118: 90.0}, (-120.0, 240.0), other=90.0, deviation_hu=0.1), patch=16)
     exact = with_settings(replace(model, network=network), steps=20, resample=1, blend_mm=6.0)
-    flat = ct.with_voxels(np.where(ct.voxels > -400, 0, ct.voxels).astype(np.int16))
+    flat = even(ct, 0)
     mask = ball(flat, radius_mm=12.0)
     line = inpaint(flat, mask, exact).volumes[0].voxels[12, 30, 28:41]
     assert np.abs(line - [0, 0, 45, 64, 90, 90, 90, 90, 90, 64, 45, 0, 0]).max() <= 1
@@ -177,8 +183,8 @@ def test_the_controlnet_sees_the_mask_at_its_place(ct, model, monkeypatch):
     """What the ControlNet is told is the mask in the window's place, in RAS order; without it the lesion is another."""
     seen = []
 
-    def spy(model, name):
-        control = load_control(model, name)
+    def spy(model, name, kinds):
+        control = load_control(model, name, kinds)
         control.register_forward_hook(lambda module, inputs, output: seen.append(inputs[-1][0, 0].numpy()))
         return control
 
@@ -191,7 +197,7 @@ def test_the_controlnet_sees_the_mask_at_its_place(ct, model, monkeypatch):
     where = lesion_task.lesion_box(in_ras > 0, 16, 0.125).slices
     assert in_ras[where].sum() == mask.voxels.sum() and seen
     assert all(np.array_equal(told, in_ras[where]) for told in seen)
-    monkeypatch.setattr(lesion_task, "load_control", lambda model, name: None)
+    monkeypatch.setattr(lesion_task, "load_control", lambda model, name, kinds: None)
     assert not np.array_equal(with_it, inpaint(ct, mask, model).volumes[0].voxels)
 
 
@@ -243,7 +249,7 @@ def test_resampling_stands_inside_the_time_loop(ct, model):
 def test_the_place_in_the_body_is_that_of_the_whole_scan(ct, model):
     """The position code of the window is the one it would have if all windows were computed: another place of the same
     lesion in the same tissue gives other voxels."""
-    flat = ct.with_voxels(np.where(ct.voxels > -400, 40, ct.voxels).astype(np.int16))
+    flat = even(ct, 40)
     here, there = ball(flat, (12, 30, 28)), ball(flat, (12, 30, 40))
     a = inpaint(flat, here, model).volumes[0].voxels[8:17, 24:37, 22:35]
     b = inpaint(flat, there, model).volumes[0].voxels[8:17, 24:37, 34:47]
