@@ -98,7 +98,7 @@ def _unusual(some: np.ndarray, span: str) -> str:
 def _sign_turned(some: np.ndarray) -> bool:
     """Whether air and lung are where no CT has so much, and bone is where no tissue is."""
     bone, below = float(np.mean(some < -250)), float(np.mean(some < -700))
-    return bone > 0.001 and (_share(some, 900, 1100) > 0.3 or (_share(some, 700, 1100) > 0.25 and below < 0.01))
+    return bone > 0.001 and (_share(some, 900, 1100) > 0.3 or (_share(some, 600, 1100) > 0.25 and below < 0.01))
 
 
 def _has_offset(some: np.ndarray, below: float) -> bool:
