@@ -151,9 +151,11 @@ class Job:
             return []
         box = Box.parse(self.common.roi)
         parts = [cut(volume, box) for volume in (*self.inputs, *([self.anatomy] if self.anatomy else []))]
-        for slot, part in zip(_inputs_of(self.task), parts, strict=False):
+        for number, slot in enumerate(_inputs_of(self.task)):
             if slot.kind == "ct":
-                check_ct(replace(part.volume, source=f"The box (--roi) of {part.whole.source}"))
+                of_ct = replace(parts[number].volume, in_hu=True)  # `read_inputs` has judged the whole
+                check_ct(replace(of_ct, source=f"The box (--roi) of {of_ct.source}"))
+                parts[number] = replace(parts[number], volume=of_ct)
         return parts
 
     def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:

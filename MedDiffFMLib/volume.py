@@ -19,6 +19,7 @@ class Volume:
     spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
     `resampled` is True for a label map that was brought onto another grid (nearest neighbour).
+    `in_hu` is True for a box of a CT that `check_ct` passed as a whole: a box alone may hold too little to tell.
     `warnings` are sentences about how the file was read where more than one reading was possible.
     """
 
@@ -29,6 +30,7 @@ class Volume:
     source: str = ""
     grid_record: bytes = field(default=b"", repr=False, compare=False)
     resampled: bool = False
+    in_hu: bool = False
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def with_warning(self, sentence: str) -> Volume:

