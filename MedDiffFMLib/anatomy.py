@@ -1,31 +1,20 @@
-"""Anatomy as the model sees it: a label map of 118 classes and three of our own, coded as 7 binary planes.
+"""Body, lungs, bones and gas of a CT by thresholds and connected parts, as a label map; a body around given organs.
 
 Labels 1–117 are TotalSegmentator's (`organs` has the names), 118 is any other part of the body, 0 is the background.
-Three more, of this project, name what a threshold can tell without a segmentation model: lung, bone and gas. A one-hot
-of 118 channels takes 944 MB in a 128³ window; the bits of the label say the same in 7 planes (56 MB), and are made per
-window, never for a whole volume.
+Three more, of this project, name what a threshold can tell without a segmentation model: lung, bone and gas.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
 
-from .organs import BODY, BONE, CODE_PLANES, GAS, LUNG
+from .organs import BODY, BONE, GAS, LUNG
 from .padding import find_padding
 
 BODY_LABEL, LUNG_LABEL, BONE_LABEL, GAS_LABEL = BODY, LUNG, BONE, GAS
 LAST_LABEL = GAS_LABEL
-
-
-def encode_labels(labels: torch.Tensor) -> torch.Tensor:
-    """The 7-plane code of a label map: plane k is bit k of the label, as 0 or 1.
-
-    labels: integer, shape (..., Z, Y, X), values 0–121. Returns float32, shape (..., 7, Z, Y, X).
-    """
-    bits = torch.arange(CODE_PLANES, device=labels.device).view(-1, 1, 1, 1)
-    return ((labels.unsqueeze(-4).to(torch.int32) >> bits) & 1).float()
 
 
 def lung_mask(hu: np.ndarray) -> np.ndarray:
@@ -89,3 +78,38 @@ def complete_labels(labels: np.ndarray | None, found: np.ndarray) -> np.ndarray:
     """
     rest = np.where(found, np.uint8(BODY_LABEL), np.uint8(0)) if found.dtype == bool else found
     return rest if labels is None else np.where(labels > 0, labels.astype(np.uint8), rest)
+
+
+WALL_MM = 15.0  # of skin, fat and muscle around the outermost organs of an estimated body
+
+
+def with_body(labels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """A label map with 118 (other body) around its organs: in every axial slice their convex hull and 15 mm more.
+
+    labels: uint8 (Z, Y, X), organs alone; spacing (z, y, x) in mm. A slice with too few organ voxels for a hull stays
+    as it is. This is a guess at a body, not anybody's.
+    """
+    body = np.stack([_hull(slice_ > 0, spacing[1:]) for slice_ in labels])
+    return np.where((labels == 0) & body, np.uint8(BODY), labels).astype(np.uint8)
+
+
+def _hull(organs: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """The convex hull of a bool slice (Y, X), grown by `WALL_MM`."""
+    points = np.argwhere(organs) * spacing
+    try:
+        edges = ConvexHull(points).equations if len(points) > 2 else ()
+    except QhullError:  # all in one line
+        edges = ()
+    if not len(edges):
+        return organs
+    y, x = (np.arange(n) * s for n, s in zip(organs.shape, spacing, strict=True))
+    first, last = np.full(len(y), -np.inf), np.full(len(y), np.inf)
+    for along_y, along_x, offset in edges:  # inside: along_y·y + along_x·x + offset ≤ the wall
+        room = WALL_MM - offset - along_y * y
+        if abs(along_x) < 1e-9:
+            last[room < 0] = -np.inf
+        elif along_x > 0:
+            last = np.minimum(last, room / along_x)
+        else:
+            first = np.maximum(first, room / along_x)
+    return (x >= first[:, None]) & (x <= last[:, None])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from .anatomy import encode_labels
+from .anatomy_code import encode_labels
 from .position import encode_position, window_axes
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .volume import Volume
+from .volume import Volume, to_ras
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 SMALLEST_HU = 1.0  # of an automatic threshold: below are only rounding errors
@@ -90,9 +90,3 @@ def table_of(
         )
     rows.sort(key=lambda row: -abs(row["mean_hu"] - threshold.centre) * row["volume_ml"])
     return [{"finding": number} | row for number, row in enumerate(rows, 1)]
-
-
-def to_ras(volume: Volume, index: np.ndarray) -> tuple[float, float, float]:
-    """The place in mm, RAS, of a voxel index (z, y, x), which may be fractional."""
-    x, y, z = volume.origin + np.reshape(volume.direction, (3, 3)) @ (index[::-1] * np.array(volume.spacing))
-    return -float(x), -float(y), float(z)

@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .anatomy_io import read_anatomy
-from .atomic import DAY, check_name, check_room, sweep
-from .dicom_out import check_segmentation, is_series
-from .errors import InputError
-from .lesion_mask import read_lesion_mask
-from .padding import with_padding_told
-from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
+from .atomic import DAY, sweep
+from .job_inputs import input_slots, read_inputs
+from .outputs import Item, check_outputs_fit, check_result_path, output_paths, write_results
+from .parameters import ANATOMY_WORDS, TASKS, CommonParameters, Parameters
 from .progress import ProgressCallback, Reporter
-from .provenance import Item, check_result_path, describe_run, provenance_path, without_names, write_results
+from .provenance import describe_run, provenance_path, without_names
 from .resume import Standing, what_stands
 from .roi import Box, Part, cut
 from .system import memory_gb
 from .volume import Volume
 from .volume_checks import check_ct
-from .volume_io import read_volume
 
 if TYPE_CHECKING:
     from .models import Model
@@ -89,7 +86,7 @@ def open_job(
     anatomy = getattr(parameters, "anatomy", "none")
     organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
     if common.roi is None:
-        _check_room(task, paths, inputs[0], getattr(parameters, "factor", None) or 1)
+        check_outputs_fit(task, paths, inputs[0], getattr(parameters, "factor", None) or 1)
     return Job(task, parameters, common, paths, inputs, organs, resume)
 
 
@@ -116,7 +113,7 @@ class Job:
     @property
     def _sources(self) -> dict[str, str]:
         """The path of each input by its role."""
-        roles = [slot.name.replace("_", " ") for slot in _inputs_of(self.task)]
+        roles = [slot.name.replace("_", " ") for slot in input_slots(self.task)]
         found = {role: volume.source for role, volume in zip(roles, self.inputs, strict=True)}
         return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
 
@@ -151,7 +148,7 @@ class Job:
             return []
         box = Box.parse(self.common.roi)
         parts = [cut(volume, box) for volume in (*self.inputs, *([self.anatomy] if self.anatomy else []))]
-        for number, slot in enumerate(_inputs_of(self.task)):
+        for number, slot in enumerate(input_slots(self.task)):
             if slot.kind == "ct":
                 of_ct = replace(parts[number].volume, in_hu=True)  # `read_inputs` has judged the whole
                 check_ct(replace(of_ct, source=f"The box (--roi) of {of_ct.source}"))
@@ -169,7 +166,7 @@ class Job:
         needed = MEMORY_GB + self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
         memory = {"memory_gb": round(needed, 1), "memory_here_gb": memory_gb()}
         if not hasattr(task, "look"):
-            of_ct = _inputs_of(self.task)[0].kind == "ct"
+            of_ct = input_slots(self.task)[0].kind == "ct"
             return {"region": self._region(progress) if of_ct else None} | memory
         if load is None:
             from .models import load_model as load
@@ -203,19 +200,19 @@ class Job:
 
     def _region(self, progress: ProgressCallback | None) -> str:
         """The region of the whole first input: a box may show too little to tell it by."""
-        from .label_map import region_of_labels
         from .prepare import prepare
+        from .region_detection import region_of_labels
         from .tasks.scan import look_at
 
         whole = self.inputs[0]
-        if _inputs_of(self.task)[0].kind == "ct":
+        if input_slots(self.task)[0].kind == "ct":
             return look_at(whole, "auto", Reporter(progress)).region.name
         region = region_of_labels(prepare(whole).labels(whole))
         return region.name if region else "auto"
 
     def _items(self, made: dict, parts: list[Part], record: dict) -> list[Item]:
         slots = {slot.name: slot for slot in TASKS[self.task].files}
-        of_ct = _inputs_of(self.task)[0].kind == "ct"
+        of_ct = input_slots(self.task)[0].kind == "ct"
         items = []
         for name, some in self.paths.items():
             for number, (path, one) in enumerate(zip(some, _each(made[name]), strict=True), 1):
@@ -232,78 +229,3 @@ def _box_facts(part: Part) -> dict:
 def _each(made: list) -> list:
     """A table is one output, whatever the number of its rows; volumes are one each."""
     return made if made and isinstance(made[0], Volume) else [made]
-
-
-def _inputs_of(task: str) -> list[FileSlot]:
-    return [slot for slot in TASKS[task].files if not slot.output]
-
-
-def output_paths(task: str, files: dict[str, Path | None], parameters: Parameters) -> dict[str, list[Path]]:
-    """The files that a job will write, by the name of the output: OUT.nii.gz, or OUT-1.nii.gz, OUT-2.nii.gz, … for
-    several samples. InputError if two are the same, or their provenance is.
-    """
-    samples = getattr(parameters, "samples", 1)
-    found, taken = {}, {}
-    for slot in TASKS[task].files:
-        path = files.get(slot.name)
-        if not slot.output or path is None:
-            continue
-        check_name(Path(path))
-        _check_format(slot, Path(path), files[TASKS[task].files[0].name])
-        several = samples > 1 and slot.kind != "table"
-        found[slot.name] = [_numbered(Path(path), n) for n in range(1, samples + 1)] if several else [Path(path)]
-        for one in found[slot.name]:
-            check_name(one if slot.kind == "table" else max(one, provenance_path(one), key=lambda p: len(p.name)))
-            for file in {one.resolve(), provenance_path(one).resolve()} if slot.kind != "table" else {one.resolve()}:
-                if file in taken:
-                    raise InputError(
-                        f"Two outputs of {task}, {taken[file].name} and {one.name}, would both write {file.name}: "
-                        "name them differently."
-                    )
-                taken[file] = one
-    return found
-
-
-def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
-    """InputError unless the output's name is one for its kind. first: the task's first input."""
-    suffix = path.suffix.lower()
-    if slot.kind == "table" and suffix != ".csv":
-        raise InputError(f"{path} is not a name for a table; end it with .csv.")
-    if slot.kind == "mask" and is_series(path):
-        raise InputError(f"{path} is not a name for a mask; end it with .nii.gz, .nii, .nrrd, .mha or .dcm.")
-    if slot.kind == "mask" and suffix == ".dcm":
-        check_segmentation(path, first)
-    if slot.kind in ("volume", "map") and suffix == ".dcm":
-        raise InputError(f"{path} is one file, and a DICOM series is a folder of them: give a name without .dcm.")
-
-
-def _check_room(task: str, paths: dict[str, list[Path]], first: Volume, factor: int) -> None:
-    """DiskFullError where not even the least that the outputs take has room. first: the task's first input."""
-    bytes_of = {"volume": min(first.voxels.itemsize, 2), "map": 2, "mask": 1, "table": 0}  # of a voxel
-    each = {slot.name: bytes_of[slot.kind] * first.voxels.size * factor for slot in TASKS[task].files if slot.output}
-    every = [(path, each[name]) for name, some in paths.items() for path in some]
-    for path, _ in every:
-        check_room(path, sum(count for other, count in every if other.parent == path.parent))
-
-
-def _numbered(path: Path, number: int) -> Path:
-    stem, dot, suffix = path.name.partition(".")
-    return path.with_name(f"{stem}-{number}{dot}{suffix}")
-
-
-def read_inputs(task: str, files: dict[str, Path | None]) -> list[Volume]:
-    """A job's inputs in the order of its slots: CTs checked, masks on the grid of the first. InputError otherwise."""
-    volumes: list[Volume] = []
-    for slot in _inputs_of(task):
-        volumes.append(_read(slot, Path(files[slot.name]), volumes[0] if volumes else None))
-    return volumes
-
-
-def _read(slot: FileSlot, path: Path, first: Volume | None) -> Volume:
-    if slot.kind == "labels":
-        return read_anatomy(path, like=first)
-    if slot.kind == "mask":
-        return read_lesion_mask(path, like=first)
-    volume = read_volume(path)
-    check_ct(volume)
-    return with_padding_told(volume)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from monai.networks.nets import DiffusionModelUNet
 
-from .anatomy import CODE_PLANES
+from .organs import CODE_PLANES
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from .intensity import to_hu, to_model
 from .levels import Level, level_of, resample
 from .organs import BODY, BONE, numbers_of
-from .regions import HEAD_NECK, Region, to_hu, to_model
+from .regions import HEAD_NECK, Region
 from .usual_hu import AIR, BONE_OF_A_HEAD, FAT, SOFT_TISSUE, USUAL_HU
 
 SKIN_FAT_MM = 12.0  # by training volumes: within it most of the unlabelled body is fat, deeper in most is not

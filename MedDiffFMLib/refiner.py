@@ -10,24 +10,18 @@ does. See `refine_noise` and `refine_slices`.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import safetensors
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import nn
 
-from .additions import REFINERS
-from .errors import InputError
 from .progress import counted
 
 if TYPE_CHECKING:
-    from .models import Model
+    pass
 
 SLICES = 8  # computed at once: bounds the memory
 COST = 0.5  # of a voxel in one orientation, see `NoiseModel.worth`
@@ -123,21 +117,3 @@ def in_slabs(
             tick()
         found[z] = total
     return found
-
-
-def save_refiner(folder: Path, refiner: Refiner, training: dict | None = None, float16: bool = False) -> Path:
-    """Write a refiner into the model folder whose estimates it was trained on, named by its kind."""
-    config = refiner.config
-    return REFINERS.save(folder, config.kind, refiner, dataclasses.asdict(config), training, float16)
-
-
-def load_refiner(model: Model, kind: str) -> Refiner:
-    """A refiner of a loaded model, on its device. InputError if it is not there or not sound."""
-    config = REFINERS.verify(model.folder, kind)
-    weights = REFINERS.weights(model.folder, kind)
-    try:
-        refiner = Refiner(RefinerConfig.from_dict(config))
-        refiner.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{weights} does not fit its config.json: get the model again.") from error
-    return refiner.eval().requires_grad_(False).to(model.device, memory_format=torch.channels_last)

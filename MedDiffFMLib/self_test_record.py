@@ -20,8 +20,8 @@ from .model_config import sha256_of, verify
 from .model_folder import set_in_config
 from .models import Model, load_model
 from .progress import ProgressCallback
-from .provenance import versions
 from .self_test import FOLDER, MEASURED, Statistic, measure
+from .system import versions
 from .tasks.in_parts import share_of
 
 KEY = "self_test"

@@ -6,7 +6,11 @@ import contextlib
 import ctypes
 import faulthandler
 import os
+import platform
 import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from . import __version__
 
 
 def memory_gb() -> float | None:
@@ -56,7 +60,7 @@ def describe_pytorch() -> dict:
     """Device, graphics card, threads and precision of PyTorch here."""
     import torch
 
-    from .models import choose_device, has_native_bfloat16
+    from .device import choose_device, has_native_bfloat16
 
     device = choose_device("auto")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
@@ -83,3 +87,17 @@ def _advice() -> str:
     if torch.version.cuda is None:
         return "This PyTorch computes on the processor alone: with an NVIDIA card, install a CUDA build of PyTorch."
     return "PyTorch sees no NVIDIA card: check that the card is there and its driver is not older than this PyTorch."
+
+
+PACKAGES = ("torch", "monai", "numpy", "SimpleITK")
+
+
+def versions() -> dict:
+    """Versions of what computed."""
+    found = {"meddiff-fm": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

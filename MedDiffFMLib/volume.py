@@ -88,3 +88,9 @@ def as_input_type(result: np.ndarray, like: Volume) -> np.ndarray:
         limits = np.iinfo(dtype)
         result = np.clip(np.rint(result), limits.min, limits.max)
     return result.astype(dtype, copy=False)
+
+
+def to_ras(volume: Volume, index: np.ndarray) -> tuple[float, float, float]:
+    """The place in mm, RAS, of a voxel index (z, y, x), which may be fractional."""
+    x, y, z = volume.origin + np.reshape(volume.direction, (3, 3)) @ (index[::-1] * np.array(volume.spacing))
+    return -float(x), -float(y), float(z)

@@ -17,16 +17,16 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .errors import NEXT_STEPS, Cancelled, UsageError, in_words, kind_of
-from .parameters import TASKS, CommonParameters, Parameters, describe_task, split_values
+from .errors import Cancelled, UsageError
+from .parameters import TASKS, describe_task, split_values
 from .progress import Progress
 from .system import tell_faults
+from .worker_protocol import PROTOCOL, check_request, end_event, parse_request, request_id
 
 if TYPE_CHECKING:
     from .models import Model
     from .worker_files import JobFiles
 
-PROTOCOL = 1
 PROGRESS_SECONDS = 0.1  # windows are told at most this often, steps always
 PREVIEW_SECONDS = 2.0
 
@@ -65,11 +65,11 @@ class Worker:
         """One request; False if it was the last one. A request that is wrong gets an `error` event."""
         request = {}
         try:
-            request = _parse(line)
+            request = parse_request(line)
             return self._dispatch(request)
         except Exception as error:  # whatever a line does, the next one is heard
             key = request.get("id")
-            self._send(_ended_by(error) | {"id": key if isinstance(key, str) else None})
+            self._send(end_event(error) | {"id": key if isinstance(key, str) else None})
         return True
 
     def _dispatch(self, request: dict) -> bool:
@@ -77,7 +77,7 @@ class Worker:
             case "run" | "look":
                 self._accept(request)
             case "cancel":
-                self._cancel(_id_of(request))
+                self._cancel(request_id(request))
             case "ping":
                 with self._lock:
                     waiting = [key for key in self._open if key != self._running]
@@ -91,7 +91,7 @@ class Worker:
         return True
 
     def _accept(self, request: dict) -> None:
-        key = _id_of(request)
+        key = request_id(request)
         check_request(request)
         with self._lock:
             if key in self._open:
@@ -129,7 +129,7 @@ class Worker:
                 end = self._run(request)
             except Exception as error:
                 log.debug("Job %s failed", request["id"], exc_info=True)
-                end = _ended_by(error)
+                end = end_event(error)
                 if end["event"] == "cancelled" and not self._open[request["id"]]:  # by a signal: nobody asked here
                     self.stop()
             with self._lock:
@@ -195,8 +195,8 @@ class Worker:
         return self._model[1]
 
     def _hello(self, request: dict) -> None:
+        from .device import choose_device
         from .model_store import installed
-        from .models import choose_device
         from .system import describe_system
 
         self._send(
@@ -211,56 +211,6 @@ class Worker:
                 "tasks": {name: describe_task(task) for name, task in TASKS.items()},
             }
         )
-
-
-def _ended_by(error: Exception) -> dict:
-    kind = kind_of(error)
-    if kind == "cancelled":
-        return {"event": "cancelled"}
-    return {"event": "error", "kind": kind, "message": in_words(error), "next": NEXT_STEPS[kind]}
-
-
-def _parse(line: bytes) -> dict:
-    try:
-        request = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"This line is no JSON object ({error}): send one request a line.") from None
-    if not isinstance(request, dict):
-        raise UsageError("This line is no JSON object: send one request a line.")
-    return request
-
-
-def _id_of(request: dict) -> str:
-    key = request.get("id")
-    if not isinstance(key, str) or not key:
-        raise UsageError("The request has no id: give each job a text of its own.")
-    return key
-
-
-def check_request(request: dict) -> tuple[Parameters, CommonParameters]:
-    """The parameters of a `run` request. UsageError if its task, files or parameters cannot be, whatever the files
-    hold.
-    """
-    task = request.get("task")
-    if not isinstance(task, str) or task not in TASKS:
-        raise UsageError(f"There is no task {task!r}: use {', '.join(TASKS)}.")
-    for name in ("files", "parameters"):
-        if not isinstance(request.get(name, {}), dict):
-            raise UsageError(f"{name!r} is no object of names and values.")
-    if not isinstance(request.get("folder", ""), str):
-        raise UsageError("'folder' is no path of a folder.")
-    files = request.get("files", {})
-    slots = {slot.name: slot for slot in TASKS[task].files}
-    for name in files:
-        if name not in slots:
-            raise UsageError(f"{task} has no file {name!r}: its files are {', '.join(slots)}.")
-    for name, slot in slots.items():
-        needed = not slot.optional and not (slot.output and request.get("request") == "look")
-        if files.get(name) is None and needed:
-            raise UsageError(f"The file {name!r} of {task} is missing: its files are {', '.join(slots)}.")
-    # a file within the line stands for a path here
-    values = request.get("parameters", {}).items()
-    return split_values(TASKS[task], {k: "a file" if isinstance(v, dict) else v for k, v in values})
 
 
 def read_lines(source: int) -> Iterator[bytes]:

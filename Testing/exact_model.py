@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from tiny_model import TINY
 
-from MedDiffFMLib.anatomy import CODE_PLANES
 from MedDiffFMLib.models import Model
+from MedDiffFMLib.organs import CODE_PLANES
 from MedDiffFMLib.schedule import cosine_schedule
 
 AIR_HU = -1000.0

@@ -19,6 +19,7 @@ from .logic import PanelLogic
 from .looks import quiet
 from .place import savedPlace
 from .task_part import TaskPart
+from .toolkit.resources import RESOURCES
 from .training_pair import savePair
 from .walk import Walk
 
@@ -72,8 +73,6 @@ class LesionPart(TaskPart):
         """The shared controls: those to draw with above the task's own, those for results below the result's text.
         Returns their two widgets.
         """
-        from .panel import RESOURCES
-
         roots = []
         for file, section, place in (("MedDiffFMLesion", "taskSection", 0), ("MedDiffFMLesionResult", None, 2)):
             root = slicer.util.loadUI(str(RESOURCES / "UI" / f"{file}.ui"))

@@ -12,6 +12,7 @@ from .job import sharedWorker
 from .model_copy import copyModel, readRecord
 from .place import Place, savedPlace
 from .tables import fillTable
+from .toolkit.resources import RESOURCES
 from .walk import Walk
 
 
@@ -25,8 +26,6 @@ class ModelsDialog:
     """`widget` is the QDialog. One thing at a time; downloads and checksums are computed in a process of their own."""
 
     def __init__(self, parent=None):
-        from .panel import RESOURCES
-
         self.widget = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMModels.ui"))
         if parent is not None:
             self.widget.setParent(parent, qt.Qt.Dialog)

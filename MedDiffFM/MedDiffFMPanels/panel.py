@@ -3,8 +3,6 @@
 `PanelWidget` is the module's widget; what is special to a task is its `TaskPart` (see tasks/denoise.py).
 """
 
-from pathlib import Path
-
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -29,8 +27,8 @@ from .preview import Preview
 from .result_part import ResultPart
 from .run_part import RunPart
 from .settings_area import SettingsArea
+from .toolkit.resources import RESOURCES
 
-RESOURCES = Path(__file__).parent / "Resources"
 WAIT_MS = 1000  # until a panel that waits for another one looks again
 
 

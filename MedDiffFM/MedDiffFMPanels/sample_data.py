@@ -1,8 +1,8 @@
 """The small real CT that comes with the modules, in Slicer's Sample Data: works without a network."""
 
-from pathlib import Path
-
 from slicer.i18n import tr as _
+
+from .toolkit.resources import RESOURCES
 
 SAMPLES = {  # file: its name in Slicer, and its SHA-256
     "chest_ts_aorta.nii.gz": (
@@ -15,14 +15,13 @@ SAMPLES = {  # file: its name in Slicer, and its SHA-256
     ),
 }
 
-THUMBNAILS = Path(__file__).resolve().parent / "Resources" / "Icons"
+THUMBNAILS = RESOURCES / "Icons"
 
 
 def sampleFile(name):
     """Where a sample lies: in the package, or in the source tree."""
-    here = Path(__file__).resolve().parent
-    packaged = here / "Resources" / "Data" / name
-    return packaged if packaged.is_file() else here.parents[1] / "Testing" / "Data" / name
+    packaged = RESOURCES / "Data" / name
+    return packaged if packaged.is_file() else RESOURCES.parents[2] / "Testing" / "Data" / name
 
 
 def registerSampleData():

@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from . import environment, hindrances
+from .toolkit.resources import RESOURCES
 
 
 def offerSetUp(parent=None):
@@ -22,8 +23,6 @@ class SetUpDialog:
     """`widget` is the QDialog; `install` does what its button does."""
 
     def __init__(self, parent=None):
-        from .panel import RESOURCES
-
         self.widget = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMSetUp.ui"))
         if parent is not None:
             self.widget.setParent(parent, qt.Qt.Dialog)

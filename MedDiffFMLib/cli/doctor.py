@@ -69,8 +69,7 @@ def _print(facts: dict, lines: Sequence[Line], verdict: str) -> None:
 
 def _computer() -> dict:
     from ..model_store import data_folder
-    from ..provenance import versions
-    from ..system import memory_gb
+    from ..system import memory_gb, versions
 
     home = data_folder()
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
@@ -99,7 +98,7 @@ def _describe(model: Model) -> dict:
     """A loaded model, where it computes, and the time of one window. InputError if it computes no finite numbers."""
     import torch
 
-    from ..anatomy import CODE_PLANES
+    from ..organs import CODE_PLANES
 
     edge = 32  # enough to run every layer, in seconds on any computer
     planes = {"x_t": 1, "position": 6 * model.network.config.position_frequencies, "anatomy": CODE_PLANES}

@@ -19,7 +19,8 @@ from ..noise import estimate_noise
 from ..parameters import DenoiseParameters
 from ..progress import ProgressCallback, Reporter
 from ..refine_noise import LOW_DOSE, NLM_SHARE, Noisy
-from ..refiner import Refiner, load_refiner
+from ..refiner import Refiner
+from ..refiner_folder import load_refiner
 from ..volume import Volume, as_input_type
 from ..volume_checks import check_ct
 from .denoise_run import QUALITIES, DenoiseSettings, Run, merge

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 
 from ..body_parts import BodyPart
+from ..data_steps import denoising_data_step
+from ..intensity import to_hu
 from ..models import Model
 from ..noise_model import NoiseModel
 from ..non_local_means import COST as NLM_COST
@@ -26,8 +28,8 @@ from ..progress import Reporter
 from ..refine_noise import MEANS_COST, Noisy
 from ..refiner import COST as REFINER_COST
 from ..refiner import Refiner
-from ..regions import REGIONS, to_hu
-from ..samplers import denoising_data_step, diffpir, keep
+from ..regions import REGIONS
+from ..samplers import diffpir, keep
 from ..schedule import uniform_steps
 from .scan import Scan
 

@@ -17,12 +17,12 @@ import torch
 from ..anatomy import complete_labels, find_tissue
 from ..errors import InputError
 from ..findings import Threshold, find_parts, find_threshold, table_of
+from ..intensity import to_hu, to_model
 from ..models import Model, load_model
 from ..noise_model import NoiseModel
 from ..organs import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
 from ..parameters import DetectAnomaliesParameters
 from ..progress import ProgressCallback, Reporter
-from ..regions import to_hu, to_model
 from ..samplers import clip, fresh_noise, predict_x0
 from ..volume import Volume
 from ..volume_checks import check_ct

@@ -21,12 +21,13 @@ import torch
 from ..additions import REFINERS
 from ..control import Control
 from ..control_folder import load_control
+from ..intensity import to_hu, to_model
 from ..models import Model
 from ..noise_model import NoiseModel
 from ..progress import Reporter
 from ..refine_slices import THICK_SLICES, Thick
-from ..refiner import COST, Refiner, load_refiner
-from ..regions import to_hu, to_model
+from ..refiner import COST, Refiner
+from ..refiner_folder import load_refiner
 from ..samplers import predict_x0
 from ..thick import cubic_slices
 from ..volume import Volume

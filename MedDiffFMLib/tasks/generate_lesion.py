@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..anatomy import BODY_LABEL
+from ..anatomy import BODY_LABEL, with_body
 from ..body_parts import region_at
-from ..label_map import region_of_labels, with_body
 from ..lesions import check_place, lesion_voxels
 from ..models import Model, load_model
 from ..parameters import GenerateLesionParameters
 from ..prepare import prepare
 from ..progress import ProgressCallback, Reporter
+from ..region_detection import region_of_labels
 from ..regions import REGIONS, Region
 from ..volume import Volume
 from .in_parts import share_of

@@ -10,7 +10,7 @@ from ..lesions import bounds, lesion_voxels
 from ..models import Model, load_model
 from ..parameters import InpaintLesionParameters
 from ..progress import ProgressCallback, Reporter
-from ..regions import detect_region
+from ..region_detection import detect_region
 from ..volume import Volume
 from ..volume_checks import check_ct
 from .lesion import LesionPainter, lesion_settings

@@ -16,12 +16,13 @@ from scipy import ndimage
 
 from ..control_folder import control_names, load_control
 from ..errors import InputError
+from ..intensity import to_hu, to_model
 from ..lesions import bounds, check_place, inner_share, lesion_voxels, volume_ml
 from ..models import Model
 from ..noise_model import NoiseModel
 from ..parameters import GenerateLesionParameters, InpaintLesionParameters
 from ..progress import Reporter
-from ..regions import Region, to_hu, to_model
+from ..regions import Region
 from ..samplers import clip, fresh_noise, repaint, repaint_evaluations
 from ..schedule import quadratic_steps
 from ..volume import Volume, as_input_type

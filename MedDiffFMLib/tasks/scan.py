@@ -13,11 +13,13 @@ from ..anatomy_io import Anatomy
 from ..body_parts import BodyPart, split_body, whole_scan
 from ..conditions import Conditions
 from ..errors import InputError
+from ..intensity import to_hu, to_model
 from ..models import Model
 from ..parameters import ANATOMY_WORDS
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import Reporter
-from ..regions import REGIONS, Region, detect_region, to_hu, to_model
+from ..region_detection import detect_region
+from ..regions import REGIONS, Region
 from ..segmenter import choose_mode, find_organs
 from ..volume import Volume
 from .in_parts import part_of

@@ -17,7 +17,9 @@ import torch
 from ..body_parts import BodyPart, join_parts
 from ..control import Control
 from ..control_folder import control_names, load_control
+from ..data_steps import super_resolution_data_step
 from ..errors import InputError
+from ..intensity import to_hu
 from ..models import Model, load_model
 from ..noise_model import NoiseModel
 from ..parameters import SuperResolveParameters
@@ -25,8 +27,7 @@ from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
 from ..refine_slices import THICK_SLICES
 from ..refiner import Refiner
-from ..regions import to_hu
-from ..samplers import diffpir, fresh_noise, super_resolution_data_step
+from ..samplers import diffpir, fresh_noise
 from ..schedule import uniform_steps
 from ..thick import TOLD, block_mean, round_in_blocks, with_block_means
 from ..volume import Volume

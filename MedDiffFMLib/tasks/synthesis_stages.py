@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..intensity import to_hu, to_model
 from ..levels import Level, is_finer, level_of
 from ..models import Model
 from ..noise_model import NoiseModel
 from ..prepare import AIR_HU
 from ..progress import Reporter
-from ..regions import Region, to_hu, to_model
+from ..regions import Region
 from ..schedule import trailing_steps, uniform_steps
 from ..volume import Volume
 

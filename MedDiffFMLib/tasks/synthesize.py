@@ -15,17 +15,18 @@ from functools import partial
 import numpy as np
 import torch
 
-from ..anatomy import BODY_LABEL
+from ..anatomy import BODY_LABEL, WALL_MM, with_body
 from ..body_parts import BodyPart, join_parts, split_labels
 from ..errors import InputError
-from ..label_map import WALL_MM, region_of_labels, with_body
+from ..intensity import to_hu, to_model
 from ..levels import Level, level_of, resample
 from ..models import Model, load_model
 from ..paint import Paint, paint
 from ..parameters import SynthesizeParameters
 from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
-from ..regions import REGIONS, Region, to_hu, to_model
+from ..region_detection import region_of_labels
+from ..regions import REGIONS, Region
 from ..samplers import ancestral, clip, ddim, dpm_solver_2m, fresh_noise
 from ..volume import Volume
 from .in_parts import part_of, run_each

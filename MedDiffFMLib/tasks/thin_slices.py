@@ -11,12 +11,12 @@ import torch
 from ..conditions import Conditions
 from ..control import Control
 from ..errors import InputError
+from ..intensity import to_model
 from ..models import Model
 from ..noise_model import NoiseModel
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..progress import Reporter
-from ..regions import to_model
 from ..thick import TOLD, cubic_slices, range_around, replicate, with_block_means, within
 from ..volume import Volume, as_input_type
 from .scan import Scan

@@ -318,7 +318,7 @@ def test_doctor_prints_no_fact_that_it_does_not_know(run, model):
 
 
 def test_the_hint_at_v_stands_only_where_there_is_v(run, monkeypatch):
-    for target in ("MedDiffFMLib.model_store.installed", "MedDiffFMLib.provenance.check_result_path"):
+    for target in ("MedDiffFMLib.model_store.installed", "MedDiffFMLib.outputs.check_result_path"):
         monkeypatch.setattr(target, lambda *a: 1 / 0)
     monkeypatch.setattr("MedDiffFMLib.jobs.check_result_path", lambda *a: 1 / 0)
     code, _, err = run("models", "list")

@@ -21,7 +21,7 @@ from MedDiffFMLib.parameters import (
 )
 from MedDiffFMLib.parameters.common import read_box
 from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.worker import check_request
+from MedDiffFMLib.worker_protocol import check_request
 
 
 def test_defaults_are_those_of_the_contract():

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.anatomy import body_mask, encode_labels
+from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.anatomy_code import encode_labels
+from MedDiffFMLib.intensity import to_hu, to_model
 from MedDiffFMLib.noise import estimate_noise
 from MedDiffFMLib.prepare import prepare
-from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK, detect_region, to_hu, to_model
+from MedDiffFMLib.region_detection import detect_region
+from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK
 from MedDiffFMLib.volume_io import read_volume
 
 

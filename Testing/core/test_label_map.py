@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.label_map import region_of_labels, with_body
+from MedDiffFMLib.anatomy import with_body
+from MedDiffFMLib.region_detection import region_of_labels
 from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK
 from MedDiffFMLib.volume_io import read_labels
 

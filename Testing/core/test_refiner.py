@@ -11,7 +11,8 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models import load_model
 from MedDiffFMLib.refine_noise import LOW_DOSE, Noisy
 from MedDiffFMLib.refine_slices import SCALE, THICK_SLICES, Thick
-from MedDiffFMLib.refiner import Refiner, load_refiner
+from MedDiffFMLib.refiner import Refiner
+from MedDiffFMLib.refiner_folder import load_refiner
 from MedDiffFMLib.thick import block_mean, cubic_slices, replicate
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from MedDiffFMLib.data_steps import denoising_data_step
 from MedDiffFMLib.samplers import (
     ancestral,
     clip,
     ddim,
-    denoising_data_step,
     diffpir,
     dpm_solver_2m,
     keep,

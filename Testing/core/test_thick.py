@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.samplers import diffpir, super_resolution_data_step
+from MedDiffFMLib.data_steps import super_resolution_data_step
+from MedDiffFMLib.samplers import diffpir
 from MedDiffFMLib.schedule import cosine_schedule, uniform_steps
 from MedDiffFMLib.tasks.super_resolve import QUALITIES
 from MedDiffFMLib.thick import (

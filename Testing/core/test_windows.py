@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.anatomy import encode_labels
+from MedDiffFMLib.anatomy_code import encode_labels
 from MedDiffFMLib.conditions import Conditions
 from MedDiffFMLib.noise_model import NoiseModel
 from MedDiffFMLib.position import window_position

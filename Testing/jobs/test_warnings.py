@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from toy_task import ToyParameters, register
 
-from MedDiffFMLib import jobs, provenance
+from MedDiffFMLib import job_inputs, provenance
 from MedDiffFMLib.batch import Entry
 from MedDiffFMLib.jobs import run_job
 from MedDiffFMLib.parameters import CommonParameters
@@ -37,8 +37,10 @@ def test_a_warning_is_logged_once_where_it_is_found_and_stays_with_the_volume(fi
 
 def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_model):
     register(monkeypatch)
-    monkeypatch.setattr(jobs, "read_volume", lambda path: read_volume(path).with_warning(SENTENCE))
-    monkeypatch.setattr(jobs, "read_lesion_mask", lambda path, like: read_labels(path, like).with_warning(SENTENCE))
+    monkeypatch.setattr(job_inputs, "read_volume", lambda path: read_volume(path).with_warning(SENTENCE))
+    monkeypatch.setattr(
+        job_inputs, "read_lesion_mask", lambda path, like: read_labels(path, like).with_warning(SENTENCE)
+    )
     report = run_job("toy", files, ToyParameters(), CommonParameters(), load=lambda *a, **k: tiny_model)
     assert report.warnings[0] == SENTENCE and "44.7 ml became 44.7 ml" in report.warnings[1] and not report.warnings[2:]
     record = json.loads(files["output"].with_suffix(".json").read_text(encoding="utf-8"))

@@ -8,14 +8,14 @@ import pytest
 import torch
 from tiny_model import save_tiny_model, save_tiny_refiner
 
+from MedDiffFMLib.intensity import to_hu
 from MedDiffFMLib.models import load_model
 from MedDiffFMLib.non_local_means import COST as NLM_COST
 from MedDiffFMLib.non_local_means import non_local_means
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refine_noise import LOW_DOSE, MEANS_COST
 from MedDiffFMLib.refiner import COST as REFINER_COST
-from MedDiffFMLib.refiner import load_refiner
-from MedDiffFMLib.regions import to_hu
+from MedDiffFMLib.refiner_folder import load_refiner
 from MedDiffFMLib.tasks.denoise import both_estimates, denoise, look
 from MedDiffFMLib.tasks.denoise_run import merge
 from MedDiffFMLib.tasks.scan import look_at

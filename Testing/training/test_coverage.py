@@ -8,7 +8,8 @@ import SimpleITK as sitk
 import torch
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.regions import REGIONS, to_model
+from MedDiffFMLib.intensity import to_model
+from MedDiffFMLib.regions import REGIONS
 from MedDiffFMTraining.data.coverage import given_box
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, drawn_from
 from MedDiffFMTraining.data.low_dose import simulate_noise

@@ -16,10 +16,10 @@ from training_runs import REPOSITORY
 
 from MedDiffFMLib.control_folder import load_control
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.intensity import to_model
 from MedDiffFMLib.models import Model, load_model
 from MedDiffFMLib.prepare import prepare
 from MedDiffFMLib.progress import Reporter
-from MedDiffFMLib.regions import to_model
 from MedDiffFMLib.tasks import denoise_run, detect_anomalies, lesion, super_resolve, synthesize
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.tasks.scan import look_at

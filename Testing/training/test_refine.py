@@ -14,13 +14,15 @@ from typer.testing import CliRunner
 from MedDiffFMLib.control import Control, ControlConfig
 from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.intensity import to_hu
 from MedDiffFMLib.models import load_model
 from MedDiffFMLib.prepare import Prepared, prepare
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refine_noise import LOW_DOSE
 from MedDiffFMLib.refine_slices import THICK_SLICES
-from MedDiffFMLib.refiner import COST, load_refiner
-from MedDiffFMLib.regions import REGIONS, to_hu
+from MedDiffFMLib.refiner import COST
+from MedDiffFMLib.refiner_folder import load_refiner
+from MedDiffFMLib.regions import REGIONS
 from MedDiffFMLib.tasks.direct_slices import direct_estimate, refined
 from MedDiffFMLib.tasks.scan import Scan
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve

@@ -13,8 +13,8 @@ from tiny_model import save_tiny_controls, save_tiny_model
 from MedDiffFMLib.dicom_out import IMPLEMENTATION, is_series, put_folder, write_segmentation, write_series
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.jobs import run_job
+from MedDiffFMLib.outputs import Item, check_result_path, write_results
 from MedDiffFMLib.parameters import TASKS, CommonParameters
-from MedDiffFMLib.provenance import Item, check_result_path, write_results
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_volume
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from MedDiffFMLib.anatomy import BODY_LABEL, encode_labels
+from MedDiffFMLib.anatomy import BODY_LABEL
+from MedDiffFMLib.anatomy_code import encode_labels
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.intensity import to_model
 from MedDiffFMLib.position import encode_position, window_axes
-from MedDiffFMLib.regions import REGIONS, to_model
+from MedDiffFMLib.regions import REGIONS
 from MedDiffFMLib.thick import block_mean, cubic_slices, interpolate_slices
 
 from .augment import draw_gain, draw_zoom, is_mirrored, mirror

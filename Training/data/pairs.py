@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
+from MedDiffFMLib.intensity import to_model
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.refine_noise import Noisy
 from MedDiffFMLib.refine_slices import Thick
-from MedDiffFMLib.regions import to_model
 from MedDiffFMLib.tasks.denoise import both_estimates
 from MedDiffFMLib.tasks.direct_slices import direct_estimate
 from MedDiffFMLib.thick import block_mean

@@ -16,7 +16,8 @@ from MedDiffFMLib.body_parts import BodyPart, split_body, whole_scan
 from MedDiffFMLib.errors import DiskFullError, InputError, in_words
 from MedDiffFMLib.prepare import Prepared
 from MedDiffFMLib.prepare import prepare as to_frame
-from MedDiffFMLib.regions import REGIONS, detect_region
+from MedDiffFMLib.region_detection import detect_region
+from MedDiffFMLib.regions import REGIONS
 from MedDiffFMLib.volume import Volume
 from MedDiffFMLib.volume_io import read_labels, read_volume
 

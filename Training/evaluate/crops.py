@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from MedDiffFMLib.control import Control
+from MedDiffFMLib.intensity import to_hu
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.network import as_epsilon
-from MedDiffFMLib.regions import REGIONS, Region, to_hu
+from MedDiffFMLib.regions import REGIONS, Region
 from MedDiffFMLib.samplers import clip, ddim
 
 from ..data.crops import Crop, CropConfig, draw_crop

@@ -12,7 +12,6 @@ import numpy as np
 
 from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
 from MedDiffFMLib.anatomy_io import read_anatomy
-from MedDiffFMLib.findings import to_ras
 from MedDiffFMLib.lesions import place_lesion
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.progress import ProgressCallback
@@ -21,7 +20,7 @@ from MedDiffFMLib.tasks.generate_lesion import generate_lesion
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.tasks.super_resolve import super_resolve
 from MedDiffFMLib.tasks.synthesize import synthesize
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volume import Volume, to_ras
 from MedDiffFMLib.volume_io import read_volume
 
 from .cases import testing_data

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from MedDiffFMLib.intensity import to_model
 from MedDiffFMLib.levels import level_of
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.prepare import AIR_HU
 from MedDiffFMLib.progress import ProgressCallback
-from MedDiffFMLib.regions import to_model
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.tasks.synthesize import QUALITIES, synthesize
 from MedDiffFMLib.volume import Volume

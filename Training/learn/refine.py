@@ -25,7 +25,8 @@ from MedDiffFMLib.model_config import read_config
 from MedDiffFMLib.models import Model
 from MedDiffFMLib.refine_noise import LOW_DOSE, Noisy
 from MedDiffFMLib.refine_slices import SCALE, THICK_SLICES, Thick
-from MedDiffFMLib.refiner import Refiner, save_refiner
+from MedDiffFMLib.refiner import Refiner
+from MedDiffFMLib.refiner_folder import save_refiner
 
 from ..data.crops import require
 from ..data.pairs import Pair, draw_noisy, draw_thick, turned_over

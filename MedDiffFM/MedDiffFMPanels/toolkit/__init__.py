@@ -1,0 +1,1 @@
+"""Small Qt helpers without knowledge of tasks."""
