@@ -3,16 +3,16 @@
 __version__ = "0.1.0"
 
 _WHERE = {
-    "load_model": ".models",
+    "load_model": ".models.loading",
     "denoise": ".tasks.denoise",
     "detect_anomalies": ".tasks.detect_anomalies",
     "synthesize": ".tasks.synthesize",
     "generate_lesion": ".tasks.generate_lesion",
     "inpaint_lesion": ".tasks.inpaint_lesion",
     "super_resolve": ".tasks.super_resolve",
-    "read_volume": ".volume_io",
-    "read_anatomy": ".anatomy_io",
-    "write_volume": ".volume_io",
+    "read_volume": ".volumes.io",
+    "read_anatomy": ".anatomy.label_maps.reading",
+    "write_volume": ".volumes.io",
 }
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .volume import Volume
+    from .volumes.volume import Volume
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from tiny_model import make_tiny_network, save_tiny_controls, save_tiny_model
 
-from MedDiffFMLib.models import Model, load_model
-from MedDiffFMLib.network import Denoiser
-from MedDiffFMLib.schedule import cosine_schedule
+from MedDiffFMLib.diffusion.schedule import cosine_schedule
+from MedDiffFMLib.models.loading import Model, load_model
+from MedDiffFMLib.networks.unet import Denoiser
 
 DATA = Path(__file__).parent / "Data"
 

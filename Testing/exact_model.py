@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from tiny_model import TINY
 
-from MedDiffFMLib.models import Model
-from MedDiffFMLib.organs import CODE_PLANES
-from MedDiffFMLib.schedule import cosine_schedule
+from MedDiffFMLib.anatomy.classes import CODE_PLANES
+from MedDiffFMLib.diffusion.schedule import cosine_schedule
+from MedDiffFMLib.models.loading import Model
 
 AIR_HU = -1000.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
 from MedDiffFMTraining.data.store import CaseFacts, write_case
 
 

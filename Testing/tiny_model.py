@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.control_folder import save_control
-from MedDiffFMLib.model_folder import model_config, save_model_folder
-from MedDiffFMLib.network import Denoiser, NetworkConfig
-from MedDiffFMLib.refiner import Refiner, RefinerConfig
-from MedDiffFMLib.refiner_folder import save_refiner
+from MedDiffFMLib.models.controlnet_folder import save_control
+from MedDiffFMLib.models.folder import model_config, save_model_folder
+from MedDiffFMLib.models.refiner_folder import save_refiner
+from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.networks.refiner import Refiner, RefinerConfig
+from MedDiffFMLib.networks.unet import Denoiser, NetworkConfig
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16

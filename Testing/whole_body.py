@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 SPACING = (5.0, 5.0, 10.0)  # x, y, z in mm
 SLICES = {"abdomen": 12, "chest": 12, "head": 10}  # of 10 mm, from the feet up

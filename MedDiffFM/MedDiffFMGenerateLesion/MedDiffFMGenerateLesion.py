@@ -14,9 +14,9 @@ except ImportError:  # opened from the source tree, where it lies beside this mo
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path += [os.path.dirname(here), os.path.dirname(os.path.dirname(here))]
 
-from MedDiffFMPanels.label_input import LabelInputPart, firstLabels
 from MedDiffFMPanels.module import describeModule
 from MedDiffFMPanels.panel import PanelWidget
+from MedDiffFMPanels.sections.label_input import LabelInputPart, firstLabels
 from MedDiffFMPanels.tasks.generate_lesion import GenerateLesionLogic, GenerateLesionPart
 
 

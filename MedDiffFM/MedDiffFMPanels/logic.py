@@ -11,11 +11,12 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
 
-from . import exchange, failures
-from .checks import problemOf, targetProblem
+from . import failures
 from .failures import Failure
-from .job import Job, inputFile, outputFiles, previewFile, sharedWorker
-from .nrrd import readNrrd, writeNrrd
+from .runner.job import Job, inputFile, outputFiles, previewFile, sharedWorker
+from .scene import exchange
+from .scene.checks import problemOf, targetProblem
+from .scene.nrrd import readNrrd, writeNrrd
 
 
 class PanelLogic(ScriptedLoadableModuleLogic):

@@ -5,7 +5,7 @@ import sys
 import slicer
 from slicer.i18n import tr as _
 
-from .sample_data import registerSampleData
+from .scene.sample_data import registerSampleData
 
 HOMEPAGE = "https://github.com/OWNER/SlicerMedDiffFM"  # as in the extension's CMakeLists.txt
 

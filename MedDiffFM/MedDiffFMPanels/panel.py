@@ -11,23 +11,25 @@ from slicer.util import VTKObservationMixin
 
 from MedDiffFMLib.parameters import TASKS
 
-from . import announce, exchange, keyboard
-from .advanced_part import AdvancedPart
-from .batch_part import BatchPart
-from .bindings import Bindings, firstVolume
 from .failures import Failure
-from .hindrances import slicerProblem
-from .input_part import InputPart
-from .job import sharedWorker
 from .logic import commandLine
-from .look_part import LookPart
 from .module import forgetShared
-from .preferences import Preferences
-from .preview import Preview
-from .result_part import ResultPart
-from .run_part import RunPart
-from .settings_area import SettingsArea
+from .runner.job import sharedWorker
+from .runner.setup_obstacles import slicerProblem
+from .scene import exchange
+from .sections.advanced import AdvancedPart
+from .sections.batch import BatchPart
+from .sections.estimate import LookPart
+from .sections.input import InputPart
+from .sections.result import ResultPart
+from .sections.run import RunPart
+from .sections.settings_area import SettingsArea
+from .toolkit import announcement as announce
+from .toolkit import keyboard
+from .toolkit.bindings import Bindings, firstVolume
+from .toolkit.preferences import Preferences
 from .toolkit.resources import RESOURCES
+from .views.preview import Preview
 
 WAIT_MS = 1000  # until a panel that waits for another one looks again
 

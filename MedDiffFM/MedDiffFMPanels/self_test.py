@@ -6,9 +6,10 @@ import unittest
 import numpy as np
 import slicer
 
-from . import environment, exchange
-from .place import savedPlace
-from .sample_data import sampleFile
+from .runner import environment
+from .runner.backend import savedPlace
+from .scene import exchange
+from .scene.sample_data import sampleFile
 
 MARGIN = 40  # voxels cut off at each side, so that a test takes seconds
 
@@ -75,7 +76,7 @@ def checkSuperResolve(test, logic):
 def checkInpaintLesion(test, logic):
     """Another image within the mask, not a voxel changed outside of it."""
     _skipWithoutPackages(test)
-    from .lesion_mask import addEllipsoid, newLesion
+    from .scene.lesion_segmentation import addEllipsoid, newLesion
 
     source = loadSample()
     lesion, bounds = newLesion(source), [0.0] * 6
@@ -93,7 +94,7 @@ def checkInpaintLesion(test, logic):
 def checkGenerateLesion(test, logic, **options):
     """A synthetic CT on the label map's grid with a lesion in its liver. options: for the task."""
     _skipWithoutPackages(test)
-    from .lesion_mask import addEllipsoid, newLesion
+    from .scene.lesion_segmentation import addEllipsoid, newLesion
 
     labels = np.zeros((24, 40, 40), np.uint8)
     labels[4:20, 8:30, 8:30] = 5  # liver

@@ -18,7 +18,7 @@ from .events import EVENTS, batch_events, heed_stdin
 from .options import SHELL, ShellOptions, check_record, merge, parameter_option, record, set_verbosity
 
 if TYPE_CHECKING:
-    from ..batch import Batch, Run
+    from ..batch.batch import Batch, Run
 
 _HELP = "A task over a folder of CTs: resumable, with a table of what was done, skipped and failed."
 _INPUT = "Folder with the CTs: files, and subfolders of DICOM slices."
@@ -95,7 +95,7 @@ def _pattern(slot: FileSlot) -> inspect.Parameter:
 
 
 def _planned(task: str, source: Path, target: Path, patterns: dict[str, str]) -> Batch:
-    from ..batch import Batch, check_patterns, plan
+    from ..batch.batch import Batch, check_patterns, plan
 
     check_patterns(task, patterns)
     if target.resolve() == source.resolve():
@@ -110,11 +110,11 @@ def _runner(workers: int | None, scheduler: str | None, common: CommonParameters
     if scheduler is not None:
         if workers is not None:
             raise UsageError("--workers is for this computer and --scheduler for a cluster: give one of them.")
-        from ..batch_dask import on_cluster
+        from ..batch.dask import on_cluster
 
         return on_cluster(scheduler)
-    from ..batch_here import here
-    from ..model_store import find_model
+    from ..batch.local import here
+    from ..models.store import find_model
 
     find_model(common.model)
     return here(workers or 1)

@@ -14,8 +14,8 @@ import typer
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..models import Model
-    from ..self_test_record import Line
+    from ..models.loading import Model
+    from ..self_test.record import Line
 
 
 def doctor(
@@ -34,7 +34,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check Python, PyTorch, device, memory, disk and model, and run the network once."""
-    from ..system import describe_pytorch
+    from ..models.hardware import describe_pytorch
 
     facts = {**_computer(), **describe_pytorch(), **_segmenter()}
     lines: Sequence[Line] = ()
@@ -68,8 +68,8 @@ def _print(facts: dict, lines: Sequence[Line], verdict: str) -> None:
 
 
 def _computer() -> dict:
-    from ..model_store import data_folder
-    from ..system import memory_gb, versions
+    from ..models.hardware import memory_gb, versions
+    from ..models.store import data_folder
 
     home = data_folder()
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
@@ -83,13 +83,13 @@ def _computer() -> dict:
 
 
 def _segmenter() -> dict:
-    from ..segmenter import describe
+    from ..anatomy.segmenter import describe
 
     return {"totalsegmentator": describe()}
 
 
 def _load(name: str | None, device: str, precision: str) -> Model:
-    from ..models import load_model
+    from ..models.loading import load_model
 
     return load_model(name, device, precision)
 
@@ -98,7 +98,7 @@ def _describe(model: Model) -> dict:
     """A loaded model, where it computes, and the time of one window. InputError if it computes no finite numbers."""
     import torch
 
-    from ..organs import CODE_PLANES
+    from ..anatomy.classes import CODE_PLANES
 
     edge = 32  # enough to run every layer, in seconds on any computer
     planes = {"x_t": 1, "position": 6 * model.network.config.position_frequencies, "anatomy": CODE_PLANES}
@@ -119,7 +119,7 @@ def _describe(model: Model) -> dict:
 
 def _self_test(model: Model) -> tuple[Sequence[Line], str | None]:
     """The statistics beside the recorded ones, and one sentence if they differ. InputError if none are recorded."""
-    from ..self_test_record import compare, problem_of
+    from ..self_test.record import compare, problem_of
     from .bar import progress_bar
 
     with progress_bar("Self-test") as progress:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..system import tell_faults
+from ..models.hardware import tell_faults
 from .errors import CANCELLED
 
 if TYPE_CHECKING:
-    from ..batch import Batch
+    from ..batch.batch import Batch
 
 EVERY_SECONDS = 0.2
 EVENTS = typer.Option("--events", help="For programs: progress as JSON lines on stdout; ends when stdin closes.")
@@ -111,7 +111,7 @@ def download_events(repo: str, revision: str | None) -> Iterator[None]:
 def _wanted_bytes(repo: str, revision: str | None) -> int:
     from huggingface_hub import HfApi
 
-    from ..model_store import WANTED
+    from ..models.store import WANTED
 
     tree = HfApi().list_repo_tree(repo, recursive=True, revision=revision)
     sizes = {item.path: item.size for item in tree if hasattr(item, "size")}
@@ -119,7 +119,7 @@ def _wanted_bytes(repo: str, revision: str | None) -> int:
 
 
 def _bytes_here(repo: str) -> int:
-    from ..model_store import hub_folder
+    from ..models.store import hub_folder
 
     def size(path: Path) -> int:
         with contextlib.suppress(OSError):  # it was renamed in the meantime

@@ -25,7 +25,7 @@ def list_models() -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
-    from ..model_store import installed
+    from ..models.store import installed
 
     table = Table("model", "from", "size", Column("folder", overflow="fold"), box=None)
     for found in installed():
@@ -38,8 +38,8 @@ def list_models() -> None:
 @models_app.command("show")
 def show_model(model: ModelName = None) -> None:
     """Show a model's config.json (architecture, conditions, training, licence, checksum), ControlNets and refiners."""
-    from ..additions import ADDITIONS
-    from ..model_store import find_model
+    from ..models.components import ADDITIONS
+    from ..models.store import find_model
 
     found = find_model(model)
     config = _read(found)
@@ -53,9 +53,9 @@ def show_model(model: ModelName = None) -> None:
 @models_app.command("verify")
 def verify_model(model: ModelName = None) -> None:
     """Check a model's files, its ControlNets and refiners too, against the checksums in their config.json."""
-    from ..additions import ADDITIONS
-    from ..model_config import verify
-    from ..model_store import find_model
+    from ..models.components import ADDITIONS
+    from ..models.config import verify
+    from ..models.store import find_model
 
     found = find_model(model)
     config = verify(found.folder)
@@ -75,7 +75,7 @@ def download_model(
     again.
     """
     from ..errors import InputError
-    from ..model_store import HUB_ID, from_hub, hub_folder, remove
+    from ..models.store import HUB_ID, from_hub, hub_folder, remove
 
     if not (match := HUB_ID.fullmatch(model)):
         raise InputError(f"{model!r} is not a Hub id: write OWNER/NAME or OWNER/NAME@REVISION.")
@@ -97,7 +97,7 @@ def remove_model(
 ) -> None:
     """Remove a model from your data folder, with all its files. Bundled models stay."""
     from ..errors import Cancelled, InputError
-    from ..model_store import own_folder, remove
+    from ..models.store import own_folder, remove
 
     folder = own_folder(model)
     if not yes:
@@ -119,6 +119,6 @@ def _name(found) -> str:
 
 
 def _read(found) -> dict:
-    from ..model_config import read_config
+    from ..models.config import read_config
 
     return read_config(found.folder)

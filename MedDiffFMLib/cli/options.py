@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..parameters import ANATOMY_FILE, TASKS, CommonParameters, FileSlot, Parameters, split_values
 
 if TYPE_CHECKING:
-    from ..volume import Volume
+    from ..volumes.volume import Volume
 
 log = logging.getLogger("MedDiffFMLib")
 
@@ -97,7 +97,7 @@ def task_command(task: str) -> Callable:
 
 
 def _run(task: str, paths: dict, parameters: Parameters, common: CommonParameters, shell: ShellOptions) -> None:
-    from ..jobs import open_job
+    from ..jobs.job import open_job
     from .bar import progress_bar
 
     job = open_job(task, paths, parameters, common)
@@ -154,7 +154,7 @@ def warn_of_other_inputs(file: Path, inputs: list[Volume]) -> None:
     """Say so if `file` is the provenance of a result whose inputs were others than these: the parameters are used, but
     the result will not be the same.
     """
-    from ..provenance import describe_volume
+    from ..jobs.provenance import describe_volume
 
     document = json.loads(file.read_text(encoding="utf-8"))
     told = [document.get("source"), *document.get("further_sources", [])]

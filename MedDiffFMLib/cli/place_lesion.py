@@ -27,10 +27,10 @@ def place_lesion(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
 ) -> None:
     """Place an ellipsoidal lesion mask wholly inside an organ, at random."""
-    from .. import lesions
-    from ..anatomy_io import read_anatomy
-    from ..organs import numbers_of
-    from ..volume_io import check_output, write_volume
+    from ..anatomy import lesion_masks as lesions
+    from ..anatomy.classes import numbers_of
+    from ..anatomy.label_maps.reading import read_anatomy
+    from ..volumes.io import check_output, write_volume
 
     check_output(output, overwrite)
     labels = (int(organ),) if organ.isdecimal() else numbers_of(organ)

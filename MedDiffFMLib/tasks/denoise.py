@@ -1,7 +1,7 @@
 """Denoising of low-dose CT: by the foundation model (paper, III-D1, eq. 7–11), with the help of non-local means.
 
 y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of eq. 10; see
-`denoise_run` for what is beyond the paper.
+`denoise_region` for what is beyond the paper.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..additions import REFINERS
-from ..body_parts import BodyPart, join_parts, whole_scan
+from ..anatomy.body_regions import BodyPart, join_parts, whole_scan
 from ..errors import InputError
-from ..models import Model, load_model
-from ..noise import estimate_noise
+from ..models.components import REFINERS
+from ..models.loading import Model, load_model
+from ..models.refiner_folder import load_refiner
+from ..networks.refiner import Refiner
 from ..parameters import DenoiseParameters
 from ..progress import ProgressCallback, Reporter
-from ..refine_noise import LOW_DOSE, NLM_SHARE, Noisy
-from ..refiner import Refiner
-from ..refiner_folder import load_refiner
-from ..volume import Volume, as_input_type
-from ..volume_checks import check_ct
-from .denoise_run import QUALITIES, DenoiseSettings, Run, merge
+from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, Noisy
+from ..volumes.checks import check_ct
+from ..volumes.noise_level import estimate_noise
+from ..volumes.volume import Volume, as_input_type
+from .denoise_region import QUALITIES, DenoiseSettings, Run, merge
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 

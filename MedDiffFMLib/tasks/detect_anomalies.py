@@ -14,19 +14,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..anatomy import complete_labels, find_tissue
+from ..anatomy.classes import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
+from ..anatomy.tissue import complete_labels, find_tissue
+from ..diffusion.samplers import clip, fresh_noise, predict_x0
 from ..errors import InputError
-from ..findings import Threshold, find_parts, find_threshold, table_of
-from ..intensity import to_hu, to_model
-from ..models import Model, load_model
-from ..noise_model import NoiseModel
-from ..organs import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
+from ..inference.noise_predictor import NoiseModel
+from ..models.loading import Model, load_model
 from ..parameters import DetectAnomaliesParameters
 from ..progress import ProgressCallback, Reporter
-from ..samplers import clip, fresh_noise, predict_x0
-from ..volume import Volume
-from ..volume_checks import check_ct
-from .healthy_start import AERATED_HU, healthy_start, smooth_within
+from ..volumes.checks import check_ct
+from ..volumes.intensity import to_hu, to_model
+from ..volumes.volume import Volume
+from .findings import Threshold, find_parts, find_threshold, table_of
+from .pseudo_healthy import AERATED_HU, healthy_start, smooth_within
 from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 
@@ -37,7 +37,7 @@ class DetectAnomaliesSettings:
 
     spacing_mm: the grid that is computed on, None for the scan's own. noise_level: t. draws: of noise, averaged.
     organ_alone: whether the organ's surroundings become air (the paper's masked image) or stay in view.
-    organ_painted: whether an organ of one tissue is painted in its median before the noise (see `healthy_start`).
+    organ_painted: whether an organ of one tissue is painted in its median before the noise (see `pseudo_healthy`).
     threshold_deviations: the automatic threshold, see `findings.find_threshold`.
     """
 

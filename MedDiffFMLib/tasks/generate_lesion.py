@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..anatomy import BODY_LABEL, with_body
-from ..body_parts import region_at
-from ..lesions import check_place, lesion_voxels
-from ..models import Model, load_model
+from ..anatomy.body_regions import region_at
+from ..anatomy.lesion_masks import check_place, lesion_voxels
+from ..anatomy.region_detection import region_of_labels
+from ..anatomy.regions import REGIONS, Region
+from ..anatomy.tissue import BODY_LABEL, with_body
+from ..models.loading import Model, load_model
 from ..parameters import GenerateLesionParameters
-from ..prepare import prepare
 from ..progress import ProgressCallback, Reporter
-from ..region_detection import region_of_labels
-from ..regions import REGIONS, Region
-from ..volume import Volume
-from .in_parts import share_of
-from .lesion import LesionPainter, choose_kind, lesion_settings
+from ..volumes.frame import prepare
+from ..volumes.volume import Volume
+from .by_region import share_of
+from .lesion_inpainter import LesionPainter, choose_kind, lesion_settings
 from .scan import Scan, check_anatomy
 from .synthesize import look as look_at_synthesis
 from .synthesize import synthesize

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..lesions import bounds, lesion_voxels
-from ..models import Model, load_model
+from ..anatomy.lesion_masks import bounds, lesion_voxels
+from ..anatomy.region_detection import detect_region
+from ..models.loading import Model, load_model
 from ..parameters import InpaintLesionParameters
 from ..progress import ProgressCallback, Reporter
-from ..region_detection import detect_region
-from ..volume import Volume
-from ..volume_checks import check_ct
-from .lesion import LesionPainter, lesion_settings
+from ..volumes.checks import check_ct
+from ..volumes.volume import Volume
+from .lesion_inpainter import LesionPainter, lesion_settings
 from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
 
 AROUND_MM = 50.0  # of the scan above and below a lesion decide on its region

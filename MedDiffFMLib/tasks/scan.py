@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from scipy.ndimage import find_objects
 
-from ..anatomy import BODY_LABEL, LAST_LABEL, body_mask, complete_labels, find_tissue
-from ..anatomy_io import Anatomy
-from ..body_parts import BodyPart, split_body, whole_scan
-from ..conditions import Conditions
+from ..anatomy.body_regions import BodyPart, split_body, whole_scan
+from ..anatomy.label_maps.reading import Anatomy
+from ..anatomy.region_detection import detect_region
+from ..anatomy.regions import REGIONS, Region
+from ..anatomy.segmenter import choose_mode, find_organs
+from ..anatomy.tissue import BODY_LABEL, LAST_LABEL, body_mask, complete_labels, find_tissue
 from ..errors import InputError
-from ..intensity import to_hu, to_model
-from ..models import Model
+from ..models.loading import Model
+from ..networks.conditions import Conditions
 from ..parameters import ANATOMY_WORDS
-from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import Reporter
-from ..region_detection import detect_region
-from ..regions import REGIONS, Region
-from ..segmenter import choose_mode, find_organs
-from ..volume import Volume
-from .in_parts import part_of
+from ..volumes.frame import AIR_HU, Prepared, prepare
+from ..volumes.intensity import to_hu, to_model
+from ..volumes.volume import Volume
+from .by_region import part_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..errors import InputError
-from ..models import Model
+from ..models.loading import Model
 
 Settings = TypeVar("Settings")
 

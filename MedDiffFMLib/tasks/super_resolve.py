@@ -2,7 +2,7 @@
 
 y_0 = H·x_0, H the block mean of `factor` slices;  x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
 data step of eq. 12, the network told by a ControlNet what the thick slices show. A model that has a ControlNet for a
-single evaluation (`direct_slices`) uses that instead, and its refiner `thick-slices` after it, but for the quality
+single evaluation (`one_step_slices`) uses that instead, and its refiner `thick-slices` after it, but for the quality
 `paper`.
 """
 
@@ -14,26 +14,26 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..body_parts import BodyPart, join_parts
-from ..control import Control
-from ..control_folder import control_names, load_control
-from ..data_steps import super_resolution_data_step
+from ..anatomy.body_regions import BodyPart, join_parts
+from ..diffusion.data_steps import super_resolution_data_step
+from ..diffusion.samplers import diffpir, fresh_noise
+from ..diffusion.schedule import uniform_steps
+from ..diffusion.slice_operators import TOLD, block_mean, round_in_blocks, with_block_means
 from ..errors import InputError
-from ..intensity import to_hu
-from ..models import Model, load_model
-from ..noise_model import NoiseModel
+from ..inference.noise_predictor import NoiseModel
+from ..models.controlnet_folder import control_names, load_control
+from ..models.loading import Model, load_model
+from ..networks.controlnet import Control
+from ..networks.refiner import Refiner
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
-from ..refine_slices import THICK_SLICES
-from ..refiner import Refiner
-from ..samplers import diffpir, fresh_noise
-from ..schedule import uniform_steps
-from ..thick import TOLD, block_mean, round_in_blocks, with_block_means
-from ..volume import Volume
-from ..volume_checks import check_ct
-from .direct_slices import DIRECT, cost_of_refining, is_direct, refined, restore_directly, thick_slices_refiner
-from .in_parts import run_each
+from ..refinement.thick_slices import THICK_SLICES
+from ..volumes.checks import check_ct
+from ..volumes.intensity import to_hu
+from ..volumes.volume import Volume
+from .by_region import run_each
+from .one_step_slices import DIRECT, cost_of_refining, is_direct, refined, restore_directly, thick_slices_refiner
 from .scan import Scan, anatomy_in_words, anatomy_labels, check_anatomy, find_anatomy, look_at
 from .settings import settings_for
 from .thin_slices import Cut, choose_factor, finish, on_input_axes, slice_axis, thin_noise_model

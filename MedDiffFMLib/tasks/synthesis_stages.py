@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..intensity import to_hu, to_model
-from ..levels import Level, is_finer, level_of
-from ..models import Model
-from ..noise_model import NoiseModel
-from ..prepare import AIR_HU
+from ..anatomy.regions import Region
+from ..diffusion.schedule import trailing_steps, uniform_steps
+from ..inference.levels import Level, is_finer, level_of
+from ..inference.noise_predictor import NoiseModel
+from ..models.loading import Model
 from ..progress import Reporter
-from ..regions import Region
-from ..schedule import trailing_steps, uniform_steps
-from ..volume import Volume
+from ..volumes.frame import AIR_HU
+from ..volumes.intensity import to_hu, to_model
+from ..volumes.volume import Volume
 
 if TYPE_CHECKING:
     from .synthesize import SynthesizeSettings

@@ -15,21 +15,21 @@ from functools import partial
 import numpy as np
 import torch
 
-from ..anatomy import BODY_LABEL, WALL_MM, with_body
-from ..body_parts import BodyPart, join_parts, split_labels
+from ..anatomy.body_regions import BodyPart, join_parts, split_labels
+from ..anatomy.region_detection import region_of_labels
+from ..anatomy.regions import REGIONS, Region
+from ..anatomy.tissue import BODY_LABEL, WALL_MM, with_body
+from ..diffusion.samplers import ancestral, clip, ddim, dpm_solver_2m, fresh_noise
 from ..errors import InputError
-from ..intensity import to_hu, to_model
-from ..levels import Level, level_of, resample
-from ..models import Model, load_model
-from ..paint import Paint, paint
+from ..inference.levels import Level, level_of, resample
+from ..models.loading import Model, load_model
 from ..parameters import SynthesizeParameters
-from ..prepare import AIR_HU, Prepared, prepare
 from ..progress import ProgressCallback, Reporter
-from ..region_detection import region_of_labels
-from ..regions import REGIONS, Region
-from ..samplers import ancestral, clip, ddim, dpm_solver_2m, fresh_noise
-from ..volume import Volume
-from .in_parts import part_of, run_each
+from ..volumes.frame import AIR_HU, Prepared, prepare
+from ..volumes.intensity import to_hu, to_model
+from ..volumes.volume import Volume
+from .by_region import part_of, run_each
+from .hu_template import Paint, paint
 from .scan import check_anatomy
 from .settings import settings_for
 from .synthesis_stages import Stage, as_volume, stage_facts, stages_of

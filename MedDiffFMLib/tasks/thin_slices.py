@@ -8,17 +8,17 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..conditions import Conditions
-from ..control import Control
+from ..diffusion.slice_operators import TOLD, cubic_slices, range_around, replicate, with_block_means, within
 from ..errors import InputError
-from ..intensity import to_model
-from ..models import Model
-from ..noise_model import NoiseModel
+from ..inference.noise_predictor import NoiseModel
+from ..models.loading import Model
+from ..networks.conditions import Conditions
+from ..networks.controlnet import Control
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..progress import Reporter
-from ..thick import TOLD, cubic_slices, range_around, replicate, with_block_means, within
-from ..volume import Volume, as_input_type
+from ..volumes.intensity import to_model
+from ..volumes.volume import Volume, as_input_type
 from .scan import Scan
 
 CT_SCALE_HU = (-1024.0, 3071.0)  # no new slice leaves it, unless the thick ones do

@@ -19,11 +19,11 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from MedDiffFMLib.errors import Cancelled
-from MedDiffFMLib.models import load_model
+from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.progress import Progress
 from MedDiffFMLib.tasks.denoise import denoise
 from MedDiffFMLib.tasks.super_resolve import super_resolve
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume
 
 CT = Path(__file__).parents[1] / "Data" / "chest_ts_aorta.nii.gz"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 import MedDiffFMLib
-from MedDiffFMLib.model_config import verify
-from MedDiffFMLib.model_folder import load_network
+from MedDiffFMLib.models.config import verify
+from MedDiffFMLib.models.folder import load_network
 
 MOST = {"float32": 0.005, "bfloat16": 0.05}  # mean |difference| beside the mean |output|; float32 is TF32 on a GPU
 

@@ -19,8 +19,8 @@ import harness  # noqa: E402
 slicer = harness.start()
 from picture_data import organs, plant_ball, scan, thick_slices, tissue  # noqa: E402
 
-from MedDiffFMPanels import exchange  # noqa: E402
-from MedDiffFMPanels.look_part import estimateInWords  # noqa: E402
+from MedDiffFMPanels.scene import exchange  # noqa: E402
+from MedDiffFMPanels.sections.estimate import estimateInWords  # noqa: E402
 
 PATIENCE = 1800
 PLACE_IN_LUNG = (95, 55, 116)  # voxel (i, j, k) of the chest CT
@@ -199,7 +199,7 @@ def batch(folder: Path):
 
 def models(folder: Path):
     """The models dialog with the bundled model, verified."""
-    from MedDiffFMPanels.models_dialog import ModelsDialog
+    from MedDiffFMPanels.dialogs.models import ModelsDialog
 
     with tempfile.TemporaryDirectory() as home:
         os.environ["MEDDIFF_FM_HOME"] = home

@@ -34,7 +34,7 @@ def end(panel):
     """The panel's work and its worker, without a trace."""
     from panels import folders_left
 
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     panel.logic.abandon()
     panel.lookAhead.stop()

@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 from scipy import ndimage
 
-from MedDiffFMPanels import exchange
+from MedDiffFMPanels.scene import exchange
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +79,7 @@ def plant_ball(ct, name: str, organ: int):
 
 def tissue(ct):
     """What thresholds find in a CT, as a segmentation with names: body, lungs and bones."""
-    from MedDiffFMLib.anatomy import body_mask, find_tissue
+    from MedDiffFMLib.anatomy.tissue import body_mask, find_tissue
 
     hu, spacing = slicer.util.arrayFromVolume(ct), ct.GetSpacing()[::-1]
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Chest organs")

@@ -14,7 +14,7 @@ from harness import click
 
 @pytest.fixture
 def panel(slicer, open_panel):
-    from MedDiffFMPanels.place import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Place, savePlace
 
     widget = open_panel("MedDiffFMDenoise")
     widget.ui.advancedSection.collapsed = False
@@ -23,7 +23,7 @@ def panel(slicer, open_panel):
 
 
 def test_it_can_be_chosen(slicer, panel, tmp_path):
-    from MedDiffFMPanels.place import Place, savedPlace
+    from MedDiffFMPanels.runner.backend import Place, savedPlace
 
     ui, program = panel.ui, tmp_path / "python"
     assert ui.placeChooseButton.isHidden()
@@ -40,7 +40,7 @@ def test_it_can_be_chosen(slicer, panel, tmp_path):
 
 
 def test_the_home_folder_may_be_short(slicer, tmp_path, monkeypatch):
-    from MedDiffFMPanels.place import Place
+    from MedDiffFMPanels.runner.backend import Place
 
     (tmp_path / "python").symlink_to(sys.executable)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -81,7 +81,7 @@ def hidden(folder):
 
 def test_a_folder_with_a_broken_file(panel, tmp_path):
     """Two are done, one is reported; a second click does nothing again."""
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     ui, out = panel.ui, tmp_path / "results"
     choose(ui.qualityBox, "fast")
@@ -162,7 +162,7 @@ def type_into(edit, text):
 
 def test_folders_are_looked_at_only_once_they_are_typed(slicer, panel, tmp_path, monkeypatch):
     """A server that does not answer would halt Slicer at each key; a click on Run looks too."""
-    from MedDiffFMPanels import batch_part
+    from MedDiffFMPanels.sections import batch as batch_part
 
     asked = []
     for name in ("isdir", "isfile", "realpath"):

@@ -32,7 +32,7 @@ def chest(slicer):
 def panel(chest, open_panel):
     widget = open_panel("MedDiffFMDenoise")
     yield widget
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     widget.logic.abandon()
     widget.lookAhead.stop()
@@ -52,7 +52,7 @@ def run(panel):
 
 
 def worker_pid(panel):
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     wait_until(lambda: sharedWorker().pid is not None, PATIENCE)
     return sharedWorker().pid
@@ -208,7 +208,8 @@ def test_missing_weights(panel, monkeypatch):
 
 def test_a_full_disk(panel, monkeypatch):
     """/dev/full answers as a full disk does."""
-    from MedDiffFMPanels import logic, nrrd
+    from MedDiffFMPanels import logic
+    from MedDiffFMPanels.scene import nrrd
 
     monkeypatch.setattr(logic, "writeNrrd", lambda path, *rest, **more: nrrd.writeNrrd("/dev/full", *rest, **more))
     before = names_in_scene()
@@ -248,7 +249,7 @@ def load_scene(slicer, path):
 
 
 def test_a_result_survives_saving_and_loading_the_scene(slicer, chest, tmp_path):
-    from MedDiffFMPanels.exchange import addResult, ijkToRAS, provenanceOf, sourceOf
+    from MedDiffFMPanels.scene.exchange import addResult, ijkToRAS, provenanceOf, sourceOf
 
     record = {"task": "denoise", "synthetic": True, "facts": {"words": 'a;b:c "d" é → <e>'}}
     voxels = slicer.util.arrayFromVolume(chest) + 1
@@ -341,9 +342,9 @@ def type_command(panel, text):
 
 
 def test_the_preview_takes_the_inputs_place_and_leaves_no_trace(slicer, chest, tmp_path):
-    from MedDiffFMPanels.exchange import ijkToRAS
-    from MedDiffFMPanels.nrrd import writeNrrd
-    from MedDiffFMPanels.preview import Preview
+    from MedDiffFMPanels.scene.exchange import ijkToRAS
+    from MedDiffFMPanels.scene.nrrd import writeNrrd
+    from MedDiffFMPanels.views.preview import Preview
 
     slicer.util.setSliceViewerLayers(background=chest)
     before, preview, path = names_in_scene(), Preview(), tmp_path / "preview.nrrd"

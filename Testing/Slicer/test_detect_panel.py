@@ -54,7 +54,7 @@ def panel(abdomen, open_panel):
     widget = open_panel("MedDiffFMDetectAnomalies")
     widget.lookAhead.stop()
     yield widget
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     widget.logic.abandon()
     widget.lookAhead.stop()
@@ -80,8 +80,8 @@ def known_map() -> np.ndarray:
 
 def show_map(panel, source, voxels, limit=40.0, centre=0.0):
     """As at the end of a run that made this map."""
-    from MedDiffFMPanels import exchange
-    from MedDiffFMPanels.findings_nodes import colorMap
+    from MedDiffFMPanels.scene import exchange
+    from MedDiffFMPanels.scene.findings_nodes import colorMap
 
     facts = {"organ": "liver", "threshold_hu": limit, "threshold_counts_from_hu": centre}
     record = {"task": "detect-anomalies", "synthetic": False, "facts": facts, "seconds": 3}
@@ -161,8 +161,8 @@ def test_deviations_count_from_the_organs_own_level(slicer, abdomen, panel):
 
 def test_parts_are_those_of_one_look(slicer, monkeypatch):
     """A real CT's structure cut into pieces of one slice, against the backend's labels of the whole."""
-    from MedDiffFMLib.findings import Threshold, find_parts
-    from MedDiffFMPanels import findings
+    from MedDiffFMLib.tasks.findings import Threshold, find_parts
+    from MedDiffFMPanels.scene import findings
 
     whole = slicer.util.loadVolume(str(DATA / "abd_ts_example.nii.gz"), {"show": False})
     voxels = np.clip(slicer.util.arrayFromVolume(whole)[30:60], -200, 300).astype(np.float32)
@@ -371,7 +371,7 @@ def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, mon
 
 def compare_with_backend(panel, voxels, organ, facts):
     """facts has the threshold with two digits: a voxel next to it may fall on either side."""
-    from MedDiffFMLib.findings import Threshold, find_parts
+    from MedDiffFMLib.tasks.findings import Threshold, find_parts
 
     assert panel.ui.thresholdSlider.value == pytest.approx(facts["threshold_hu"], abs=0.051)
     threshold = Threshold(facts["threshold_counts_from_hu"], panel.ui.thresholdSlider.value, True)

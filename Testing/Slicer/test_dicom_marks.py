@@ -55,7 +55,7 @@ def in_a_study(slicer, node):
 @pytest.mark.parametrize("task", TASKS)
 def test_no_result_leaves_as_an_ordinary_ct(slicer, task, synthetic, tmp_path):
     """A new volume, and one that was filled; both again from a saved scene; the scan keeps its own tags."""
-    from MedDiffFMPanels.exchange import addResult, ijkToRAS
+    from MedDiffFMPanels.scene.exchange import addResult, ijkToRAS
 
     chest = add_chest(z=slice(50, 56), y=slice(20, 30), x=slice(20, 30))
     in_a_study(slicer, chest)
@@ -82,8 +82,8 @@ def test_no_result_leaves_as_an_ordinary_ct(slicer, task, synthetic, tmp_path):
 
 
 def test_findings_are_marked_too(slicer):
-    from MedDiffFMPanels.exchange import addResult, ijkToRAS
-    from MedDiffFMPanels.findings_nodes import FindingsNodes, automaticRule
+    from MedDiffFMPanels.scene.exchange import addResult, ijkToRAS
+    from MedDiffFMPanels.scene.findings_nodes import FindingsNodes, automaticRule
 
     chest = add_chest(z=slice(50, 56), y=slice(20, 30), x=slice(20, 30))
     in_a_study(slicer, chest)

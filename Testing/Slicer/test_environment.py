@@ -34,7 +34,7 @@ def wheels(tmp_path):
 @pytest.fixture
 def site(slicer, tmp_path, monkeypatch):
     """A folder in place of Slicer's site-packages, into which the real pip installs."""
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     folder = tmp_path / "site"
     folder.mkdir()
@@ -63,14 +63,14 @@ def site(slicer, tmp_path, monkeypatch):
 
 
 def state():
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     (package,) = environment.packages()
     return package.state
 
 
 def test_from_missing_to_half_to_ready_without_a_network(site, wheels):
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     assert state() == "missing" and environment.missing() == [NAME]
     environment.install([NAME], str(wheels))
@@ -86,7 +86,7 @@ def test_from_missing_to_half_to_ready_without_a_network(site, wheels):
 
 
 def test_a_version_that_does_not_fit(site, wheels, monkeypatch):
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     environment.install([NAME], str(wheels))
     monkeypatch.setattr(environment, "PACKAGES", {NAME: (f"{NAME}>=2", 3)})
@@ -94,7 +94,7 @@ def test_a_version_that_does_not_fit(site, wheels, monkeypatch):
 
 
 def test_the_dialog_says_what_and_where_and_installs(site, wheels, slicer):
-    from MedDiffFMPanels.setup_dialog import SetUpDialog
+    from MedDiffFMPanels.dialogs.setup import SetUpDialog
 
     dialog = SetUpDialog()
     dialog.widget.show()
@@ -112,7 +112,7 @@ OWN = ("numpy", "scipy", "SimpleITK", "pydicom")
 
 def test_what_slicer_brings_is_ready_in_a_packaged_slicer(slicer, tmp_path, monkeypatch):
     """Slicer's package lacks the tests and scripts of its packages, and pip's record still names them."""
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     site = harness.packaged_python.skeleton(tmp_path / "site", *OWN)
     assert not (site / "numpy/tests/test_reloading.py").exists() and (site / "numpy/__init__.py").exists()
@@ -126,7 +126,7 @@ def test_what_slicer_brings_is_ready_in_a_packaged_slicer(slicer, tmp_path, monk
 
 def test_the_packages_of_a_packaged_slicer_may_be_stripped_too(site, wheels, slicer):
     """A custom application may bring any of them, packaged by the same rule."""
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     environment.install([NAME], str(wheels))
     record = next(site.glob("*.dist-info/RECORD"))
@@ -136,7 +136,7 @@ def test_the_packages_of_a_packaged_slicer_may_be_stripped_too(site, wheels, sli
 
 def test_slicers_own_are_never_replaced(site, wheels, slicer, monkeypatch):
     """One that does not fit is named, with a way on; pip is not asked for it."""
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     environment.install([NAME], str(wheels))
     monkeypatch.setattr(environment, "PACKAGES", {NAME: (f"{NAME}>=2", 3)})
@@ -148,7 +148,7 @@ def test_slicers_own_are_never_replaced(site, wheels, slicer, monkeypatch):
 
 @pytest.mark.parametrize(("version", "function"), [("5.10", "slicer.util"), ("5.13", "slicer.packaging")])
 def test_torch_comes_first_and_slicers_packages_stay(slicer, version, function):
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     harness.packages.as_in_slicer(version)
     environment.install(["monai", "torch", "einops"])
@@ -162,7 +162,7 @@ def test_torch_comes_first_and_slicers_packages_stay(slicer, version, function):
 def test_the_constraints_hold_slicers_versions(slicer):
     import numpy
 
-    from MedDiffFMPanels.environment import constraintsFile
+    from MedDiffFMPanels.runner.environment import constraintsFile
 
     with constraintsFile() as path, open(path, encoding="utf-8") as file:
         lines = file.read().split()
@@ -170,7 +170,7 @@ def test_the_constraints_hold_slicers_versions(slicer):
 
 
 def test_the_pytorch_extension_chooses_the_build(slicer):
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     harness.packages.pytorch_extension(True)
     environment.install(["torch"])
@@ -180,7 +180,7 @@ def test_the_pytorch_extension_chooses_the_build(slicer):
 
 def test_the_pytorch_extension_mends_what_it_installed(slicer, monkeypatch):
     """Also where another package is half installed: what it does not choose is for the processor alone on Windows."""
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     harness.packages.pytorch_extension(True)
     real, broken = environment._state, {"monai", "torch"}

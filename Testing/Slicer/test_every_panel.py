@@ -154,7 +154,7 @@ def check_box(slicer, panel):
 
 def test_a_result_lies_under_its_sources_transform(slicer, study):
     """One that moves nothing, the only one that a source may have."""
-    from MedDiffFMPanels.exchange import addResult, ijkToRAS
+    from MedDiffFMPanels.scene.exchange import addResult, ijkToRAS
 
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Nothing")
     study["ct"].SetAndObserveTransformNodeID(transform.GetID())
@@ -202,7 +202,7 @@ def state_of_scene(slicer):
 
 def begin(panel, stage):
     """A long run whose worker has come to a stage ("Loading" or "Step"); its process."""
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     panel.ui.stepsBox.value = 500
     if hasattr(panel.ui, "samplesSpin"):

@@ -53,7 +53,7 @@ def panel(organs, open_panel, tmp_path, monkeypatch):
 
 
 def grid_of(organs):
-    from MedDiffFMPanels.exchange import gridOf
+    from MedDiffFMPanels.scene.exchange import gridOf
 
     return gridOf(organs)
 

@@ -34,7 +34,7 @@ def test_the_documented_script_runs_as_written(slicer, tmp_path, monkeypatch):
             exec(compile(script, "denoise.py", "exec"), {"__name__": "__main__"})
         assert ended.value.code == 0
     finally:
-        from MedDiffFMPanels.job import sharedWorker
+        from MedDiffFMPanels.runner.job import sharedWorker
 
         sharedWorker().end()
         sys.modules.pop("MedDiffFMDenoise", None)

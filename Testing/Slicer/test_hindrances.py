@@ -13,7 +13,7 @@ from panels import add_chest
 @pytest.fixture
 def on(slicer, monkeypatch):
     """Another system, as the module sees it."""
-    from MedDiffFMPanels import hindrances
+    from MedDiffFMPanels.runner import setup_obstacles as hindrances
 
     def other(platform, machine="x86_64", folder=None, modules=()):
         system = types.SimpleNamespace(platform=platform, modules=dict.fromkeys(modules))
@@ -27,7 +27,7 @@ def on(slicer, monkeypatch):
 
 
 def version(monkeypatch, major, minor):
-    from MedDiffFMPanels import hindrances
+    from MedDiffFMPanels.runner import setup_obstacles as hindrances
 
     app = types.SimpleNamespace(majorVersion=major, minorVersion=minor)
     monkeypatch.setattr(hindrances, "slicer", types.SimpleNamespace(app=app))
@@ -76,8 +76,8 @@ def test_a_folder_that_cannot_be_written_to(on, tmp_path, platform, way):
 
 
 def test_the_dialog_names_the_obstacle_and_installs_nothing(on, monkeypatch):
-    from MedDiffFMPanels import environment
-    from MedDiffFMPanels.setup_dialog import SetUpDialog
+    from MedDiffFMPanels.dialogs.setup import SetUpDialog
+    from MedDiffFMPanels.runner import environment
 
     monkeypatch.setattr(environment, "PACKAGES", {"meddiff_probe": ("meddiff_probe>=1", 3)})
     on("darwin")
@@ -87,7 +87,7 @@ def test_the_dialog_names_the_obstacle_and_installs_nothing(on, monkeypatch):
 
 def test_what_may_go_wrong_is_said_before(on, tmp_path, monkeypatch):
     """3 GB to download may take 9 GB; Windows takes paths of 259 characters, and one of PyTorch's files has 171."""
-    from MedDiffFMPanels.environment import Package
+    from MedDiffFMPanels.runner.environment import Package
 
     needed = [Package("torch", "torch>=2.8", 3000, "missing")]
     short, long = tmp_path, tmp_path / ("x" * 60) / ("y" * 60)
@@ -104,7 +104,7 @@ def test_what_may_go_wrong_is_said_before(on, tmp_path, monkeypatch):
 
 def test_megabytes_of_pytorch(slicer, monkeypatch):
     """On Windows the PyTorch extension may choose a build for the card, ten times as large."""
-    from MedDiffFMPanels import environment
+    from MedDiffFMPanels.runner import environment
 
     monkeypatch.setattr(environment, "sys", types.SimpleNamespace(platform="win32"))
     assert environment._megabytes("torch") == environment.TORCH_MEGABYTES
@@ -114,8 +114,8 @@ def test_megabytes_of_pytorch(slicer, monkeypatch):
 
 def test_dialogs_do_not_stay(slicer, monkeypatch):
     """Each would be one more hidden child of Slicer's main window."""
-    from MedDiffFMPanels.models_dialog import manageModels
-    from MedDiffFMPanels.setup_dialog import offerSetUp
+    from MedDiffFMPanels.dialogs.models import manageModels
+    from MedDiffFMPanels.dialogs.setup import offerSetUp
 
     window = slicer.util.mainWindow()
     before = len(window.children())

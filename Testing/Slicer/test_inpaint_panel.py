@@ -236,9 +236,9 @@ def save(panel, folder):
 def test_the_training_reads_what_was_saved(slicer, chest, tmp_path):
     """The manifest's reader of Training/."""
     manifest = pytest.importorskip("MedDiffFMTraining.data.manifest")
-    from MedDiffFMPanels.exchange import addResult, ijkToRAS
-    from MedDiffFMPanels.lesion_mask import addEllipsoid, newLesion
-    from MedDiffFMPanels.training_pair import savePair
+    from MedDiffFMPanels.scene.exchange import addResult, ijkToRAS
+    from MedDiffFMPanels.scene.lesion_segmentation import addEllipsoid, newLesion
+    from MedDiffFMPanels.scene.training_pair import savePair
 
     lesion = newLesion(chest)
     assert addEllipsoid(lesion, chest, middle(chest), 12.0) > 0
@@ -252,9 +252,9 @@ def test_the_training_reads_what_was_saved(slicer, chest, tmp_path):
 
 @pytest.mark.parametrize("when", ["another manifest", "full disk"])
 def test_a_pair_that_cannot_be_saved_leaves_nothing(slicer, chest, panel, tmp_path, monkeypatch, when):
-    from MedDiffFMPanels import training_pair
-    from MedDiffFMPanels.exchange import addResult, ijkToRAS
-    from MedDiffFMPanels.nrrd import writeNrrd
+    from MedDiffFMPanels.scene import training_pair
+    from MedDiffFMPanels.scene.exchange import addResult, ijkToRAS
+    from MedDiffFMPanels.scene.nrrd import writeNrrd
 
     draw(panel, chest)
     voxels = slicer.util.arrayFromVolume(chest).copy()
@@ -283,7 +283,7 @@ def test_a_pair_that_cannot_be_saved_leaves_nothing(slicer, chest, panel, tmp_pa
 
 
 def digest(panel):
-    from MedDiffFMPanels.lesion_mask import digestOf
+    from MedDiffFMPanels.scene.lesion_segmentation import digestOf
 
     return digestOf(panel.task.lesion)
 

@@ -60,7 +60,7 @@ def test_the_terminology_is_in_slicers_own_list(slicer):
     source = os.environ.get("SLICER_SOURCE")
     if not source:
         pytest.skip("SLICER_SOURCE names no checkout of Slicer")
-    from MedDiffFMPanels.exchange import TERMINOLOGY
+    from MedDiffFMPanels.scene.exchange import TERMINOLOGY
 
     folder = Path(source) / "Modules" / "Loadable" / "Terminologies" / "Resources"
     path = folder / "SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.json"

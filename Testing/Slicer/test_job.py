@@ -37,7 +37,7 @@ def itk_matrix(image):
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("kind", TYPES)
 def test_written_volumes_are_read_by_simpleitk_and_back(slicer, tmp_path, kind, compress):
-    from MedDiffFMPanels.nrrd import readNrrd, writeNrrd
+    from MedDiffFMPanels.scene.nrrd import readNrrd, writeNrrd
 
     voxels = np.random.default_rng(0).integers(0, 100, (5, 7, 6)).astype(kind)
     path = tmp_path / "a.nrrd"
@@ -51,7 +51,7 @@ def test_written_volumes_are_read_by_simpleitk_and_back(slicer, tmp_path, kind, 
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_volumes_of_simpleitk_are_read(slicer, tmp_path, compress):
-    from MedDiffFMPanels.nrrd import readNrrd
+    from MedDiffFMPanels.scene.nrrd import readNrrd
 
     image = sitk.GetImageFromArray(np.arange(60, dtype=np.int16).reshape(3, 4, 5))
     image.SetSpacing((0.7, 0.8, 3.0))
@@ -63,7 +63,7 @@ def test_volumes_of_simpleitk_are_read(slicer, tmp_path, compress):
 
 
 def test_a_cut_file_is_refused(slicer, tmp_path):
-    from MedDiffFMPanels.nrrd import readNrrd, writeNrrd
+    from MedDiffFMPanels.scene.nrrd import readNrrd, writeNrrd
 
     path = tmp_path / "c.nrrd"
     go_through(writeNrrd(path, np.zeros((4, 4, 4), np.int16), np.eye(4)))
@@ -75,9 +75,9 @@ def test_a_cut_file_is_refused(slicer, tmp_path):
 def test_a_segmentation_reaches_the_backend_with_its_names(slicer, tmp_path):
     """Segments as the backend reads them: on the CT's grid, with the numbers of its classes."""
     from MedDiffFMLib import read_anatomy, read_volume
-    from MedDiffFMLib.organs import number_of
-    from MedDiffFMPanels.exchange import exportLabels, ijkToRAS
-    from MedDiffFMPanels.nrrd import writeNrrd
+    from MedDiffFMLib.anatomy.classes import number_of
+    from MedDiffFMPanels.scene.exchange import exportLabels, ijkToRAS
+    from MedDiffFMPanels.scene.nrrd import writeNrrd
 
     chest = add_chest()
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
@@ -103,7 +103,7 @@ def test_labels_are_those_that_slicer_exports(slicer, monkeypatch, grid):
     """
     import vtk
 
-    from MedDiffFMPanels import exchange
+    from MedDiffFMPanels.scene import exchange
 
     chest = add_chest()
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
@@ -137,7 +137,7 @@ def test_labels_are_those_that_slicer_exports(slicer, monkeypatch, grid):
 @pytest.fixture
 def command(tmp_path):
     """A place whose worker is a small program."""
-    from MedDiffFMPanels.place import Place
+    from MedDiffFMPanels.runner.backend import Place
 
     def write(text):
         program = tmp_path / "program.py"
@@ -169,7 +169,7 @@ time.sleep(600)
 
 def start(place, onProgress=None, request=None):
     """A job without files; the list gets its end."""
-    from MedDiffFMPanels.job import Job
+    from MedDiffFMPanels.runner.job import Job
 
     def prepare(folder, at):
         return request or {"request": "look"}
@@ -187,7 +187,7 @@ def start(place, onProgress=None, request=None):
 
 @pytest.fixture(autouse=True)
 def no_worker_stays(slicer):
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     yield
     sharedWorker().end()
@@ -226,7 +226,7 @@ def test_a_long_request_passes_piece_by_piece(slicer, command):
 
 def test_cancel_ends_what_does_not_want_to_end(slicer, command):
     """A program and its child that ignore stdin and SIGTERM."""
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     heard = []
     job, ends = start(command(STUBBORN), heard.append)
@@ -258,8 +258,8 @@ def test_a_program_that_ends_by_itself(slicer, command):
 
 def test_the_log_of_events_does_not_grow_for_ever(slicer, command, monkeypatch):
     """A worker elsewhere writes whole volumes there. The next job gets a worker and a log of its own."""
-    from MedDiffFMPanels import shared_worker
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner import shared_worker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     place, pids = command(CHATTY), []
     for most in (shared_worker.MOST_HEARD, 1000):
@@ -283,7 +283,7 @@ for line in sys.stdin:
 
 def here(folder, program):
     """A place on this computer, whose worker is a small program that is given files by their paths."""
-    from MedDiffFMPanels.place import Place
+    from MedDiffFMPanels.runner.backend import Place
 
     class Here(Place):
         remote = False

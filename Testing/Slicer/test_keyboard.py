@@ -69,7 +69,7 @@ def path_by_tab(panel, key):
 def should_be_reached(panel):
     import qt
 
-    from MedDiffFMPanels.keyboard import _takesTab
+    from MedDiffFMPanels.toolkit.keyboard import _takesTab
 
     every = panel._root.findChildren(qt.QWidget)
     return [widget for widget in every if _takesTab(widget) and widget.isVisible() and widget.isEnabled()]

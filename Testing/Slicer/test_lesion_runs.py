@@ -189,7 +189,7 @@ def test_a_run_never_halts_slicer_and_its_result_survives_the_scene(slicer, ches
 
 def test_drawing_in_a_large_scan_never_halts_slicer(slicer, chest, open_panel):
     """45 million voxels, and a segment as large as the scan, as one that came from a file."""
-    from MedDiffFMPanels.lesion_mask import addEllipsoid
+    from MedDiffFMPanels.scene.lesion_segmentation import addEllipsoid
 
     shape = (680, 256, 256)
     large = slicer.util.addVolumeFromArray(np.zeros(shape, np.int16), name="Large")
@@ -214,8 +214,8 @@ def test_drawing_in_a_large_scan_never_halts_slicer(slicer, chest, open_panel):
 def test_from_a_script_without_a_main_window(slicer, chest):
     """The logic alone: no widget, no layout manager; a bad lesion is a Failure with a way on."""
     from MedDiffFMPanels.failures import Failure
-    from MedDiffFMPanels.job import sharedWorker
-    from MedDiffFMPanels.lesion_mask import addEllipsoid, newLesion
+    from MedDiffFMPanels.runner.job import sharedWorker
+    from MedDiffFMPanels.scene.lesion_segmentation import addEllipsoid, newLesion
     from MedDiffFMPanels.tasks.inpaint_lesion import InpaintLesionLogic
 
     with harness.without_main_window():

@@ -35,9 +35,9 @@ def test_the_ratio_is_that_of_the_standard():
 
 @pytest.mark.parametrize("style", ["light", "dark"])
 def test_colored_words_are_readable(slicer, style):
-    from MedDiffFMPanels.findings import BRIGHTER, DARKER
-    from MedDiffFMPanels.findings_part import colorName
-    from MedDiffFMPanels.looks import quiet, warning
+    from MedDiffFMPanels.scene.findings import BRIGHTER, DARKER
+    from MedDiffFMPanels.sections.findings import colorName
+    from MedDiffFMPanels.views.colors import quiet, warning
 
     with slicer_style(style):
         colors = [re.search("#([0-9a-f]{6})", text)[1] for text in (quiet("a"), warning("a"))]
@@ -49,8 +49,8 @@ def test_colored_words_are_readable(slicer, style):
 
 
 def test_brighter_stays_orange_and_darker_blue(slicer):
-    from MedDiffFMPanels.findings import BRIGHTER, DARKER
-    from MedDiffFMPanels.findings_part import colorName
+    from MedDiffFMPanels.scene.findings import BRIGHTER, DARKER
+    from MedDiffFMPanels.sections.findings import colorName
 
     for style in ("light", "dark"):
         with slicer_style(style):

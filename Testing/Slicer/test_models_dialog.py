@@ -16,7 +16,7 @@ from harness import click, wait_until
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 from hub_stand_in import HubStandIn
 
-from MedDiffFMLib.model_store import BUNDLED
+from MedDiffFMLib.models.store import BUNDLED
 
 NOBODY = "http://127.0.0.1:9"  # where nothing listens
 
@@ -46,7 +46,7 @@ def real_hub(hub):
 
 @pytest.fixture
 def dialog(slicer, home):
-    from MedDiffFMPanels.models_dialog import ModelsDialog
+    from MedDiffFMPanels.dialogs.models import ModelsDialog
 
     opened = ModelsDialog()
     opened.widget.show()

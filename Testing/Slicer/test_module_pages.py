@@ -46,11 +46,11 @@ def run_apart(code, *arguments, **options):
 
 RELOAD = """
 panel = harness.open_module(sys.argv[4])
-import MedDiffFMPanels.run_part as before
+import MedDiffFMPanels.sections.run as before
 assert before.RunPart is type(panel.run)
 panel.onReload()
 new = slicer.modules.MedDiffFMDenoiseWidget
-import MedDiffFMPanels.run_part as after
+import MedDiffFMPanels.sections.run as after
 assert new is not panel and after is not before
 assert type(new.run) is after.RunPart and type(new.run) is not before.RunPart, "old code runs on"
 slicer.app.processEvents()

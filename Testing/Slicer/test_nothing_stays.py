@@ -19,9 +19,9 @@ from test_job import COPIER, STUBBORN, here
 
 def connected():
     """What the timers of jobs, commands and walks still call."""
-    from MedDiffFMPanels.command import Command
-    from MedDiffFMPanels.job import Job
-    from MedDiffFMPanels.walk import Walk
+    from MedDiffFMPanels.runner.command import Command
+    from MedDiffFMPanels.runner.job import Job
+    from MedDiffFMPanels.toolkit.timer_loop import Walk
 
     functions = [function for some in kept.values() for function in some]
     return [f for f in functions if isinstance(getattr(f, "__self__", None), (Job, Command, Walk))]
@@ -52,7 +52,7 @@ def settle(slicer):
 
 @pytest.mark.parametrize("how", ["run", "cancel", "look", "abandon"])
 def test_a_closed_scene_leaves_no_ct_of_a_job(slicer, tmp_path, how):
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
     gone, logic, ends = Gone(), DenoiseLogic(), []
@@ -75,8 +75,8 @@ def test_a_closed_scene_leaves_no_ct_of_a_job(slicer, tmp_path, how):
 
 
 def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
-    from MedDiffFMPanels.command import Command
-    from MedDiffFMPanels.walk import Walk
+    from MedDiffFMPanels.runner.command import Command
+    from MedDiffFMPanels.toolkit.timer_loop import Walk
 
     class Known:
         alive = 0
@@ -127,8 +127,8 @@ for line in sys.stdin:
 
 def test_a_panel_holds_nothing_of_a_closed_scene(slicer, open_panel, tmp_path):
     """A run with a preview to its result; then the panel is left, entered, and the scene closed."""
-    from MedDiffFMPanels.job import sharedWorker
-    from MedDiffFMPanels.place import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Place, savePlace
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     program = tmp_path / "program.py"
     program.write_text(ELSEWHERE)

@@ -110,7 +110,7 @@ def test_what_a_module_says_of_itself(slicer, module, open_panel):
 
 
 def test_sample_data_is_there_and_whole(slicer):
-    from MedDiffFMPanels.sample_data import SAMPLES, sampleFile
+    from MedDiffFMPanels.scene.sample_data import SAMPLES, sampleFile
 
     for name, (_, checksum) in SAMPLES.items():
         assert hashlib.sha256(sampleFile(name).read_bytes()).hexdigest() == checksum
@@ -134,7 +134,7 @@ def test_samples_have_names_and_pictures_of_their_own(slicer, open_panel):
 
 def test_packages_are_those_of_the_project(slicer):
     """The set-up installs what pyproject.toml asks for."""
-    from MedDiffFMPanels.environment import PACKAGES
+    from MedDiffFMPanels.runner.environment import PACKAGES
 
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (block,) = re.findall(r"^dependencies = \[(.*?)^\]", text, re.DOTALL | re.MULTILINE)

@@ -30,7 +30,7 @@ raise SystemExit(main())
 
 @pytest.mark.parametrize("module", ["MedDiffFMDenoise", "MedDiffFMDetectAnomalies"])
 def test_a_warning_stands_below_the_estimate_and_the_result(slicer, module, open_panel, tmp_path, monkeypatch):
-    from MedDiffFMPanels.place import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Place, savePlace
 
     use_tiny_model_with_controls(tmp_path, monkeypatch)
     script = tmp_path / "python"

@@ -31,7 +31,7 @@ def panel(slicer, open_panel):
 
 
 def worker():
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     return sharedWorker().pid
 

@@ -109,7 +109,7 @@ def background(slicer):
 
 
 def test_the_organs_are_shown_again_when_the_panel_is_left(slicer, organs):
-    from MedDiffFMPanels.overlay import OverlayViews
+    from MedDiffFMPanels.views.overlay import OverlayViews
 
     segmentation = organs[2]
     result = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16))
@@ -122,8 +122,8 @@ def test_the_organs_are_shown_again_when_the_panel_is_left(slicer, organs):
 
 
 def test_the_preview_fills_every_view_and_leaves_no_trace(slicer, organs, tmp_path):
-    from MedDiffFMPanels.nrrd import writeNrrd
-    from MedDiffFMPanels.preview import Preview
+    from MedDiffFMPanels.scene.nrrd import writeNrrd
+    from MedDiffFMPanels.views.preview import Preview
 
     labels, matrix, segmentation = organs
     list(writeNrrd(tmp_path / "preview.nrrd", labels.astype(np.int16), matrix))
@@ -153,7 +153,7 @@ def test_a_label_map_with_totalsegmentators_numbers(slicer, organs, panel):
 
 def test_segments_reach_the_worker_as_they_are_in_the_scene(slicer, organs):
     """Labels, place and names of the file that the worker reads, by the library that it reads with."""
-    from MedDiffFMPanels.exchange import exportLabels, gridOf
+    from MedDiffFMPanels.scene.exchange import exportLabels, gridOf
 
     labels, matrix, node = organs
     grid = gridOf(node)

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def no_worker_stays(slicer):
-    from MedDiffFMPanels.job import sharedWorker
+    from MedDiffFMPanels.runner.job import sharedWorker
 
     yield
     sharedWorker().end()
@@ -32,7 +32,7 @@ def no_worker_stays(slicer):
 
 def program(folder, text, *before):
     """A place whose worker is a small program, behind another one if there is one before."""
-    from MedDiffFMPanels.place import Place
+    from MedDiffFMPanels.runner.backend import Place
 
     path = folder / "program.py"
     path.write_text(text, encoding="utf-8")
@@ -58,7 +58,7 @@ def test_one_answer_after_another_from_a_file_without_append_mode(slicer, tmp_pa
 
 
 def test_a_worker_that_does_not_answer(slicer, tmp_path):
-    from MedDiffFMPanels.job import Job, sharedWorker
+    from MedDiffFMPanels.runner.job import Job, sharedWorker
 
     def prepare(folder, at):
         return {"request": "hello"}
@@ -111,7 +111,7 @@ def test_why_a_worker_died_is_told_through_slicers_launcher(slicer, tmp_path, la
 
 def test_a_command_with_a_path_in_quotes_on_windows(slicer, monkeypatch):
     """There a program takes its line apart itself; Popen would put the quotes of a list's word in quotes again."""
-    from MedDiffFMPanels import place
+    from MedDiffFMPanels.runner import backend as place
 
     line = r'"C:\Program Files\Python\Scripts\meddiff-fm.exe" worker'
     monkeypatch.setattr(place, "os", types.SimpleNamespace(**(vars(os) | {"name": "nt"})))
@@ -121,7 +121,7 @@ def test_a_command_with_a_path_in_quotes_on_windows(slicer, monkeypatch):
 
 def test_another_python_as_people_write_it(slicer, monkeypatch):
     """In quotes, as Windows copies a path, or from the home folder on."""
-    from MedDiffFMPanels.place import Place
+    from MedDiffFMPanels.runner.backend import Place
 
     assert Place("python", f'"{sys.executable}"').arguments()[0] == sys.executable
     monkeypatch.setenv("HOME", str(Path(sys.executable).parent))
@@ -132,7 +132,7 @@ def test_pipes_take_a_whole_turn(slicer, monkeypatch):
     """4096 bytes on Windows otherwise: 80 kB a second. There by the function that subprocess itself uses."""
     import fcntl
 
-    from MedDiffFMPanels import process
+    from MedDiffFMPanels.runner import process
 
     asked = []
     windows = types.SimpleNamespace(CreatePipe=lambda security, size: asked.append(size) or os.pipe())
@@ -151,7 +151,7 @@ def test_pipes_take_a_whole_turn(slicer, monkeypatch):
 
 def test_a_process_on_windows_is_asked_before_it_is_killed(slicer, monkeypatch):
     """There is no killpg and no signal there: a closed stdin asks, and taskkill takes the launcher's child too."""
-    from MedDiffFMPanels import process
+    from MedDiffFMPanels.runner import process
 
     names = {name: value for name, value in vars(os).items() if name not in ("killpg", "set_blocking")}
     monkeypatch.setattr(process, "os", types.SimpleNamespace(**(names | {"name": "nt"})))
@@ -195,7 +195,7 @@ def test_a_user_whose_name_has_other_letters(slicer, tmp_path, monkeypatch):
     """Slicer's temporary folder bears it. A run with previews, anatomy and result, with a SimpleITK that opens ASCII
     names alone.
     """
-    from MedDiffFMPanels import shared_worker
+    from MedDiffFMPanels.runner import shared_worker
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
     use_tiny_model(tmp_path, monkeypatch)
@@ -223,7 +223,7 @@ def test_a_user_whose_name_has_other_letters(slicer, tmp_path, monkeypatch):
 
 def test_what_a_request_names_lies_in_the_workers_folder(slicer, tmp_path):
     """Names without the folders above, results and previews found again; files elsewhere stay where they are."""
-    from MedDiffFMPanels.job import outputFiles, previewFile, sharedWorker
+    from MedDiffFMPanels.runner.job import outputFiles, previewFile, sharedWorker
 
     _, ends = start(program(tmp_path, ONE_LINE))
     wait_until(lambda: ends, 20)
@@ -240,7 +240,7 @@ def test_what_a_request_names_lies_in_the_workers_folder(slicer, tmp_path):
 @pytest.mark.parametrize("seen", [True, False])
 def test_an_idle_worker_ends(slicer, tmp_path, monkeypatch, seen):
     """It would keep memory, the graphics card's too, that another module needs. A job that runs keeps it."""
-    from MedDiffFMPanels import shared_worker
+    from MedDiffFMPanels.runner import shared_worker
 
     monkeypatch.setattr(shared_worker, "IDLE_SECONDS" if seen else "LEFT_SECONDS", 0.3)
     worker = shared_worker.sharedWorker()
@@ -255,7 +255,7 @@ def test_an_idle_worker_ends(slicer, tmp_path, monkeypatch, seen):
 
 
 def test_a_panel_that_is_left_lets_the_worker_go(slicer, open_panel, tmp_path, monkeypatch):
-    from MedDiffFMPanels import shared_worker
+    from MedDiffFMPanels.runner import shared_worker
 
     monkeypatch.setattr(shared_worker, "LEFT_SECONDS", 0.2)
     panel = open_panel("MedDiffFMDenoise")
@@ -268,8 +268,8 @@ def test_a_panel_that_is_left_lets_the_worker_go(slicer, open_panel, tmp_path, m
 
 def test_leaving_while_the_worker_is_asked_who_it_is(slicer, open_panel, tmp_path, monkeypatch):
     """The question is dropped: Run is not gray in the other panels because of it."""
-    from MedDiffFMPanels import shared_worker
-    from MedDiffFMPanels.place import Place, savePlace
+    from MedDiffFMPanels.runner import shared_worker
+    from MedDiffFMPanels.runner.backend import Place, savePlace
 
     savePlace(program(tmp_path, "import time; time.sleep(600)"))
     panel = open_panel("MedDiffFMDenoise")

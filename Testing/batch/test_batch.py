@@ -17,12 +17,12 @@ from patience import PATIENCE
 from tiny_model import save_tiny_model
 from toy_task import register
 
-from MedDiffFMLib.batch import Batch, find_inputs, plan
-from MedDiffFMLib.batch_here import here
+from MedDiffFMLib.batch.batch import Batch, find_inputs, plan
+from MedDiffFMLib.batch.local import here
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import InputError, UsageError
 from MedDiffFMLib.parameters import CommonParameters, DenoiseParameters
-from MedDiffFMLib.worker_process import WorkerProcess, cores
+from MedDiffFMLib.worker.client import WorkerProcess, cores
 
 FAST = ("--quality", "fast", "--region", "chest", "--sigma", "30", "--device", "cpu")
 LONG = ("--quality", "paper", "--region", "abdomen", "--sigma", "60", "--device", "cpu")  # minutes
@@ -332,6 +332,6 @@ def test_a_stop_ends_the_jobs_of_a_cluster_too(cluster, scans, model, tmp_path):
 
 def test_a_cluster_that_does_not_answer(scans, tmp_path, capfd, monkeypatch):
     pytest.importorskip("distributed", reason="pip install meddiff-fm[batch]")
-    monkeypatch.setattr("MedDiffFMLib.batch_dask.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("MedDiffFMLib.batch.dask.CONNECT_SECONDS", 1)
     assert main(["batch", "denoise", str(scans), str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "No Dask scheduler answers" in capfd.readouterr().err and not (tmp_path / "out").exists()

@@ -12,13 +12,13 @@ import SimpleITK as sitk
 from pydicom import Dataset
 from tiny_model import save_tiny_model
 
-from MedDiffFMLib import batch as batches
-from MedDiffFMLib.batch import Batch, find_inputs, plan
-from MedDiffFMLib.batch_here import here
+from MedDiffFMLib.batch import batch as batches
+from MedDiffFMLib.batch.batch import Batch, find_inputs, plan
+from MedDiffFMLib.batch.local import here
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.parameters import CommonParameters, DenoiseParameters
-from MedDiffFMLib.worker_process import WorkerProcess
+from MedDiffFMLib.worker.client import WorkerProcess
 
 FAST = ("--quality", "fast", "--region", "chest", "--sigma", "30", "--device", "cpu")
 
@@ -173,7 +173,7 @@ def test_what_befalls_a_job_ends_no_batch(image, tmp_path, monkeypatch):
 
 
 def test_a_worker_that_talks_nonsense_is_killed(monkeypatch):
-    monkeypatch.setattr("MedDiffFMLib.worker_process.STOP_SECONDS", 0.2)
+    monkeypatch.setattr("MedDiffFMLib.worker.client.STOP_SECONDS", 0.2)
     process = WorkerProcess(command=("sh", "-c", "echo nonsense; sleep 600"))
     assert process.run({"request": "run", "id": "a"})["kind"] == "crash"
     process.close()

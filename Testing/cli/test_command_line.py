@@ -20,8 +20,8 @@ from tiny_model import TINY, save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib import __version__
 from MedDiffFMLib.cli.app import main
-from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.control_folder import save_control
+from MedDiffFMLib.models.controlnet_folder import save_control
+from MedDiffFMLib.networks.controlnet import Control, ControlConfig
 
 COMMAND = [sys.executable, "-m", "MedDiffFMLib"]
 
@@ -318,9 +318,9 @@ def test_doctor_prints_no_fact_that_it_does_not_know(run, model):
 
 
 def test_the_hint_at_v_stands_only_where_there_is_v(run, monkeypatch):
-    for target in ("MedDiffFMLib.model_store.installed", "MedDiffFMLib.outputs.check_result_path"):
+    for target in ("MedDiffFMLib.models.store.installed", "MedDiffFMLib.jobs.outputs.check_result_path"):
         monkeypatch.setattr(target, lambda *a: 1 / 0)
-    monkeypatch.setattr("MedDiffFMLib.jobs.check_result_path", lambda *a: 1 / 0)
+    monkeypatch.setattr("MedDiffFMLib.jobs.job.check_result_path", lambda *a: 1 / 0)
     code, _, err = run("models", "list")
     assert code == 1 and err == "meddiff-fm: ZeroDivisionError: division by zero\n"
     code, _, err = run("denoise", "a", "b")

@@ -15,16 +15,17 @@ import typer
 from tiny_model import save_tiny_controls, save_tiny_model
 from typer.testing import CliRunner
 
-from MedDiffFMLib import regions, self_test_record
+from MedDiffFMLib.anatomy import regions
 from MedDiffFMLib.cli.app import main
-from MedDiffFMLib.conditions import Conditions
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import set_in_config
-from MedDiffFMLib.models import load_model
+from MedDiffFMLib.models.folder import set_in_config
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.parameters import TASKS
-from MedDiffFMLib.self_test import LESION_RADIUS_MM, read_case
-from MedDiffFMLib.self_test_record import Line, compare, problem_of, record
-from MedDiffFMLib.tasks import lesion
+from MedDiffFMLib.self_test import record as self_test_record
+from MedDiffFMLib.self_test.measure import LESION_RADIUS_MM, read_case
+from MedDiffFMLib.self_test.record import Line, compare, problem_of, record
+from MedDiffFMLib.tasks import lesion_inpainter as lesion
 from MedDiffFMTraining.commands import register
 
 

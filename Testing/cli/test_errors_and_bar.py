@@ -57,7 +57,7 @@ def test_a_plugin_adds_its_commands_and_a_broken_one_does_no_harm(monkeypatch, c
 
 def test_an_unexpected_error_gives_a_sentence_and_its_traceback_only_with_v():
     code = (
-        "import sys; import MedDiffFMLib.jobs as p; from MedDiffFMLib.cli.app import main; "
+        "import sys; import MedDiffFMLib.jobs.job as p; from MedDiffFMLib.cli.app import main; "
         "p.check_result_path = lambda *a: 1 / 0; sys.exit(main(sys.argv[1:]))"
     )
     for extra in ((), ("-v",)):

@@ -6,10 +6,11 @@ import json
 import pytest
 from typer.main import get_command
 
+from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.cli.app import build_app, main
 from MedDiffFMLib.cli.options import merge, record
 from MedDiffFMLib.errors import InputError, UsageError
-from MedDiffFMLib.model_store import BUNDLED
+from MedDiffFMLib.models.store import BUNDLED
 from MedDiffFMLib.parameters import (
     ANATOMY_FILE,
     REGION_NAMES,
@@ -20,8 +21,7 @@ from MedDiffFMLib.parameters import (
     split_values,
 )
 from MedDiffFMLib.parameters.common import read_box
-from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.worker_protocol import check_request
+from MedDiffFMLib.worker.protocol import check_request
 
 
 def test_defaults_are_those_of_the_contract():
@@ -82,7 +82,8 @@ def claims_of_quality():
     """By task: what the help says of each quality, and of the settings (the code's and the bundled model's) whether it
     is so.
     """
-    from MedDiffFMLib.tasks import denoise_run, super_resolve, synthesize
+    from MedDiffFMLib.tasks import denoise_region as denoise_run
+    from MedDiffFMLib.tasks import super_resolve, synthesize
 
     def estimates(one):  # sampler's steps, and what is averaged in each
         return (one.steps or 1000) * one.mirrored

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from patience import PATIENCE
 from tiny_model import save_tiny_model
 
-from MedDiffFMLib.batch import Batch, Entry
-from MedDiffFMLib.outputs import Item, write_results
+from MedDiffFMLib.batch.batch import Batch, Entry
+from MedDiffFMLib.jobs.outputs import Item, write_results
 
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 ENVIRONMENTS = {

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.anatomy import body_mask
-from MedDiffFMLib.anatomy_code import encode_labels
-from MedDiffFMLib.intensity import to_hu, to_model
-from MedDiffFMLib.noise import estimate_noise
-from MedDiffFMLib.prepare import prepare
-from MedDiffFMLib.region_detection import detect_region
-from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.anatomy.region_detection import detect_region
+from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
+from MedDiffFMLib.anatomy.tissue import body_mask
+from MedDiffFMLib.networks.anatomy_code import encode_labels
+from MedDiffFMLib.volumes.frame import prepare
+from MedDiffFMLib.volumes.intensity import to_hu, to_model
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.noise_level import estimate_noise
 
 
 def test_code_is_the_binary_number_of_the_label():

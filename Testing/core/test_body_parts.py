@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from whole_body import whole_body
 
-from MedDiffFMLib.anatomy import body_mask, find_tissue
-from MedDiffFMLib.body_parts import BodyPart, join_parts, split_body, whole_scan
-from MedDiffFMLib.prepare import prepare
-from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.anatomy.body_regions import BodyPart, join_parts, split_body, whole_scan
+from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
+from MedDiffFMLib.anatomy.tissue import body_mask, find_tissue
+from MedDiffFMLib.volumes.frame import prepare
+from MedDiffFMLib.volumes.io import read_volume
 
 SPACING = (10.0, 5.0, 5.0)  # z, y, x in mm
 

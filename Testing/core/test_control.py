@@ -8,13 +8,13 @@ import pytest
 import torch
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
-from MedDiffFMLib.additions import CONTROLNETS
-from MedDiffFMLib.conditions import Conditions
-from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.control_folder import control_names, load_control, save_control
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.noise_model import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.models.components import CONTROLNETS
+from MedDiffFMLib.models.controlnet_folder import control_names, load_control, save_control
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.networks.conditions import Conditions
+from MedDiffFMLib.networks.controlnet import Control, ControlConfig
 
 
 def _inputs(edge: int = 8) -> tuple[torch.Tensor, ...]:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy import with_body
-from MedDiffFMLib.region_detection import region_of_labels
-from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK
-from MedDiffFMLib.volume_io import read_labels
+from MedDiffFMLib.anatomy.region_detection import region_of_labels
+from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
+from MedDiffFMLib.anatomy.tissue import with_body
+from MedDiffFMLib.volumes.io import read_labels
 
 
 def slices(*labels_of_slices: dict) -> np.ndarray:
@@ -62,8 +62,8 @@ def test_a_voxel_or_a_line_has_no_hull(organ):
 
 def test_a_body_around_real_organs_covers_the_real_one(data):
     """The organs' hull and 15 mm is the body seen in the CT, but for fat at the flanks: 75 % Dice and more."""
-    from MedDiffFMLib.anatomy import body_mask
-    from MedDiffFMLib.volume_io import read_volume
+    from MedDiffFMLib.anatomy.tissue import body_mask
+    from MedDiffFMLib.volumes.io import read_volume
 
     labels = read_labels(data / "abd_ts_example_seg.nii.gz").voxels
     truth = body_mask(read_volume(data / "abd_ts_example.nii.gz").voxels.astype(np.float32))

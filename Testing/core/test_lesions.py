@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from MedDiffFMLib.anatomy.lesion_masks import bounds, inner_share, place_ellipsoid, place_lesion
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.lesions import bounds, inner_share, place_ellipsoid, place_lesion
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 LIVER = 5
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.levels import is_finer, level_of, resample
-from MedDiffFMLib.regions import ABDOMEN
+from MedDiffFMLib.anatomy.regions import ABDOMEN
+from MedDiffFMLib.inference.levels import is_finer, level_of, resample
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop
 from MedDiffFMTraining.data.store import Case, CaseFacts, write_case
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import MedDiffFMLib.non_local_means as nlm
+import MedDiffFMLib.refinement.non_local_means as nlm
 from MedDiffFMLib.errors import Cancelled
 
 

@@ -7,8 +7,19 @@ import sys
 import pytest
 from patience import PATIENCE
 
+from MedDiffFMLib.anatomy.classes import (
+    BODY,
+    BONE,
+    GAS,
+    GROUPS,
+    LUNG,
+    ORGANS,
+    close_names,
+    label_of,
+    number_of,
+    numbers_of,
+)
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.organs import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, close_names, label_of, number_of, numbers_of
 
 
 def test_the_first_117_are_totalsegmentators_own():
@@ -85,7 +96,8 @@ def test_a_wrong_name_gets_the_nearest_ones(wrong, words):
 
 
 def test_it_needs_the_standard_library_only():
-    code = "import sys, MedDiffFMLib.organs; print([m for m in ('numpy', 'torch', 'SimpleITK') if m in sys.modules])"
+    names = "('numpy', 'torch', 'SimpleITK')"
+    code = f"import sys, MedDiffFMLib.anatomy.classes; print([m for m in {names} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE
     )

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy import body_mask
-from MedDiffFMLib.noise import estimate_noise
-from MedDiffFMLib.padding import find_padding, with_padding_told
-from MedDiffFMLib.prepare import prepare
+from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.tasks.denoise import denoise
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_checks import check_ct
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.frame import prepare
+from MedDiffFMLib.volumes.noise_level import estimate_noise
+from MedDiffFMLib.volumes.padding import find_padding, with_padding_told
+from MedDiffFMLib.volumes.volume import Volume
 
 
 @pytest.fixture(scope="module")

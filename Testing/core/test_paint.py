@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.levels import level_of
-from MedDiffFMLib.organs import ORGANS
-from MedDiffFMLib.paint import Paint, paint
-from MedDiffFMLib.regions import ABDOMEN, CHEST, HEAD_NECK
-from MedDiffFMLib.usual_hu import USUAL_HU
-from MedDiffFMTraining.evaluate.real_hu import REAL_HU
+from MedDiffFMLib.anatomy.classes import ORGANS
+from MedDiffFMLib.anatomy.reference_hu import USUAL_HU
+from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
+from MedDiffFMLib.inference.levels import level_of
+from MedDiffFMLib.tasks.hu_template import Paint, paint
+from MedDiffFMTraining.evaluate.metrics.real_hu import REAL_HU
 
 LIVER, KIDNEY, LUNG, BONE, BODY, ILIOPSOAS = 5, 3, 119, 120, 118, 88
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from MedDiffFMLib.position import axis_coordinates, encode_position, window_position
+from MedDiffFMLib.networks.position import axis_coordinates, encode_position, window_position
 
 
 def test_coordinates_of_the_three_levels():

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from tiny_model import TINY, make_tiny_network
 
-from MedDiffFMLib.conditions import Conditions
-from MedDiffFMLib.network import as_epsilon, v_target
-from MedDiffFMLib.noise_model import NoiseModel
-from MedDiffFMLib.samplers import predict_x0
+from MedDiffFMLib.diffusion.samplers import predict_x0
+from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.networks.conditions import Conditions
+from MedDiffFMLib.networks.unet import as_epsilon, v_target
 
 
 def test_v_by_hand():

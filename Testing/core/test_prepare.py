@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedDiffFMLib.prepare import prepare
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_labels, read_volume
+from MedDiffFMLib.volumes.frame import prepare
+from MedDiffFMLib.volumes.io import read_labels, read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 

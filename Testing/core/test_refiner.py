@@ -6,14 +6,14 @@ import pytest
 import torch
 from tiny_model import save_tiny_model, save_tiny_refiner
 
-from MedDiffFMLib.additions import REFINERS
+from MedDiffFMLib.diffusion.slice_operators import block_mean, cubic_slices, replicate
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.refine_noise import LOW_DOSE, Noisy
-from MedDiffFMLib.refine_slices import SCALE, THICK_SLICES, Thick
-from MedDiffFMLib.refiner import Refiner
-from MedDiffFMLib.refiner_folder import load_refiner
-from MedDiffFMLib.thick import block_mean, cubic_slices, replicate
+from MedDiffFMLib.models.components import REFINERS
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.models.refiner_folder import load_refiner
+from MedDiffFMLib.networks.refiner import Refiner
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE, Noisy
+from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, Thick
 
 
 def _image(*shape: int) -> torch.Tensor:

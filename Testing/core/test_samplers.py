@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.data_steps import denoising_data_step
-from MedDiffFMLib.samplers import (
+from MedDiffFMLib.diffusion.data_steps import denoising_data_step
+from MedDiffFMLib.diffusion.samplers import (
     ancestral,
     clip,
     ddim,
@@ -25,7 +25,7 @@ from MedDiffFMLib.samplers import (
     repaint,
     repaint_evaluations,
 )
-from MedDiffFMLib.schedule import Schedule, cosine_schedule, quadratic_steps, uniform_steps
+from MedDiffFMLib.diffusion.schedule import Schedule, cosine_schedule, quadratic_steps, uniform_steps
 
 SCHEDULE = cosine_schedule()
 MU, S = 0.2, 0.1

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from MedDiffFMLib.schedule import check_steps, cosine_schedule, quadratic_steps, uniform_steps
+from MedDiffFMLib.diffusion.schedule import check_steps, cosine_schedule, quadratic_steps, uniform_steps
 
 
 def test_alpha_bar_is_the_squared_cosine_until_beta_is_clipped():

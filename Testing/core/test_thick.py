@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.data_steps import super_resolution_data_step
-from MedDiffFMLib.samplers import diffpir
-from MedDiffFMLib.schedule import cosine_schedule, uniform_steps
-from MedDiffFMLib.tasks.super_resolve import QUALITIES
-from MedDiffFMLib.thick import (
+from MedDiffFMLib.diffusion.data_steps import super_resolution_data_step
+from MedDiffFMLib.diffusion.samplers import diffpir
+from MedDiffFMLib.diffusion.schedule import cosine_schedule, uniform_steps
+from MedDiffFMLib.diffusion.slice_operators import (
     block_mean,
     cubic_slices,
     interpolate_slices,
@@ -19,7 +18,8 @@ from MedDiffFMLib.thick import (
     with_block_means,
     within,
 )
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.tasks.super_resolve import QUALITIES
+from MedDiffFMLib.volumes.io import read_volume
 
 SCHEDULE = cosine_schedule()
 AXES = (-3, -2, -1)

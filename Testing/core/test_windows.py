@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.anatomy_code import encode_labels
-from MedDiffFMLib.conditions import Conditions
-from MedDiffFMLib.noise_model import NoiseModel
-from MedDiffFMLib.position import window_position
-from MedDiffFMLib.windows import axis_starts, plan_windows
+from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.inference.tiles import axis_starts, plan_windows
+from MedDiffFMLib.networks.anatomy_code import encode_labels
+from MedDiffFMLib.networks.conditions import Conditions
+from MedDiffFMLib.networks.position import window_position
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MedDiffFMTraining.evaluate import anatomy_measures as measures
+from MedDiffFMTraining.evaluate.metrics import anatomy as measures
 
 
 def test_dice_by_hand():

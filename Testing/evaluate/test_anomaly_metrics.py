@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra 'training')")
 
-from MedDiffFMTraining.evaluate.anomaly_metrics import auroc, detection_quality, dice_at_half, image_auroc, pro
+from MedDiffFMTraining.evaluate.metrics.anomalies import auroc, detection_quality, dice_at_half, image_auroc, pro
 
 
 def a_slice(values, lesion):

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
 pytest.importorskip("bm3d", reason="bm3d is not installed (extra 'training')")
 
-from MedDiffFMTraining.evaluate.classical import NAMES, SETTINGS, TOOLS, denoise_classically
-from MedDiffFMTraining.evaluate.tune import GRIDS, tune
+from MedDiffFMTraining.evaluate.baselines.classical import NAMES, SETTINGS, TOOLS, denoise_classically
+from MedDiffFMTraining.evaluate.baselines.tune import GRIDS, tune
 
 SIGMA = 0.05
 
@@ -47,7 +47,7 @@ def test_every_tool_has_its_name_settings_and_grid():
 
 def test_tuning_takes_the_largest_mean_gain(chest, low):
     """Total variation on a real slab: the best of the grid by the gains that were reported."""
-    from MedDiffFMTraining.evaluate.cases import Case
+    from MedDiffFMTraining.evaluate.cases.volumes import Case
 
     tried = []
     case = Case("chest", "chest", chest, chest.with_voxels(low))

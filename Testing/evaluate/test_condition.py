@@ -7,13 +7,13 @@ import torch
 from small_store import add_case
 from tiny_model import TINY
 
-from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.control_folder import load_control
-from MedDiffFMLib.models import load_model
+from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.networks.controlnet import Control, ControlConfig
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store
-from MedDiffFMTraining.evaluate.condition import another, check_condition, losses, reactions
-from MedDiffFMTraining.evaluate.crops import draw_samples
+from MedDiffFMTraining.evaluate.probes.controlnet_response import another, check_condition, losses, reactions
+from MedDiffFMTraining.evaluate.probes.crops import draw_samples
 
 
 @pytest.fixture(scope="module")

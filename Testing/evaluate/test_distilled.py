@@ -7,10 +7,10 @@ import pytest
 import torch
 from tiny_model import TINY
 
-from MedDiffFMLib.schedule import cosine_schedule
+from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMTraining.data.crops import Crop
-from MedDiffFMTraining.evaluate.crops import Sample
-from MedDiffFMTraining.evaluate.distilled import compare_steps, detail, measure, steps_of
+from MedDiffFMTraining.evaluate.probes.crops import Sample
+from MedDiffFMTraining.evaluate.probes.distillation import compare_steps, detail, measure, steps_of
 
 
 def sample_of(x0):

@@ -14,14 +14,15 @@ pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'tra
 pytest.importorskip("bm3d", reason="bm3d is not installed (extra 'training')")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
 
-from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.evaluate import cases, demo
-from MedDiffFMTraining.evaluate.classical import SETTINGS
-from MedDiffFMTraining.evaluate.denoise import Row, report_of
-from MedDiffFMTraining.evaluate.metrics import Quality, quality
+from MedDiffFMTraining.evaluate.baselines.classical import SETTINGS
+from MedDiffFMTraining.evaluate.cases import volumes as cases
+from MedDiffFMTraining.evaluate.metrics.psnr_ssim import Quality, quality
+from MedDiffFMTraining.evaluate.show import demo
+from MedDiffFMTraining.evaluate.tasks.denoise import Row, report_of
 
 MODEL = ["model, fast", "model, fast, σ auto", "foundation model alone, fast"]
 

@@ -15,13 +15,13 @@ from exact_model import Prior, exact_model
 from tiny_model import save_tiny_model
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.evaluate.anomaly_cases import AnomalyCase, Planting, Wanted, find_cases
-from MedDiffFMTraining.evaluate.anomaly_metrics import auroc
-from MedDiffFMTraining.evaluate.cases import axial_slab
-from MedDiffFMTraining.evaluate.detect import DetectSettings, evaluate_detection, from_median
+from MedDiffFMTraining.evaluate.cases.anomalies import AnomalyCase, Planting, Wanted, find_cases
+from MedDiffFMTraining.evaluate.cases.volumes import axial_slab
+from MedDiffFMTraining.evaluate.metrics.anomalies import auroc
+from MedDiffFMTraining.evaluate.tasks.detect_anomalies import DetectSettings, evaluate_detection, from_median
 
 LIVER = 5
 

@@ -14,11 +14,11 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.evaluate import super_resolve
-from MedDiffFMTraining.evaluate.box import cut_box, read_box
-from MedDiffFMTraining.evaluate.super_resolve import (
+from MedDiffFMTraining.evaluate.cases.box import cut_box, read_box
+from MedDiffFMTraining.evaluate.tasks import super_resolve
+from MedDiffFMTraining.evaluate.tasks.super_resolve import (
     Pair,
     evaluate_super_resolution,
     measure,

@@ -14,14 +14,14 @@ from tiny_model import save_tiny_controls, save_tiny_model
 pytest.importorskip("medmetric", reason="medmetric is not installed (extra 'training')")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
 
-from MedDiffFMLib.anatomy import body_mask, find_tissue
+from MedDiffFMLib.anatomy.segmenter import is_installed
+from MedDiffFMLib.anatomy.tissue import body_mask, find_tissue
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.segmenter import is_installed
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.evaluate import cases
-from MedDiffFMTraining.evaluate.lesion_cases import places, read_diameters
-from MedDiffFMTraining.evaluate.synthesis import PAINTED, Yardstick, compare, measure
-from MedDiffFMTraining.evaluate.synthesis_cases import load_pair
+from MedDiffFMTraining.evaluate.cases import volumes as cases
+from MedDiffFMTraining.evaluate.cases.lesions import places, read_diameters
+from MedDiffFMTraining.evaluate.cases.synthesis import load_pair
+from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, Yardstick, compare, measure
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from medmetric.extractors.medicalnet import MedicalNetFeatureExtractor
 from medmetric.hub.medicalnet import get_medicalnet_entry
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.evaluate.features import load_features, own_features
+from MedDiffFMTraining.evaluate.metrics.features import load_features, own_features
 
 
 def test_medicalnet_from_a_file(tmp_path, tiny_model):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume, write_volume
-from MedDiffFMTraining.evaluate import nnunet
-from MedDiffFMTraining.evaluate.lesion_measures import halfway_dice, measure_change, measure_lesion, rim_gradient
+from MedDiffFMLib.volumes.io import read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume
+from MedDiffFMTraining.evaluate.metrics.lesions import halfway_dice, measure_change, measure_lesion, rim_gradient
+from MedDiffFMTraining.evaluate.tasks import nnunet
 
 SPACING = (3.0, 2.0, 2.0)
 

@@ -6,7 +6,7 @@ from small_store import add_case
 
 pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
 
-from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.data.low_dose import (
     NOISE_HU,

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
 
-from MedDiffFMTraining.evaluate.metrics import Quality, quality, to_unit
+from MedDiffFMTraining.evaluate.metrics.psnr_ssim import Quality, quality, to_unit
 
 WINDOW = (-160.0, 240.0)
 SHAPE = (2, 24, 24)

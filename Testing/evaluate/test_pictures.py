@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_labels, read_volume
+from MedDiffFMLib.volumes.io import read_labels, read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 pytest.importorskip("matplotlib")
 
-from MedDiffFMTraining.evaluate.pictures import Row, middle_of, orthogonal_slice, slices_picture
+from MedDiffFMTraining.evaluate.reports.pictures import Row, middle_of, orthogonal_slice, slices_picture
 
 
 def marked() -> Volume:

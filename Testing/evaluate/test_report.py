@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from MedDiffFMTraining.evaluate import paper
-from MedDiffFMTraining.evaluate.report import Line, Metric, Report, plot, print_report, with_means, write_json
+from MedDiffFMTraining.evaluate.reports import paper
+from MedDiffFMTraining.evaluate.reports.report import Line, Metric, Report, plot, print_report, with_means, write_json
 
 REPORT = Report(
     task="super-resolve",

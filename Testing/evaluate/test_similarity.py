@@ -9,7 +9,7 @@ from scipy import ndimage
 
 pytest.importorskip("medmetric", reason="medmetric is not installed (extra 'training')")
 
-from MedDiffFMTraining.evaluate import similarity
+from MedDiffFMTraining.evaluate.metrics import similarity
 
 
 def reference_ms_ssim(x, y, kernel):

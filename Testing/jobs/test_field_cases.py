@@ -19,9 +19,9 @@ from field_cases import crop, make_all
 from tiny_model import save_tiny_controls, save_tiny_model
 from worker_client import Client
 
-from MedDiffFMLib.anatomy_io import read_anatomy
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.cli.app import main
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
 
 FAST = {"quality": "fast", "device": "cpu", "sigma": "30", "region": "abdomen"}
 OPTIONS = [word for name, value in FAST.items() for word in (f"--{name}", value)]

@@ -13,10 +13,10 @@ from toy_task import SEEN, ToyParameters, register
 
 from MedDiffFMLib.atomic import sweep
 from MedDiffFMLib.errors import InputError, UsageError
-from MedDiffFMLib.jobs import run_job
-from MedDiffFMLib.outputs import output_paths
+from MedDiffFMLib.jobs.job import run_job
+from MedDiffFMLib.jobs.outputs import output_paths
 from MedDiffFMLib.parameters import CommonParameters
-from MedDiffFMLib.volume_checks import check_ct
+from MedDiffFMLib.volumes.checks import check_ct
 
 
 @pytest.fixture

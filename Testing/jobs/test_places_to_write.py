@@ -18,10 +18,10 @@ from MedDiffFMLib import atomic
 from MedDiffFMLib.atomic import hidden_name, whole_file
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import DiskFullError, InputError, kind_of
-from MedDiffFMLib.jobs import run_job
-from MedDiffFMLib.model_folder import set_in_config
+from MedDiffFMLib.jobs.job import run_job
+from MedDiffFMLib.models.folder import set_in_config
 from MedDiffFMLib.parameters import CommonParameters
-from MedDiffFMLib.volume_io import read_volume, write_volume
+from MedDiffFMLib.volumes.io import read_volume, write_volume
 
 LONGEST = 255  # bytes of a name, on the file systems that tests run on
 

@@ -14,8 +14,8 @@ from tiny_model import save_tiny_controls, save_tiny_model
 from worker_client import Client
 
 from MedDiffFMLib.cli.app import main
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import write_volume
+from MedDiffFMLib.volumes.io import write_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 FAST = {"quality": "fast", "region": "chest", "sigma": "30", "device": "cpu"}
 SENTENCES = {  # of what is refused, by the file's name

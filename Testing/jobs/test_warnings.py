@@ -7,11 +7,12 @@ import pytest
 import SimpleITK as sitk
 from toy_task import ToyParameters, register
 
-from MedDiffFMLib import job_inputs, provenance
-from MedDiffFMLib.batch import Entry
-from MedDiffFMLib.jobs import run_job
+from MedDiffFMLib.batch.batch import Entry
+from MedDiffFMLib.jobs import inputs as job_inputs
+from MedDiffFMLib.jobs import provenance
+from MedDiffFMLib.jobs.job import run_job
 from MedDiffFMLib.parameters import CommonParameters
-from MedDiffFMLib.volume_io import onto_grid, read_labels, read_volume
+from MedDiffFMLib.volumes.io import onto_grid, read_labels, read_volume
 
 SENTENCE = "ct.nrrd says two things about its grid; the first was taken."
 

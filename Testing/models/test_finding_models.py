@@ -11,11 +11,11 @@ from hub_stand_in import HubStandIn
 from patience import PATIENCE
 from tiny_model import save_tiny_model
 
-from MedDiffFMLib import model_store
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.model_config import verify
-from MedDiffFMLib.model_store import find_model, installed
-from MedDiffFMLib.models import load_model
+from MedDiffFMLib.models import store as model_store
+from MedDiffFMLib.models.config import verify
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.models.store import find_model, installed
 
 NOBODY = "http://127.0.0.1:9"  # where nothing listens
 

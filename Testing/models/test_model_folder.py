@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
-from MedDiffFMLib.device import choose_device, choose_dtype
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_config import verify
-from MedDiffFMLib.model_folder import model_config, save_model_folder
-from MedDiffFMLib.models import load_model
+from MedDiffFMLib.models.config import verify
+from MedDiffFMLib.models.device import choose_device, choose_dtype
+from MedDiffFMLib.models.folder import model_config, save_model_folder
+from MedDiffFMLib.models.loading import load_model
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy import body_mask
-from MedDiffFMLib.models import load_model
+from MedDiffFMLib.anatomy.tissue import body_mask
+from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.tasks.denoise import denoise
-from MedDiffFMLib.volume import Volume
-from MedDiffFMTraining.evaluate.cases import load_case
-from MedDiffFMTraining.evaluate.classical import denoise_classically
-from MedDiffFMTraining.evaluate.metrics import quality, to_unit
+from MedDiffFMLib.volumes.volume import Volume
+from MedDiffFMTraining.evaluate.baselines.classical import denoise_classically
+from MedDiffFMTraining.evaluate.cases.volumes import load_case
+from MedDiffFMTraining.evaluate.metrics.psnr_ssim import quality, to_unit
 
 
 @pytest.fixture(scope="module")

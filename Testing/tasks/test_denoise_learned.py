@@ -8,19 +8,19 @@ import pytest
 import torch
 from tiny_model import save_tiny_model, save_tiny_refiner
 
-from MedDiffFMLib.intensity import to_hu
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.non_local_means import COST as NLM_COST
-from MedDiffFMLib.non_local_means import non_local_means
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.models.refiner_folder import load_refiner
+from MedDiffFMLib.networks.refiner import COST as REFINER_COST
 from MedDiffFMLib.progress import Reporter
-from MedDiffFMLib.refine_noise import LOW_DOSE, MEANS_COST
-from MedDiffFMLib.refiner import COST as REFINER_COST
-from MedDiffFMLib.refiner_folder import load_refiner
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE, MEANS_COST
+from MedDiffFMLib.refinement.non_local_means import COST as NLM_COST
+from MedDiffFMLib.refinement.non_local_means import non_local_means
 from MedDiffFMLib.tasks.denoise import both_estimates, denoise, look
-from MedDiffFMLib.tasks.denoise_run import merge
+from MedDiffFMLib.tasks.denoise_region import merge
 from MedDiffFMLib.tasks.scan import look_at
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.intensity import to_hu
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 ARGUMENTS = {"sigma": 20, "quality": "fast", "region": "abdomen"}
 

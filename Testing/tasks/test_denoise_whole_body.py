@@ -8,10 +8,10 @@ import SimpleITK as sitk
 from tiny_model import save_tiny_model, save_tiny_refiner
 from whole_body import whole_body
 
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.refine_noise import LOW_DOSE
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE
 from MedDiffFMLib.tasks.denoise import denoise
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume
 
 OPTIONS = {"sigma": 20, "quality": "fast"}
 PARTS = {"abdomen": (0, 14), "chest": (10, 26), "head-neck": (22, 34)}  # the slices, 20 mm beyond each cut

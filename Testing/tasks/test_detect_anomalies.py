@@ -9,9 +9,9 @@ from exact_model import ExactNetwork, Prior, exact_model
 
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies, look
-from MedDiffFMLib.tasks.healthy_start import healthy_start, smooth_within
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_labels, read_volume
+from MedDiffFMLib.tasks.pseudo_healthy import healthy_start, smooth_within
+from MedDiffFMLib.volumes.io import read_labels, read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 LIVER = 5
 CENTRE = (32, 33, 25)  # (z, y, x) of a voxel 24 mm or more from the liver's surface

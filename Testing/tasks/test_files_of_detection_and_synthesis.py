@@ -9,11 +9,11 @@ import pytest
 import SimpleITK as sitk
 from exact_model import Prior, exact_model
 
-from MedDiffFMLib.dicom_out import write_series
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.jobs import run_job
+from MedDiffFMLib.jobs.job import run_job
 from MedDiffFMLib.parameters import CommonParameters, DetectAnomaliesParameters, SynthesizeParameters
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.dicom.writing import write_series
+from MedDiffFMLib.volumes.volume import Volume
 
 MEANS, WINDOW = {5: 45.0, 118: -60.0}, (-120.0, 240.0)
 

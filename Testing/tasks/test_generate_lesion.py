@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from exact_model import ExactNetwork, Prior
 
+from MedDiffFMLib.anatomy.lesion_masks import place_lesion
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.lesions import place_lesion
 from MedDiffFMLib.tasks.generate_lesion import generate_lesion, look
 from MedDiffFMLib.tasks.synthesize import synthesize
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 LIVER = 5
 

@@ -11,12 +11,12 @@ import torch
 from exact_model import ExactNetwork, Prior
 from scipy import ndimage
 
-from MedDiffFMLib.control_folder import load_control
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.tasks import lesion as lesion_task
+from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.tasks import lesion_inpainter as lesion_task
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion, look
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 FAST = {"spacing_mm": None, "steps": 3, "resample": 2}
 

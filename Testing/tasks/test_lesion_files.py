@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.cli.app import main
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume, write_volume
+from MedDiffFMLib.volumes.io import read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 QUICK = {
     "inpaint-lesion": {"spacing_mm": None, "steps": 3, "resample": 2},

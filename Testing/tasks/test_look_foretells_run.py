@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from whole_body import whole_body
 
-from MedDiffFMLib.anatomy import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
 from MedDiffFMLib.parameters import TASKS
 
 QUICK = {

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.noise_model import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoiseModel
 from MedDiffFMLib.tasks import denoise, detect_anomalies, generate_lesion, inpaint_lesion, super_resolve, synthesize
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 PATCH = 16  # voxels, of the tiny models
 

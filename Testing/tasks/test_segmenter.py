@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MedDiffFMLib.anatomy.segmenter import choose_mode, describe, find_organs
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.parameters import TASKS
-from MedDiffFMLib.segmenter import choose_mode, describe, find_organs
 from MedDiffFMLib.tasks.denoise import denoise
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.tasks.super_resolve import super_resolve
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume, write_volume
+from MedDiffFMLib.volumes.io import read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 nibabel = pytest.importorskip("nibabel", reason="nibabel, which TotalSegmentator takes, is not installed")
 STAND_INS = Path(__file__).parents[1] / "stand_ins"

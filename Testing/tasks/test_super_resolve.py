@@ -7,17 +7,17 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MedDiffFMLib.diffusion.slice_operators import cubic_slices, replicate
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.noise_model import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoiseModel
 from MedDiffFMLib.parameters import SuperResolveParameters
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.tasks.scan import look_at
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.tasks.super_resolve import QUALITIES, choose_factor, look, super_resolve
 from MedDiffFMLib.tasks.thin_slices import Cut, finish, split_slices
-from MedDiffFMLib.thick import cubic_slices, replicate
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 QUICK = {"quality": "fast", "steps": 1, "region": "abdomen"}
 

@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.tasks.synthesize import look, synthesize
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_labels
+from MedDiffFMLib.volumes.io import read_labels
+from MedDiffFMLib.volumes.volume import Volume
 
 MEANS = {1: 110.0, 2: 160.0, 5: 60.0, 118: -80.0}  # spleen, right kidney, liver, other body
 WINDOW = (-120.0, 240.0)

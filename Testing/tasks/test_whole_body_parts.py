@@ -9,20 +9,20 @@ import torch
 from tiny_model import save_tiny_controls, save_tiny_model
 from whole_body import whole_body
 
-from MedDiffFMLib.anatomy import BODY_LABEL, body_mask, complete_labels, find_tissue
-from MedDiffFMLib.body_parts import split_body, split_labels
+from MedDiffFMLib.anatomy.body_regions import split_body, split_labels
+from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.anatomy.tissue import BODY_LABEL, body_mask, complete_labels, find_tissue
+from MedDiffFMLib.diffusion.slice_operators import cubic_slices
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.regions import REGIONS
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.tasks.by_region import part_of
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.generate_lesion import generate_lesion
 from MedDiffFMLib.tasks.generate_lesion import look as look_lesion
-from MedDiffFMLib.tasks.in_parts import part_of
 from MedDiffFMLib.tasks.super_resolve import look as look_thin
 from MedDiffFMLib.tasks.super_resolve import super_resolve
 from MedDiffFMLib.tasks.synthesize import look as look_labels
 from MedDiffFMLib.tasks.synthesize import synthesize
-from MedDiffFMLib.thick import cubic_slices
 
 NAMES = "abdomen + chest + head-neck"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from MedDiffFMLib.anatomy.classes import number_of
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.organs import number_of
 from MedDiffFMTraining.data.augment import OTHER_SIDE, mirror
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop
 from MedDiffFMTraining.data.store import Case, CaseFacts, write_case

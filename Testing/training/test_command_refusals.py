@@ -10,7 +10,7 @@ import pytest
 from tiny_model import TINY, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import save_model_folder
+from MedDiffFMLib.models.folder import save_model_folder
 from MedDiffFMTraining.__main__ import main
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.learn.config import PretrainConfig

@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.intensity import to_model
-from MedDiffFMLib.regions import REGIONS
+from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMTraining.data.coverage import given_box
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, drawn_from
 from MedDiffFMTraining.data.low_dose import simulate_noise

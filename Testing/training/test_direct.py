@@ -10,17 +10,17 @@ import torch
 from small_store import add_case
 from tiny_model import save_tiny_controls, save_tiny_model
 
-from MedDiffFMLib.conditions import Conditions
-from MedDiffFMLib.control_folder import load_control, save_control
+from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.network import v_target
-from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.schedule import cosine_schedule
-from MedDiffFMLib.tasks.direct_slices import start_of
+from MedDiffFMLib.models.controlnet_folder import load_control, save_control
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.networks.conditions import Conditions
+from MedDiffFMLib.networks.unet import v_target
+from MedDiffFMLib.tasks.one_step_slices import start_of
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.data.crops import Crop, CropConfig, Slices
 from MedDiffFMTraining.data.store import CaseFacts, open_store, write_case
 from MedDiffFMTraining.data.thick_crops import depth, draw_thick_crop

@@ -13,12 +13,12 @@ from tiny_model import TINY, make_tiny_network, save_tiny_model
 from typer.testing import CliRunner
 
 import MedDiffFMLib
+from MedDiffFMLib.diffusion.samplers import clip, ddim
+from MedDiffFMLib.diffusion.schedule import trailing_steps
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.network import Denoiser, as_epsilon
-from MedDiffFMLib.samplers import clip, ddim
-from MedDiffFMLib.schedule import trailing_steps
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.networks.unet import Denoiser, as_epsilon
+from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store
@@ -67,7 +67,7 @@ def teacher():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    from MedDiffFMLib.model_folder import model_config, save_model_folder
+    from MedDiffFMLib.models.folder import model_config, save_model_folder
 
     folder = tmp_path_factory.mktemp("models") / "teacher"
     return save_model_folder(
@@ -134,7 +134,7 @@ class KnowsTheImage(torch.nn.Module):
 def test_of_a_teacher_that_knows_the_image_the_student_learns_the_same(cases, tmp_path):
     x0 = torch.linspace(-1, 1, 8**3).view(8, 8, 8)
     trainer = DistillTrainer(
-        CONFIG, cases, tmp_path, KnowsTheImage(x0, MedDiffFMLib.schedule.cosine_schedule().alpha_bar)
+        CONFIG, cases, tmp_path, KnowsTheImage(x0, MedDiffFMLib.diffusion.schedule.cosine_schedule().alpha_bar)
     )
     batch = trainer.on_walk(draw_batch(cases, trainer.config, trainer.schedule, 4))
     same = trainer.teacher(*trainer.inputs(batch))

@@ -14,18 +14,28 @@ from small_store import add_case
 from tiny_model import TINY
 from training_runs import REPOSITORY
 
-from MedDiffFMLib.control_folder import load_control
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.intensity import to_model
-from MedDiffFMLib.models import Model, load_model
-from MedDiffFMLib.prepare import prepare
+from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.models.loading import Model, load_model
 from MedDiffFMLib.progress import Reporter
-from MedDiffFMLib.tasks import denoise_run, detect_anomalies, lesion, super_resolve, synthesize
+from MedDiffFMLib.tasks import (
+    denoise_region as denoise_run,
+)
+from MedDiffFMLib.tasks import (
+    detect_anomalies,
+    super_resolve,
+    synthesize,
+)
+from MedDiffFMLib.tasks import (
+    lesion_inpainter as lesion,
+)
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.tasks.scan import look_at
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.tasks.thin_slices import Cut, thin_conditions
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.frame import prepare
+from MedDiffFMLib.volumes.intensity import to_model
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.__main__ import main
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.data.prepare import _onto

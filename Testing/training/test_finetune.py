@@ -9,10 +9,10 @@ import torch
 from small_store import add_case
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
-from MedDiffFMLib.control_folder import load_control, save_control
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import model_config, save_model_folder
-from MedDiffFMLib.models import load_model
+from MedDiffFMLib.models.controlnet_folder import load_control, save_control
+from MedDiffFMLib.models.folder import model_config, save_model_folder
+from MedDiffFMLib.models.loading import load_model
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
 from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.store import Case, CaseFacts, open_store

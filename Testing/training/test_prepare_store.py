@@ -12,14 +12,14 @@ import SimpleITK as sitk
 import torch
 from whole_body import whole_body
 
-from MedDiffFMLib.anatomy import body_mask
-from MedDiffFMLib.body_parts import split_body
-from MedDiffFMLib.dicom_out import write_series
+from MedDiffFMLib.anatomy.body_regions import split_body
+from MedDiffFMLib.anatomy.tissue import body_mask
+from MedDiffFMLib.diffusion.slice_operators import block_mean, interpolate_slices, replicate
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.prepare import prepare
-from MedDiffFMLib.thick import block_mean, interpolate_slices, replicate
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume, write_volume
+from MedDiffFMLib.volumes.dicom.writing import write_series
+from MedDiffFMLib.volumes.frame import prepare
+from MedDiffFMLib.volumes.io import read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.data.manifest import write_manifest
 from MedDiffFMTraining.data.prepare import Settings
 from MedDiffFMTraining.data.run import prepare_manifest
@@ -182,7 +182,7 @@ def test_the_twin_of_a_test_patients_ct_leaves_the_training(files, tmp_path):
 
 
 def test_another_spacing_is_the_frame_of_inference(files, tmp_path):
-    """14 slices of 3 mm are 21 of 2 mm: voxels and organs as `MedDiffFMLib.prepare` gives them to a task."""
+    """14 slices of 3 mm are 21 of 2 mm: voxels and organs as `MedDiffFMLib.volumes.frame` gives them to a task."""
     one = {"path": "abdomen.nii.gz", "patient": "a", "region": "auto", "anatomy": "organs.nii.gz", "split": "train"}
     write_manifest(files / "fine.csv", [one | {"name": "fine"}])
     prepare_manifest(files / "fine.csv", tmp_path, Settings(spacing_mm=2.0))
@@ -239,7 +239,7 @@ def test_a_whole_body_is_split_as_at_inference(data, tmp_path):
 
 
 def test_totalsegmentator_that_is_not_there_is_said_before_any_work(files, tmp_path, monkeypatch):
-    monkeypatch.setattr("MedDiffFMLib.segmenter.is_installed", lambda: False)
+    monkeypatch.setattr("MedDiffFMLib.anatomy.segmenter.is_installed", lambda: False)
     line = {"path": "abdomen.nii.gz", "patient": "a", "region": "auto", "anatomy": "auto"}
     write_manifest(files / "auto.csv", [line])
     with pytest.raises(InputError, match=r"Line 2 has the anatomy auto, which needs TotalSegmentator: install it"):

@@ -10,11 +10,11 @@ import SimpleITK as sitk
 import torch
 from small_store import add_case
 
+from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_folder import model_config, save_model_folder
-from MedDiffFMLib.network import NetworkConfig
-from MedDiffFMLib.position import window_position
-from MedDiffFMLib.schedule import cosine_schedule
+from MedDiffFMLib.models.folder import model_config, save_model_folder
+from MedDiffFMLib.networks.position import window_position
+from MedDiffFMLib.networks.unet import NetworkConfig
 from MedDiffFMTraining.data.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
 from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.project_data import SPLIT, region_of, split_of

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.regions import ABDOMEN, CHEST
 from MedDiffFMTraining.data.manifest import write_manifest
 from MedDiffFMTraining.data.quality import content_hash, examine
 

@@ -11,25 +11,25 @@ import torch
 from tiny_model import save_tiny_model, save_tiny_refiner
 from typer.testing import CliRunner
 
-from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.control_folder import save_control
+from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.diffusion.slice_operators import block_mean
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.intensity import to_hu
-from MedDiffFMLib.models import load_model
-from MedDiffFMLib.prepare import Prepared, prepare
+from MedDiffFMLib.models.controlnet_folder import save_control
+from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.models.refiner_folder import load_refiner
+from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.networks.refiner import COST
 from MedDiffFMLib.progress import Reporter
-from MedDiffFMLib.refine_noise import LOW_DOSE
-from MedDiffFMLib.refine_slices import THICK_SLICES
-from MedDiffFMLib.refiner import COST
-from MedDiffFMLib.refiner_folder import load_refiner
-from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.tasks.direct_slices import direct_estimate, refined
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE
+from MedDiffFMLib.refinement.thick_slices import THICK_SLICES
+from MedDiffFMLib.tasks.one_step_slices import direct_estimate, refined
 from MedDiffFMLib.tasks.scan import Scan
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.tasks.thin_slices import Cut, finish
-from MedDiffFMLib.thick import block_mean
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.frame import Prepared, prepare
+from MedDiffFMLib.volumes.intensity import to_hu
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import train_app
 from MedDiffFMTraining.data.pairs import draw_noisy, draw_thick, turned_over
 from MedDiffFMTraining.data.store import Case, write_noise

@@ -11,7 +11,7 @@ from tiny_model import TINY
 from training_runs import REPOSITORY
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.network import BASE
+from MedDiffFMLib.networks.unet import BASE
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.learn.batches import Steps, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig

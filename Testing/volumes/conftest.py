@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume
 
 DATA = Path(__file__).parents[1] / "Data"
 

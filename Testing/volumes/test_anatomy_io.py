@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy_io import Anatomy, read_anatomy
+from MedDiffFMLib.anatomy.label_maps.reading import Anatomy, read_anatomy
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.tasks.scan import anatomy_in_words, check_anatomy
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume, write_volume
+from MedDiffFMLib.volumes.io import read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 DATA = Path(__file__).parents[1] / "Data"
 

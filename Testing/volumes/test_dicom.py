@@ -6,8 +6,8 @@ import pytest
 import SimpleITK as sitk
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume_checks import check_ct
-from MedDiffFMLib.volume_io import read_volume, write_volume
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.io import read_volume, write_volume
 
 from .conftest import rotation
 

@@ -9,9 +9,9 @@ from pydicom import Dataset
 from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
-from MedDiffFMLib.dicom import find_slices
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.dicom.reading import find_slices
+from MedDiffFMLib.volumes.io import read_volume
 
 from .phantom import PATIENT, common, enhanced, image, write
 from .test_dicom_kinds import refused

@@ -13,7 +13,7 @@ from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
 
 from .phantom import ORIGIN, PATIENT, SPACING, by_pydicom, enhanced, places, text, write
 

@@ -10,13 +10,13 @@ import pytest
 import SimpleITK as sitk
 from tiny_model import save_tiny_controls, save_tiny_model
 
-from MedDiffFMLib.dicom_out import IMPLEMENTATION, is_series, put_folder, write_segmentation, write_series
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.jobs import run_job
-from MedDiffFMLib.outputs import Item, check_result_path, write_results
+from MedDiffFMLib.jobs.job import run_job
+from MedDiffFMLib.jobs.outputs import Item, check_result_path, write_results
 from MedDiffFMLib.parameters import TASKS, CommonParameters
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.dicom.writing import IMPLEMENTATION, is_series, put_folder, write_segmentation, write_series
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 from .test_dicom import NAME
 from .test_dicom import write_series as write_scan

@@ -10,9 +10,9 @@ import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from MedDiffFMLib.dicom_out import check_segmentation, write_segmentation, write_series
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.dicom.writing import check_segmentation, write_segmentation, write_series
+from MedDiffFMLib.volumes.io import read_volume
 
 from .phantom import ENHANCED, enhanced, write
 from .test_dicom_out import RECORD, images, same_place

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy_io import read_anatomy
+from MedDiffFMLib.anatomy.label_maps.lesion_reading import read_lesion_mask
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.lesion_mask import read_lesion_mask
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
 
 from .test_dicom import write_series
 

@@ -6,9 +6,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy_io import read_anatomy
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume_io import read_volume
+from MedDiffFMLib.volumes.io import read_volume
 
 from .test_names_beside import block, write_map
 

@@ -4,9 +4,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from MedDiffFMLib.anatomy.label_maps.lesion_reading import read_lesion_mask
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.lesion_mask import read_lesion_mask
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume
 
 from .test_names_beside import write_map
 from .test_slicer_segmentations import along_x, boxes, expected, nrrd, write

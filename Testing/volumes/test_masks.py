@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MedDiffFMLib.anatomy.lesion_masks import lesion_voxels
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.lesions import lesion_voxels
-from MedDiffFMLib.volume_io import as_labels, onto_grid, read_labels, write_volume
+from MedDiffFMLib.volumes.io import as_labels, onto_grid, read_labels, write_volume
 
 from .conftest import GRIDS
 

@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy_io import read_anatomy
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.errors import InputError
 
 # TotalSegmentator's numbers, from its own class map: what each test expects

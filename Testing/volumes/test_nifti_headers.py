@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.grid_checks import affine_of
-from MedDiffFMLib.volume_io import read_volume, write_volume
+from MedDiffFMLib.volumes.grid_checks import affine_of
+from MedDiffFMLib.volumes.io import read_volume, write_volume
 
 VOXELS = np.random.default_rng(0).normal(0, 20, (6, 7, 8)).astype(np.int16)  # x, y, z
 AFFINE = np.diag([-3.0, -3.0, 3.0, 1.0])  # RAS: axes to the left, the back and the head

@@ -4,9 +4,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy_io import read_anatomy
+from MedDiffFMLib.anatomy.classes import ORGANS
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.organs import ORGANS
 
 GALLBLADDER, LIVER, COLON, LUNG, BODY = 4, 5, 20, 119, 118
 AFFINE = np.diag([-3.0, -3.0, 3.0, 1.0])

@@ -11,11 +11,11 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from MedDiffFMLib import volume_io
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_checks import check_ct
-from MedDiffFMLib.volume_io import check_output, read_volume, write_volume
+from MedDiffFMLib.volumes import io as volume_io
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.io import check_output, read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 from .conftest import DATA
 

@@ -8,9 +8,9 @@ import pytest
 import SimpleITK as sitk
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volume import Volume, as_input_type
-from MedDiffFMLib.volume_checks import check_ct
-from MedDiffFMLib.volume_io import read_labels, read_volume, write_volume
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.io import read_labels, read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume, as_input_type
 
 from .conftest import DATA
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy_io import read_anatomy
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.errors import InputError
 
 nrrd = pytest.importorskip("nrrd")

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 from tiny_model import save_tiny_model
 
-from MedDiffFMLib import putting, system
+from MedDiffFMLib import putting
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.last_words import last_words
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_volume, write_volume
-from MedDiffFMLib.worker_files import JobFiles
-from MedDiffFMLib.worker_process import WorkerProcess
+from MedDiffFMLib.models import hardware as system
+from MedDiffFMLib.volumes.io import read_volume, write_volume
+from MedDiffFMLib.volumes.volume import Volume
+from MedDiffFMLib.worker.client import WorkerProcess
+from MedDiffFMLib.worker.files import JobFiles
 
 ROOT = Path(__file__).parents[2]
 HERE = Volume(np.full((4, 5, 6), 7, np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1, 0, 0, 0, 1), "")
@@ -163,6 +164,6 @@ def test_the_last_words_of_a_fault():
 
 
 def test_a_worker_that_crashes_in_native_code_says_so():
-    code = "from MedDiffFMLib.system import tell_faults; tell_faults(); import ctypes; ctypes.string_at(0)"
+    code = "from MedDiffFMLib.models.hardware import tell_faults; tell_faults(); import ctypes; ctypes.string_at(0)"
     end = WorkerProcess(command=(sys.executable, "-c", code)).run({"request": "run"})
     assert end["kind"] == "crash" and "signal 11: Fatal Python error: Segmentation fault" in end["message"]

@@ -22,9 +22,9 @@ from worker_client import Client
 
 from MedDiffFMLib import __version__
 from MedDiffFMLib.parameters import TASKS, CommonParameters
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.worker import read_lines
-from MedDiffFMLib.worker_files import shrink
+from MedDiffFMLib.volumes.volume import Volume
+from MedDiffFMLib.worker.files import shrink
+from MedDiffFMLib.worker.server import read_lines
 
 FAST = {"quality": "fast", "region": "chest", "sigma": 30, "device": "cpu"}
 LONG = {"quality": "paper", "region": "abdomen", "sigma": 60, "device": "cpu"}  # minutes
@@ -280,7 +280,7 @@ def test_a_large_volume_is_thinned_for_a_preview():
 def test_what_libraries_print_does_not_reach_the_events(folder, model):
     """Prints of Python, and of code below it that writes to the file descriptor 1 itself."""
     code = (
-        "import os, MedDiffFMLib.jobs as jobs; real = jobs.run_job\n"
+        "import os, MedDiffFMLib.jobs.job as jobs; real = jobs.run_job\n"
         "def noisy(*a, **k): print('from Python'); os.write(1, b'from C'); return real(*a, **k)\n"
         "jobs.run_job = noisy\nfrom MedDiffFMLib.cli.app import main; raise SystemExit(main(['worker']))"
     )

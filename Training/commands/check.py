@@ -34,11 +34,11 @@ def evaluate_distillation(
 ) -> None:
     """Compare distilled models of few steps with their teacher at the same steps and at 50."""
     require_packages("blosc2")
-    from MedDiffFMLib.models import load_model
+    from MedDiffFMLib.models.loading import load_model
 
     from ..data.crops import CropConfig
-    from ..evaluate.crops import draw_samples
-    from ..evaluate.distilled import compare_steps, steps_of
+    from ..evaluate.probes.crops import draw_samples
+    from ..evaluate.probes.distillation import compare_steps, steps_of
 
     _check(patch, json_file)
     loaded = [load_model(folder, device=device) for folder in (teacher, *students)]
@@ -65,12 +65,12 @@ def evaluate_condition(
 ) -> None:
     """Measure whether a ControlNet listens: what another condition changes, beside what other noise changes."""
     require_packages("blosc2")
-    from MedDiffFMLib.control_folder import load_control
-    from MedDiffFMLib.models import load_model
+    from MedDiffFMLib.models.controlnet_folder import load_control
+    from MedDiffFMLib.models.loading import load_model
 
     from ..data.crops import CropConfig
-    from ..evaluate.condition import check_condition
-    from ..evaluate.crops import draw_samples
+    from ..evaluate.probes.controlnet_response import check_condition
+    from ..evaluate.probes.crops import draw_samples
 
     _check(patch, json_file)
     loaded = load_model(model, device=device)
@@ -110,7 +110,7 @@ def _cases(store: Path, split: str, region: str | None) -> list:
 
 def _show(reports, json_file: Path | None) -> None:
     """Print the tables; the JSON is of all of them, FILE for one, FILE's name with each one's for more."""
-    from ..evaluate.report import print_report, write_json
+    from ..evaluate.reports.report import print_report, write_json
 
     for report in reports:
         print_report(report)

@@ -24,7 +24,7 @@ def manifest(
     file: Annotated[Path, typer.Argument(help="Manifest (CSV) to write.")],
 ) -> None:
     """Write the manifest of a folder laid out as the project's own data."""
-    from MedDiffFMLib.volume_io import check_folder
+    from MedDiffFMLib.volumes.io import check_folder
 
     from ..data.manifest import write_manifest
     from ..data.project_data import manifest_lines

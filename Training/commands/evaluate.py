@@ -40,13 +40,13 @@ def evaluate_denoise(
     With --data the three test volumes, without it the small ones of the repository.
     """
     require_packages("astra", "skimage", "bm3d", "matplotlib")
-    from ..evaluate.cases import REPOSITORY, TEST, find_volume, load_case, named_cases
+    from ..evaluate.cases.volumes import REPOSITORY, TEST, find_volume, load_case, named_cases
 
     chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
     regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
     files = {name: find_volume(shared.data, name) for name in regions}
 
-    from ..evaluate.denoise import evaluate_denoising
+    from ..evaluate.tasks.denoise import evaluate_denoising
 
     model = shared.load_model() if chosen_qualities else None
     slabs = (load_case(files[name], region, slices, shared.seed, cache) for name, region in regions.items())
@@ -71,8 +71,8 @@ def evaluate_super_resolve(
     With --data a test and a validation chest, without it the repository's. A real pair: --thick FILE --thin FILE.
     """
     require_packages("skimage", "matplotlib")
-    from ..evaluate.box import read_box
-    from ..evaluate.cases import PROTOCOL
+    from ..evaluate.cases.box import read_box
+    from ..evaluate.cases.volumes import PROTOCOL
 
     chosen_qualities, chosen_box = chosen(qualities, QUALITIES, "quality"), read_box(box)
     if (thick is None) != (thin is None):
@@ -80,7 +80,7 @@ def evaluate_super_resolve(
     if region not in PROTOCOL:
         raise InputError(f"There is no region {region!r}: use {', '.join(PROTOCOL)}.")
 
-    from ..evaluate.super_resolve import evaluate_super_resolution, find_pairs, read_pair
+    from ..evaluate.tasks.super_resolve import evaluate_super_resolution, find_pairs, read_pair
 
     pairs = [read_pair(thick, thin, region)] if thick else find_pairs(shared.data, shared.cases, factor, chosen_box)
     model = shared.load_model() if chosen_qualities else None
@@ -115,14 +115,14 @@ def evaluate_detect_anomalies(
     either, with --data a validation lesion and test volumes to plant into, else those of the repository.
     """
     require_packages("sklearn", "matplotlib")
-    from ..evaluate.box import read_box
+    from ..evaluate.cases.box import read_box
 
     chosen_box, levels = read_box(box), _noise_levels(t)
     if direction not in ("either", "darker", "brighter"):
         raise InputError(f"There is no direction {direction!r}: use either, darker or brighter.")
 
-    from ..evaluate.anomaly_cases import Wanted, find_cases
-    from ..evaluate.detect import DetectSettings, evaluate_detection
+    from ..evaluate.cases.anomalies import Wanted, find_cases
+    from ..evaluate.tasks.detect_anomalies import DetectSettings, evaluate_detection
 
     cases = find_cases(Wanted(shared.data, shared.cases, plant, organ, chosen_box, diameter, offset, blend, place))
     model = None if baselines_only else shared.load_model()
@@ -148,11 +148,11 @@ def tune_classical(
 ) -> None:
     """Choose the classical tools' settings on the validation patients: the best mean PSNR gain of a small grid."""
     require_packages("astra", "skimage", "bm3d")
-    from ..evaluate.cases import VALIDATION, find_volume, load_case
+    from ..evaluate.cases.volumes import VALIDATION, find_volume, load_case
 
     names = chosen(tools, CLASSICAL, "tool")
     files = {name: find_volume(data, name) for name in VALIDATION}
-    from ..evaluate.tune import tune
+    from ..evaluate.baselines.tune import tune
 
     cases = [load_case(files[name], region, slices, seed, cache) for name, region in VALIDATION.items()]
     print("PSNR gain (dB) on", ", ".join(VALIDATION))

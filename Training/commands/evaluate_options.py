@@ -16,9 +16,9 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.extras import advice
 
 if TYPE_CHECKING:
-    from MedDiffFMLib.models import Model
+    from MedDiffFMLib.models.loading import Model
 
-    from ..evaluate.report import Report
+    from ..evaluate.reports.report import Report
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class SharedOptions:
 
     def load_model(self) -> Model:
         """The model to measure. InputError as of `models.load_model`."""
-        from MedDiffFMLib.models import load_model
+        from MedDiffFMLib.models.loading import load_model
 
         return load_model(self.model, device=self.device, precision=self.precision)
 
     def give(self, report: Report, model: Model | None, **facts: object) -> None:
         """Print the report; write it, with the model, the seed and further `facts`, where --json and --plot say."""
-        from ..evaluate.report import plot, print_report, write_json
+        from ..evaluate.reports.report import plot, print_report, write_json
 
         report = replace(report, facts={**self._facts(model), **facts, **report.facts})
         print_report(report)

@@ -55,11 +55,11 @@ def evaluate_synthesize(
     require_packages("medmetric", "matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
-    from ..evaluate.cases import REPOSITORY, TEST, find_volume, named_cases
-    from ..evaluate.features import load_features
-    from ..evaluate.similarity import kernel_that_fits
-    from ..evaluate.synthesis import Yardstick, compare, notes_on, report_of
-    from ..evaluate.synthesis_cases import load_pair
+    from ..evaluate.cases.synthesis import load_pair
+    from ..evaluate.cases.volumes import REPOSITORY, TEST, find_volume, named_cases
+    from ..evaluate.metrics.features import load_features
+    from ..evaluate.metrics.similarity import kernel_that_fits
+    from ..evaluate.tasks.synthesize import Yardstick, compare, notes_on, report_of
 
     check_choice("quality", quality, ("fast", "balanced", "paper"))
     check_choice("anatomy", anatomy, ("given", "threshold"))
@@ -114,9 +114,9 @@ def evaluate_inpaint_lesion(
     require_packages("matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
-    from ..evaluate.lesion_cases import places, read_diameters
-    from ..evaluate.lesions import add_real, inpaint_all
-    from ..evaluate.synthesis_cases import load_pair
+    from ..evaluate.cases.lesions import places, read_diameters
+    from ..evaluate.cases.synthesis import load_pair
+    from ..evaluate.tasks.lesions import add_real, inpaint_all
 
     sizes = read_diameters(diameters)
     lesions, model = _start(shared, "inpaint-lesion", kind, keep, segmentations)
@@ -153,12 +153,12 @@ def evaluate_generate_lesion(
     require_packages("medmetric", "matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
-    from ..evaluate.features import load_features
-    from ..evaluate.lesion_cases import own_place, places, read_diameters
-    from ..evaluate.lesions import add_real, generate_all
-    from ..evaluate.similarity import kernel_that_fits
-    from ..evaluate.synthesis import Yardstick
-    from ..evaluate.synthesis_cases import load_pair
+    from ..evaluate.cases.lesions import own_place, places, read_diameters
+    from ..evaluate.cases.synthesis import load_pair
+    from ..evaluate.metrics.features import load_features
+    from ..evaluate.metrics.similarity import kernel_that_fits
+    from ..evaluate.tasks.lesions import add_real, generate_all
+    from ..evaluate.tasks.synthesize import Yardstick
 
     check_choice("quality", quality, ("fast", "balanced", "paper"))
     check_choice("anatomy", anatomy, ("given", "threshold"))
@@ -195,8 +195,8 @@ def _start(shared: SharedOptions, task: str, kind: str, keep: Path | None, segme
     """(Lesions, the model): empty ones and the model to measure, or what was kept with its Dice and None."""
     from MedDiffFMLib.errors import InputError
 
-    from ..evaluate.lesions import Lesions, with_dice
-    from ..evaluate.nnunet import start_folder
+    from ..evaluate.tasks.lesions import Lesions, with_dice
+    from ..evaluate.tasks.nnunet import start_folder
 
     if segmentations is not None:
         if keep is None:
@@ -210,7 +210,7 @@ def _start(shared: SharedOptions, task: str, kind: str, keep: Path | None, segme
 
 
 def _finish(shared: SharedOptions, lesions, model, notes: list[str], options: dict) -> None:
-    from ..evaluate.lesions import report_of
+    from ..evaluate.tasks.lesions import report_of
 
     facts = options if model is None else options | {"model": model.name, "sha256": model.sha256}
     if lesions.keep is not None and model is not None:
@@ -222,7 +222,7 @@ def _healthy(shared: SharedOptions, kind: str) -> dict[Path, str]:
     """{file: region} of the CTs that lesions are drawn into: those named, or the test's (the repository's) of the
     kind's region.
     """
-    from ..evaluate.cases import REPOSITORY, TEST, find_volume, named_cases
+    from ..evaluate.cases.volumes import REPOSITORY, TEST, find_volume, named_cases
 
     region = "chest" if kind == "lung" else "abdomen"
     usual = {name: where for name, where in (TEST if shared.data else REPOSITORY).items() if where == region}
@@ -231,7 +231,7 @@ def _healthy(shared: SharedOptions, kind: str) -> dict[Path, str]:
 
 def _real(shared: SharedOptions, kind: str, names: str | None) -> list:
     """The real lesions of --data: those named, or those known of the kind."""
-    from ..evaluate.lesion_cases import REAL, real_lesions
+    from ..evaluate.cases.lesions import REAL, real_lesions
 
     if shared.data is None or names == "none":
         return []
@@ -254,7 +254,7 @@ def check_spacing(spacing: float) -> None:
 
 def choose_segmenter(wanted: str):
     """What finds organs in a CT (Volume to label numbers), None for thresholds. InputError if it cannot run."""
-    from MedDiffFMLib.segmenter import choose_mode, find_organs, is_installed, modes_with_weights
+    from MedDiffFMLib.anatomy.segmenter import choose_mode, find_organs, is_installed, modes_with_weights
 
     check_choice("segmenter", wanted, ("auto", "totalsegmentator", "tissue"))
     if wanted == "tissue" or (wanted == "auto" and not (is_installed() and modes_with_weights())):

@@ -16,7 +16,7 @@ from MedDiffFMLib.errors import InputError
 from .evaluate_options import require_packages
 
 if TYPE_CHECKING:
-    from MedDiffFMLib.models import Model
+    from MedDiffFMLib.models.loading import Model
 
     from ..learn.refine import RefineConfig, RefineTrainer
 
@@ -32,7 +32,7 @@ def refine(
 ) -> None:
     """Train a refiner: first its pairs are made, then it is trained. A run that was stopped goes on where it was."""
     require_packages("blosc2")
-    from MedDiffFMLib.models import load_model
+    from MedDiffFMLib.models.loading import load_model
 
     from ..data.store import open_store
     from ..learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair

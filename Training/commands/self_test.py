@@ -16,7 +16,7 @@ def self_test(
     On the processor, in float32 and bfloat16: a multiple of the difference becomes the tolerance.
     """
     from MedDiffFMLib.cli.bar import progress_bar
-    from MedDiffFMLib.self_test_record import record
+    from MedDiffFMLib.self_test.record import record
 
     with progress_bar("Self-test") as progress:
         statistics, left_out = record(folder, progress)

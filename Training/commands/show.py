@@ -21,7 +21,7 @@ def demo(
 ) -> None:
     """See it work: a real CT, the same with simulated low dose, and denoised; with a picture."""
     require_packages("astra", "skimage", "matplotlib")
-    from ..evaluate.demo import run_demo
+    from ..evaluate.show.demo import run_demo
 
     run_demo(output, model, device, seed)
 
@@ -36,9 +36,9 @@ def pictures(
     require_packages("matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
     from MedDiffFMLib.errors import InputError
-    from MedDiffFMLib.models import load_model
+    from MedDiffFMLib.models.loading import load_model
 
-    from ..evaluate.gallery import PICTURES, make_gallery
+    from ..evaluate.show.gallery import PICTURES, make_gallery
 
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist: create the folder first.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from MedDiffFMLib.organs import ORGANS
+from MedDiffFMLib.anatomy.classes import ORGANS
 
 if TYPE_CHECKING:
     from .crops import Crop, CropConfig

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from MedDiffFMLib.anatomy import BODY_LABEL
-from MedDiffFMLib.anatomy_code import encode_labels
+from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.anatomy.tissue import BODY_LABEL
+from MedDiffFMLib.diffusion.slice_operators import block_mean, cubic_slices, interpolate_slices
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.intensity import to_model
-from MedDiffFMLib.position import encode_position, window_axes
-from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.thick import block_mean, cubic_slices, interpolate_slices
+from MedDiffFMLib.networks.anatomy_code import encode_labels
+from MedDiffFMLib.networks.position import encode_position, window_axes
+from MedDiffFMLib.volumes.intensity import to_model
 
 from .augment import draw_gain, draw_zoom, is_mirrored, mirror
 from .boxes import nearest, read_box, resize

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from MedDiffFMLib.anatomy import body_mask
+from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 
 from .store import Case, write_noise

@@ -3,7 +3,8 @@
     path            NIfTI, NRRD, MHA or a DICOM folder, relative to the manifest
     patient         an id; volumes of one patient stay on one side of the split. It does not reach the store.
     region          head-neck, chest, abdomen, or auto: found, and whole-body scans split
-    anatomy         a label map (see `MedDiffFMLib.anatomy_io`), auto: by TotalSegmentator, or none: thresholds alone
+    anatomy         a label map (`MedDiffFMLib.anatomy.label_maps` tells its forms), auto: by
+                    TotalSegmentator, or none: thresholds alone
     lesion          a mask, or nothing
     lesion_labels   which values of the mask are lesion, as "2" or "1 3"; nothing: all but 0
     pair            a second CT of the patient that a ControlNet is told: the thick or the low-dose one; or nothing
@@ -24,8 +25,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.regions import REGIONS
 
 NEEDED = ("path", "patient", "region", "anatomy")
 FURTHER = ("lesion", "lesion_labels", "pair", "coverage", "split", "placed", "name")

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from MedDiffFMLib.intensity import to_model
-from MedDiffFMLib.models import Model
-from MedDiffFMLib.refine_noise import Noisy
-from MedDiffFMLib.refine_slices import Thick
+from MedDiffFMLib.diffusion.slice_operators import block_mean
+from MedDiffFMLib.models.loading import Model
+from MedDiffFMLib.refinement.low_dose import Noisy
+from MedDiffFMLib.refinement.thick_slices import Thick
 from MedDiffFMLib.tasks.denoise import both_estimates
-from MedDiffFMLib.tasks.direct_slices import direct_estimate
-from MedDiffFMLib.thick import block_mean
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.tasks.one_step_slices import direct_estimate
+from MedDiffFMLib.volumes.intensity import to_model
+from MedDiffFMLib.volumes.volume import Volume
 
 from .low_dose import NOISE_HU, SOFT_TISSUE_HU
 from .noise import ct_noise

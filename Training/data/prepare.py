@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy import BODY_LABEL, body_mask, complete_labels, find_tissue
-from MedDiffFMLib.anatomy_io import Anatomy, read_anatomy
-from MedDiffFMLib.body_parts import BodyPart, split_body, whole_scan
+from MedDiffFMLib.anatomy.body_regions import BodyPart, split_body, whole_scan
+from MedDiffFMLib.anatomy.label_maps.reading import Anatomy, read_anatomy
+from MedDiffFMLib.anatomy.region_detection import detect_region
+from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.anatomy.tissue import BODY_LABEL, body_mask, complete_labels, find_tissue
 from MedDiffFMLib.errors import DiskFullError, InputError, in_words
-from MedDiffFMLib.prepare import Prepared
-from MedDiffFMLib.prepare import prepare as to_frame
-from MedDiffFMLib.region_detection import detect_region
-from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_io import read_labels, read_volume
+from MedDiffFMLib.volumes.frame import Prepared
+from MedDiffFMLib.volumes.frame import prepare as to_frame
+from MedDiffFMLib.volumes.io import read_labels, read_volume
+from MedDiffFMLib.volumes.volume import Volume
 
 from .coverage import given_box
 from .manifest import AUTO, NONE, Row
@@ -152,7 +152,7 @@ def _organs(row: Row, volume: Volume) -> Anatomy | None:
     if row.anatomy == AUTO:
         import torch
 
-        from MedDiffFMLib.segmenter import find_organs
+        from MedDiffFMLib.anatomy.segmenter import find_organs
 
         return find_organs(volume, torch.device("cuda") if torch.cuda.is_available() else None)
     return read_anatomy(row.anatomy, like=volume)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from MedDiffFMLib.anatomy.classes import label_of
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.organs import label_of
 
 SPLIT = json.loads(Path(__file__).with_name("split.json").read_text(encoding="utf-8"))
 LESION_WORDS = ("nodule", "tumor", "sarcoma")

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
+from MedDiffFMLib.anatomy.regions import Region
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.noise import estimate_noise
-from MedDiffFMLib.regions import Region
-from MedDiffFMLib.volume import Volume
-from MedDiffFMLib.volume_checks import check_ct
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.noise_level import estimate_noise
+from MedDiffFMLib.volumes.volume import Volume
 
 PADDING_HU = -1100  # below is no air, but what scanners write around a round field of view
 AIR_HU, TISSUE_HU = (-1060, -880), (-140, 130)  # where the peaks of air and of soft tissue lie, fat to contrast

@@ -171,7 +171,7 @@ def _check_segmenter(rows: Sequence[Row]) -> None:
     row = next((row for row in rows if row.anatomy == AUTO), None)
     if row is None:
         return
-    from MedDiffFMLib.segmenter import is_installed, modes_with_weights, weights_folder
+    from MedDiffFMLib.anatomy.segmenter import is_installed, modes_with_weights, weights_folder
 
     instead = "or name a label map, or none, in the manifest"
     if not is_installed():

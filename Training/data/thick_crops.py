@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from MedDiffFMLib.position import window_axes
-from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.thick import replicate
+from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.diffusion.slice_operators import replicate
+from MedDiffFMLib.networks.position import window_axes
 
 from .crops import Crop, CropConfig, Slices, _start, draw_window, drawn_from, drop_anatomy, read_box
 from .store import Case

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from MedDiffFMLib.schedule import Schedule
+from MedDiffFMLib.diffusion.schedule import Schedule
 
 from ..data.crops import Crop, CropConfig, draw_crop
 from ..data.noise import ct_noise

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.network import SMALL, Denoiser, NetworkConfig
+from MedDiffFMLib.networks.unet import SMALL, Denoiser, NetworkConfig
 
 from ..data.crops import CropConfig, require
 

@@ -1,4 +1,4 @@
-"""Training of a ControlNet that restores in a single evaluation: beyond the paper (see `tasks.direct_slices`).
+"""Training of a ControlNet that restores in a single evaluation: beyond the paper (see `tasks.one_step_slices`).
 
 x_t = √ᾱ_t·s at one t, s the cubic spline that keeps the means of the thick slices, no noise. The estimate x̂_0 is made
 what it becomes when it is used: beyond the window the spline stays, and the means are those of the thick slices
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from MedDiffFMLib.network import as_epsilon
-from MedDiffFMLib.samplers import predict_x0
-from MedDiffFMLib.thick import with_block_means
+from MedDiffFMLib.diffusion.samplers import predict_x0
+from MedDiffFMLib.diffusion.slice_operators import with_block_means
+from MedDiffFMLib.networks.unet import as_epsilon
 
 from ..data.crops import Crop, CropConfig
 from .batches import Batch, draw_batch

@@ -25,11 +25,11 @@ from pathlib import Path
 
 import torch
 
+from MedDiffFMLib.diffusion.schedule import trailing_steps
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_config import verify
-from MedDiffFMLib.model_folder import load_network
-from MedDiffFMLib.network import Denoiser
-from MedDiffFMLib.schedule import trailing_steps
+from MedDiffFMLib.models.config import verify
+from MedDiffFMLib.models.folder import load_network
+from MedDiffFMLib.networks.unet import Denoiser
 
 from ..data.store import Case
 from .batches import Batch

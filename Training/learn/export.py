@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from MedDiffFMLib.control import Control
-from MedDiffFMLib.control_folder import save_control
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_config import read_config
-from MedDiffFMLib.model_folder import model_config, save_model_folder
+from MedDiffFMLib.models.config import read_config
+from MedDiffFMLib.models.controlnet_folder import save_control
+from MedDiffFMLib.models.folder import model_config, save_model_folder
+from MedDiffFMLib.networks.controlnet import Control
 
 from .checkpoint import read_state
 from .config import PretrainConfig

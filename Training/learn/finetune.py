@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from MedDiffFMLib.control import Control, ControlConfig
-from MedDiffFMLib.model_config import verify
-from MedDiffFMLib.model_folder import load_network
+from MedDiffFMLib.models.config import verify
+from MedDiffFMLib.models.folder import load_network
+from MedDiffFMLib.networks.controlnet import Control, ControlConfig
 
 from ..data.store import Case
 from .batches import Batch

@@ -81,7 +81,7 @@ def find_processes(device: str) -> OneProcess:
 
     InputError if the device is not there, if several processes are told to share one GPU, or without Accelerate.
     """
-    from MedDiffFMLib.device import choose_device
+    from MedDiffFMLib.models.device import choose_device
 
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return OneProcess(str(choose_device(device)))

@@ -1,4 +1,6 @@
-"""Training of a refiner (`MedDiffFMLib.refiner`):  E ‖x̂_0 − x_0‖² / s²,  x̂_0 = b + s·f(c) as the task computes it.
+"""Training of a refiner (`MedDiffFMLib.networks.refiner`):
+
+    E ‖x̂_0 − x_0‖² / s²,  x̂_0 = b + s·f(c) as the task computes it.
 
 The pairs are drawn once and kept, since the foundation model's estimate costs far more than a refiner's step; cut,
 mirrored and transposed at random they last long. What the f of few updates says is noise: the average of its weights
@@ -21,12 +23,12 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_config import read_config
-from MedDiffFMLib.models import Model
-from MedDiffFMLib.refine_noise import LOW_DOSE, Noisy
-from MedDiffFMLib.refine_slices import SCALE, THICK_SLICES, Thick
-from MedDiffFMLib.refiner import Refiner
-from MedDiffFMLib.refiner_folder import save_refiner
+from MedDiffFMLib.models.config import read_config
+from MedDiffFMLib.models.loading import Model
+from MedDiffFMLib.models.refiner_folder import save_refiner
+from MedDiffFMLib.networks.refiner import Refiner
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE, Noisy
+from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, Thick
 
 from ..data.crops import require
 from ..data.pairs import Pair, draw_noisy, draw_thick, turned_over

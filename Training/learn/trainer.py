@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 
+from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.network import Denoiser, v_target
-from MedDiffFMLib.regions import REGIONS
-from MedDiffFMLib.schedule import cosine_schedule
+from MedDiffFMLib.networks.unet import Denoiser, v_target
 
 from ..data.crops import Crop
 from ..data.store import Case

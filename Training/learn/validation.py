@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from MedDiffFMLib.network import as_epsilon
-from MedDiffFMLib.samplers import clip, ddim, predict_x0
-from MedDiffFMLib.schedule import uniform_steps
+from MedDiffFMLib.diffusion.samplers import clip, ddim, predict_x0
+from MedDiffFMLib.diffusion.schedule import uniform_steps
+from MedDiffFMLib.networks.unet import as_epsilon
 
 from ..data.crops import Crop, draw_crop, has_target
 from ..data.store import Case

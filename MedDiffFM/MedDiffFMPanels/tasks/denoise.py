@@ -2,10 +2,10 @@
 
 from slicer.i18n import tr as _
 
-from ..bindings import fillCombo, fillQualities
 from ..logic import PanelLogic
-from ..run_part import timeInWords
-from ..task_part import TaskPart
+from ..sections.run import timeInWords
+from ..sections.task import TaskPart
+from ..toolkit.bindings import fillCombo, fillQualities
 
 
 class DenoiseLogic(PanelLogic):

@@ -4,17 +4,17 @@ import html
 
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.organs import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, label_of, numbers_of
+from MedDiffFMLib.anatomy.classes import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, label_of, numbers_of
 
-from .. import exchange
-from ..bindings import fillCombo
-from ..checks import Problem
-from ..findings_nodes import FindingsNodes, automaticRule, colorMap
-from ..findings_part import FindingsPart
 from ..logic import PanelLogic
-from ..looks import quiet
-from ..run_part import timeInWords
-from ..task_part import TaskPart
+from ..scene import exchange
+from ..scene.checks import Problem
+from ..scene.findings_nodes import FindingsNodes, automaticRule, colorMap
+from ..sections.findings import FindingsPart
+from ..sections.run import timeInWords
+from ..sections.task import TaskPart
+from ..toolkit.bindings import fillCombo
+from ..views.colors import quiet
 
 BY_THRESHOLD = {BODY, LUNG, BONE, GAS}  # what is found without a segmentation
 

@@ -2,13 +2,13 @@
 
 from slicer.i18n import tr as _
 
-from .. import exchange
-from ..bindings import fillQualities
-from ..label_input import labelsProblem
-from ..lesion_part import LesionLogic, LesionPart, kindInWords
-from ..overlay import OverlayViews, nameButtons
-from ..run_part import timeInWords
-from ..task_part import TaskPart
+from ..scene import exchange
+from ..sections.label_input import labelsProblem
+from ..sections.lesion import LesionLogic, LesionPart, kindInWords
+from ..sections.run import timeInWords
+from ..sections.task import TaskPart
+from ..toolkit.bindings import fillQualities
+from ..views.overlay import OverlayViews, nameButtons
 from .synthesize import WINDOWS, regionInWords
 
 

@@ -2,10 +2,10 @@
 
 from slicer.i18n import tr as _
 
-from .. import exchange
-from ..lesion_part import LesionLogic, LesionPart, kindInWords
-from ..run_part import timeInWords
-from ..task_part import TaskPart
+from ..scene import exchange
+from ..sections.lesion import LesionLogic, LesionPart, kindInWords
+from ..sections.run import timeInWords
+from ..sections.task import TaskPart
 
 
 class InpaintLesionLogic(LesionLogic):

@@ -5,12 +5,12 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
 
-from .. import exchange
-from ..bindings import fillQualities
-from ..checks import Problem
 from ..logic import PanelLogic
-from ..run_part import timeInWords
-from ..task_part import TaskPart
+from ..scene import exchange
+from ..scene.checks import Problem
+from ..sections.run import timeInWords
+from ..sections.task import TaskPart
+from ..toolkit.bindings import fillQualities
 
 
 class SuperResolveLogic(PanelLogic):

@@ -2,13 +2,13 @@
 
 from slicer.i18n import tr as _
 
-from .. import exchange
-from ..bindings import fillQualities
-from ..label_input import labelsProblem
 from ..logic import PanelLogic
-from ..overlay import OverlayViews, nameButtons
-from ..run_part import timeInWords
-from ..task_part import TaskPart
+from ..scene import exchange
+from ..sections.label_input import labelsProblem
+from ..sections.run import timeInWords
+from ..sections.task import TaskPart
+from ..toolkit.bindings import fillQualities
+from ..views.overlay import OverlayViews, nameButtons
 
 # (width, level) in HU, as such a CT is read
 WINDOWS = {"head-neck": (350.0, 50.0), "chest": (1400.0, -300.0), "abdomen": (400.0, 50.0)}

@@ -1,0 +1,92 @@
+"""One dialog before packages are installed: which, how large, where; asked once."""
+
+import sys
+import sysconfig
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..runner import environment
+from ..runner import setup_obstacles as hindrances
+from ..toolkit.resources import RESOURCES
+
+
+def offerSetUp(parent=None):
+    """Show what is there and what would be installed. True if all is there at the end."""
+    dialog = SetUpDialog(parent)
+    dialog.widget.exec_()
+    dialog.widget.deleteLater()
+    return not environment.missing()
+
+
+class SetUpDialog:
+    """`widget` is the QDialog; `install` does what its button does."""
+
+    def __init__(self, parent=None):
+        self.widget = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMSetUp.ui"))
+        if parent is not None:
+            self.widget.setParent(parent, qt.Qt.Dialog)
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.ui.installButton.connect("clicked(bool)", lambda checked: self.install())
+        self.ui.closeButton.connect("clicked(bool)", lambda checked: self.widget.reject())
+        self.ui.folderButton.connect("clicked(bool)", lambda checked: self._chooseFolder())
+        self.show()
+
+    def show(self):
+        """List the packages with their states."""
+        every = environment.packages()
+        needed = [package for package in every if package.state != "ready"]
+        rows = "".join(
+            f"<tr><td>{p.name}&nbsp;&nbsp;</td><td>{p.version or '–'}&nbsp;&nbsp;</td><td>{_words(p)}</td></tr>"
+            for p in every
+        )
+        self.ui.packagesLabel.text = f"<table>{rows}</table>"
+        obstacle = hindrances.obstacle([package.name for package in needed])
+        self.ui.installButton.enabled = bool(needed) and obstacle is None
+        self.ui.introLabel.text = obstacle.text if obstacle else _introduction(needed)
+
+    def install(self):
+        needed = environment.missing()
+        self.ui.installButton.enabled = False
+        try:
+            environment.install(needed, self.ui.folderEdit.text.strip(), self._tell)
+            self._tell(_("Done."))
+            self.widget.accept()
+        except RuntimeError as error:
+            self._tell(_("{error} Click Install to try again; what is there already is kept.").format(error=error))
+        self.show()
+
+    def _tell(self, text):
+        self.ui.statusLabel.text = text
+        slicer.app.processEvents()
+
+    def _chooseFolder(self):
+        folder = qt.QFileDialog.getExistingDirectory(self.widget, _("Folder with wheels"))
+        if folder:
+            self.ui.folderEdit.text = folder
+
+
+def _introduction(needed):
+    """What would be installed and where, with what may go wrong."""
+    if not needed:
+        return _("All packages are there.")
+    size = sum(package.megabytes for package in needed)
+    amount = f"{size / 1000:.1f} GB" if size >= 1000 else f"{size} MB"
+    text = _(
+        "The tasks need these packages in Slicer's Python ({python}). Up to about {amount} would be downloaded "
+        "into {folder}. Slicer's own packages stay as they are."
+    ).format(python=sys.version.split()[0], amount=amount, folder=sysconfig.get_paths()["purelib"])
+    return " ".join([text, *hindrances.warnings(needed)])
+
+
+def _words(package):
+    states = {
+        "ready": _("ready"),
+        "missing": _("missing, about {mb} MB").format(mb=package.megabytes),
+        "half installed": _("half installed: will be repaired"),
+        "too old or too new": _("does not fit: will be replaced"),
+    }
+    if package.name in environment.SLICERS_OWN and package.state == "too old or too new":
+        return _("does not fit, and is Slicer's own")
+    return states[package.state]

@@ -1,0 +1,1 @@
+"""Jobs in another process, and the Python that they run in."""

@@ -1,0 +1,207 @@
+"""One job after another in a worker that stays: a `Job` is one request to the `sharedWorker` of all panels.
+
+A job is a walk of small pieces of work (a generator); a timer gives it a turn now and then, so Slicer stays alive.
+"""
+
+import base64
+import contextlib
+import shutil
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from MedDiffFMLib.errors import NO_ROOM
+
+from .. import failures
+from ..failures import Failure
+from .backend import savedPlace
+from .shared_worker import sharedWorker
+
+INTERVAL = 50  # ms between the turns
+TURN = 0.02  # seconds of a turn
+CANCEL_SECONDS = 2.0  # a worker that has not stopped by itself so long after it was asked to is killed
+ENDS = ("result", "looked", "hello", "error", "cancelled")
+
+
+class Job:
+    """A request to the worker.
+
+    prepare: a generator function that writes the inputs into the job's folder and returns the request. finish: a
+    generator function of (event, folder) that takes the results in; what it returns goes to `onEnd`. onProgress takes
+    the events on the way. onEnd is called once at the end with (result, failure): failure is None if it worked, and
+    both are None after a cancel. patience: seconds that the worker may take to answer, None for no limit.
+    """
+
+    def __init__(self, prepare, finish, onProgress=None, onEnd=None, place=None, patience=None):
+        self._prepare, self._finish = prepare, finish
+        self._onProgress, self._onEnd = onProgress or (lambda event: None), onEnd or (lambda result, failure: None)
+        self.place, self._patience = place or savedPlace(), patience
+        self.id, self.running = uuid.uuid4().hex, False
+        self._cancelled, self._endsAs = None, None
+        self.log = ""
+
+    def start(self):
+        """Begin. Failure at once if another job runs."""
+        worker = sharedWorker()
+        if worker.job:
+            raise Failure("input", _("Another computation runs."), _("Wait for its end, or cancel it."))
+        worker.job, self.running = self, True
+        self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=worker.folder))
+        self._walk = self._steps()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(INTERVAL)
+        self._timer.connect("timeout()", self.turn)
+        self._timer.start()
+
+    def cancel(self, failure=None):
+        """Stop. failure: why, if it was not the user who wanted it."""
+        if self.running and self._cancelled is None:
+            self._cancelled, self._endsAs = time.monotonic(), failure
+            process = sharedWorker()._process
+            if process and process.running:
+                process.send({"request": "cancel", "id": self.id})
+
+    def abandon(self, keepWorker=False):
+        """Stop at once and tell nobody. keepWorker: it may go on, and its answer will not be heard."""
+        if self.running:
+            self._onEnd = lambda result, failure: None
+            if keepWorker:
+                self.cancel()
+            else:
+                sharedWorker().end()
+            self._close(None, None)
+
+    def turn(self):
+        """Work for a moment, then let Slicer go on."""
+        until = time.monotonic() + TURN
+        try:
+            while self.running and time.monotonic() < until:
+                if next(self._walk) == "wait":
+                    break
+        except StopIteration as end:
+            self._close(end.value, None)
+        except _Cancelled:
+            sharedWorker().end()
+            self._close(None, self._endsAs)
+        except Failure as failure:
+            self._close(None, failure)
+        except OSError as error:
+            full = error.errno in NO_ROOM
+            self._close(None, failures.diskFull(self.folder) if full else failures.unexpected(error))
+        except Exception as error:
+            self._close(None, failures.unexpected(error))
+
+    def _steps(self):
+        request = yield from self._heeding(self._prepare(self.folder, self.place))
+        process = sharedWorker().process(self.place)
+        process.send(request | {"id": self.id})
+        event = yield from self._listen(process)
+        if event["event"] == "error":
+            raise failures.fromEvent(event)
+        if event["event"] == "cancelled":
+            raise _Cancelled
+        result = yield from self._heeding(self._finish(event, self.folder))
+        return result
+
+    def _heeding(self, walk):
+        """A walk that ends when the user cancels."""
+        while True:
+            try:
+                next(walk)
+            except StopIteration as end:
+                return end.value
+            if self._cancelled is not None:
+                walk.close()
+                raise _Cancelled
+            yield
+
+    def _listen(self, process):
+        """Events until the last one of this job."""
+        began = time.monotonic()
+        while True:
+            code = process.exitCode  # before reading: nothing that it wrote is missed
+            events = process.turn()
+            for event in events:
+                mine = event.get("id") in (self.id, None)
+                if mine and event["event"] in ENDS:
+                    return event
+                if mine and self._cancelled is None:
+                    self._onProgress(event)
+            if self._cancelled is not None and time.monotonic() - self._cancelled > CANCEL_SECONDS:
+                raise _Cancelled
+            if self._patience is not None and time.monotonic() - began > self._patience:
+                sharedWorker().end()
+                raise failures.noAnswer(self._patience)
+            if code is not None and not events:
+                if self._cancelled is not None:
+                    raise _Cancelled
+                self.log = process.messages()
+                raise failures.died(code, self.log, self.place.kind == "slicer")
+            yield "wait"
+
+    def _close(self, result, failure):
+        self._timer.stop()
+        # what is connected lives as long as the timer, and with it the nodes that these functions know
+        self._timer.disconnect("timeout()", self.turn)
+        self._timer.deleteLater()
+        worker, onEnd = sharedWorker(), self._onEnd
+        self.log = self.log or worker.log()
+        self.running = False
+        self._walk.close()
+        self._walk = self._timer = self._prepare = self._finish = self._onProgress = self._onEnd = None
+        worker.job = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if failure is not None and failure.kind in ("crash", "packages", "out-of-memory"):
+            worker.end()
+        worker.rest()
+        onEnd(result, failure)
+
+
+class _Cancelled(Exception):
+    pass
+
+
+def outputFiles(event, slot, folder):
+    """Of a result event, the files of an output as (path, provenance text); those within the line are written to
+    `folder` first.
+    """
+    found = []
+    for number, file in enumerate(event["files"][slot]):
+        if "data" in file:
+            path = folder / f"{number}-{Path(file['name']).name}"
+            path.write_bytes(base64.b64decode(file["data"]))
+            found.append((path, file.get("provenance") or "{}"))
+        else:
+            beside = file.get("provenance")
+            found.append((_here(file["path"]), _here(beside).read_text(encoding="utf-8") if beside else "{}"))
+    return found
+
+
+def inputFile(path, remote):
+    """A file of the job's folder as a request names it; for a worker elsewhere its name and bytes."""
+    if not remote:
+        return path.name
+    return {"name": path.name, "data": base64.b64encode(path.read_bytes()).decode("ascii")}
+
+
+def _here(name):
+    """A path as the worker names it, seen from here."""
+    return sharedWorker().folder / name
+
+
+def previewFile(event, folder):
+    """Where the preview of a progress event lies, or None."""
+    preview = event.get("preview")
+    if not preview:
+        return None
+    if "path" in preview:
+        return _here(preview["path"])
+    path = folder / "preview-here.nrrd"
+    with contextlib.suppress(OSError):
+        path.write_bytes(base64.b64decode(preview["data"]))
+        return path
+    return None

@@ -1,0 +1,107 @@
+"""The worker that all panels share: started when it is first needed, ended when it has been idle for a while."""
+
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from ..failures import Failure
+from .process import WorkerProcess, temporaryFolder
+
+IDLE_SECONDS = 300.0  # a worker that has had nothing to do so long gives its memory back, the graphics card's too
+LEFT_SECONDS = 15.0  # and so soon once no panel of ours is seen: another module may need it
+MOST_HEARD = 1 << 29  # bytes of events that may lie on the disk before the worker is started anew
+
+
+class SharedWorker:
+    """The one worker of this Slicer, started when first needed; it keeps its model loaded between jobs, but not for
+    ever.
+    """
+
+    def __init__(self):
+        self._process, self._folder, self._timer, self._seen = None, None, None, True
+        self.job = None  # the one that runs
+        atexit.register(self.end)
+
+    @property
+    def folder(self):
+        """A private folder, there as long as a job or the process is: the process works in it, so that a path in it
+        can be named without the folders above, whose names may have letters that ITK cannot open on Windows.
+        """
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="MedDiffFM-", dir=temporaryFolder()))
+        return self._folder
+
+    def named(self, path):
+        """A path of a job's folder as the worker finds it from where it works."""
+        return path.relative_to(self.folder).as_posix()
+
+    def process(self, place):
+        """A running worker at `place`. Failure if it cannot be started."""
+        if self._process and (self._process.place != place or not self._process.running):
+            self.end()
+        if self._process is None:
+            try:
+                self._process = WorkerProcess(place, home=self.folder)
+            except (OSError, ValueError) as error:
+                next = _("Choose another place under Advanced, “Where it runs”.")
+                raise Failure("no-worker", str(error), next) from None
+        return self._process
+
+    @property
+    def pid(self):
+        """Of the process, or None."""
+        return self._process.pid if self._process and self._process.running else None
+
+    def log(self):
+        return self._process.messages() if self._process else ""
+
+    def entered(self):
+        """A panel is seen."""
+        self._seen = True
+        self.rest()
+
+    def left(self):
+        """No panel is seen: a job goes on, a worker without one ends soon."""
+        self._seen = False
+        self.rest()
+
+    def rest(self):
+        """A job may have ended: from now on the worker is idle, if it is."""
+        if self.job is None and self._process and self._process.heard > MOST_HEARD:
+            self.end()
+        self._tidy()
+        if self._timer is None and self._process:
+            self._timer = qt.QTimer()
+            self._timer.setSingleShot(True)
+            self._timer.connect("timeout()", self._endIfIdle)
+        if self._process:
+            self._timer.start(round(1000 * (IDLE_SECONDS if self._seen else LEFT_SECONDS)))
+
+    def _endIfIdle(self):
+        if self.job is None:
+            self.end()
+
+    def end(self):
+        """End the process, whatever it does, and all that it started."""
+        process, self._process = self._process, None
+        if process:
+            process.end()
+        self._tidy()
+
+    def _tidy(self):
+        if self._process is None and self.job is None and self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+_worker = None
+
+
+def sharedWorker():
+    global _worker
+    _worker = _worker or SharedWorker()
+    return _worker

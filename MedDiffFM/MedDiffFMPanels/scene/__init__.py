@@ -1,0 +1,1 @@
+"""Between MRML nodes and files or arrays."""

@@ -1,0 +1,1 @@
+"""The collapsible sections that panels are made of."""

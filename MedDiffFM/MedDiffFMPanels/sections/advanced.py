@@ -1,0 +1,204 @@
+"""Part 5 of a panel: model, device, where jobs run, what the system is, and the set-up."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..failures import Failure
+from ..runner import environment
+from ..runner.backend import Place, savedPlace, savePlace
+from ..runner.job import Job, sharedWorker
+from ..toolkit.bindings import fillCombo
+
+HELLO_SECONDS = 180  # a worker has answered by then, even if PyTorch is read from a slow disk for the first time
+
+
+class AdvancedPart:
+    def __init__(self, ui, panel):
+        self.ui, self._panel = ui, panel
+        self._hello, self._asking = None, None  # what the worker said of itself, and the job that asks it
+        fillCombo(
+            ui.deviceBox, [("auto", _("Automatic")), ("cuda", _("Graphics card (GPU)")), ("cpu", _("Processor (CPU)"))]
+        )
+        self.listModels()
+        places = [("slicer", _("Slicer's Python")), ("python", _("Another Python")), ("command", _("A command"))]
+        fillCombo(ui.placeBox, places)
+        self._showPlace(savedPlace())
+        ui.placeBox.connect("currentIndexChanged(int)", self._onPlaceKind)
+        ui.placeEdit.connect("editingFinished()", self._onPlace)
+        ui.placeChooseButton.connect("clicked(bool)", self._onChoosePython)
+        ui.testButton.connect("clicked(bool)", self.onTest)
+        ui.setupButton.connect("clicked(bool)", self.onSetUp)
+        ui.modelsButton.connect("clicked(bool)", self.onModels)
+        ui.systemLabel.text = _("Click Test, or run once, to see device, memory and model.")
+
+    # where it runs
+
+    @property
+    def place(self):
+        return savedPlace()
+
+    def _showPlace(self, place):
+        self._busy = True
+        self.ui.placeBox.setCurrentIndex(self.ui.placeBox.findData(place.kind))
+        self.ui.placeEdit.text = {"python": place.python, "command": place.command}.get(place.kind, "")
+        words = {
+            "python": _("Path of a Python that has the packages"),
+            "command": _("ssh host meddiff-fm worker"),
+        }
+        self.ui.placeEdit.placeholderText = words.get(place.kind, "")
+        typed = place.kind != "slicer"
+        self.ui.placeChooseButton.visible = place.kind == "python"
+        self.ui.placeRowLabel.visible = self.ui.placeRow.visible = self.ui.placeEdit.visible = typed
+        self.ui.setupButton.enabled = place.kind == "slicer"
+        self._busy = False
+
+    def _onPlaceKind(self, index):
+        if not self._busy:
+            old = savedPlace()
+            self._savePlace(Place(self.ui.placeBox.currentData, old.python, old.command))
+
+    def _onChoosePython(self, checked=False):
+        path = qt.QFileDialog.getOpenFileName(None, _("Choose a Python"), self.ui.placeEdit.text)
+        if path:
+            self.ui.placeEdit.text = path
+            self._onPlace()
+
+    def _onPlace(self):
+        old, text = savedPlace(), self.ui.placeEdit.text.strip()
+        if old.kind == "python":
+            self._savePlace(Place(old.kind, text, old.command))
+        elif old.kind == "command":
+            self._savePlace(Place(old.kind, old.python, text))
+
+    def _savePlace(self, place):
+        if place != savedPlace():
+            savePlace(place)
+            self._hello = None
+            self._panel.lookAhead.forget()
+        self._showPlace(place)
+        self._panel.update()
+
+    def onTest(self, checked=False):
+        """Start the worker and ask who it is."""
+        self.ui.testButton.enabled = False
+        self._say(_("Starting…"))
+
+        def end(hello, failure):
+            self.ui.testButton.enabled = True
+            self._showHello(hello, failure)
+
+        try:
+            self._ask(end)
+        except Failure as failure:
+            end(None, failure)
+
+    @property
+    def asking(self):
+        return self._asking is not None
+
+    def askOnce(self):
+        """Once a worker has answered another question: who it is, if that is not known yet."""
+        if self._hello is None and sharedWorker().pid is not None and sharedWorker().job is None:
+            self._ask(self._showHello)
+
+    def stopAsking(self):
+        """A run goes first."""
+        if self._asking is not None:
+            self._asking.abandon(keepWorker=True)
+            self._asking, self.ui.testButton.enabled = None, True
+
+    def _ask(self, onEnd):
+        def prepare(folder, place):
+            return {"request": "hello"}
+            yield
+
+        def finish(event, folder):
+            return event
+            yield
+
+        def end(hello, failure):
+            self._asking = None
+            onEnd(hello, failure)
+
+        job = Job(prepare, finish, None, end, self.place, HELLO_SECONDS)
+        job.start()
+        self._asking = job
+
+    def _showHello(self, hello, failure):
+        self._hello = hello
+        if hello:
+            self._say(systemInWords(hello))
+        elif failure:
+            self._say(f"{failure.title} {failure.message} {failure.next}")
+
+    def showModelAndDevice(self, provenance):
+        """After a run: what it was computed with, and what to do if that was no GPU."""
+        computed, model = provenance.get("computed", {}), provenance.get("model", {})
+        versions = provenance.get("versions", {})
+        self._say(
+            _("{device}, {precision}; model {model}; PyTorch {torch}").format(
+                device=_("processor (CPU)") if computed.get("device") == "cpu" else computed.get("device", "?"),
+                precision=computed.get("precision", "?"),
+                model=model.get("name", "?"),
+                torch=versions.get("torch", "?"),
+            )
+        )
+        advice = (self._hello or {}).get("system", {}).get("advice")
+        if advice and computed.get("device") == "cpu":
+            self._say(f"{self.ui.systemLabel.text}. {advice}")
+
+    def _say(self, text):
+        self.ui.systemLabel.text = text
+
+    # packages and models
+
+    def readyToRun(self):
+        """Whether the packages are there; if not, the set-up is offered once and may put them there."""
+        if self.place.kind != "slicer" or not environment.missing():
+            return True
+        return self.onSetUp()
+
+    def onSetUp(self, checked=False):
+        from ..dialogs.setup import offerSetUp
+
+        sharedWorker().end()
+        self._hello = None
+        done = offerSetUp(slicer.util.mainWindow())
+        if done:
+            self._panel.run.tell(_("The packages are there. Click Run."))
+        self._panel.lookAhead.forget()
+        return done
+
+    def listModels(self):
+        from MedDiffFMLib.models.store import installed
+
+        from ..dialogs.models import nameOf
+
+        chosen, names = self.ui.modelBox.currentData, {}
+        for found in installed():
+            hub = found.source.startswith("hub:")  # such a one is named by its commit, so that it is this very one
+            names[found.source.removeprefix("hub:") if hub else found.folder.name] = nameOf(found)
+        fillCombo(self.ui.modelBox, [("", _("The best one installed")), *names.items()])
+        self.ui.modelBox.setCurrentIndex(max(0, self.ui.modelBox.findData(chosen)))
+
+    def onModels(self, checked=False):
+        from ..dialogs.models import manageModels
+
+        manageModels(slicer.util.mainWindow())
+        self.listModels()
+
+
+def systemInWords(hello):
+    """Device, memory, torch, model, and what to do if the GPU is not used."""
+    system = hello.get("system", {})
+    parts = [system.get("gpu") or hello.get("device", "")]
+    if system.get("gpu_memory_gb"):
+        parts.append(_("{gb} GB on it").format(gb=system["gpu_memory_gb"]))
+    if system.get("memory_gb"):
+        parts.append(_("{gb} GB memory").format(gb=system["memory_gb"]))
+    if system.get("torch"):
+        parts.append(f"PyTorch {system['torch']}")
+    parts.append(_("models: {names}").format(names=", ".join(hello.get("models", [])) or _("none")))
+    advice = system.get("advice", "")
+    return ", ".join(part for part in parts if part) + (f". {advice}" if advice else "")

@@ -1,0 +1,128 @@
+"""What a run would take, and what the worker sees in the input: asked a moment after the last change."""
+
+import html
+
+import qt
+from slicer.i18n import tr as _
+
+from ..failures import Failure
+from ..runner import environment
+from ..runner.backend import savedPlace
+from ..runner.job import sharedWorker
+from ..scene.exchange import boxOf, ijkToRAS, stateOf
+from ..views.colors import quiet, warning, warningsInWords
+from .run import timeInWords
+
+DELAY_MS = 700
+
+
+class LookPart:
+    """Asks only on this computer and where the packages are there; a run goes first."""
+
+    def __init__(self, panel):
+        self._panel, self._logic = panel, panel.makeLogic()
+        self._ready, self._asked, self._facts = None, None, None
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY_MS)
+        self._timer.connect("timeout()", self._ask)
+
+    @property
+    def busy(self):
+        return self._logic.busy
+
+    def schedule(self, problem):
+        """Something may have changed: what is known of another state is not shown. Only for a panel that is seen."""
+        if not self._panel.parent.isEntered:
+            return
+        state = None if problem else self._state()
+        if state == self._asked:
+            return
+        self._asked = None
+        self._show(None)
+        self._timer.stop()
+        if state is not None and self._possible():
+            self._timer.start()
+
+    def forget(self):
+        """The place or its packages have changed."""
+        self._ready = self._asked = None
+
+    def stop(self):
+        """Ask no more for now; what was not answered is asked again with the next change."""
+        self._timer.stop()
+        if self.busy:
+            self._asked = None
+        self._logic.leave()
+
+    def _possible(self):
+        """Nothing leaves this computer unasked, and nothing starts that cannot work."""
+        place = savedPlace()
+        if place.remote:
+            return False
+        if self._ready is None:
+            self._ready = place.kind != "slicer" or not environment.missing()
+        return self._ready
+
+    def _state(self):
+        """All that the answer depends on."""
+        nodes = [node for node in self._panel.inputs().values() if node]
+        values = self._panel.parameters()
+        plain = {name: value if isinstance(value, str) else _mark(value) for name, value in values.items()}
+        return (tuple(map(_mark, nodes)), tuple(sorted(plain.items(), key=str)))
+
+    def _ask(self):
+        if sharedWorker().job is not None or self._panel.logic.busy:
+            self._timer.start()
+            return
+        self._asked = self._state()
+        try:
+            self._logic.look(self._panel.inputs(), self._panel.parameters(), self._onEnd, savedPlace())
+        except Failure:
+            return
+        self._panel.run.showEstimate(quiet(_("Looking at the volume…")))
+
+    def _onEnd(self, event, failure):
+        """What is wrong with the input is said at once, what else cannot be found out beforehand by the run."""
+        self._show(event["facts"] if event else None, event["warnings"] if event else ())
+        if failure and failure.kind == "input":
+            self._panel.run.showEstimate(warning(html.escape(failure.message)))
+        self._panel.update()
+        if event:
+            self._panel.advanced.askOnce()
+
+    def _show(self, facts, warnings=()):
+        self._facts = facts
+        self._panel.task.looked(facts)
+        self._panel.run.showEstimate(estimateInWords(facts) + warningsInWords(warnings) if facts else "")
+
+
+def estimateInWords(facts):
+    """Time and memory of a run, and the region that was found."""
+    parts = []
+    if facts.get("seconds") is not None:
+        parts.append(_("about {time}").format(time=timeInWords(facts["seconds"])))
+    if facts.get("memory_gb") is not None:
+        parts.append(_("up to {gb:.1f} GB of memory").format(gb=facts["memory_gb"]))
+    text = quiet(_("A run takes {what}.").format(what=", ".join(parts))) if parts else ""
+    if facts.get("region"):
+        text = quiet(_("Region found: {region}.").format(region=facts["region"])) + "<br/>" + text
+    here = facts.get("memory_here_gb")
+    if here and facts.get("memory_gb", 0) > 0.8 * here:
+        advice = _("This computer has {gb:.0f} GB: limit the work to a box under Input.").format(gb=here)
+        text += "<br/>" + warning(advice)
+    return text
+
+
+def _mark(node):
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        return boxOf(node)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return str(stateOf(node))
+    return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else _volumeMark(node)
+
+
+def _volumeMark(node):
+    """Changes with voxels and geometry, not with display or attributes."""
+    image = node.GetImageData()
+    return f"{node.GetID()} {image.GetMTime() if image else 0} {ijkToRAS(node).tolist()}"

@@ -1,0 +1,252 @@
+"""The findings within a panel: a threshold that is followed at once, a table that leads to each of them."""
+
+import csv
+import time
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..scene.findings import BRIGHTER, DARKER, Rule
+from ..scene.findings_nodes import (
+    COLORS,
+    Crosshair,
+    FindingsNodes,
+    automaticRule,
+    colorMap,
+    hasColors,
+    kindInWords,
+    setOpacity,
+    showOver,
+)
+from ..toolkit.bindings import fillCombo
+from ..views.colors import quiet, readableName
+
+INTERVAL = 30  # ms between the turns
+FIRST_TURN, TURN = 0.1, 0.03  # seconds: small maps are done within the first
+FARTHEST = 2000.0  # HU
+ROWS = 100  # of the table in the panel; the table in the scene has all
+
+
+class FindingsPart:
+    """Follows the map that the parameter node refers to as `anomalyMap`."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        self._nodes, self._followed, self._walk, self.findings = None, None, None, []
+        self._turning, self._crosshair = False, Crosshair()
+        sides = [("both", _("Brighter and darker")), ("brighter", _("Brighter only")), ("darker", _("Darker only"))]
+        fillCombo(self.ui.sidesBox, sides)
+        self._timer = qt.QTimer()
+        self._timer.setInterval(INTERVAL)
+        self._timer.connect("timeout()", lambda: self._turn(TURN))
+        table = self.ui.findingsTable
+        table.connect("cellClicked(int,int)", lambda row, column: self.jump(row))
+        table.connect("currentCellChanged(int,int,int,int)", lambda row, *rest: self.jump(row))
+        self.ui.autoThresholdButton.connect("clicked(bool)", self.onAutomatic)
+        self.ui.saveTableButton.connect("clicked(bool)", self.onSave)
+        self._showTable()
+
+    @property
+    def nodes(self):
+        return self._nodes
+
+    def show(self, mapNode, source):
+        """A new map: in color over its CT, its own threshold, and all that follows."""
+        node, automatic = self.panel.bindings.node, automaticRule(mapNode)
+        self._leave()
+        before = node.StartModify()
+        node.SetParameter("findingThreshold", f"{automatic.limit:.1f}")
+        node.SetNodeReferenceID("anomalyMap", mapNode.GetID())
+        node.EndModify(before)
+        showOver(mapNode, source, self._opacity)
+        self.update()
+
+    def update(self):
+        """A setting or a node has changed."""
+        if self._turning:  # the walk itself adds nodes
+            return
+        mapNode = self.panel.bindings.chosenNode("anomalyMap")
+        if mapNode is None or mapNode.GetImageData() is None:
+            self._leave()
+            return
+        if self._nodes is None or self._nodes.map is not mapNode:
+            self._nodes, self._followed = FindingsNodes(mapNode), None
+            if not hasColors(mapNode):
+                colorMap(mapNode)
+            far = 10 * automaticRule(mapNode).limit  # where the slider ends
+            self.ui.thresholdSlider.maximum = max(100.0, far, float(self.panel.bindings.value("findingThreshold")))
+            self.ui.resultSection.visible = True
+        setOpacity(mapNode, self._opacity)
+        rule = self._rule(mapNode)
+        deleted = self._walk is None and (self._nodes.segmentation is None or self._nodes.table is None)
+        if rule != self._followed or deleted:
+            self._begin(rule)
+
+    def _leave(self):
+        self._crosshair.putBack()
+        if self._nodes is not None:
+            self._timer.stop()
+            self._nodes = self._followed = self._walk = None
+            self.ui.thresholdSlider.maximum = FARTHEST
+            self.ui.resultSection.visible = False
+
+    @property
+    def _opacity(self):
+        return float(self.panel.bindings.value("overlayOpacity") or 0) / 100
+
+    def _rule(self, mapNode):
+        value, sides = self.panel.bindings.value, self.panel.bindings.value("sides")
+        return Rule(
+            automaticRule(mapNode).centre,
+            float(value("findingThreshold")),
+            sides != "darker",
+            sides != "brighter",
+            float(value("min_volume") or 0),
+        )
+
+    # following
+
+    def _begin(self, rule):
+        new, self._followed, self._walk = self._followed is None, rule, self._nodes.follow(rule)
+        self._timer.stop()
+        if not new:  # a new map waits until the views have drawn it
+            self._turn(FIRST_TURN)
+        if self._walk is not None:
+            self.ui.findingsLabel.text = quiet(_("Counting…"))
+            self._timer.start()
+
+    def _turn(self, seconds):
+        """Work for a moment, as long as there is something to work on."""
+        if self._walk is None or self._nodes.map is None or self.panel.bindings.node is None:
+            self._timer.stop()
+            return
+        until, self._turning = time.monotonic() + seconds, True
+        try:
+            while time.monotonic() < until:
+                next(self._walk)
+        except StopIteration as end:
+            self._timer.stop()
+            self._walk = None
+            self._end(*end.value)
+        finally:
+            self._turning = False
+
+    def _end(self, findings, smaller):
+        self.findings = findings
+        self.ui.findingsLabel.text = findingsInWords(findings, smaller, self._followed)
+        self._showTable()
+
+    # the table
+
+    def _showTable(self):
+        table, shown = self.ui.findingsTable, self.findings[:ROWS]
+        table.blockSignals(True)
+        headers = [_("Looks"), _("Volume"), _("Size (mm)"), _("Differs"), _("Score")]
+        table.setColumnCount(len(headers))
+        table.setHorizontalHeaderLabels(headers)
+        for column, words in enumerate(_helps()):
+            table.horizontalHeaderItem(column).setToolTip(words)
+        table.verticalHeader().setDefaultSectionSize(24)
+        table.verticalHeader().setVisible(False)
+        table.setRowCount(len(shown))
+        for row, finding in enumerate(shown):
+            for column, text in enumerate(_cells(finding)):
+                item = qt.QTableWidgetItem(text)
+                side = qt.Qt.AlignLeft if column == 0 else qt.Qt.AlignRight
+                item.setTextAlignment(side | qt.Qt.AlignVCenter)
+                if column == 0:
+                    item.setForeground(qt.QBrush(qt.QColor(colorName(finding.kind))))
+                table.setItem(row, column, item)
+        table.setCurrentCell(-1, -1)
+        table.resizeColumnsToContents()
+        table.blockSignals(False)
+        table.visible = self.ui.saveTableButton.visible = bool(shown)
+
+    def jump(self, row):
+        """All slice views to a finding."""
+        if 0 <= row < len(self.findings):
+            self._crosshair.jumpTo(self.findings[row].peak)
+
+    def leave(self):
+        """The views as they were: no crosshair that nobody asked for."""
+        self._crosshair.putBack()
+        self.ui.findingsTable.setCurrentCell(-1, -1)
+
+    def onAutomatic(self, checked=False):
+        """Back to the threshold that the task found."""
+        if self._nodes and self._nodes.map:
+            self.ui.thresholdSlider.value = automaticRule(self._nodes.map).limit
+
+    def onSave(self, checked=False):
+        path = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(), _("Save the findings"), "findings.csv", _("Table (*.csv)")
+        )
+        if path:
+            try:
+                saveTable(self._nodes.table, path)
+            except OSError as error:
+                text = _("The table could not be saved: {error}. Choose another folder.").format(error=error)
+                slicer.util.errorDisplay(text)
+
+
+def saveTable(tableNode, path):
+    """A table node as CSV, with its columns' names."""
+    table = tableNode.GetTable()
+    columns = [table.GetColumn(number) for number in range(table.GetNumberOfColumns())]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(column.GetName() for column in columns)
+        for row in range(table.GetNumberOfRows()):
+            writer.writerow(_plain(column.GetValue(row)) for column in columns)
+
+
+def colorName(kind):
+    """The kind's color as #rrggbb, to be read as text."""
+    return readableName(COLORS[kind])
+
+
+def _helps():
+    """What the columns say."""
+    return (
+        _("Brighter or darker than the model expects."),
+        _("Volume of the place."),
+        _("Its extent along the three axes of the scan, slices last."),
+        _("How many HU it is away from the organ's own level, on average."),
+        _("That difference times the volume: it orders the findings, and is no probability."),
+    )
+
+
+def _plain(value):
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _cells(finding):
+    return (
+        kindInWords(finding.kind),
+        f"{finding.volumeMl:.1f} ml" if finding.volumeMl >= 1 else f"{finding.volumeMl:.2f} ml",
+        " × ".join(f"{mm:.0f}" for mm in finding.sizeMm),
+        f"{finding.meanHU:+.0f} HU",
+        f"{finding.score:.0f}",
+    )
+
+
+def findingsInWords(findings, smaller, rule):
+    if not findings:
+        text = _("<b>No findings</b> from {hu:.0f} HU on.").format(hu=rule.limit)
+    else:
+        number = _("1 finding") if len(findings) == 1 else _("{n} findings").format(n=len(findings))
+        sides = [
+            f"{sum(one.kind == kind for one in findings)} <span style='color:{colorName(kind)}'>"
+            f"<b>{kindInWords(kind)}</b></span>"
+            for kind in (BRIGHTER, DARKER)
+        ]
+        text = _("<b>{number}</b>: {sides}, {ml:.1f} ml in all.").format(
+            number=number, sides=", ".join(sides), ml=sum(one.volumeMl for one in findings)
+        )
+        if len(findings) > ROWS:
+            text += " " + _("The first {n} are listed.").format(n=ROWS)
+    if smaller:
+        ignored = _("Spots under {ml:g} ml, not listed: {n}.").format(n=smaller, ml=rule.smallestMl)
+        text += "<br/>" + quiet(ignored)
+    return text

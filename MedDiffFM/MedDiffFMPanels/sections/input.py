@@ -1,0 +1,89 @@
+"""Part 1 of a panel: the CT, its region, what is known of its anatomy, and the area to work on."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..scene.checks import boxProblem, confirmHardening, maskProblem, problemOf, targetProblem
+from ..scene.organ_names import namesProblem
+from ..toolkit.bindings import fillCombo
+from ..views.colors import quiet, warning
+
+
+class InputPart:
+    problemOf = staticmethod(problemOf)
+
+    def __init__(self, ui):
+        self.ui = ui
+        regions = [("auto", _("Automatic")), ("head-neck", _("Head and neck")), ("chest", _("Chest"))]
+        fillCombo(ui.regionBox, [*regions, ("abdomen", _("Abdomen"))])
+        anatomy = [
+            ("auto", _("Automatic")),
+            ("segmentation", _("A segmentation in the scene")),
+            ("threshold", _("Body, lungs and bones by threshold")),
+            ("totalsegmentator", _("TotalSegmentator (if installed)")),
+            ("none", _("None")),
+        ]
+        fillCombo(ui.anatomyBox, anatomy)
+        fillCombo(ui.areaBox, [("whole", _("Whole volume")), ("box", _("Only a box"))])
+        self._checked = (None, None)
+
+    def show(self, bindings):
+        """Show what goes with the choices. Returns the Problem of the input, or None."""
+        segmentation, box = bindings.value("anatomyKind") == "segmentation", bindings.value("area") == "box"
+        for name, wanted in (("anatomyRow", segmentation), ("boxRow", box)):
+            getattr(self.ui, name).visible = wanted
+            getattr(self.ui, name + "Label").visible = wanted
+        node = bindings.chosenNode("input")
+        problem = self._volumeProblem(node)
+        if problem is None and segmentation:
+            organs = bindings.chosenNode("anatomySegmentation")
+            problem = maskProblem(organs, node, _("segmentation")) or namesProblem(organs)
+        if problem is None and box:
+            problem = boxProblem(bindings.chosenNode("roi"), node)
+        if problem is None:
+            problem = targetProblem(bindings.chosenNode("target"), [node])
+        self.ui.inputLabel.text = warning(problem.text) if problem else self.inWords(node)
+        self.ui.fixButton.visible = bool(problem and problem.fix == "harden")
+        return problem
+
+    def _volumeProblem(self, node):
+        """Looked at once for each state of the volume: it reads many voxels."""
+        transform = node.GetParentTransformNode() if node else None
+        state = node and (
+            node.GetID(),
+            node.GetMTime(),
+            node.GetImageDataMTime() if hasattr(node, "GetImageDataMTime") else 0,
+        )
+        state = (state, transform and transform.GetMTime(), self.changed(node))
+        if state != self._checked[0] or node is None:
+            self._checked = (state, self.problemOf(node))
+        return self._checked[1]
+
+    def changed(self, node):
+        """What else of a node than its own time tells that it has to be looked at again."""
+
+    def inWords(self, node):
+        """What the input is, for below its selector."""
+        return sizeInWords(node)
+
+    def harden(self, node):
+        """Harden the transform of an input, if its user wants that."""
+        if confirmHardening(node):
+            slicer.vtkSlicerTransformLogic().hardenTransform(node)
+
+    def newBox(self, volumeNode):
+        """A box of half the volume's edges in its middle."""
+        box = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("MedDiff-FM box"))
+        box.CreateDefaultDisplayNodes()
+        bounds = [0.0] * 6
+        volumeNode.GetRASBounds(bounds)
+        box.SetXYZ([(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)])
+        box.SetRadiusXYZ([(bounds[2 * axis + 1] - bounds[2 * axis]) / 4 for axis in range(3)])
+        return box
+
+
+def sizeInWords(node):
+    image = node.GetImageData()
+    size = " × ".join(str(n) for n in image.GetDimensions())
+    spacing = " × ".join(f"{s:.3g}" for s in node.GetSpacing())
+    return quiet(_("{size} voxels of {spacing} mm").format(size=size, spacing=spacing))

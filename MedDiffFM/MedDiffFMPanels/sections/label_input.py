@@ -1,0 +1,99 @@
+"""Part 1 of a panel that starts from a segmentation or a label map in place of a CT: which organs it holds."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..scene import exchange
+from ..scene.checks import Problem, transformProblem
+from ..scene.organ_names import SHOWN, namesProblem, organsOf
+from ..toolkit.bindings import nodesOffered
+from ..views.colors import quiet, warning
+from .input import InputPart
+
+KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
+
+
+class LabelInputPart(InputPart):
+    """The shared part, without what is asked of a CT alone."""
+
+    def __init__(self, ui):
+        InputPart.__init__(self, ui)
+        self._words = (None, "")
+        ui.inputSelector.nodeTypes = KINDS
+        ui.inputSelector.noneDisplay = _("Choose a segmentation or label map")
+        words = _(
+            "Organs as segments with their names, or a label map with TotalSegmentator's numbers. It stays as it is."
+        )
+        ui.inputSelector.toolTip = ui.inputSelectorLabel.toolTip = words
+        ui.inputSelectorLabel.text = _("&Organs:")
+        ui.anatomyBox.visible = ui.anatomyBoxLabel.visible = False
+
+    problemOf = staticmethod(lambda node: labelsProblem(node))
+
+    def changed(self, node):
+        return exchange.stateOf(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
+
+    def inWords(self, node):
+        """Found out once for each state, as `problemOf`: it reads many voxels."""
+        if self._words[0] != self._checked[0]:
+            self._words = (self._checked[0], self._inWords(node))
+        return self._words[1]
+
+    def _inWords(self, node):
+        known, others = organsOf(node)
+        shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+        grid = exchange.gridOf(node)
+        size = " × ".join(str(n) for n in grid.GetImageData().GetDimensions())
+        spacing = " × ".join(f"{s:.3g}" for s in grid.GetSpacing())
+        text = quiet(_("{n} organs: {names}").format(n=len(known), names=shown))
+        text += "<br/>" + quiet(_("The CT will have {size} voxels of {mm} mm.").format(size=size, mm=spacing))
+        if others:
+            text += "<br/>" + warning(_("Not known, counted as body: {names}").format(names=", ".join(others[:SHOWN])))
+        return text
+
+
+def firstLabels():
+    """What the input selector shows at first: the scene's first segmentation with an organ, else its first label map,
+    else a segmentation of something.
+    """
+    filled = []
+    for node in nodesOffered(KINDS[0]):
+        if node.GetSegmentation().GetNumberOfSegments() and not node.GetNodeReferenceID(exchange.LESION_OF):
+            filled.append(node)
+    organs = next((node for node in filled if organsOf(node)[0]), None)
+    return organs or next(iter(nodesOffered(KINDS[1])), None) or next(iter(filled), None)
+
+
+def labelsProblem(node):
+    """Why a node cannot be the anatomy that a CT is made of, or None if it can."""
+    if node is None:
+        return Problem(_("There is no segmentation yet."), _("Load one, or choose one under Input."))
+    problem = _emptyProblem(node) or transformProblem(node)
+    if problem:
+        return problem
+    grid = exchange.gridOf(node)
+    if grid is None:
+        return Problem(
+            _("“{name}” has no voxels.").format(name=node.GetName()),
+            _("Choose its source volume in the Segment Editor, and draw an organ."),
+        )
+    if min(grid.GetImageData().GetDimensions()) < 2:
+        return Problem(_("This is a single slice."), _("Choose a segmentation of a whole 3D volume."))
+    return namesProblem(node)
+
+
+def _emptyProblem(node):
+    name = node.GetName()
+    if node.IsA("vtkMRMLSegmentationNode"):
+        segmentation = node.GetSegmentation()
+        if not segmentation.GetNumberOfSegments():
+            return Problem(
+                _("“{name}” has no segments.").format(name=name), _("Draw one first, or choose another one.")
+            )
+        bounds = [0.0] * 6
+        node.GetRASBounds(bounds)
+        if bounds[0] > bounds[1]:
+            return Problem(_("The segments of “{name}” are empty.").format(name=name), _("Draw an organ first."))
+    elif node.GetImageData() is None or not slicer.util.arrayFromVolume(node).any():
+        return Problem(_("“{name}” holds no labels.").format(name=name), _("Choose a label map of organs."))
+    return None

@@ -1,0 +1,256 @@
+"""The part of a panel that draws a lesion: the segment editor with Paint and Erase, “Place ellipsoid”, the kind of
+lesion; after a run the results one after another, and “Save as training pair”. Inpaint and Generate share it.
+"""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from MedDiffFMLib.errors import NO_ROOM, MissingModelError
+from MedDiffFMLib.models import store as model_store
+
+from ..failures import Failure, diskFull
+from ..logic import PanelLogic
+from ..runner.backend import savedPlace
+from ..scene import exchange
+from ..scene.checks import Problem
+from ..scene.lesion_segmentation import (
+    digestOf,
+    isDrawable,
+    lesionInWords,
+    lesionOf,
+    lesionProblem,
+    newLesion,
+    showLesion,
+)
+from ..scene.training_pair import savePair
+from ..toolkit.bindings import fillCombo
+from ..toolkit.resources import RESOURCES
+from ..toolkit.timer_loop import Walk
+from ..views.colors import quiet
+from .lesion_editor import LesionEditor
+from .task import TaskPart
+
+CONTROLS = "lesion-"  # what the names of ControlNets for lesions begin with
+MASK = exchange.ATTRIBUTE + "lesionMask"  # of a result: a reference to its lesion, and what was drawn then
+
+
+class LesionLogic(PanelLogic):
+    """Puts a lesion where a segmentation says so."""
+
+    def process(self, inputVolume, lesion, target=None, place=None, **parameters):
+        """As `PanelLogic.process`; lesion: a segmentation node with one segment on the input's grid."""
+        box = parameters.get("roi")
+        box = None if isinstance(box, str) else box
+        problem = self.inputProblem(inputVolume) or lesionProblem(lesion, inputVolume, box)
+        if problem:
+            raise Failure("input", problem.reason, problem.wayOn)
+        return PanelLogic.process(self, inputVolume, target, place, lesion_mask=lesion, **parameters)
+
+    def start(self, inputs, parameters, *arguments, **options):
+        """A lesion among the parameters is an input."""
+        parameters = dict(parameters)
+        if "lesion_mask" in parameters:
+            inputs = inputs | {"lesion_mask": parameters.pop("lesion_mask")}
+        self._lesionId, self._drawn = inputs["lesion_mask"].GetID(), digestOf(inputs["lesion_mask"])
+        return PanelLogic.start(self, inputs, parameters, *arguments, **options)
+
+    def markLesion(self, node):
+        """Say of a result which lesion was drawn into it."""
+        node.SetAttribute(MASK, self._drawn)
+        node.SetNodeReferenceID(MASK, self._lesionId)
+        return node
+
+
+class LesionPart(TaskPart):
+    def __init__(self, panel):
+        TaskPart.__init__(self, panel)
+        roots = self._load()
+        self.editor = LesionEditor(self.ui, self.onDrawn, self.onPlaceFailed)
+        self.editor.prepare()  # before there is a scene to follow
+        for root in roots:
+            root.setMRMLScene(slicer.mrmlScene)
+        self._kinds, self._busy, self._walk = None, False, None
+        self.ui.newLesionButton.connect("clicked(bool)", self.onNew)
+        self.ui.previousButton.connect("clicked(bool)", lambda checked: panel.result.showNext(-1))
+        self.ui.nextButton.connect("clicked(bool)", lambda checked: panel.result.showNext())
+        self.ui.pairButton.connect("clicked(bool)", self.onSavePair)
+        self.ui.outlineButton.connect("toggled(bool)", self.onOutline)
+
+    def _load(self):
+        """The shared controls: those to draw with above the task's own, those for results below the result's text.
+        Returns their two widgets.
+        """
+        roots = []
+        for file, section, place in (("MedDiffFMLesion", "taskSection", 0), ("MedDiffFMLesionResult", None, 2)):
+            root = slicer.util.loadUI(str(RESOURCES / "UI" / f"{file}.ui"))
+            (self.ui.taskSection if section else self.ui.resultSection).layout().insertWidget(place, root)
+            for name, widget in vars(slicer.util.childWidgetVariables(root)).items():
+                setattr(self.ui, name, widget)
+            roots.append(root)
+        return roots
+
+    # what is drawn on
+
+    @property
+    def lesion(self):
+        return self.panel.bindings.chosenNode("lesionMask")
+
+    def inputs(self):
+        return {"lesion_mask": self.lesion}
+
+    def update(self):
+        self._listKinds()
+        owner = self.panel.inputNode
+        if self._busy or not self.panel.parent.isEntered:
+            return
+        self._busy = True
+        try:
+            if owner is not None and exchange.gridOf(owner) is not None:
+                self._chooseLesion(owner)
+            self.editor.show(self.lesion if owner and isDrawable(self.lesion) else None, owner)
+        finally:
+            self._busy = False
+        self.ui.lesionLabel.text = quiet(lesionInWords(self.lesion) or _("Nothing is drawn yet."))
+        self.ui.newLesionButton.enabled = owner is not None
+
+    def _chooseLesion(self, owner):
+        """The lesion that goes with an input: the chosen one, unless it belongs to another input; a new one if there
+        is none.
+        """
+        chosen = self.lesion
+        its = chosen.GetNodeReference(exchange.LESION_OF) if chosen else None
+        if chosen is None or (its is not None and its is not owner):
+            self._choose(lesionOf(owner) or newLesion(owner))
+
+    def _choose(self, node):
+        self.panel.bindings.node.SetNodeReferenceID("lesionMask", node.GetID())
+
+    def sceneClosed(self):
+        self.editor.prepare()
+
+    def onNew(self, checked=False):
+        """Another lesion on the same input; the old one stays in the scene."""
+        self.editor.stop()
+        self._choose(newLesion(self.panel.inputNode))
+
+    def onDrawn(self):
+        self.ui.outlineButton.checked = True
+        self.panel.update()
+
+    def onPlaceFailed(self):
+        self.panel.run.tell(_("There is no voxel of the image at that place. Click into the image."))
+
+    def escape(self):
+        waited = self.ui.placeButton.checked
+        self.ui.placeButton.checked = False
+        return waited
+
+    def leave(self, sceneCloses=False):
+        self._busy = True  # what is taken away here shall not come again
+        try:
+            self._leave(sceneCloses)
+        finally:
+            self._busy = False
+
+    def _leave(self, sceneCloses):
+        self.ui.outlineButton.checked = True
+        self.editor.leave(sceneCloses)
+        if self._walk:
+            self._walk.stop()
+        if sceneCloses:
+            return
+        node = self.lesion if self.panel.bindings and self.panel.bindings.node else None
+        if node is not None and node.GetNodeReferenceID(exchange.LESION_OF) and not digestOf(node):
+            slicer.mrmlScene.RemoveNode(node)  # nobody drew into it
+
+    # what can be drawn
+
+    def _listKinds(self):
+        """The kinds of lesions that the chosen model can draw."""
+        kinds = None if savedPlace().remote else kindsOf(self.panel.bindings.value("model"))
+        if kinds == self._kinds and self.ui.kindBox.count:
+            return
+        self._kinds, wanted = kinds, self.panel.bindings.value("kind")
+        blocked = self.ui.kindBox.blockSignals(True)
+        fillCombo(self.ui.kindBox, [("auto", _("Automatic")), *((kind, kindInWords(kind)) for kind in kinds or ())])
+        self.ui.kindBox.setCurrentIndex(max(0, self.ui.kindBox.findData(wanted)))
+        self.ui.kindBox.blockSignals(blocked)
+
+    def problem(self):
+        bindings = self.panel.bindings
+        box = bindings.chosenNode("roi") if bindings.value("area") == "box" else None
+        return self._kindProblem() or lesionProblem(self.lesion, self.panel.inputNode, box)
+
+    def _kindProblem(self):
+        if self._kinds is None:  # another computer's models are known there alone
+            return None
+        kind, wayOn = self.panel.bindings.value("kind"), _("Choose another model under Advanced.")
+        if not self._kinds:
+            return Problem(_("This model cannot draw lesions: it has no ControlNet for them."), wayOn)
+        if kind not in ("", "auto", *self._kinds):
+            what = _("This model has no ControlNet for lesions of the kind “{kind}”.").format(kind=kindInWords(kind))
+            return Problem(what, _("Choose another kind, or another model under Advanced."))
+        return None
+
+    # results
+
+    def showResult(self, nodes, source):
+        lesion = nodes[0].GetNodeReference(MASK)
+        if lesion is not None:
+            showLesion(lesion)
+        return False  # the panel compares it with its source
+
+    def onOutline(self, shown):
+        """What was drawn, over the slices or not: its line hides the very rim that one wants to judge."""
+        display = self.lesion.GetDisplayNode() if self.panel.bindings and self.lesion else None
+        if display:
+            display.SetVisibility2D(shown)
+
+    def showSeveral(self, nodes):
+        self.ui.previousButton.visible = self.ui.nextButton.visible = len(nodes) > 1
+
+    def onSavePair(self, checked=False):
+        """Ask for a folder and write the result that is shown, with its mask, into it."""
+        node = slicer.mrmlScene.GetNodeByID(self.panel.result.shownId or "")
+        lesion = node.GetNodeReference(MASK) if node else None
+        if lesion is None or digestOf(lesion) != node.GetAttribute(MASK):
+            self.panel.run.tell(
+                _("The lesion was changed or removed since this result was made, so they are no pair. Run again first.")
+            )
+            return
+        folder = qt.QFileDialog.getExistingDirectory(self.panel.parent, _("Folder of training pairs"))
+        if folder:
+            self.ui.pairButton.enabled = False
+            self._walk = Walk(savePair(folder, node, lesion), self._onSaved(folder))
+
+    def _onSaved(self, folder):
+        def ended(path, error):
+            self.ui.pairButton.enabled = True
+            if error is None:
+                text = _("Saved as {name}, with its mask, in {folder}. manifest.csv there lists it.")
+                text = text.format(name=path.name, folder=folder)
+            elif isinstance(error, ValueError):
+                text = _("{folder} holds a manifest.csv of another kind. Choose another folder.").format(folder=folder)
+            else:
+                text = _("Nothing was saved in {folder}: {reason}. Choose another folder.")
+                text = diskFull(folder).message if getattr(error, "errno", 0) in NO_ROOM else text
+                text = text.format(folder=folder, reason=getattr(error, "strerror", None) or error)
+            self.panel.run.tell(text)
+
+        return ended
+
+
+def kindsOf(model):
+    """The kinds of lesions that an installed model can draw, sorted. Empty if there are none, or no such model."""
+    try:
+        folder = model_store.find_model(model or None).folder
+    except (MissingModelError, OSError):
+        return []
+    found = sorted(config.parent.name for config in (folder / "controlnets").glob(f"{CONTROLS}*/config.json"))
+    return [name.removeprefix(CONTROLS) for name in found]
+
+
+def kindInWords(kind):
+    words = {"lung": _("Lung nodule"), "lung-tumor": _("Lung tumor"), "liver": _("Liver lesion")}
+    return words.get(kind) or kind.replace("-", " ").capitalize()

@@ -1,0 +1,51 @@
+"""Part 2 of a panel: the controls of one task. A subclass a task, in tasks/; this is what a panel asks of it."""
+
+import html
+
+from ..views.compare import CompareViews
+
+
+class TaskPart:
+    title = ""
+    compareViews = CompareViews  # how its results are compared with the input
+
+    def __init__(self, panel):
+        """Fill combo boxes and connect what is not bound by `SlicerParameterName`; `panel.ui` has the widgets."""
+        self.panel, self.ui = panel, panel.ui
+        self.ui.taskSection.text = self.title
+
+    def inputs(self):
+        """Further input nodes by the names of the task's files."""
+        return {}
+
+    def parameters(self):
+        """Parameters that no widget holds by their own name."""
+        return {}
+
+    def update(self):
+        """A setting has changed."""
+
+    def leave(self, sceneCloses=False):
+        """The panel is left: nothing of it may act on the views any more."""
+
+    def sceneClosed(self):
+        """The scene is empty now, or another one, whether the panel is seen or not."""
+
+    def escape(self):
+        """Esc was pressed. True if the task had something to stop."""
+        return False
+
+    def problem(self):
+        """What is wrong with the task's own settings: a Problem, or None."""
+        return None
+
+    def looked(self, facts):
+        """The worker has looked at the input: region, noise_hu, seconds, memory_gb. None while it is not known."""
+
+    def showResult(self, nodes, source):
+        """Show a result in the views. True if the task did; else the panel compares it with its source."""
+        return False
+
+    def resultInWords(self, nodes, provenance):
+        """The numbers that matter, as rich text."""
+        return html.escape(provenance.get("summary", ""))

@@ -1,0 +1,34 @@
+"""What a user chose last, for the next scene and the next start of Slicer: device, model, and each task's quality.
+
+A scene that holds its own settings keeps them. Only what a hand has chosen is remembered, not what a scene brought.
+"""
+
+import slicer
+
+from ..runner.backend import GROUP
+from .bindings import PROPERTY
+
+EVERYWHERE, OF_A_TASK = ("deviceBox", "modelBox"), ("qualityBox",)
+
+
+class Preferences:
+    def __init__(self, ui, bindings, task):
+        """Take over what is remembered, and remember what is chosen from now on."""
+        self._bindings, self._keys = bindings, {}
+        for boxes, place in ((EVERYWHERE, GROUP), (OF_A_TASK, f"{GROUP}{task}/")):
+            for name in boxes:
+                if hasattr(ui, name):
+                    self._keys[name] = (getattr(ui, name), place + name.removesuffix("Box"))
+        for box, key in self._keys.values():
+            box.connect("activated(int)", lambda index, box=box, key=key: self._remember(box, key))
+        self.takeOver()
+
+    def takeOver(self):
+        """What is remembered becomes what holds where the scene says nothing; a model that is gone does not."""
+        for box, key in self._keys.values():
+            text = slicer.app.userSettings().value(key)
+            if text is not None and box.findData(str(text)) >= 0:
+                self._bindings.setDefault(box.property(PROPERTY), str(text))
+
+    def _remember(self, box, key):
+        slicer.app.userSettings().setValue(key, str(box.currentData or ""))

@@ -1,0 +1,159 @@
+"""A whole-body scan in its parts: head-neck, chest and abdomen, each computed as its own image, joined without a seam
+(paper, IV-A2).
+
+Neighbours share some centimetres around the cut, in which one fades into the other as cos².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .classes import numbers_of
+from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
+from .tissue import LUNG_LABEL, lung_mask
+
+FADE_MM = 40.0  # length of the overlap
+SHORTEST_MM = 80.0  # a chest CT shows up to 7 cm of the abdomen and 5 cm of the neck, and is none the less a chest CT
+LUNG_SHARE = 1 / 12  # of the body in a slice of the chest
+SMALLEST_LUNGS_CM2 = 50.0  # mean area in a chest; sinuses and noise in fat look like lung too, but stay far below
+
+# What only one region has; vessels, muscles and the spine run through. Upwards, as the slices.
+_UPWARDS = (ABDOMEN, CHEST, HEAD_NECK)
+_ORGANS = {
+    "abdomen": "spleen kidney gallbladder liver stomach pancreas adrenal_gland bowel urinary_bladder prostate sacrum"
+    " vertebrae_L1 vertebrae_L2 vertebrae_L3 vertebrae_L4 vertebrae_L5 iliopsoas hip femur",
+    "chest": "lung_left lung_right heart sternum atrial_appendage_left pulmonary_vein superior_vena_cava",
+    "head-neck": "brain skull vertebrae_C1 vertebrae_C2 vertebrae_C3 vertebrae_C4 vertebrae_C5 vertebrae_C6",
+}
+_LOBES = (*numbers_of("lung_left"), *numbers_of("lung_right"))
+
+
+@dataclass(frozen=True)
+class BodyPart:
+    """Slices start … stop − 1 of a scan, as one region. weights: float32 (stop − start), how much this part counts in
+    each of its slices; over all parts they sum to 1.
+    """
+
+    region: Region
+    start: int
+    stop: int
+    weights: np.ndarray
+
+    @property
+    def z(self) -> slice:
+        return slice(self.start, self.stop)
+
+
+def whole_scan(region: Region, slices: int) -> BodyPart:
+    """All of a scan of one region."""
+    return BodyPart(region, 0, slices, np.ones(slices, np.float32))
+
+
+def split_body(
+    hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray, labels: np.ndarray | None = None
+) -> list[BodyPart]:
+    """The parts of a scan from the feet up, if it clearly shows more than one region; else nothing.
+
+    hu: (Z, Y, X) in RAS order; spacing (z, y, x) in mm; body: bool; labels: the model's classes where organs are known,
+    same shape. Each slice is for the region whose organs fill it most, or without lungs among the labels for the chest
+    where a twelfth of the body is lung. The two cuts are those that contradict the fewest slices. Only beside a chest
+    of at least 80 mm there are other parts, and they have at least 80 mm of body themselves.
+    """
+    lungs = (lung_mask(hu) & body) if labels is None else (lung_mask(hu) & body) | np.isin(labels, _LOBES)
+    return _split(lungs, spacing, body, labels)
+
+
+def split_labels(labels: np.ndarray, spacing: tuple[float, float, float]) -> list[BodyPart]:
+    """The parts of a label map (Z, Y, X) without its CT, as `split_body`: what is labelled lung counts as such."""
+    return _split(np.isin(labels, (*_LOBES, LUNG_LABEL)), spacing, labels > 0, labels)
+
+
+def region_at(
+    lesion: np.ndarray, labels: np.ndarray, spacing: tuple[float, float, float], default: Region | None
+) -> Region | None:
+    """The region of the part of a label map (Z, Y, X) that holds most of a lesion, bool of the same shape; `default`
+    where the map shows no more than one region.
+    """
+    parts = split_labels(labels, spacing)
+    return max(parts, key=lambda part: int(lesion[part.z].sum())).region if parts else default
+
+
+def _split(
+    lungs: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray, labels: np.ndarray | None
+) -> list[BodyPart]:
+    first, last = _best_cuts(_contradictions(lungs, body, labels, spacing))
+    shown = body.any(axis=(1, 2))
+    length = lambda a, b: float(shown[a:b].sum() * spacing[0])  # noqa: E731
+    if length(first, last) < SHORTEST_MM:
+        return []
+    if lungs[first:last].sum() * spacing[1] * spacing[2] / 100 < SMALLEST_LUNGS_CM2 * max(shown[first:last].sum(), 1):
+        return []
+    edges = [0, first if length(0, first) >= SHORTEST_MM else 0]
+    edges += [last if length(last, len(body)) >= SHORTEST_MM else len(body), len(body)]
+    found = [(r, a, b) for r, a, b in zip(_UPWARDS, edges[:-1], edges[1:], strict=True) if b > a]
+    return _faded(found, spacing[0]) if len(found) > 1 else []
+
+
+def _contradictions(
+    lungs: np.ndarray, body: np.ndarray, labels: np.ndarray | None, spacing: tuple[float, float, float]
+) -> np.ndarray:
+    """(Z, 3): how much speaks against each slice being abdomen, chest, head-neck, from 0 to 1."""
+    chest = lungs.sum(axis=(1, 2)) > np.maximum(body.sum(axis=(1, 2)) * LUNG_SHARE, 1)
+    against = np.stack([chest, ~chest & body.any(axis=(1, 2)), chest], axis=1).astype(float)
+    if labels is not None and np.isin(labels, _LOBES).any():
+        area = np.stack([np.isin(labels, _numbers(region)).sum(axis=(1, 2)) for region in _UPWARDS], axis=1)
+        total = area.sum(axis=1, keepdims=True)
+        known = total[:, 0] * spacing[1] * spacing[2] > 100  # 1 cm²
+        against[known] = 1 - area[known] / total[known]
+    return against
+
+
+def _numbers(region: Region) -> list[int]:
+    return [number for name in _ORGANS[region.name].split() for number in numbers_of(name)]
+
+
+def _best_cuts(against: np.ndarray) -> tuple[int, int]:
+    """First ≤ last: abdomen below slice `first`, chest from there to below `last`, head-neck above, with the smallest
+    sum of contradictions.
+    """
+    abdomen, chest, head = np.vstack([np.zeros(3), np.cumsum(against, axis=0)]).T
+    below, above = abdomen - chest, chest - head
+    best_below = np.minimum.accumulate(below)
+    last = int(np.argmin(best_below + above))
+    return int(np.argmin(below[: last + 1])), last
+
+
+def _faded(found: Sequence[tuple[Region, int, int]], spacing: float) -> list[BodyPart]:
+    """Neighbouring parts, each longer by half the overlap on both sides of a cut, with their weights."""
+    slices = found[-1][2]
+    half = max(1, round(FADE_MM / 2 / spacing))
+    centre = np.arange(slices) + 0.5
+    # how much lies above each cut: 0, then sin² (cos² from above), then 1
+    above = [np.sin(np.clip((centre - cut) / (2 * half) + 0.5, 0, 1) * np.pi / 2) ** 2 for _, cut, _ in found[1:]]
+    above = [np.ones(slices), *above, np.zeros(slices)]
+    parts = []
+    for i, (region, start, stop) in enumerate(found):
+        first, last = max(0, start - half * (i > 0)), min(slices, stop + half * (i < len(found) - 1))
+        weights = (above[i] - above[i + 1])[first:last].astype(np.float32)
+        parts.append(BodyPart(region, first, last, weights))
+    return parts
+
+
+def join_parts(
+    parts: Sequence[BodyPart], shape: tuple[int, int, int], run: Callable[[BodyPart], np.ndarray]
+) -> np.ndarray:
+    """`run` gives a part's values, float32 (stop − start, Y, X); the whole scan's values, float32 `shape` (Z, Y, X).
+
+    A weighted mean, added up so that where all parts agree, and where only one speaks, its value comes out to the last
+    bit.
+    """
+    joined = np.zeros(shape, np.float32)
+    so_far = np.zeros(shape[0], np.float32)
+    for part in parts:
+        so_far[part.z] += part.weights
+        share = part.weights / np.maximum(so_far[part.z], np.finfo(np.float32).tiny)
+        joined[part.z] += share[:, None, None] * (run(part) - joined[part.z])
+    return joined

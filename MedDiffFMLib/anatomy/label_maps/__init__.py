@@ -1,0 +1,1 @@
+"""Label maps and lesion masks that other programs wrote, read as the model's classes."""

@@ -1,0 +1,61 @@
+"""The region that a CT or a label map shows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .classes import BODY, BONE, GAS, number_of, numbers_of
+from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
+
+
+def detect_region(hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray) -> Region:
+    """The region that most of a scan shows.
+
+    hu: (Z, Y, X) in RAS order; spacing (z, y, x) in mm; body: bool, same shape. A head is narrow (a fifth of the
+    slices covers less than 350 cm²) and bony (over 13 % of the body above 300 HU). A chest has lung in more than
+    half of its slices (more than a twelfth of the body there). A neck is narrow with over 5.5 % of bone. Anything
+    else is an abdomen.
+
+    How wide a body is that fills its slices nobody can see: an ellipse fills π/4 of the image that it just fits into,
+    so one that fills more was cut off. Then lung tells before width and bone do: a heart full of contrast is above
+    300 HU too.
+    """
+    from .tissue import lung_mask  # which loads PyTorch, and the regions' names and windows are wanted without it
+
+    areas = body.sum(axis=(1, 2))
+    shown = areas > 0
+    if not shown.any():
+        return ABDOMEN
+    narrow = float(np.percentile(areas[shown], 20)) * spacing[1] * spacing[2] / 100 < 350
+    bone = np.mean(hu[body] > 300)
+    lungs = (lung_mask(hu) & body).sum(axis=(1, 2))
+    chest = np.mean(lungs[shown] > areas[shown] / 12) > 0.5
+    cut_off = np.mean(body[shown]) > math.pi / 4
+    if narrow and bone > 0.13 and not (cut_off and chest):
+        return HEAD_NECK
+    if chest:
+        return CHEST
+    return HEAD_NECK if narrow and bone > 0.055 else ABDOMEN
+
+
+LUNGS = numbers_of("lungs")
+
+
+HEAD_AND_NECK = tuple(map(number_of, ("thyroid_gland", "brain", "skull", *(f"vertebrae_C{n}" for n in range(1, 8)))))
+
+
+def region_of_labels(labels: np.ndarray) -> Region | None:
+    """The region that most of a label map (Z, Y, X), axial slices first, shows; None if no organ tells.
+
+    Chest and head or neck need more than half of the slices of the body, as in `region_detection.detect_region`.
+    """
+    shown = labels.any(axis=(1, 2))
+    if not np.setdiff1d(np.unique(labels), (0, BODY, BONE, GAS)).size:
+        return None
+    area = (labels > 0).sum(axis=(1, 2))[shown]
+    lungs = np.isin(labels, LUNGS).sum(axis=(1, 2))[shown]
+    if np.mean(np.isin(labels, HEAD_AND_NECK).any(axis=(1, 2))[shown]) > 0.5:
+        return HEAD_NECK
+    return CHEST if np.mean(lungs > area / 12) > 0.5 else ABDOMEN

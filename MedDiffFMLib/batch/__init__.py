@@ -1,0 +1,1 @@
+"""A task on a folder of CTs, here or on a Dask cluster."""

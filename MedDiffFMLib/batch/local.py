@@ -1,0 +1,72 @@
+"""A batch on this computer: worker processes, a thread each that hands it one request after another."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
+
+from ..errors import in_words, kind_of
+from ..worker.client import WorkerProcess, cores
+from .batch import Run
+
+TURN = 0.2  # seconds
+
+
+def here(workers: int) -> Run:
+    """Compute with so many worker processes on this computer, which share its cores and each keep the model."""
+    return partial(_run, workers)
+
+
+def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Generator[dict, None, None]:
+    """Closing this generator stops the workers within seconds."""
+    workers = max(1, min(workers, len(requests)))
+    processes = [WorkerProcess(threads=max(1, cores() // workers)) for _ in range(workers)]
+    waiting: queue.SimpleQueue[dict] = queue.SimpleQueue()
+    events: queue.SimpleQueue[dict] = queue.SimpleQueue()
+    for request in requests:
+        waiting.put(request)
+    threads = [
+        threading.Thread(target=_serve, args=(process, waiting, events), daemon=True, name="batch worker")
+        for process in processes
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        open_ones = len(requests)
+        while open_ones:
+            event = _next(events)
+            if event.pop("last", False):
+                open_ones -= 1
+                yield event
+            else:
+                hear(event)
+    finally:
+        closing = [threading.Thread(target=process.close) for process in processes]
+        for thread in closing:
+            thread.start()
+        for thread in (*closing, *threads):
+            thread.join()
+
+
+def _next(events: queue.SimpleQueue) -> dict:
+    """The next event. Waits in short turns: on Windows a cancel is not heard within a wait."""
+    while True:
+        try:
+            return events.get(timeout=TURN)
+        except queue.Empty:
+            continue
+
+
+def _serve(process: WorkerProcess, waiting: queue.SimpleQueue, events: queue.SimpleQueue) -> None:
+    while not process.closed:
+        try:
+            request = waiting.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            end = process.run(request, events.put)
+        except Exception as error:  # whatever befalls a job, the next one is done
+            end = {"event": "error", "kind": kind_of(error), "message": in_words(error)}
+        events.put(end | {"id": request["id"], "last": True})

@@ -1,0 +1,1 @@
+"""The noise estimate ε of a whole volume, computed in tiles."""

@@ -1,0 +1,125 @@
+"""ε(x_t, t) of a whole volume: the network in overlapping windows, averaged at every step (paper, III-C, Fig. 4).
+
+To a sampler this is one function of the whole volume. Hidden behind it: windows, their batches, the network's
+precision, and the windows of air, which are never computed, since there ε follows from x_0 = air.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..networks.conditions import Conditions
+from ..networks.unet import as_epsilon
+from .tiles import Window, plan_windows
+
+if TYPE_CHECKING:
+    from ..models.loading import Model
+    from ..networks.controlnet import Control
+
+
+GPU_BATCH_VOXELS = 8 * 64**3  # eight windows of the small model, one of the base model
+
+
+class NoiseModel:
+    """ε(x_t, t) for volumes of one shape, under fixed conditions.
+
+    `on_window(done, total)` is called after every batch of windows; it may raise to stop. Memory: two volumes and
+    one batch, whatever the number of windows.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        conditions: Conditions,
+        body: np.ndarray,
+        air: float,
+        overlap: float = 0.25,
+        batch: int | None = None,
+        on_window: Callable[[int, int], None] = lambda done, total: None,
+        control: Control | None = None,
+    ):
+        """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. batch: windows at once;
+        without it one on a CPU, where more gain nothing, and some on a GPU. control: a ControlNet for the target of
+        the conditions.
+        """
+        self.model, self.conditions, self.air = model, conditions, air
+        self.on_window, self.control = on_window, control
+        levels = len(model.network.config.channels) - 1
+        self.multiple = 2**levels
+        self.plan = plan_windows(body.shape, (model.network.config.patch,) * 3, overlap)
+        self.active = self.plan.touching(body)
+        on_gpu = model.device.type == "cuda"
+        self.batch = batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
+        active = {w.start for w in self.active}
+        self.skipped = [w for w in self.plan.windows if w.start not in active]
+
+    @torch.inference_mode()
+    def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
+        """x_t: float32 (Z, Y, X); t: timestep. Returns ε̂, same shape, float32, on the same device."""
+        alpha = float(self.model.schedule.alpha_bar[t])
+        epsilon = torch.zeros_like(x_t)
+        for window in self.skipped:
+            where = self.plan.slices(window)
+            of_air = (x_t[where] - math.sqrt(alpha) * self.air) / math.sqrt(1 - alpha)
+            epsilon[where] += of_air * window.weight().to(x_t.device)
+        for first in range(0, len(self.active), self.batch):
+            group = self.active[first : first + self.batch]
+            estimates = self._estimate(x_t, t, group)
+            for window, estimate in zip(group, estimates, strict=True):
+                epsilon[self.plan.slices(window)] += estimate.to(x_t.device) * window.weight().to(x_t.device)
+            self.on_window(first + len(group), len(self.active))
+        return epsilon
+
+    def worth(self, voxels: int, cost: float) -> float:
+        """Other work as a number of windows, for the time that it takes. cost: of one of its voxels, where a voxel of a
+        window costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
+        """
+        return voxels / math.prod(self.plan.size) * cost * (16 / self.model.network.config.channels[0]) ** 2
+
+    @torch.inference_mode()
+    def seconds_of_a_window(self, x_t: torch.Tensor, t: int) -> float:
+        """How long one window takes here. The first one of a process is slow, so it does not count unless it takes
+        long.
+        """
+        for _ in range(2):
+            started = time.monotonic()
+            float(self._estimate(x_t, t, self.active[:1]).sum())  # waits for a GPU
+            seconds = time.monotonic() - started
+            if seconds > 5:
+                break
+        return seconds
+
+    def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
+        """The network on some windows at once: float32, (B, Z, Y, X)."""
+        device, size = self.model.device, self.plan.size
+        alpha = float(self.model.schedule.alpha_bar[t])
+        codes = [self.conditions.window(w.start, size, device) for w in windows]
+        x = torch.stack([x_t[self.plan.slices(w)] for w in windows])[:, None].to(device)
+        inputs = [x, *(torch.stack(parts) for parts in zip(*codes, strict=True))]
+        if self.control is not None:
+            inputs.append(torch.stack([self.conditions.window_target(w.start, size, device) for w in windows]))
+        pad = [-n % self.multiple for n in size]
+        x, position, anatomy, *target = (_reflect(v, pad) for v in inputs)
+        times = torch.full((len(windows),), t, device=device)
+        regions = torch.full((len(windows),), self.conditions.region, device=device)
+        with torch.autocast(device.type, self.model.dtype, enabled=self.model.dtype != torch.float32):
+            residuals = self.control(x, times, position, anatomy, regions, *target) if self.control else None
+            estimate = self.model.network(x, times, position, anatomy, regions, residuals)
+        noise = as_epsilon(estimate.float(), x, alpha, self.model.network.config.prediction)
+        return noise[:, 0, : size[0], : size[1], : size[2]]
+
+
+def _reflect(v: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:
+    """Pad (B, C, Z, Y, X) at the far end of each axis by mirroring, several times where an axis is very short."""
+    for axis, extra in zip((2, 3, 4), pad, strict=True):
+        while extra > 0:
+            some = min(extra, v.shape[axis])
+            v = torch.cat([v, v.flip(axis).narrow(axis, 0, some)], dim=axis)
+            extra -= some
+    return v

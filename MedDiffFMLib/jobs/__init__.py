@@ -1,0 +1,1 @@
+"""A task on files: inputs, outputs, provenance, resuming."""

@@ -1,0 +1,231 @@
+"""A task from files to files: what the command line, the worker and batches run alike.
+
+Everything that can be wrong with files or parameters is found before the model computes; all outputs appear, or none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..anatomy.label_maps.reading import read_anatomy
+from ..atomic import DAY, sweep
+from ..models.hardware import memory_gb
+from ..parameters import ANATOMY_WORDS, TASKS, CommonParameters, Parameters
+from ..progress import ProgressCallback, Reporter
+from ..volumes.checks import check_ct
+from ..volumes.roi import Box, Part, cut
+from ..volumes.volume import Volume
+from .inputs import input_slots, read_inputs
+from .outputs import Item, check_outputs_fit, check_result_path, output_paths, write_results
+from .provenance import describe_run, provenance_path, without_names
+from .resume import Standing, what_stands
+
+if TYPE_CHECKING:
+    from ..models.loading import Model
+
+MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes at the peak (Docs/benchmarks.md)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time.
+
+    skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
+    """
+
+    task: str
+    written: dict[str, list[Path]]
+    facts: dict
+    summary: str
+    seconds: float
+    skipped: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def run_job(
+    task: str,
+    files: dict[str, Path | None],
+    parameters: Parameters,
+    common: CommonParameters,
+    progress: ProgressCallback | None = None,
+    load: Callable[..., Model] | None = None,
+    resume: bool = False,
+) -> Report:
+    """Run a task (a name in `TASKS`) on files, by the names of the task's file slots.
+
+    load: in place of `models.load_model`, to keep a model between jobs. resume: what an equal run made is left as it
+    is, what it left unfinished is replaced. Raises InputError before any work if a file cannot be read or written;
+    what `progress` raises passes through. No file is left behind then.
+    """
+    return open_job(task, files, parameters, common, resume).run(progress, load)
+
+
+def open_job(
+    task: str,
+    files: dict[str, Path | None],
+    parameters: Parameters,
+    common: CommonParameters,
+    resume: bool = False,
+) -> Job:
+    """A job with its outputs checked and its inputs read: what remains is to `run` it. Arguments as of `run_job`."""
+    paths = output_paths(task, files, parameters)
+    every = [path for some in paths.values() for path in some]
+    if not resume:
+        for folder in {path.parent for path in every if path.parent.is_dir()}:
+            sweep(folder, older_than=DAY)
+    resume = resume and any(path.exists() or provenance_path(path).exists() for path in every)
+    if not resume:
+        for path in every:
+            check_result_path(path, common.overwrite)
+    inputs = read_inputs(task, files)
+    anatomy = getattr(parameters, "anatomy", "none")
+    organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
+    if common.roi is None:
+        check_outputs_fit(task, paths, inputs[0], getattr(parameters, "factor", None) or 1)
+    return Job(task, parameters, common, paths, inputs, organs, resume)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task on volumes that are read. paths: of the outputs, by their names; anatomy: the label map, if one was
+    given; resume: some of the outputs stand, perhaps from an equal run.
+    """
+
+    task: str
+    parameters: Parameters
+    common: CommonParameters
+    paths: dict[str, list[Path]]
+    inputs: list[Volume]
+    anatomy: Volume | None = None
+    resume: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings of all inputs and of the anatomy, each sentence once, in their order."""
+        volumes = (*self.inputs, *([self.anatomy] if self.anatomy else []))
+        return tuple(dict.fromkeys(sentence for volume in volumes for sentence in volume.warnings))
+
+    @property
+    def _sources(self) -> dict[str, str]:
+        """The path of each input by its role."""
+        roles = [slot.name.replace("_", " ") for slot in input_slots(self.task)]
+        found = {role: volume.source for role, volume in zip(roles, self.inputs, strict=True)}
+        return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
+
+    def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> Report:
+        """Compute and write everything, or nothing. Arguments as of `run_job`."""
+        started = time.monotonic()
+        parts = self._parts()
+        if load is None:
+            from ..models.loading import load_model as load
+        model = load(self.common.model, device=self.common.device, precision=self.common.precision)
+        record = describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
+        overwrite = self.common.overwrite
+        if self.resume:
+            stands = what_stands(self.paths, record)
+            if stands is Standing.DONE:
+                return Report(self.task, self.paths, {}, "Stood already", 0.0, True, self.warnings)
+            overwrite = overwrite or stands is Standing.UNFINISHED
+            for some in self.paths.values():
+                for path in some:
+                    check_result_path(path, overwrite)
+        result = self._compute(model, parts, progress)
+        record["facts"] = result.facts | (_box_facts(parts[0]) if parts else {})
+        record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
+        record["seconds"] = round(time.monotonic() - started, 1)
+        write_results(self._items(result.outputs(), parts, record), overwrite)
+        report = Report(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
+        return replace(report, warnings=self.warnings)
+
+    def _parts(self) -> list[Part]:
+        """The inputs, and the anatomy after them, cut to the box; nothing without one."""
+        if self.common.roi is None:
+            return []
+        box = Box.parse(self.common.roi)
+        parts = [cut(volume, box) for volume in (*self.inputs, *([self.anatomy] if self.anatomy else []))]
+        for number, slot in enumerate(input_slots(self.task)):
+            if slot.kind == "ct":
+                of_ct = replace(parts[number].volume, in_hu=True)  # `read_inputs` has judged the whole
+                check_ct(replace(of_ct, source=f"The box (--roi) of {of_ct.source}"))
+                parts[number] = replace(parts[number], volume=of_ct)
+        return parts
+
+    def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
+        """What `run` would find, and how long and in how much memory it would take; nothing is written.
+
+        Of every task `region` (None for one without a CT), `memory_gb` and `memory_here_gb`; of those with a `look` of
+        their own also what that gives, and `seconds`.
+        """
+        parts = self._parts()
+        task = import_module(f"..tasks.{self.task.replace('-', '_')}", __package__)
+        needed = MEMORY_GB + self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
+        memory = {"memory_gb": round(needed, 1), "memory_here_gb": memory_gb()}
+        if not hasattr(task, "look"):
+            of_ct = input_slots(self.task)[0].kind == "ct"
+            return {"region": self._region(progress) if of_ct else None} | memory
+        if load is None:
+            from ..models.loading import load_model as load
+        model = load(self.common.model, device=self.common.device, precision=self.common.precision)
+        inputs, values = self._arguments(parts, progress)
+        found = task.look(*inputs, model=model, progress=progress, **values)
+        if found.get("factor"):  # of slices: the result is so much larger
+            needed = MEMORY_GB + found["factor"] * self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
+            memory["memory_gb"] = round(needed, 1)
+        each, count = found.get("seconds_each"), found.get("network_evaluations")
+        seconds = each * count if each is not None and count is not None else None
+        return {"seconds": seconds} | found | memory
+
+    def _compute(self, model: Model, parts: list[Part], progress: ProgressCallback | None):
+        inputs, values = self._arguments(parts, progress)
+        name = self.task.replace("-", "_")
+        run = getattr(import_module(f"..tasks.{name}", __package__), name)
+        return run(*inputs, model=model, progress=progress, **values)
+
+    def _arguments(self, parts: list[Part], progress: ProgressCallback | None) -> tuple[list[Volume], dict]:
+        """The task's inputs and parameters, cut to the box if there is one."""
+        values, inputs, anatomy = self.parameters.to_dict(), self.inputs, self.anatomy
+        if parts:
+            volumes = [part.volume for part in parts]
+            inputs, anatomy = volumes[: len(inputs)], volumes[-1] if anatomy else None
+            if values.get("region") == "auto":
+                values["region"] = self._region(progress)
+        if anatomy is not None:
+            values["anatomy"] = anatomy
+        return inputs, values
+
+    def _region(self, progress: ProgressCallback | None) -> str:
+        """The region of the whole first input: a box may show too little to tell it by."""
+        from ..anatomy.region_detection import region_of_labels
+        from ..tasks.scan import look_at
+        from ..volumes.frame import prepare
+
+        whole = self.inputs[0]
+        if input_slots(self.task)[0].kind == "ct":
+            return look_at(whole, "auto", Reporter(progress)).region.name
+        region = region_of_labels(prepare(whole).labels(whole))
+        return region.name if region else "auto"
+
+    def _items(self, made: dict, parts: list[Part], record: dict) -> list[Item]:
+        slots = {slot.name: slot for slot in TASKS[self.task].files}
+        of_ct = input_slots(self.task)[0].kind == "ct"
+        items = []
+        for name, some in self.paths.items():
+            for number, (path, one) in enumerate(zip(some, _each(made[name]), strict=True), 1):
+                if parts and isinstance(one, Volume):
+                    one = parts[0].paste(one, slots[name].kind, of_ct)
+                items.append(Item(path, one, record | {"output": name, "sample": number}, slots[name].columns))
+        return items
+
+
+def _box_facts(part: Part) -> dict:
+    return {"box_first_voxel": [s.start for s in part.where[::-1]], "box_size": list(part.volume.voxels.shape[::-1])}
+
+
+def _each(made: list) -> list:
+    """A table is one output, whatever the number of its rows; volumes are one each."""
+    return made if made and isinstance(made[0], Volume) else [made]

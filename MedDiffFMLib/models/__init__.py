@@ -1,0 +1,1 @@
+"""A model on disk and in memory: find, verify, load, save."""

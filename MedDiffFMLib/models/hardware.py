@@ -1,0 +1,103 @@
+"""What this computer computes with, in a few facts."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from .. import __version__
+
+
+def memory_gb() -> float | None:
+    """The computer's main memory, where the system tells it without further packages."""
+    try:
+        if hasattr(ctypes, "windll"):
+            return round(_windows_memory() / 1e9, 1)
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of sysinfoapi.h."""
+
+    _fields_ = [("length", ctypes.c_uint32), ("load", ctypes.c_uint32)] + [
+        (name, ctypes.c_uint64)
+        for name in (
+            "total",
+            "free",
+            "total_page_file",
+            "free_page_file",
+            "total_virtual",
+            "free_virtual",
+            "free_extended",
+        )
+    ]
+
+
+def _windows_memory() -> int:
+    """Bytes of main memory on Windows, which has no sysconf."""
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        raise OSError("GlobalMemoryStatusEx failed")
+    return status.total
+
+
+def tell_faults() -> None:
+    """From now on a fault of native code is told on stderr: whoever watches can tell it from a process that was ended
+    because the memory ran out.
+    """
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # there is no stderr
+        faulthandler.enable(sys.stderr, all_threads=False)
+
+
+def describe_pytorch() -> dict:
+    """Device, graphics card, threads and precision of PyTorch here."""
+    import torch
+
+    from .device import choose_device, has_native_bfloat16
+
+    device = choose_device("auto")
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "device": str(device),
+        "gpu": gpu,
+        "gpu_memory_gb": round(torch.cuda.get_device_properties(device).total_memory / 1e9, 1) if gpu else None,
+        "threads": torch.get_num_threads(),
+        "native_bfloat16": has_native_bfloat16(device),
+    }
+
+
+def describe_system() -> dict:
+    """`describe_pytorch`, the memory, PyTorch's version, and `advice`: what to do if no GPU is used, else empty."""
+    import torch
+
+    facts = describe_pytorch()
+    return facts | {"memory_gb": memory_gb(), "torch": torch.__version__, "advice": "" if facts["gpu"] else _advice()}
+
+
+def _advice() -> str:
+    import torch
+
+    if torch.version.cuda is None:
+        return "This PyTorch computes on the processor alone: with an NVIDIA card, install a CUDA build of PyTorch."
+    return "PyTorch sees no NVIDIA card: check that the card is there and its driver is not older than this PyTorch."
+
+
+PACKAGES = ("torch", "monai", "numpy", "SimpleITK")
+
+
+def versions() -> dict:
+    """Versions of what computed."""
+    found = {"meddiff-fm": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

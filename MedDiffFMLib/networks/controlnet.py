@@ -1,0 +1,76 @@
+"""ControlNet: a task's own condition c_t for a locked ε_θ (paper, III-B, eq. 4; Zhang et al. 2023), over MONAI's.
+
+ε_θ(x_t, t, p_e, c_r, c_a, c_t):  a trainable copy of the U-Net's encoder sees c_t too, and its features are added
+to the locked U-Net's skip connections through convolutions that start at zero.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from monai.networks.nets import ControlNet
+
+from .unet import Denoiser, NetworkConfig
+
+Residuals = tuple[list[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """What a ControlNet is told; written to and read from its config.json.
+
+    kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the same,
+    each thick slice repeated), "pair" (another CT of the same, with thick slices or low dose, on its grid) or
+    "lesion-mask" (0 or 1). direct_t: of one trained to make thin slices in a single
+    evaluation, the timestep at which it does (see `tasks.one_step_slices`); None for any other.
+    """
+
+    kind: str = "lesion-mask"
+    target_channels: int = 1
+    encoder_channels: tuple[int, ...] = (16,)  # of the target encoder; each further entry would halve the size
+    direct_t: int | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict) -> ControlConfig:
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
+
+
+class Control(torch.nn.Module):
+    """The trainable copy with its target encoder and zero convolutions."""
+
+    def __init__(self, network: NetworkConfig, config: ControlConfig, region_count: int = 3):
+        super().__init__()
+        self.network, self.config = network, config
+        self.net = ControlNet(
+            **network.encoder_arguments(),
+            num_class_embeds=region_count,
+            conditioning_embedding_in_channels=config.target_channels,
+            conditioning_embedding_num_channels=config.encoder_channels,
+        )
+
+    def start_from(self, denoiser: Denoiser) -> None:
+        """Copy the encoder half of the U-Net: MONAI copies nothing. ValueError if a part of it finds no weights."""
+        own = self.net.state_dict()
+        copied = {name: value for name, value in denoiser.unet.state_dict().items() if name in own}
+        missing = [n for n in own if n not in copied and "controlnet" not in n]
+        if missing:
+            raise ValueError(f"the U-Net has no weights for {missing[:3]} of its copy")
+        self.net.load_state_dict(own | copied)
+
+    def forward(
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor,
+        position: torch.Tensor,
+        anatomy: torch.Tensor,
+        region: torch.Tensor,
+        target: torch.Tensor,
+    ) -> Residuals:
+        """Arguments as `Denoiser.forward`, and target (B, C, Z, Y, X). Returns what is added to the U-Net's
+        features.
+        """
+        inputs = torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)
+        return self.net(inputs, t, target.to(x_t.dtype), class_labels=region)

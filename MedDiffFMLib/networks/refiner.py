@@ -1,0 +1,119 @@
+"""A refiner: a small U-Net over slices that says what is still wrong with an estimate. Trained on pairs; beyond the
+paper.
+
+    x̂ = b + s·f(c)      b: an estimate made without it, s: how large its errors are, c: what is told, slice by slice
+
+The diffusion model knows what CT looks like, but neither a scanner's noise nor what thick slices hide in this scan; f
+learns that from pairs. It is told the slices beside each as further channels, so that it costs what a network in 2D
+does. See `refinement.low_dose` and `refinement.thick_slices`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..progress import counted
+
+if TYPE_CHECKING:
+    pass
+
+SLICES = 8  # computed at once: bounds the memory
+COST = 0.5  # of a voxel in one orientation, see `NoiseModel.worth`
+MIRRORS = ((), (-1,), (-2,), (-2, -1))  # along no axis, x, y, both
+ORIENTATIONS = tuple((turned, axes) for turned in (False, True) for axes in MIRRORS)  # turned: x and y exchanged
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """kind: what it is told and what it refines; inputs: the channels of that; channels: of its three levels."""
+
+    kind: str
+    inputs: int
+    channels: tuple[int, int, int] = (24, 48, 64)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> RefinerConfig:
+        return cls(values["kind"], values["inputs"], tuple(values["channels"]))
+
+
+class Refiner(nn.Module):
+    """f. Its last convolution starts at zero, so that a new one changes nothing."""
+
+    def __init__(self, config: RefinerConfig):
+        super().__init__()
+        self.config = config
+        first, second, third = config.channels
+        self.enter = _convolution(config.inputs, first)
+        self.down = nn.ModuleList([_convolution(first, second), _convolution(second, third)])
+        self.stay = nn.ModuleList([_convolution(n, n) for n in (first, second, third, third)])
+        self.up = nn.ModuleList([_convolution(second + third, second), _convolution(first + second, first)])
+        self.end = nn.ModuleList([_convolution(second, second), _convolution(first, first)])
+        self.leave = _convolution(first, 1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, told: torch.Tensor) -> torch.Tensor:
+        """told: (slices, inputs, Y, X), any Y and X. Returns f, (slices, Y, X)."""
+        full = _add(self.stay[0], F.silu(self.enter(told)))
+        half = _add(self.stay[1], F.silu(self.down[0](_halved(full))))
+        quarter = _add(self.stay[3], _add(self.stay[2], F.silu(self.down[1](_halved(half)))))
+        half = _add(self.end[0], F.silu(self.up[0](torch.cat([half, _doubled(quarter, half)], dim=1))))
+        full = _add(self.end[1], F.silu(self.up[1](torch.cat([full, _doubled(half, full)], dim=1))))
+        return self.leave(full)[:, 0]
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """3 × 3, its weights drawn so that signals keep their strength (He et al. 2015): PyTorch's own would fade."""
+    layer = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _add(layer: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    return features + F.silu(layer(features))
+
+
+def _halved(features: torch.Tensor) -> torch.Tensor:
+    return F.avg_pool2d(features, 2, ceil_mode=True)
+
+
+def _doubled(features: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(features, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def at(image: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """The slices z (n,) of an image (Z, Y, X); beyond its ends stand the end slices."""
+    return image[z.clamp(0, len(image) - 1)]
+
+
+def in_slabs(
+    refiner: Refiner,
+    told: Callable[[torch.Tensor], torch.Tensor],
+    like: torch.Tensor,
+    mirrored: int,
+    on_part: Callable[[int, int], None],
+) -> torch.Tensor:
+    """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z.
+    mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on all of them. `on_part(done, total)` is
+    called after each of these few, and may raise to stop.
+    """
+    found = torch.empty_like(like, dtype=torch.float32)
+    groups = torch.arange(len(like), device=like.device).split(SLICES)
+    chosen = ORIENTATIONS[:mirrored]
+    tick = counted(on_part, len(groups) * len(chosen))
+    for z in groups:
+        channels, total = told(z), torch.zeros_like(like[z])
+        for turned, axes in chosen:
+            image = (channels.mT if turned else channels).flip(axes).contiguous(memory_format=torch.channels_last)
+            answer = refiner(image).float().flip(axes)
+            total = total + (answer.mT if turned else answer) / len(chosen)
+            tick()
+        found[z] = total
+    return found

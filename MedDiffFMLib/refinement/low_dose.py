@@ -1,0 +1,83 @@
+"""Denoising by a refiner: what it is told of a noisy scan, and what becomes of its answer. Beyond the paper.
+
+    b = ½·x̂_θ + ½·N(y),   x̂_0 = b + σ_n·f((y − b)/σ_n, (x̂_θ − N(y))/σ_n, b, σ_n)
+
+y: the scan; x̂_θ: the foundation model's estimate; N: non-local means. The two estimates err in different ways, and how
+they differ tells f where; y tells it what both of them took away.
+
+Of the answer only what differs from its surroundings is used, σ_n·(f − G∗f) with a Gaussian G: f may sharpen and
+smooth, but the HU of a tissue stay those of b. Contrast medium, rare in training, f would draw towards plain blood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from monai.networks.layers import GaussianFilter
+
+from ..networks.refiner import SLICES, Refiner, RefinerConfig, at, in_slabs
+from ..progress import counted
+
+LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
+NLM_SHARE = 0.5  # of b
+USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
+SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
+MEANS_COST = 0.12  # of a voxel, see `NoiseModel.worth`
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A scan and two estimates of what is under its noise: y, of_model and nlm (Z, Y, X), in the model's range."""
+
+    y: torch.Tensor
+    of_model: torch.Tensor
+    nlm: torch.Tensor
+    sigma_n: float
+
+    def to(self, device: torch.device) -> Noisy:
+        """The same on another device."""
+        return Noisy(self.y.to(device), self.of_model.to(device), self.nlm.to(device), self.sigma_n)
+
+    @cached_property
+    def base(self) -> torch.Tensor:
+        """b."""
+        return self.of_model.lerp(self.nlm, NLM_SHARE)
+
+    def told(self, z: torch.Tensor) -> torch.Tensor:
+        """What f is told of the slices z (n,) and of the two beside each: (n, 10, Y, X)."""
+        b, s = self.base, self.sigma_n
+        removed, apart = ((lambda z: at(self.y, z) - at(b, z)), (lambda z: at(self.of_model, z) - at(self.nlm, z)))
+        differences = [removed(z), apart(z), at(b, z - 1) - at(b, z), at(b, z + 1) - at(b, z)]
+        differences += [removed(z - 1), removed(z + 1), apart(z - 1), apart(z + 1)]
+        level = torch.full_like(b[z], math.log(s / USUAL_SIGMA))
+        return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
+
+    def refined(
+        self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+    ) -> torch.Tensor:
+        """b + σ_n·f, as it is trained. mirrored, on_part: see `refiner.in_slabs`."""
+        return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, on_part)
+
+    def with_its_means(
+        self,
+        refined: torch.Tensor,
+        body: torch.Tensor,
+        spacing: tuple[float, float],
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+    ) -> torch.Tensor:
+        """x̂_0: `refined` (Z, Y, X) with the local means of b. body: bool; what is outside does not count. spacing:
+        mm, (y, x). `on_part(done, total)` is called after every few slices, and may raise to stop.
+        """
+        blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(refined.device)
+        found, groups = torch.empty_like(refined), torch.arange(len(refined), device=refined.device).split(SLICES)
+        tick = counted(on_part, len(groups))
+        for z in groups:
+            inside = body[z, None].float()
+            mean = blur((refined[z] - self.base[z])[:, None] * inside) / blur(inside).clamp(min=1e-3)
+            found[z] = refined[z] - mean[:, 0]
+            tick()
+        return found

@@ -1,0 +1,75 @@
+"""Thin slices by a refiner: what it is told of thick ones, and what becomes of its answer. Beyond the paper.
+
+    b = ½·x̂_θ + ½·s,   x̂_0 = b + S·(f(b, x̂_θ − s, thick slices, place in the block) − its block means)
+
+s: the cubic spline through the thick slices; x̂_θ: the foundation model's estimate in one evaluation (see
+`tasks.one_step_slices`). Both have the thick slices as block means, and so has x̂_0. Slices lie along the first axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from ..diffusion.slice_operators import block_mean, cubic_slices, replicate, with_block_means
+from ..networks.refiner import Refiner, RefinerConfig, at, in_slabs
+
+THICK_SLICES = RefinerConfig(kind="thick-slices", inputs=12)
+SCALE = 0.1  # S: of the errors, in the model's range
+TOLD_SCALE = 8.0  # differences of slices are small; so large they are told
+USUAL_FACTOR = 5
+
+
+@dataclass(frozen=True)
+class Thick:
+    """Thick slices (Z, Y, X), and thin ones that the foundation model makes of them (Z · factor, Y, X), whose block
+    means they need not keep; in the model's range.
+    """
+
+    thick: torch.Tensor
+    of_model: torch.Tensor
+    factor: int
+
+    def to(self, device: torch.device) -> Thick:
+        """The same on another device."""
+        return Thick(self.thick.to(device), self.of_model.to(device), self.factor)
+
+    @cached_property
+    def spline(self) -> torch.Tensor:
+        """s. Never in bfloat16, which would move it by several HU: it is no network's."""
+        with torch.autocast(self.thick.device.type, enabled=False):
+            return cubic_slices(self.thick, self.factor)
+
+    @cached_property
+    def base(self) -> torch.Tensor:
+        """b."""
+        return (with_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
+
+    def told(self, z: torch.Tensor) -> torch.Tensor:
+        """What f is told of the thin slices z (n,): (n, 12, Y, X)."""
+        b, k = at(self.base, z), z // self.factor
+        thick, below, above = (at(self.thick, k + step) for step in (0, -1, 1))
+        differences = [
+            2 * (b - at(self.spline, z)),
+            thick - b,
+            below - thick,
+            above - thick,
+            at(self.thick, k - 2) - below,
+            at(self.thick, k + 2) - above,
+            at(self.base, z - 1) - b,
+            at(self.base, z + 1) - b,
+        ]
+        place = ((z % self.factor + 0.5) / self.factor - 0.5).to(b)[:, None, None].expand_as(b)
+        factor = torch.full_like(b, math.log(self.factor / USUAL_FACTOR))
+        return torch.stack([*(TOLD_SCALE * d for d in differences), b, 2 * place, 8 * place**2 - 1, factor], dim=1)
+
+    def refined(
+        self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+    ) -> torch.Tensor:
+        """x̂_0. mirrored, on_part: see `refiner.in_slabs`."""
+        found = in_slabs(refiner, self.told, self.base, mirrored, on_part)
+        return self.base + SCALE * (found - replicate(block_mean(found, self.factor), self.factor))

@@ -1,0 +1,1 @@
+"""Whether this computer computes what the authors' did."""

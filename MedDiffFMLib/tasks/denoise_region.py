@@ -1,0 +1,171 @@
+"""One part of the body denoised: DiffPIR from x_start = √ᾱ·y (paper, eq. 11), and beyond the paper
+
+    x̂_0 = (1 − w)·x̂_θ + w·N(y),   N: non-local means
+
+The two err in different ways (a learned prior where it does not know the anatomy, N where it finds nothing alike), so
+their mean is nearer to the truth than either. A refiner `low-dose`, where the model has one, goes on from the mean
+(see `refinement.low_dose`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from ..anatomy.body_regions import BodyPart
+from ..anatomy.regions import REGIONS
+from ..diffusion.data_steps import denoising_data_step
+from ..diffusion.samplers import diffpir, keep
+from ..diffusion.schedule import uniform_steps
+from ..inference.noise_predictor import NoiseModel
+from ..models.loading import Model
+from ..networks.refiner import COST as REFINER_COST
+from ..networks.refiner import Refiner
+from ..progress import Reporter
+from ..refinement.low_dose import MEANS_COST, Noisy
+from ..refinement.non_local_means import COST as NLM_COST
+from ..refinement.non_local_means import non_local_means
+from ..volumes.intensity import to_hu
+from .scan import Scan
+
+LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
+
+
+@dataclass(frozen=True)
+class DenoiseSettings:
+    """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
+
+    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
+    for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
+    windows_hu: None for the regions' own. nlm_share: w, not the paper's; 0 is the foundation model alone, and a refiner
+    has its own.
+    """
+
+    spacing_mm: float | None = 1.0
+    steps: int | None = None
+    sigma_scale: float = 1.0
+    prior_weight: float = 10.0
+    zeta: float = 0.0
+    overlap: float = 0.25
+    windows_hu: dict[str, tuple[float, float]] | None = None
+    nlm_share: float = 0.0
+    mirrored: int = 1  # mirror images that the refiner's answer is averaged over, 1 to 8
+
+
+PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))
+QUALITIES = {
+    "fast": DenoiseSettings(spacing_mm=None, steps=1),
+    "balanced": DenoiseSettings(spacing_mm=None, steps=5),
+    "paper": PAPER,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One part of the body, ready to be sampled. sigma_n: σ_n in the model's range; steps: its timesteps."""
+
+    part: BodyPart
+    scan: Scan
+    ε: NoiseModel
+    sigma_n: float
+    steps: list[int]
+    settings: DenoiseSettings
+    refiner: Refiner | None = None
+
+    @classmethod
+    def of(
+        cls,
+        scan: Scan,
+        part: BodyPart,
+        labels: np.ndarray,
+        model: Model,
+        refiner: Refiner | None,
+        settings: DenoiseSettings,
+        sigma_hu: float,
+        steps: int | None,
+        reporter: Reporter,
+    ) -> Run:
+        """scan, labels: of the part. steps: what the user asks for, None for the settings' own."""
+        conditions = scan.conditions(model, labels)
+        ε = NoiseModel(model, conditions, scan.body, scan.air, settings.overlap, on_window=reporter.window)
+        low, high = scan.window
+        sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
+        t_start = model.schedule.t_of_sigma(sigma_n)
+        count = steps or settings.steps or t_start + 1
+        return cls(part, scan, ε, sigma_n, uniform_steps(t_start, count), settings, refiner)
+
+    @cached_property
+    def costs(self) -> list[float]:
+        """Of each step, in windows: the sampler's, and of what helps: non-local means, the refiner, its means."""
+        voxels = self.scan.voxels_in_box
+        costs = [len(self.ε.active)] * len(self.steps)
+        if voxels and self.settings.nlm_share > 0:
+            costs.append(self.ε.worth(voxels, NLM_COST))
+            if self.refiner:
+                costs += [self.ε.worth(voxels, cost) for cost in (REFINER_COST * self.settings.mirrored, MEANS_COST)]
+        return costs
+
+    def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
+        """The denoised part in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
+        y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
+        x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
+        if self.settings.nlm_share > 0:
+            for box in self.scan.body_box():
+                x0[box] = self._helped(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
+        return to_hu(x0.cpu().numpy(), self.scan.window)
+
+    def _helped(self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter) -> torch.Tensor:
+        """The estimate of a box with the help of non-local means, and of the refiner if there is one."""
+        noisy = self.noisy(y, of_model, reporter)
+        if self.refiner is None:
+            return of_model.lerp(noisy.nlm, self.settings.nlm_share)
+        dtype = self.ε.model.dtype
+        with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
+            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.window)
+        reporter.next_step()
+        found = noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.window)
+        reporter.next_step()
+        return found
+
+    def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
+        """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
+        nlm = non_local_means(y, self.sigma_n, on_part=reporter.window)
+        reporter.next_step()
+        return Noisy(y, of_model, nlm, self.sigma_n)
+
+    def both(self, reporter: Reporter) -> Noisy:
+        """The same of the whole part, its estimate made here: what a refiner is trained with."""
+        y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
+        return self.noisy(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
+
+    def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:
+        """DiffPIR from x_start = √ᾱ·y (eq. 11)."""
+        schedule, settings = self.ε.model.schedule, self.settings
+        single = len(self.steps) == 1  # the posterior mean itself: no data step would bring the noise back
+        data_step = keep if single else denoising_data_step(y, self.sigma_n, settings.prior_weight, schedule)
+        x_start = math.sqrt(schedule.alpha_bar[self.steps[0]]) * y
+        generator = torch.Generator().manual_seed(seed)
+        return diffpir(self.ε, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
+
+
+def merge(
+    hu: np.ndarray, estimate: np.ndarray, body: np.ndarray, window: tuple[float, float], sigma_hu: float
+) -> np.ndarray:
+    """The estimate where the model can speak, the input elsewhere. All in HU, (Z, Y, X), float32.
+
+    Kept from the input, bit-identical: what lies outside the body, and what lies beyond the window (bone, lung,
+    gas), unless it is beyond by noise alone (less than 3 σ, and the estimate is well inside). Elsewhere the change
+    is bounded by 4 σ.
+    """
+    low, high = window
+    beyond = np.maximum(low - hu, hu - high)
+    inside = np.minimum(estimate - low, high - estimate)
+    by_noise = (beyond < 3 * sigma_hu) & (inside > 0.5 * sigma_hu)
+    use = body & ((beyond <= 0) | by_noise)
+    change = np.clip(estimate - hu, -LARGEST_CHANGE * sigma_hu, LARGEST_CHANGE * sigma_hu)
+    return np.where(use, hu + change, hu)

@@ -1,0 +1,92 @@
+"""From an anomaly map to findings: a threshold, a binary mask, and a table of its connected parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..volumes.volume import Volume, to_ras
+
+MAD_TO_SIGMA = 1.4826  # of a normal distribution
+SMALLEST_HU = 1.0  # of an automatic threshold: below are only rounding errors
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What counts as a finding: map voxels further than `limit` HU from `centre` (above it only, if not signed)."""
+
+    centre: float
+    limit: float
+    signed: bool
+
+
+def find_threshold(values: np.ndarray, wanted: str | float, deviations: float, signed: bool) -> Threshold:
+    """The threshold in HU for the map's `values` within the organ.
+
+    wanted: a number counts from 0; "auto" is robust: from the median, `deviations` times 1.4826·MAD (a normal
+    distribution's σ), so that the organ's own shift (contrast medium) and noise set the measure, as long as less than
+    half of it is abnormal.
+    """
+    if wanted != "auto":
+        return Threshold(0.0, float(wanted), signed)
+    centre = float(np.median(values))
+    return Threshold(centre, max(deviations * robust_sigma(values), SMALLEST_HU), signed)
+
+
+def robust_sigma(values: np.ndarray) -> float:
+    """1.4826·MAD: σ of a normal distribution, and hardly moved by a few values far away."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
+
+
+def find_parts(
+    deviation: np.ndarray, organ: np.ndarray, threshold: Threshold, smallest_ml: float, voxel_ml: float
+) -> np.ndarray:
+    """Connected parts (faces, edges or corners) of what is over the threshold, brighter and darker ones apart.
+
+    deviation: the map in HU; organ: bool, same shape. Returns a part's number 1 … count a voxel, 0 elsewhere; parts of
+    less than `smallest_ml` are left out.
+    """
+    away = deviation - threshold.centre
+    parts, count = np.zeros(deviation.shape, np.int32), 0
+    for over in (away > threshold.limit, away < -threshold.limit)[: 1 + threshold.signed]:
+        found, number = ndimage.label(over & organ, structure=np.ones((3, 3, 3)))
+        large = np.flatnonzero(np.bincount(found.ravel())[1:] * voxel_ml >= smallest_ml) + 1
+        renumbered = np.zeros(number + 1, np.int32)
+        renumbered[large] = count + 1 + np.arange(len(large))
+        parts += renumbered[found]
+        count += len(large)
+    return parts
+
+
+def table_of(
+    deviation: np.ndarray, parts: np.ndarray, threshold: Threshold, volume: Volume, organ_of: Callable[[tuple], str]
+) -> list[dict]:
+    """A row a part, the most abnormal first (|mean − centre| × volume); the arrays are on the grid of `volume`.
+
+    peak_hu and mean_hu: the map's value furthest from the threshold's centre, and its mean. centre: of mass, in mm,
+    RAS. organ_of: the organ's name for the voxels of a part, given as an index into such arrays.
+    """
+    rows = []
+    for number, box in enumerate(ndimage.find_objects(parts), 1):
+        inside = np.nonzero(parts[box] == number)
+        where = tuple(i + s.start for i, s in zip(inside, box, strict=True))
+        away = deviation[where] - threshold.centre
+        r, a, s = to_ras(volume, np.mean(where, axis=1))
+        direction = "brighter" if away.mean() > 0 else "darker"
+        rows.append(
+            {
+                "organ": organ_of(where),
+                "deviation": direction if threshold.signed else "absolute",
+                "volume_ml": round(away.size * float(np.prod(volume.spacing)) / 1000, 3),
+                "peak_hu": round(float(away[np.argmax(np.abs(away))] + threshold.centre), 1),
+                "mean_hu": round(float(away.mean() + threshold.centre), 1),
+                "centre_r_mm": round(r, 1),
+                "centre_a_mm": round(a, 1),
+                "centre_s_mm": round(s, 1),
+            }
+        )
+    rows.sort(key=lambda row: -abs(row["mean_hu"] - threshold.centre) * row["volume_ml"])
+    return [{"finding": number} | row for number, row in enumerate(rows, 1)]

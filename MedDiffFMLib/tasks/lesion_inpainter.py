@@ -1,0 +1,254 @@
+"""A new lesion in a CT: RePaint with the ControlNet of its kind (paper, III-E3, eq. 13), in the windows that meet it.
+
+    x_s = (1 − c_t) ⊙ x_s^known + c_t ⊙ x_s^unknown,   c_t the lesion's mask
+
+Shared by lesion inpainting, into a patient's CT, and lesion generation, into a synthetic one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..anatomy.lesion_masks import bounds, check_place, inner_share, lesion_voxels, volume_ml
+from ..anatomy.regions import Region
+from ..diffusion.samplers import clip, fresh_noise, repaint, repaint_evaluations
+from ..diffusion.schedule import quadratic_steps
+from ..errors import InputError
+from ..inference.noise_predictor import NoiseModel
+from ..models.controlnet_folder import control_names, load_control
+from ..models.loading import Model
+from ..parameters import GenerateLesionParameters, InpaintLesionParameters
+from ..progress import Reporter
+from ..volumes.intensity import to_hu, to_model
+from ..volumes.volume import Volume, as_input_type
+from .scan import Scan
+from .settings import settings_for
+
+PREFIX = "lesion-"
+USUAL_KINDS = {"chest": ("lung", "lung-tumor"), "abdomen": ("liver", "liver-tumor")}
+
+
+@dataclass(frozen=True)
+class LesionSettings:
+    """How a lesion is drawn; the paper names only RePaint and 1 mm. A model's config may hold others (inpaint-lesion).
+
+    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start to 0, close
+    together at little noise. resample: RePaint's U, evaluations a step. margin: share of a window that surrounds the
+    lesion at least, where the volume reaches so far. blend_mm: depth over which the lesion replaces what was there.
+    """
+
+    spacing_mm: float | None = 1.0
+    t_start: int = 990  # ᾱ[999] is 2e-9: there an error of ε is 20 000 times as large in x_0
+    steps: int = 40
+    resample: int = 4
+    margin: float = 0.125
+    blend_mm: float = 2.0
+    overlap: float = 0.25
+
+
+@dataclass(frozen=True)
+class KindSettings:
+    """How lesions of a kind begin and end, by the HU of real ones. The paper: from noise over what was there, no
+    bounds. A model's config may hold others, under the name of the kind's ControlNet (lesion-lung).
+
+    start_hu: painted into the mask before noise is added, None for nothing; t_start: the t of that noise (SDEdit, Meng
+    et al. 2022), None for the settings' own. range_hu: every estimate of x_0 within the mask is kept in it.
+    """
+
+    start_hu: float | None = None
+    t_start: int | None = None
+    range_hu: tuple[float, float] = (-math.inf, math.inf)
+
+
+def lesion_settings(model: Model, wanted: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
+    """The settings above, the model's over them, and what was asked for over those."""
+    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=wanted.overlap)
+    return replace(settings, steps=wanted.steps or settings.steps, resample=wanted.resample or settings.resample)
+
+
+def choose_kind(model: Model, kind: str, region: Region) -> str:
+    """The name of the ControlNet for a kind of lesion: liver or lesion-liver. "auto" is the model's only one, or the
+    one for the region's usual organ. InputError, with those that there are, for any other.
+    """
+    kinds = [name.removeprefix(PREFIX) for name in control_names(model.folder) if name.startswith(PREFIX)]
+    if not kinds:
+        raise InputError(f"The model {model.name} has no ControlNet for lesions: choose another model with --model.")
+    if kind == "auto":
+        usual = [k for k in USUAL_KINDS.get(region.name, ()) if k in kinds]
+        found = kinds[0] if len(kinds) == 1 else usual[0] if usual else None
+        problem = f"can draw several kinds of lesions and none is the usual one of {region.name}"
+    else:
+        found = kind.removeprefix(PREFIX) if kind.removeprefix(PREFIX) in kinds else None
+        problem = f"cannot draw lesions of the kind {kind!r}"
+    if found is None:
+        raise InputError(f"The model {model.name} {problem}: choose with --kind one of {', '.join(kinds)}.")
+    return PREFIX + found
+
+
+@dataclass(frozen=True)
+class Box:
+    """Part of a volume: its first voxel and its size, (z, y, x)."""
+
+    start: tuple[int, int, int]
+    size: tuple[int, int, int]
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        return tuple(slice(s, s + n) for s, n in zip(self.start, self.size, strict=True))
+
+
+def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
+    """The box that is computed: the lesion and `margin` · patch voxels around it, at least one window of `patch` voxels
+    along each axis, moved into the volume and no larger than it. A small lesion lies in its middle.
+    """
+    start, size = [], []
+    for (first, last), length in zip(bounds(lesion), lesion.shape, strict=True):
+        extent = min(max(last - first + 2 * round(margin * patch), patch), length)
+        start.append(min(max((first + last - extent) // 2, 0), length - extent))
+        size.append(extent)
+    return Box(tuple(start), tuple(size))
+
+
+class LesionPainter:
+    """Draws lesions of one mask into one CT. `evaluations` times `windows` is what a lesion costs."""
+
+    def __init__(
+        self,
+        model: Model,
+        scan: Scan,
+        mask: Volume,
+        anatomy: Volume | str,
+        kind: str,
+        settings: LesionSettings,
+        reporter: Reporter,
+    ):
+        """scan: the CT that the lesion comes into; mask: on its source's grid. InputError for a mask that is none, and
+        for a kind that the model has not.
+        """
+        self.scan, self.reporter = scan, reporter
+        source = scan.frame.source
+        self.voxels = lesion_voxels(mask, source)
+        self.kind = choose_kind(model, kind, scan.region)
+        self.look_of_kind = settings_for(model, self.kind, KindSettings())
+        self.settings = replace(settings, t_start=self.look_of_kind.t_start or settings.t_start)
+        lesion = scan.frame.labels(source.with_voxels(self.voxels.astype(np.uint8))) > 0
+        check_place(lesion, scan.body, mask.source)
+        self.box = lesion_box(lesion, model.network.config.patch, settings.margin)
+        self.lesion = lesion[self.box.slices]
+        control = load_control(model, self.kind, kinds=("lesion-mask",))
+        conditions = scan.conditions(model, anatomy, target=lesion[None].astype(np.float32))
+        self.noise_model = NoiseModel(
+            model,
+            conditions.part(self.box.start, self.box.size),
+            self.lesion,  # in a window without lesion all is known: it is not computed
+            air=scan.air,
+            overlap=settings.overlap,
+            on_window=reporter.window,
+            control=control,
+        )
+        self.steps = quadratic_steps(self.settings.t_start, settings.steps)
+        self.mask = mask
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of ε that one lesion needs, each over all `windows`."""
+        return repaint_evaluations(self.steps, self.settings.resample)
+
+    @property
+    def windows(self) -> int:
+        """Windows that meet the lesion."""
+        return len(self.noise_model.active)
+
+    def paint(self, seed: int) -> Volume:
+        """The CT with a new lesion, on its grid and of its type; outside the mask bit-identical."""
+        x = self.scan.x
+        known = torch.from_numpy(x[self.box.slices]).to(self.noise_model.model.device)
+        generator = torch.Generator().manual_seed(seed)
+        schedule = self.noise_model.model.schedule
+        alpha = float(schedule.alpha_bar[self.steps[0]])
+        begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
+        low, high = (float(to_model(end, self.scan.window)) for end in self.look_of_kind.range_hu)
+        start = math.sqrt(alpha) * begin + math.sqrt(1 - alpha) * fresh_noise(known, generator)
+        done = self.reporter.done
+        x0 = repaint(
+            self.noise_model,
+            start,
+            schedule,
+            self.steps,
+            lambda x0, t: torch.where(inside, x0.clamp(low, high), clip(x0, t)),
+            generator,
+            lambda i, t, x0: self.reporter.step(done + i, t, x0),
+            known=known,
+            mask=inside,
+            resample=self.settings.resample,
+        )
+        new = x.copy()
+        new[self.box.slices] = _beyond_the_edge(x0.cpu().numpy(), self.lesion)
+        hu = self.scan.frame.restore(to_hu(new, self.scan.window))
+        return replace(self.scan.frame.source, voxels=self._blended(hu))
+
+    def _begin(self, known: torch.Tensor) -> torch.Tensor:
+        """What noise is added to at first: the CT, its lesion in the kind's HU."""
+        hu = self.look_of_kind.start_hu
+        if hu is None:
+            return known
+        painted = torch.full_like(known, float(to_model(hu, self.scan.window)))
+        return torch.where(torch.from_numpy(self.lesion).to(known.device), painted, known)
+
+    def as_volume(self, x0: torch.Tensor) -> Volume:
+        """An estimate of the box as HU in the CT on the grid that is computed on, for a preview."""
+        hu = self.scan.frame.hu.copy()
+        hu[self.box.slices][self.lesion] = to_hu(x0.cpu().numpy(), self.scan.window)[self.lesion]
+        return self.scan.frame.frame.with_voxels(hu)
+
+    def _blended(self, new: np.ndarray) -> np.ndarray:
+        """New HU on the source's grid, fading into what was there within the mask's edge; kept outside the mask."""
+        source = self.scan.frame.source
+        share = inner_share(self.voxels, source.spacing[::-1], self.settings.blend_mm)
+        mixed = share * new + (1 - share) * source.voxels
+        return np.where(self.voxels, as_input_type(mixed, like=source), source.voxels)
+
+    def look(self, samples: int) -> dict:
+        """What `samples` lesions would take: `seconds_each` of a window, measured, and how many `network_evaluations`;
+        with the region and the kind.
+        """
+        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.noise_model.model.device)
+        return {
+            "region": self.scan.region.name,
+            "kind": self.kind.removeprefix(PREFIX),
+            "network_evaluations": self.evaluations * self.windows * samples,
+            "seconds_each": self.noise_model.seconds_of_a_window(known, self.steps[0]) if self.windows else None,
+        }
+
+    def facts(self, samples: int) -> dict:
+        """What was drawn and computed, for the provenance."""
+        labels = [int(label) for label in np.unique(self.mask.voxels) if label > 0]
+        settings = self.settings
+        return {
+            "kind": self.kind.removeprefix(PREFIX),
+            "lesion_mask": "given, resampled" if self.mask.resampled else "given",
+            "lesion_labels": labels if len(labels) < 10 else f"{len(labels)} numbers, all taken for lesion",
+            "lesion_ml": round(volume_ml(self.voxels, self.scan.frame.source.spacing[::-1]), 3),
+            "region": self.scan.region.name,
+            "window_hu": list(self.scan.window),
+            "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
+            "blend_mm": settings.blend_mm,
+            "begun_from_hu": self.look_of_kind.start_hu,
+            "timesteps": self.steps,
+            "resample": settings.resample,
+            "windows": self.windows,
+            "network_evaluations": self.evaluations * self.windows * samples,
+        }
+
+
+def _beyond_the_edge(x: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+    """The lesion carried on around itself, each voxel outside as the nearest within: on the way to another grid its
+    edge neither mixes with what surrounds it nor overshoots.
+    """
+    nearest = ndimage.distance_transform_edt(~lesion, return_distances=False, return_indices=True)
+    return x[tuple(nearest)]

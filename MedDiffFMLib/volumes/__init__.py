@@ -1,0 +1,1 @@
+"""A CT or label map with its geometry: reading, checking, ordering, writing."""

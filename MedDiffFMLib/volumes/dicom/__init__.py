@@ -1,0 +1,1 @@
+"""CT series and multi-frame files in DICOM: found, checked, read, written."""

@@ -1,0 +1,83 @@
+"""A CT's slices as highdicom takes them for a segmentation: who they are and where they lie, and nothing else of the
+file, so that nothing odd in it, or missing, is in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydicom import Dataset
+
+from ...errors import InputError
+from ..volume import Volume
+from .files import text
+from .slices import Slice
+from .tags import decimals
+
+_BLANK = "PatientName PatientBirthDate PatientSex StudyID StudyDate StudyTime AccessionNumber".split()
+
+
+def segmentation_source(slices: Sequence[Slice], mask: Volume, tags: Dataset) -> tuple[list[Dataset], np.ndarray]:
+    """The source images of a segmentation, and the mask's voxels (frames, rows, columns) in their order.
+
+    slices: in the order of the mask; tags: of the result, by `series_tags`. The patient stays blank: highdicom's checks
+    are stricter than files are, and it quotes what it finds. InputError if the slices have no identity to refer to.
+    """
+    files = {one.path for one in slices}
+    several_frames = "PerFrameFunctionalGroupsSequence" in slices[0].header
+    for one in slices:
+        if not (one.uid and text(one.header, "SOPClassUID") and text(one.header, "SeriesInstanceUID")):
+            raise InputError(
+                f"{one.path} has no UIDs that a DICOM segmentation could refer to: write the mask as .nii.gz or .nrrd."
+            )
+    if len(files) == len(slices) == len({one.uid for one in slices}) and not several_frames:
+        return [_single(one, mask, tags) for one in slices], mask.voxels
+    order = np.argsort([one.frame for one in slices])
+    if len(files) > 1 or [slices[k].frame for k in order] != list(range(len(slices))):
+        raise InputError(
+            f"{slices[0].path} and others share UIDs, so that a DICOM segmentation cannot refer to them: write the "
+            "mask as .nii.gz or .nrrd."
+        )
+    return [_several([slices[k] for k in order], mask, tags)], mask.voxels[order]
+
+
+def _image(one: Slice, tags: Dataset) -> Dataset:
+    ds = Dataset()
+    for keyword in _BLANK:
+        setattr(ds, keyword, None)
+    ds.PatientID, ds.ReferringPhysicianName, ds.PositionReferenceIndicator = "", "", ""
+    ds.StudyInstanceUID, ds.FrameOfReferenceUID = tags.StudyInstanceUID, tags.FrameOfReferenceUID
+    ds.SOPClassUID, ds.SOPInstanceUID = text(one.header, "SOPClassUID"), one.uid
+    ds.SeriesInstanceUID, ds.Modality = text(one.header, "SeriesInstanceUID"), "CT"
+    ds.Rows, ds.Columns = one.shape
+    return ds
+
+
+def _measures(one: Slice, mask: Volume) -> Dataset:
+    ds = Dataset()
+    ds.PixelSpacing, ds.SliceThickness = decimals(one.spacing), decimals([mask.spacing[2]])[0]
+    return ds
+
+
+def _single(one: Slice, mask: Volume, tags: Dataset) -> Dataset:
+    ds = _image(one, tags)
+    ds.ImagePositionPatient, ds.ImageOrientationPatient = decimals(one.position), decimals(one.axes.ravel())
+    ds.update(_measures(one, mask))
+    return ds
+
+
+def _several(slices: Sequence[Slice], mask: Volume, tags: Dataset) -> Dataset:
+    """Frames of one file, in its order."""
+    ds, shared, orientation = _image(slices[0], tags), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = decimals(slices[0].axes.ravel())
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [_measures(slices[0], mask)], [orientation]
+    frames = []
+    for one in slices:
+        position, frame = Dataset(), Dataset()
+        position.ImagePositionPatient = decimals(one.position)
+        frame.PlanePositionSequence = [position]
+        frames.append(frame)
+    ds.NumberOfFrames, ds.SharedFunctionalGroupsSequence = len(slices), [shared]
+    ds.PerFrameFunctionalGroupsSequence = frames
+    return ds

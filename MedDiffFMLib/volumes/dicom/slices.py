@@ -1,0 +1,146 @@
+"""The slices of CT images in DICOM files: where each lies and what its stored values mean, as its header says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+
+from ...errors import InputError
+from .files import CT, ENHANCED_CT, LEGACY_CT, numbers, text, whole, words
+
+_PLACES = {  # the functional groups of multi-frame images, and what stands in them
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+    "RescaleSlope": "PixelValueTransformationSequence",
+    "RescaleIntercept": "PixelValueTransformationSequence",
+    "RescaleType": "PixelValueTransformationSequence",
+    "StackID": "FrameContentSequence",
+    "TemporalPositionIndex": "FrameContentSequence",
+    "FrameAcquisitionNumber": "FrameContentSequence",
+}
+_PHASE = (
+    "AcquisitionNumber FrameAcquisitionNumber TemporalPositionIdentifier TemporalPositionIndex "
+    "NominalPercentageOfCardiacPhase StackID ConvolutionKernel"
+).split()
+_UNIT, _RIGHT_ANGLE = 0.01, 2e-3  # rounded cosines are no longer than this off 1, and off a right angle
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """One image of a CT. header: of its file, without pixels; frame: its number in the file, from 0.
+
+    position in mm (LPS); axes (2, 3): unit vectors along a row and a column; spacing in mm between rows, between
+    columns; HU = slope × stored + intercept, both None if the file states neither; phase: what tells images of several
+    passes apart.
+    """
+
+    path: Path
+    header: Dataset
+    frame: int
+    position: np.ndarray
+    axes: np.ndarray
+    spacing: tuple[float, float]
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+    phase: tuple[str, ...]
+
+    @property
+    def normal(self) -> np.ndarray:
+        return np.cross(*self.axes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return whole(self.header, "Rows", 0), whole(self.header, "Columns", 0)
+
+    @property
+    def uid(self) -> str:
+        return text(self.header, "SOPInstanceUID")
+
+
+def is_ct(header: Dataset) -> bool:
+    """Whether a file holds CT images; screen captures and localizers are none."""
+    modality = text(header, "Modality").upper()
+    kind = text(header, "SOPClassUID") or str(header.file_meta.get("MediaStorageSOPClassUID", ""))
+    own = kind in (CT, ENHANCED_CT, LEGACY_CT) and modality in ("CT", "")
+    placed = "ImagePositionPatient" in header or "PerFrameFunctionalGroupsSequence" in header
+    return (own or (modality == "CT" and placed and "Rows" in header)) and not is_localizer(header)
+
+
+def is_localizer(header: Dataset) -> bool:
+    return "LOCALIZER" in words(header, "ImageType")
+
+
+def frames(header: Dataset) -> int:
+    return max(1, whole(header, "NumberOfFrames", 1))
+
+
+def slices_of(path: Path, header: Dataset) -> list[Slice]:
+    """The images of a CT file. InputError, naming the file, if it does not say where one lies or what it means."""
+    count = frames(header)
+    if "ModalityLUTSequence" in header:
+        raise InputError(f"{path} gives its HU by a table (Modality LUT), not by a slope; export it as a CT in HU.")
+    if count == 1 and "PerFrameFunctionalGroupsSequence" not in header:
+        return [_slice(path, header, 0, [header])]
+    groups = header.get("PerFrameFunctionalGroupsSequence") or []
+    if len(groups) != count:
+        raise InputError(
+            f"{path} has {count} frames and states the place of {len(groups)}; convert it to NIfTI (with dcm2niix) or "
+            "export the series again."
+        )
+    shared = list(header.get("SharedFunctionalGroupsSequence") or [])
+    return [_slice(path, header, k, [own, *shared]) for k, own in enumerate(groups)]
+
+
+def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> Slice:
+    several = groups[0] is not header
+
+    def place(keyword: str) -> Dataset:
+        """The dataset that holds an attribute of this image."""
+        for group in groups if several else []:
+            for item in group.get(_PLACES.get(keyword, "")) or []:
+                if keyword in item:
+                    return item
+        return Dataset() if several and keyword == "ImagePositionPatient" else header
+
+    def scale(keyword: str) -> float | None:
+        return numbers(place(keyword), keyword, 1, path)[0] if text(place(keyword), keyword) else None
+
+    slope, intercept = scale("RescaleSlope"), scale("RescaleIntercept")
+    if (slope is None) != (intercept is None) or slope == 0:
+        raise InputError(
+            f"{path} states RescaleSlope {slope} and RescaleIntercept {intercept}, which give no HU; export it again."
+        )
+    rows, columns = numbers(place("PixelSpacing"), "PixelSpacing", 2, path)
+    return Slice(
+        path,
+        header,
+        frame,
+        np.array(numbers(place("ImagePositionPatient"), "ImagePositionPatient", 3, path)),
+        _axes(numbers(place("ImageOrientationPatient"), "ImageOrientationPatient", 6, path), path),
+        (rows, columns),
+        slope,
+        intercept,
+        text(place("RescaleType"), "RescaleType").upper(),
+        tuple(text(place(keyword), keyword) for keyword in _PHASE),
+    )
+
+
+def _axes(cosines: tuple[float, ...], path: Path) -> np.ndarray:
+    """Unit vectors at a right angle from direction cosines that were rounded."""
+    row, column = np.reshape(cosines, (2, 3))
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if max(abs(length - 1) for length in lengths) > _UNIT or abs(row @ column) > _RIGHT_ANGLE:
+        shown = "\\".join(f"{value:g}" for value in cosines)
+        raise InputError(
+            f"{path} gives ImageOrientationPatient as {shown}, which are no two directions at a right angle; "
+            "correct it or export the series again."
+        )
+    row = row / lengths[0]
+    column = column - row * (row @ column)
+    return np.stack([row, column / np.linalg.norm(column)])

@@ -1,0 +1,141 @@
+"""What the header of a MetaImage (MHA, MHD) says of grid and values, and what in it ITK passes over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from .grid_checks import Reading, Statement
+from .headers import read_meta_header
+
+_AGAIN = "correct its header, or export it again"
+_LETTERS = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}  # MetaImage names where an axis comes from
+
+
+def meta_statement(path: Path) -> Statement:
+    """The reading of a MetaImage's header; of a single slice, nothing.
+
+    InputError, naming the file, if it does not tell the size of a voxel, says one thing twice and differently, or holds
+    a field that changes place or values and that ITK passes over.
+    """
+    fields, names = read_meta_header(path)
+    if not any(key == "NDims" and value in ("3", "4", "5") for key, value in fields):
+        return Statement([])
+    _check_values(fields, path)
+    _check_files(dict(fields), names, path)
+    matrix = _only(fields, ("TransformMatrix", "Rotation", "Orientation"), path)
+    offset = _only(fields, ("Offset", "Position", "Origin"), path)
+    spacing, size = _only(fields, ("ElementSpacing",), path), _only(fields, ("ElementSize",), path)
+    if len(spacing or size) < 3:
+        raise InputError(f"{path} does not tell the size of its voxels (ElementSpacing); {_AGAIN}.")
+    if min((spacing or size)[:3]) < 0:  # ITK mirrors the axis
+        raise InputError(f"{path} has a negative ElementSpacing; {_AGAIN}.")
+    affine = np.eye(4)
+    if matrix:
+        count = round(len(matrix) ** 0.5)
+        if count < 3 or count**2 != len(matrix):
+            raise InputError(f"{path} has a TransformMatrix of {len(matrix)} numbers instead of 9; {_AGAIN}.")
+        affine[:3, :3] = np.reshape(matrix, (count, count))[:3, :3].T  # a row of the file is an axis
+    if np.abs(np.linalg.norm(affine[:3, :3], axis=0) - 1).max() > 1e-3:  # NaN and zeros are for `check_readings`
+        raise InputError(f"{path} has a TransformMatrix whose axes are not of length 1; {_AGAIN}.")
+    warnings = _warnings(fields, affine, path)
+    affine[:3, :3] *= (spacing or size)[:3]
+    affine[:3, 3] = offset[:3] if offset else 0.0
+    return Statement([Reading("its header", affine)], warnings)
+
+
+def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> list[str]:
+    """What the header leaves open. axes: affine with the axes' directions."""
+    said = dict(fields)
+    found = []
+    if said.keys().isdisjoint(("TransformMatrix", "Rotation", "Orientation")):
+        found.append(
+            f"{path.name} does not say where its axes point (no TransformMatrix): they were taken to run to the left, "
+            "the back and the head, as 3D Slicer does; check left and right."
+        )
+    if said.keys().isdisjoint(("Offset", "Position", "Origin")):
+        found.append(f"{path.name} does not say where it lies (no Offset): its first voxel was put at 0, 0, 0 mm.")
+    to = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(axes[:3, :3].ravel().tolist())
+    code = said.get("AnatomicalOrientation", "").upper()
+    of_matrix = "".join(_LETTERS.get(letter, "") for letter in to)
+    if len(code) == 3 and set(code) <= set(_LETTERS) and code not in (of_matrix, to):  # some programs name the ends
+        found.append(
+            f"{path.name} says two things about its axes, AnatomicalOrientation {code} and a TransformMatrix that is "
+            f"{of_matrix}: the matrix was taken, as 3D Slicer does; check left and right."
+        )
+    if (
+        "ElementSize" in said
+        and "ElementSpacing" in said
+        and _numbers(said["ElementSize"]) != _numbers(said["ElementSpacing"])
+    ):
+        found.append(
+            f"{path.name} has voxels of {said['ElementSize']} mm (ElementSize) at distances of "
+            f"{said['ElementSpacing']} mm (ElementSpacing): the distances were taken."
+        )
+    return found
+
+
+def _check_values(fields: list[tuple[str, str]], path: Path) -> None:
+    """InputError for what makes other values of the stored ones, or other mm of the numbers."""
+    said = dict(fields)
+    scale = [_numbers(said.get(f"ElementToIntensityFunction{end}", "")) for end in ("Slope", "Offset")]
+    if scale[0] not in ([], [1.0]) or scale[1] not in ([], [0.0]):
+        raise InputError(
+            f"{path} maps its stored values to others (ElementToIntensityFunctionSlope and Offset), which is not "
+            "supported; save it with its HU."
+        )
+    unit = said.get("DistanceUnits", "mm").lower()
+    if unit not in ("mm", "millimeters", "?", ""):
+        raise InputError(f"{path} gives its grid in {unit!r} (DistanceUnits) instead of mm; convert it to mm.")
+    orders = {said[key].lower() for key in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB") if key in said}
+    if len(orders) > 1:
+        raise InputError(f"{path} says two things about its byte order; {_AGAIN}.")
+    if said.get("ElementDataFile", "").upper() == "LOCAL" and _numbers(said.get("HeaderSize", "")) > [0.0]:
+        raise InputError(f"{path} skips bytes of its own header (HeaderSize) to find its voxels; {_AGAIN}.")
+    if said.get("CompressedData", "").lower() == "true" and "CompressedDataSize" not in said:
+        raise InputError(f"{path} is compressed and does not say how far (CompressedDataSize); save it uncompressed.")
+
+
+def _check_files(said: dict[str, str], names: list[str], path: Path) -> None:
+    """InputError if there are fewer files of slices than slices: ITK leaves the rest as it finds it in memory."""
+    file, sizes = said.get("ElementDataFile", "").split(), _numbers(said.get("DimSize", ""))
+    if len(sizes) < 3:
+        return
+    if file[:1] == ["LIST"] and file[1:] in ([], ["2"], ["2D"]):
+        count = len(names)
+    elif len(file) == 4 and "%" in file[0] and np.isfinite(numbers := _numbers(" ".join(file[1:]))).all():
+        first, last, step = map(int, numbers)
+        count = len(range(first, last + 1, max(step, 1)))
+    else:
+        return
+    if count < sizes[2]:
+        raise InputError(
+            f"{path} names {count} files for {sizes[2]:g} slices (ElementDataFile); give all of its files."
+        )
+
+
+def _only(fields: list[tuple[str, str]], keys: tuple[str, ...], path: Path) -> list[float]:
+    """The numbers of one field that has several names; empty without it. InputError if it is there twice and differs,
+    or if a number is NaN, which ITK takes for 0.
+    """
+    found = [(key, _numbers(value)) for key, value in fields if key in keys]
+    if len({tuple(numbers) for _, numbers in found}) > 1:
+        names = " and ".join(key for key, _ in found)
+        raise InputError(f"{path} says two things about its grid ({names} differ); {_AGAIN}.")
+    if found and not np.isfinite(found[0][1]).all():
+        raise InputError(f"{path} has numbers that are NaN or infinite in its {found[0][0]}; {_AGAIN}.")
+    return found[0][1] if found else []
+
+
+def _numbers(text: str) -> list[float]:
+    """The numbers of a line, NaN for a word that is none."""
+    numbers = []
+    for word in text.split():
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            numbers.append(float("nan"))
+    return numbers

@@ -1,0 +1,1 @@
+"""Jobs over pipes: JSON requests in, JSON events out (Docs/worker.md)."""

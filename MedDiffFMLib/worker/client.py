@@ -1,0 +1,131 @@
+"""The other end of a worker's pipes: start one, give it jobs one after another, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import NEXT_STEPS
+from ..last_words import last_words
+
+ENDS = ("result", "error", "cancelled")
+STOP_SECONDS = 2.0  # a worker that has not ended so long after it was told to is killed
+COMMAND = (sys.executable, "-m", "MedDiffFMLib", "worker")
+
+
+class WorkerProcess:
+    """A worker on this computer, started when it is first needed and again after a crash. One job at a time."""
+
+    def __init__(self, threads: int | None = None, command: tuple[str, ...] = COMMAND):
+        """threads: how many the numerical libraries may use; None leaves that to them."""
+        self._command, self._environment = command, _environment(threads)
+        self._process: subprocess.Popen | None = None
+        self._log = None
+        self._closed = threading.Event()
+
+    def run(self, request: dict, hear: Callable[[dict], None] = lambda event: None) -> dict:
+        """Do a `run` request and return its last event (result, error or cancelled); `hear` gets those before.
+
+        A worker that dies gives an error of kind `crash`, or `cancelled` if it was closed.
+        """
+        try:
+            process = self._started()
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                event = json.loads(line)
+                if event["event"] in ENDS:
+                    return event
+                hear(event)
+        except (OSError, ValueError):  # its pipes are closed
+            pass
+        return self._death()
+
+    def close(self) -> None:
+        """End the worker, and the job it has, without half files: by its stdin, and by force if that takes too long.
+
+        May be called from another thread than `run`, which then returns.
+        """
+        self._closed.set()
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; it does no further jobs then."""
+        return self._closed.is_set()
+
+    def _started(self) -> subprocess.Popen:
+        if self._closed.is_set():
+            raise OSError("closed")
+        if self._process is None or self._process.poll() is not None:
+            self._log = tempfile.TemporaryFile()
+            # a session of its own: Ctrl-C reaches the caller alone, which ends the worker in order
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=self._environment,
+                start_new_session=True,
+            )
+            if self._closed.is_set():  # in the meantime
+                self.close()
+        return self._process
+
+    def _death(self) -> dict:
+        if self._closed.is_set():
+            return {"event": "cancelled"}
+        code = self._code() if self._process else None
+        message = f"The worker ended by signal {-code}" if code and code < 0 else f"The worker ended with code {code}"
+        lines = self._last_words()
+        return {"event": "error", "kind": "crash", "message": message + lines, "next": NEXT_STEPS["crash"]}
+
+    def _code(self) -> int:
+        """The worker's exit code; one that goes on though it was not understood is killed."""
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _last_words(self) -> str:
+        if self._log is None:
+            return "."
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - 10_000))
+        line = last_words(self._log.read().decode(errors="replace"))
+        return f": {line[:300]}" if line else "."
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    """This process's environment, in which the worker finds this package and keeps to its share of the cores."""
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]
+    extra = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    if threads:
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+        extra |= dict.fromkeys(names, str(threads))
+    return os.environ | extra
+
+
+def cores(heed_environment: bool = True) -> int:
+    """The cores that this process may use; as many as OMP_NUM_THREADS says, if it does and is heeded."""
+    said = os.environ.get("OMP_NUM_THREADS", "") if heed_environment else ""
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,259 @@
+"""The worker: JSON requests on stdin, one a line, JSON events on stdout (`Docs/worker.md` is the protocol).
+
+One thread reads the requests, so that `cancel` and `ping` are heard during a job; the main thread computes the jobs
+one after another and keeps the last model loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..errors import Cancelled, UsageError
+from ..models.hardware import tell_faults
+from ..parameters import TASKS, describe_task, split_values
+from ..progress import Progress
+from .protocol import PROTOCOL, check_request, end_event, parse_request, request_id
+
+if TYPE_CHECKING:
+    from ..models.loading import Model
+    from .files import JobFiles
+
+PROGRESS_SECONDS = 0.1  # windows are told at most this often, steps always
+PREVIEW_SECONDS = 2.0
+
+log = logging.getLogger("MedDiffFMLib")
+
+
+class Worker:
+    """Answers requests until the last one. send: takes an event (a dict for JSON), from any thread."""
+
+    def __init__(self, send: Callable[[dict], None]):
+        self._send = send
+        self._jobs: queue.Queue[dict | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._open: dict[str, bool] = {}  # accepted and not finished, by id: whether it shall be cancelled
+        self._running: str | None = None
+        self._ending = False
+        self._model: tuple[tuple, Model] | None = None
+
+    def stop(self) -> None:
+        """End, and the job that runs with it, within a window."""
+        self._ending = True
+        self._jobs.put(None)
+
+    # the thread that reads
+
+    def hear(self, lines: Iterator[bytes]) -> None:
+        """Take requests until there are none, then end: a job that runs is stopped."""
+        try:
+            for line in lines:
+                if line.strip() and not self._take(line):
+                    break
+        finally:
+            self.stop()
+
+    def _take(self, line: bytes) -> bool:
+        """One request; False if it was the last one. A request that is wrong gets an `error` event."""
+        request = {}
+        try:
+            request = parse_request(line)
+            return self._dispatch(request)
+        except Exception as error:  # whatever a line does, the next one is heard
+            key = request.get("id")
+            self._send(end_event(error) | {"id": key if isinstance(key, str) else None})
+        return True
+
+    def _dispatch(self, request: dict) -> bool:
+        match request.get("request"):
+            case "run" | "look":
+                self._accept(request)
+            case "cancel":
+                self._cancel(request_id(request))
+            case "ping":
+                with self._lock:
+                    waiting = [key for key in self._open if key != self._running]
+                self._send({"event": "pong", "running": self._running, "waiting": waiting})
+            case "hello":
+                self._jobs.put(request)
+            case "quit":
+                return False
+            case other:
+                raise UsageError(f"There is no request {other!r}: use run, look, cancel, ping, hello or quit.")
+        return True
+
+    def _accept(self, request: dict) -> None:
+        key = request_id(request)
+        check_request(request)
+        with self._lock:
+            if key in self._open:
+                raise UsageError(f"The id {key!r} is in use by a job that is not finished: give each job its own.")
+            self._open[key] = False
+            ahead = len(self._open) - 1
+        self._send({"event": "accepted", "id": key, "task": request["task"], "ahead": ahead})
+        self._jobs.put(request)
+
+    def _cancel(self, key: str) -> None:
+        with self._lock:
+            if key not in self._open:
+                raise UsageError(f"There is no job {key!r} to cancel: it is finished or was never accepted.")
+            waiting = key != self._running
+            if waiting:
+                del self._open[key]
+            else:
+                self._open[key] = True
+        if waiting:
+            self._send({"event": "cancelled", "id": key})
+
+    # the thread that computes
+
+    def work(self) -> None:
+        """Do the jobs in their order until `hear` ends."""
+        while not self._ending and (request := self._jobs.get()) is not None:
+            if request["request"] == "hello":
+                self._hello(request)
+                continue
+            with self._lock:
+                if request["id"] not in self._open:  # cancelled while it waited
+                    continue
+                self._running = request["id"]
+            try:
+                end = self._run(request)
+            except Exception as error:
+                log.debug("Job %s failed", request["id"], exc_info=True)
+                end = end_event(error)
+                if end["event"] == "cancelled" and not self._open[request["id"]]:  # by a signal: nobody asked here
+                    self.stop()
+            with self._lock:
+                self._running = None
+                del self._open[request["id"]]
+            self._send(end | {"id": request["id"]})
+
+    def _run(self, request: dict) -> dict:
+        """A job from its request to its last event; what it needs on the disk is gone afterwards."""
+        from ..jobs.job import open_job, run_job
+        from .files import JobFiles
+
+        with JobFiles(request) as files:
+            parameters, common = split_values(TASKS[request["task"]], files.parameters)
+            tell = self._teller(request["id"], files if request.get("preview") else None)
+            if request["request"] == "look":
+                inputs = {
+                    slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
+                }
+                job = open_job(request["task"], inputs, parameters, common)
+                return {"event": "looked", "facts": job.look(tell, self._load), "warnings": list(job.warnings)}
+            resume = request.get("resume", False)
+            report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume)
+            event = {"event": "result", "skipped": report.skipped, "summary": report.summary, "facts": report.facts}
+            event |= {"seconds": report.seconds, "warnings": list(report.warnings)}
+            return event | {"files": files.results(report.written)}
+
+    def _teller(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
+        """The progress callback of a job: it stops the job where that is wanted, and tells how far it is."""
+        told, step, shown = 0.0, -1, time.monotonic()
+
+        def tell(now: Progress) -> None:
+            nonlocal told, step, shown
+            self._check(key)
+            event = {"event": "progress", "id": key, "step": now.step, "steps": now.steps}
+            event |= {"window": now.window, "windows": now.windows}
+            event |= {"fraction": now.fraction, "seconds_left": now.seconds_left}
+            if previews and now.preview and time.monotonic() - shown >= PREVIEW_SECONDS:
+                if shown_now := previews.preview(now.preview()):
+                    event["preview"] = shown_now
+                shown = time.monotonic()
+            elif now.step == step and time.monotonic() - told < PROGRESS_SECONDS:
+                return
+            told, step = time.monotonic(), now.step
+            self._send(event)
+
+        return tell
+
+    def _check(self, key: str) -> None:
+        if self._ending or self._open[key]:
+            raise Cancelled
+
+    def _load(self, name: str | None, device: str, precision: str) -> Model:
+        """The model kept from the job before if it is the same one, else the one asked for."""
+        from ..models.loading import load_model
+
+        wanted = (name, device, precision)
+        self._check(self._running)
+        if self._model is None or self._model[0] != wanted:
+            self._model = None  # two at once may not fit
+            self._model = (wanted, load_model(name, device, precision))
+        self._check(self._running)
+        return self._model[1]
+
+    def _hello(self, request: dict) -> None:
+        from ..models.device import choose_device
+        from ..models.hardware import describe_system
+        from ..models.store import installed
+
+        self._send(
+            {
+                "event": "hello",
+                "id": request.get("id"),
+                "protocol": PROTOCOL,
+                "version": __version__,
+                "device": str(choose_device()),
+                "system": describe_system(),
+                "models": sorted({found.folder.name for found in installed() if not found.source.startswith("hub:")}),
+                "tasks": {name: describe_task(task) for name, task in TASKS.items()},
+            }
+        )
+
+
+def read_lines(source: int) -> Iterator[bytes]:
+    """Lines of a file descriptor. Not through `sys.stdin`: a thread that waits there keeps Python from ending."""
+    parts: list[bytes] = []
+    while block := os.read(source, 1 << 20):
+        *whole, rest = block.split(b"\n")
+        for line in whole:
+            yield b"".join((*parts, line))
+            parts = []
+        if rest:
+            parts.append(rest)
+    if parts:
+        yield b"".join(parts)
+
+
+def take_stdout() -> int:
+    """The file descriptor of stdout, for events alone: what else prints there, libraries too, goes to stderr."""
+    events = os.dup(1)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # there is no stderr
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+    sys.stdout = sys.stderr
+    return events
+
+
+def serve() -> None:
+    """Be a worker on this process's stdin and stdout until stdin closes, `quit`, or nobody reads the events."""
+    tell_faults()
+    lock, events = threading.Lock(), take_stdout()
+
+    def send(event: dict) -> None:
+        line = memoryview(json.dumps(event).encode() + b"\n")
+        try:
+            with lock:
+                while line:
+                    line = line[os.write(events, line) :]
+        except BrokenPipeError:
+            worker.stop()
+
+    worker = Worker(send)
+    threading.Thread(target=worker.hear, args=(read_lines(0),), daemon=True).start()
+    worker.work()

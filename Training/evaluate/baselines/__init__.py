@@ -1,0 +1,1 @@
+"""Classical denoising to compare with, and its tuning."""

@@ -1,0 +1,1 @@
+"""The real and made cases that evaluations measure on."""

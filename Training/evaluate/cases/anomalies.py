@@ -1,0 +1,196 @@
+"""CT with lesions whose place is known: real ones with an expert's mask, and anomalies planted into healthy organs.
+
+A planted anomaly is an ellipsoid of a known longest axis at a random place wholly inside the organ. The voxels' own
+HU, with their noise and texture, are raised or lowered by a known number of HU, which fades in over the first
+millimetres from its surface; then rounded to whole HU. It is far from a tumour, but its truth is certain, and it can be
+planted into CT that nobody has drawn a lesion in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from MedDiffFMLib.anatomy.classes import BODY, LUNG, label_of, numbers_of
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
+from MedDiffFMLib.anatomy.lesion_masks import inner_share, place_lesion
+from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.io import read_labels, read_volume
+from MedDiffFMLib.volumes.volume import Volume
+
+from .box import Box, cut_box
+from .volumes import axial_slab, find_volume, named_cases
+
+# Region and organ of the volumes with an expert's lesion mask
+LESIONS = {
+    "sarcoma_sts015": ("abdomen", "body"),
+    "sarcoma_sts018": ("abdomen", "body"),
+    "sarcoma_sts036": ("abdomen", "body"),
+    "sarcoma_sts040": ("abdomen", "body"),
+    "chest_nsclc001": ("chest", "lungs"),
+    "chest_lungpat1": ("chest", "lungs"),
+    "chest_lungpat2": ("chest", "lungs"),
+    "chest_lidc0314": ("chest", "lungs"),
+    "chest_lidc0314_thin": ("chest", "lungs"),
+}
+# Region and organ of the volumes that an anomaly is planted into where nothing is asked for
+TO_PLANT_IN = {
+    "chest_lungfcp01": ("chest", "lungs"),
+    "abd_crlm1004": ("abdomen", "body"),
+    "abd_ts_example": ("abdomen", "liver"),
+    "chest_ts_aorta": ("chest", "lungs"),
+}
+BY_DEFAULT = (("sarcoma_sts015",), ("chest_lungfcp01", "abd_crlm1004"))  # lesions and plantings of a data folder
+IN_REPOSITORY = ((), ("abd_ts_example", "chest_ts_aorta"))
+
+
+@dataclass(frozen=True)
+class Planting:
+    """What is planted: longest axis in mm, HU added, the depth in mm over which it fades in, and the place's seed."""
+
+    diameter_mm: float = 30.0
+    offset_hu: float = -60.0
+    blend_mm: float = 2.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`. organ: in
+    all cases, None for each one's own. diameter_mm, offset_hu: None for 30 mm and −60 HU, in lungs 20 mm and +300 HU.
+    """
+
+    data: Path | None = None
+    lesions: str | None = None
+    plantings: str | None = None
+    organ: str | None = None
+    box: Box | None = None
+    diameter_mm: float | None = None
+    offset_hu: float | None = None
+    blend_mm: float = 2.0
+    place: int = 0
+
+    def planting(self, organ: str) -> Planting:
+        diameter, offset = (20.0, 300.0) if organ == "lungs" else (30.0, -60.0)
+        diameter = diameter if self.diameter_mm is None else self.diameter_mm
+        offset = offset if self.offset_hu is None else self.offset_hu
+        return Planting(diameter, offset, self.blend_mm, self.place)
+
+
+@dataclass(frozen=True)
+class AnomalyCase:
+    """An axial CT (z to superior), int16 HU. anatomy: label map of the model's classes on its grid, the lesion being
+    part of the organ; lesion, counted: bool (Z, Y, X), the lesion and the organ's voxels, which contain it.
+    """
+
+    name: str
+    region: str
+    organ: str
+    volume: Volume
+    anatomy: Volume
+    lesion: np.ndarray
+    planted: Planting | None = None
+
+    @property
+    def counted(self) -> np.ndarray:
+        return np.isin(self.anatomy.voxels, numbers_of(self.organ))
+
+
+def find_cases(wanted: Wanted) -> Iterator[AnomalyCase]:
+    """The cases, one by one. InputError at once for an unknown name, region or organ, or a file that is not there."""
+    drawn, planted = wanted.lesions, wanted.plantings
+    if not drawn and not planted:
+        drawn, planted = (",".join(names) for names in (BY_DEFAULT if wanted.data else IN_REPOSITORY))
+    folder, known = wanted.data, {**LESIONS, **TO_PLANT_IN}
+    regions = {name: region for name, (region, _) in known.items()}
+    jobs = []
+    for text, make in ((drawn, lesion_case), (planted, planted_case)):
+        for name, region in named_cases(text, {}, regions).items():
+            organ = wanted.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
+            numbers_of(organ)
+            find_volume(folder, name)
+            further = {"planting": wanted.planting(organ)} if make is planted_case else {}
+            jobs.append(partial(make, folder, name, region, organ, wanted.box, **further))
+    return (job() for job in jobs)
+
+
+def lesion_case(folder: Path, name: str, region: str, organ: str, box: Box | None) -> AnomalyCase:
+    """A CT with an expert's mask, NAME_seg.nii.gz: all of its labels that labels.json gives no organ's name.
+
+    The anatomy is what thresholds tell (body, lungs, bones, gas), the lesion counted to the organ, as organ masks do.
+    InputError if there is no lesion in the box.
+    """
+    file = find_volume(folder, name)
+    ct = read_volume(file)
+    check_ct(ct)
+    mask = read_labels(find_volume(folder, f"{name}_seg"), like=ct)
+    numbers = _lesion_labels(file.with_name("labels.json"), name)
+    drawn = mask.voxels > 0 if numbers is None else np.isin(mask.voxels, numbers)
+    lesion = cut_box(axial_slab(mask.with_voxels(drawn.astype(np.uint8))), box).voxels > 0
+    volume = _whole_hu(cut_box(axial_slab(ct), box))
+    if not lesion.any() or lesion.all():
+        raise InputError(f"There is no lesion of {name} in this box: name another --box, or none.")
+    labels = _tissue(volume)
+    labels[lesion] = LUNG if organ == "lungs" else np.where(labels[lesion] > 0, labels[lesion], np.uint8(BODY))
+    case = AnomalyCase(name, region, organ, volume, volume.with_voxels(labels), lesion)
+    return _checked(case)
+
+
+def planted_case(
+    folder: Path,
+    name: str,
+    region: str,
+    organ: str,
+    box: Box | None,
+    planting: Planting,
+) -> AnomalyCase:
+    """A CT with an anomaly planted into an organ. Its anatomy, of the CT before, is NAME_seg.nii.gz if there is one of
+    organs, and what thresholds tell. InputError if the organ is not there or too small.
+    """
+    file = find_volume(folder, name)
+    ct = read_volume(file)
+    check_ct(ct)
+    volume = _whole_hu(cut_box(axial_slab(ct), box))
+    labels = _tissue(volume)
+    organs = file.with_name(file.name.replace(".nii.gz", "_seg.nii.gz"))
+    if organs.is_file() and name not in LESIONS:
+        given = cut_box(axial_slab(read_anatomy(organs, like=ct)), box)
+        labels = complete_labels(given.voxels.astype(np.uint8), labels)
+    anatomy = volume.with_voxels(labels)
+    where = (BODY,) if organ == "body" else numbers_of(organ)  # in soft tissue, not half in bone
+    if not np.isin(labels, where).any():
+        raise InputError(f"There is no {organ} in the anatomy of {name}: name another --organ or case.")
+    lesion = place_lesion(anatomy, where, planting.diameter_mm, planting.seed).voxels > 0
+    changed = volume.voxels + planting.offset_hu * inner_share(lesion, volume.spacing[::-1], planting.blend_mm)
+    volume = volume.with_voxels(np.rint(changed).astype(np.int16))
+    return _checked(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))
+
+
+def _whole_hu(volume: Volume) -> Volume:
+    return volume.with_voxels(np.rint(volume.voxels).astype(np.int16))
+
+
+def _tissue(volume: Volume) -> np.ndarray:
+    return find_tissue(volume.voxels, volume.spacing[::-1], body_mask(volume.voxels))
+
+
+def _checked(case: AnomalyCase) -> AnomalyCase:
+    if not (case.counted & ~case.lesion).any():
+        raise InputError(f"There is no {case.organ} around the lesion of {case.name}: name another --organ.")
+    return case
+
+
+def _lesion_labels(file: Path, name: str) -> list[int] | None:
+    """The labels of a mask whose names are no organ's; None (all of them) if `file` does not name them."""
+    try:
+        names = json.loads(file.read_text(encoding="utf-8"))[name]
+    except (OSError, ValueError, KeyError):
+        return None
+    return [int(number) for number, label in names.items() if label_of(label) is None]

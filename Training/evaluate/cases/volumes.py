@@ -1,0 +1,167 @@
+"""The volumes that are compared on: a slab of axial slices with its region, HU window and simulated low dose."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volumes.volume import Volume
+
+from ...data import low_dose
+
+TESTING_DATA = Path(__file__).resolve().parents[3] / "Testing" / "Data"
+
+# The region's HU window that is compared in, and the noise that is simulated, in HU
+PROTOCOL = {
+    "head-neck": ((-150.0, 250.0), 30.0),
+    "chest": ((-1400.0, 400.0), 60.0),
+    "abdomen": ((-160.0, 240.0), 30.0),
+}
+TEST = {"abd_crlm1004": "abdomen", "chest_lungfcp01": "chest", "head_aquilion2": "head-neck"}
+VALIDATION = {
+    "hn_cerr1": "head-neck",
+    "chest_ricord1012": "chest",
+    "chest_ricord1012_thin": "chest",
+    "sarcoma_sts015": "abdomen",
+}
+REPOSITORY = {"chest_ts_aorta": "chest", "abd_ts_example": "abdomen"}
+# What the bundled model was trained on (RUNS.md)
+TRAINED_ON = set(
+    """abd_acrin001b abd_cptacpda00189 abd_ts_example chest_acrin013 chest_cmbcrc01068 chest_lidc0314
+    chest_lidc0314_thin chest_lungpat1 chest_lungpat2 chest_nsclc001 head_aquilion1 head_invesalius
+    hn_acrin001a sarcoma_sts018 sarcoma_sts036 sarcoma_sts040""".split()
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A full-dose slab (axial slices, z to superior) and the same with simulated low dose, float32 HU on one grid."""
+
+    name: str
+    region: str
+    full: Volume
+    low: Volume
+
+    @property
+    def window(self) -> tuple[float, float]:
+        return PROTOCOL[self.region][0]
+
+    @property
+    def sigma_hu(self) -> float:
+        return PROTOCOL[self.region][1]
+
+
+def testing_data(otherwise: str) -> Path:
+    """The folder of the repository's small CTs. InputError, with what to do `otherwise`, if this is no repository."""
+    if not TESTING_DATA.is_dir():
+        raise InputError(f"The small CTs for this lie in the project's folder and not in the package: {otherwise}.")
+    return TESTING_DATA
+
+
+def trained_on(name: str) -> bool:
+    """Whether the bundled model saw this volume in training."""
+    return name in TRAINED_ON
+
+
+def marked(name: str) -> str:
+    """A case's name, with a star if the bundled model was trained on it."""
+    return f"{name} *" if trained_on(name) else name
+
+
+def named_cases(
+    names: str | None, default: dict[str, str], further: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """{name: region} of "NAME,NAME:REGION,...", `default` if nothing is named. InputError for an unknown one.
+
+    further: regions that are known besides those of test, validation and the repository.
+    """
+    if not names:
+        return default
+    known, found = {**TEST, **VALIDATION, **REPOSITORY, **further}, {}
+    for entry in filter(None, (part.strip() for part in names.split(","))):
+        name, _, region = entry.partition(":")
+        region = region or known.get(name, "")
+        if region not in PROTOCOL:
+            regions = ", ".join(PROTOCOL)
+            raise InputError(f"The region of case {name!r} is not known; write {name}:REGION with one of {regions}.")
+        found[name] = region
+    if not found:
+        raise InputError(f"--cases {names!r} names no case: write NAME or NAME:REGION, with commas.")
+    return found
+
+
+def find_volume(folder: Path | None, name: str) -> Path:
+    """The file NAME.nii.gz of a data folder, or of its sub-folder `ct`; without one of the repository's small CTs.
+    InputError if there is none.
+    """
+    folder = folder or testing_data("name a folder of volumes, NAME.nii.gz, with --data")
+    for place in (folder, folder / "ct"):
+        if (file := place / f"{name}.nii.gz").is_file():
+            return file
+    raise InputError(f"There is no {name}.nii.gz in {folder}; name the folder of the volumes with --data.")
+
+
+def load_case(file: Path, region: str, slices: int | None = None, seed: int = 0, cache: Path | None = None) -> Case:
+    """Read a CT, take its central `slices` (all if None) and simulate low dose. See `simulated` for the cache."""
+    from MedDiffFMLib.volumes.checks import check_ct
+    from MedDiffFMLib.volumes.io import read_volume
+
+    volume = read_volume(file)
+    check_ct(volume)
+    full = axial_slab(volume, slices)
+    low = full.with_voxels(simulated(full, PROTOCOL[region][1], seed, cache))
+    return Case(Path(file).name.removesuffix(".nii.gz"), region, full, low)
+
+
+def axial_slab(volume: Volume, slices: int | None = None) -> Volume:
+    """The central `slices` of a volume, its axes ordered as LPS so that slices are axial; float32."""
+    import SimpleITK as sitk
+
+    image = sitk.Cast(sitk.DICOMOrient(volume.to_sitk(), "LPS"), sitk.sitkFloat32)
+    count = min(slices or image.GetSize()[2], image.GetSize()[2])
+    first = (image.GetSize()[2] - count) // 2
+    return Volume.from_sitk(image[:, :, first : first + count], volume.source)
+
+
+def simulated(full: Volume, sigma_hu: float, seed: int, cache: Path | None = None) -> np.ndarray:
+    """Low dose of a slab (float32 HU); taken from the folder `cache` if the same was simulated before.
+
+    InputError unless the pixels are square.
+    """
+    x, y, _ = full.spacing
+    if not math.isclose(x, y, rel_tol=1e-3):
+        raise InputError(f"Low dose is simulated in square pixels, but those of {full.source} are {x:g} × {y:g} mm.")
+    code = inspect.getsource(low_dose)  # another simulation is not the same noise
+    return cached(
+        cache,
+        (full.voxels, x, sigma_hu, seed, code),
+        lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed),
+    )
+
+
+def cached(folder: Path | None, content: Sequence, make) -> np.ndarray:
+    """`make()`, or what it gave before for the same `content` (arrays and what has a `repr`), kept in `folder`."""
+    if folder is None:
+        return make()
+    if Path(folder).is_file():
+        raise InputError(f"{folder} is a file: name a folder that keeps what was simulated.")
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    file = Path(folder) / f"{digest.hexdigest()[:32]}.npy"
+    if file.exists():
+        return np.load(file, allow_pickle=False)
+    result = make()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part.npy")
+    np.save(part, result)
+    part.replace(file)
+    return result

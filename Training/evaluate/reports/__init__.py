@@ -1,0 +1,1 @@
+"""Tables, the paper's own tables, plots and pictures."""

@@ -1,0 +1,1 @@
+"""Pictures and volumes for people to look at."""

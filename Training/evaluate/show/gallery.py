@@ -1,0 +1,149 @@
+"""A picture of what each task makes of the repository's real CT with a model, to be looked at.
+
+`meddiff-fm demo` makes the one of denoising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
+from MedDiffFMLib.anatomy.lesion_masks import place_lesion
+from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.models.loading import Model
+from MedDiffFMLib.progress import ProgressCallback
+from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
+from MedDiffFMLib.tasks.generate_lesion import generate_lesion
+from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
+from MedDiffFMLib.tasks.super_resolve import super_resolve
+from MedDiffFMLib.tasks.synthesize import synthesize
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume, to_ras
+
+from ..cases.volumes import testing_data
+from ..reports.pictures import Row, middle_of, slices_picture
+from ..tasks.super_resolve import thick_slices
+
+SOFT, LUNG = (-160.0, 240.0), (-1100.0, 300.0)
+THICK = 4  # slices averaged into one
+LESION_MM = 24.0
+
+
+def _data() -> Path:
+    return testing_data("clone the project, and install it from its folder with pip install -e '.[training]'")
+
+
+def chest() -> Volume:
+    return read_volume(_data() / "chest_ts_aorta.nii.gz")
+
+
+def chest_with_organs() -> tuple[Volume, Volume]:
+    """The CT and its heart, aorta, great vessels and one vertebra."""
+    ct = chest()
+    return ct, read_anatomy(_data() / "chest_ts_aorta_seg.nii.gz", like=ct)
+
+
+def abdomen() -> tuple[Volume, Volume]:
+    """The CT and its organs."""
+    ct = read_volume(_data() / "abd_ts_example.nii.gz")
+    return ct, read_anatomy(_data() / "abd_ts_example_seg.nii.gz", like=ct)
+
+
+def tissue(ct: Volume) -> Volume:
+    """Body, lungs, bones and gas of a CT in LPS order, as a label map."""
+    body = body_mask(ct.voxels)
+    return ct.with_voxels(find_tissue(ct.voxels, ct.spacing[::-1], body))
+
+
+def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """The map in the liver of a CT without known lesions, and with a ball 60 HU darker drawn into it."""
+    ct, organs = abdomen()
+    ball = place_lesion(organs, (5,), 30.0, seed=3)
+    changed = ct.with_voxels((ct.voxels - 60 * ball.voxels).astype(np.int16))
+    rows, summaries = [], []
+    for title, volume in (("as it is", ct), ("a ball made darker", changed)):
+        result = detect_anomalies(volume, model, organs, progress, organ="liver")
+        rows.append(Row(volume, f"liver, {title}", SOFT, result.map, 60.0, outline=result.mask))
+        summaries.append(result.summary())
+    slices_picture(rows, path, centre(ball))
+    return "; ".join(summaries)
+
+
+def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """Two real CTs, and CTs that nobody has, made of their organs and tissues."""
+    rows, summaries = [], []
+    for (real, organs), region, hu in ((abdomen(), "abdomen", SOFT), (chest_with_organs(), "chest", LUNG)):
+        labels = organs.with_voxels(complete_labels(organs.voxels, tissue(real).voxels))
+        made = synthesize(labels, model, progress, region=region)
+        middle = tuple(middle_of(real))
+        rows += [Row(real, f"{region}, real", hu, centre_ras=middle)]
+        rows += [Row(made.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
+        summaries.append(made.summary())
+    slices_picture(rows, path)
+    return "; ".join(summaries)
+
+
+def picture_of_super_resolution(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """A chest, four of its slices averaged, and thin slices made of those."""
+    ct = chest()
+    thick = thick_slices(ct, THICK)
+    made = super_resolve(thick, model, progress=progress, factor=THICK, region="chest")
+    mm = f"{thick.spacing[2]:g} mm"
+    rows = [Row(ct, f"real, {ct.spacing[2]:g} mm", LUNG), Row(thick, f"averaged to {mm}", LUNG)]
+    slices_picture([*rows, Row(made.volume, f"made of the {mm}", LUNG)], path)
+    return made.summary()
+
+
+def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """A lesion drawn into the lung of a chest, by two seeds."""
+    ct = chest()
+    mask = place_lesion(tissue(ct), (119,), LESION_MM, seed=1)
+    made = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
+    titles = [f"with a lesion, seed {seed}" for seed in made.facts["seeds"]]
+    rows = [Row(ct, "real, the mask outlined", LUNG, outline=mask)]
+    rows += [Row(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
+    slices_picture(rows, path, centre(mask))
+    return made.summary()
+
+
+def picture_of_generation(model: Model, path: Path, progress: ProgressCallback | None) -> str:
+    """A synthetic chest with a lesion, made of body, lungs and bones of a real one."""
+    ct = chest()
+    labels = tissue(ct)
+    mask = place_lesion(labels, (119,), LESION_MM, seed=1)
+    made = generate_lesion(labels, mask, model, progress, region="chest")
+    rows = [
+        Row(ct, "real, the mask outlined", LUNG, outline=mask),
+        Row(made.volumes[0], "synthetic, with a lesion", LUNG),
+    ]
+    slices_picture(rows, path, centre(mask))
+    return made.summary()
+
+
+def centre(mask: Volume) -> tuple[float, float, float]:
+    """The middle of a mask in mm, RAS."""
+    return to_ras(mask, np.argwhere(mask.voxels > 0).mean(axis=0))
+
+
+PICTURES: dict[str, Callable[[Model, Path, ProgressCallback | None], str]] = {
+    "detect-anomalies": picture_of_detection,
+    "synthesize": picture_of_synthesis,
+    "super-resolve": picture_of_super_resolution,
+    "inpaint-lesion": picture_of_inpainting,
+    "generate-lesion": picture_of_generation,
+}
+
+
+def make_gallery(
+    folder: Path, model: Model, tasks: list[str], progress: ProgressCallback | None = None
+) -> Iterator[tuple[Path, str]]:
+    """Write `TASK.png` for each of `tasks` (names in `PICTURES`); yields the file and what the task says of it.
+    InputError if the repository's CTs are not there.
+    """
+    _data()
+    for task in tasks:
+        path = folder / f"{task}.png"
+        yield path, PICTURES[task](model, path, progress)
