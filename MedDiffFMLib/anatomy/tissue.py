@@ -1,7 +1,7 @@
 """Body, lungs, bones and gas of a CT by thresholds and connected parts, as a label map; a body around given organs.
 
-Labels 1–117 are TotalSegmentator's (`anatomy.classes` has the names), 118 is any other part of the body, 0 is the background.
-Three more, of this project, name what a threshold can tell without a segmentation model: lung, bone and gas.
+Labels 1–117 are TotalSegmentator's (`anatomy.classes` has the names), 118 is any other part of the body, 0 is the
+background. Three more, of this project, name what a threshold can tell without a segmentation model: lung, bone, gas.
 """
 
 from __future__ import annotations
