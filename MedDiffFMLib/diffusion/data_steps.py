@@ -9,20 +9,20 @@ from .schedule import Schedule
 from .slice_operators import block_mean, replicate
 
 
-def denoising_data_step(y: torch.Tensor, sigma_n: float, weight: float, schedule: Schedule) -> DataStep:
-    """x̂_0 = (y_0 + ρ_t·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   (paper, eq. 10); `weight` is λ."""
+def denoising_data_step(y: torch.Tensor, sigma_n: float, lam: float, schedule: Schedule) -> DataStep:
+    """x̂_0 = (y_0 + ρ_t·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq. 10]; `lam` is λ."""
 
     def step(x0: torch.Tensor, t: int) -> torch.Tensor:
-        rho = weight * sigma_n**2 / schedule.sigma_bar(t) ** 2
+        rho = lam * sigma_n**2 / schedule.sigma_bar(t) ** 2
         return (y + rho * x0) / (1 + rho)
 
     return step
 
 
 def super_resolution_data_step(
-    y: torch.Tensor, factor: int, axis: int, sigma_n: float, weight: float, schedule: Schedule
+    y: torch.Tensor, factor: int, axis: int, sigma_n: float, lam: float, schedule: Schedule
 ) -> DataStep:
-    """x̂_0 = x_0 + Hᵀ(y_0 − H·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   (paper, eq. 12); `weight` is λ.
+    """x̂_0 = x_0 + Hᵀ(y_0 − H·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq. 12]; `lam` is λ.
 
     y: the thick slices; H: the mean of `factor` slices along `axis` (−3, −2 or −1). x_0 is first clipped to the model's
     range, since the walk begins where a small error of ε is a large one of x_0.
@@ -30,7 +30,7 @@ def super_resolution_data_step(
 
     def step(x0: torch.Tensor, t: int) -> torch.Tensor:
         x0 = clip(x0, t)
-        rho = weight * sigma_n**2 / schedule.sigma_bar(t) ** 2
+        rho = lam * sigma_n**2 / schedule.sigma_bar(t) ** 2
         return x0 + replicate(y - block_mean(x0, factor, axis), factor, axis) / (1 + rho)
 
     return step

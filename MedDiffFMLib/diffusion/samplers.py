@@ -1,9 +1,9 @@
 """Samplers over whole volumes, each as short as its equations.
 
-All have one signature: `epsilon(x_t, t)`, x at steps[0], the schedule, an explicit descending list of timesteps, a
-`data_step(x_0, t)` that bends every estimate of x_0 towards what is known, a generator for fresh noise, and a
-`callback(i, t, x0)` that is told every estimate and may raise to stop. They return x_0 of the last timestep. ᾱ is
-looked up in float64; volumes are float32 tensors.
+All have one signature: `eps(x_t, t)` predicts the noise; x at steps[0]; the schedule; an explicit descending list of
+timesteps; a `data_step(x_0, t)` that bends every estimate of x_0 towards what is known; a generator for fresh noise;
+and a `callback(i, t, x0)` that is given every estimate and may raise to stop. They return x_0 of the last timestep. ᾱ
+is looked up in float64; volumes are float32 tensors.
 """
 
 from __future__ import annotations
@@ -14,110 +14,122 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from .schedule import Schedule, check_steps
+from .schedule import Schedule, check_steps, predict_eps
 
-NoiseEstimate = Callable[[torch.Tensor, int], torch.Tensor]
+NoisePrediction = Callable[[torch.Tensor, int], torch.Tensor]
 DataStep = Callable[[torch.Tensor, int], torch.Tensor]
 Callback = Callable[[int, int, torch.Tensor], None]
 
 
-def keep(x0: torch.Tensor, t: int) -> torch.Tensor:
-    """A data step that changes nothing."""
+def identity(x0: torch.Tensor, t: int) -> torch.Tensor:
+    """x_0 unchanged: the data step of a sampler that knows nothing."""
     return x0
 
 
 def clip(x0: torch.Tensor, t: int) -> torch.Tensor:
-    """A data step that keeps x_0 in the model's range: at much noise a small error of ε is a large one of x_0."""
+    """x_0 within the model's range [-1, 1]: at much noise a small error of ε is a large one of x_0."""
     return x0.clamp(-1, 1)
 
 
-def ignore(i: int, t: int, x0: torch.Tensor) -> None:
-    """A callback that does nothing."""
+def no_callback(i: int, t: int, x0: torch.Tensor) -> None:
+    """Does nothing with an estimate."""
 
 
-def predict_x0(x_t: torch.Tensor, epsilon: torch.Tensor, alpha_bar: float) -> torch.Tensor:
-    """x_0^(t) = (x_t − √(1 − ᾱ_t)·ε_θ)/√ᾱ_t   (paper, eq. 9)."""
-    return (x_t - math.sqrt(1 - alpha_bar) * epsilon) / math.sqrt(alpha_bar)
+def predict_x0(x_t: torch.Tensor, eps: torch.Tensor, abar: float) -> torch.Tensor:
+    """The estimate of x_0 from the noise ε that a network sees in x_t.
+
+    x_0^(t) = (x_t − √(1 − ᾱ_t)·ε_θ)/√ᾱ_t   [paper eq. 9]
+    """
+    return (x_t - math.sqrt(1 - abar) * eps) / math.sqrt(abar)
 
 
-def fresh_noise(like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-    """z ~ N(0, I), drawn on the CPU, so that a seed gives the same noise on every device."""
-    return torch.randn(like.shape, generator=generator).to(like.device)
+def randn_like(x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+    """z ~ N(0, I) of x's shape, drawn on the CPU, so that a seed gives the same noise on every device."""
+    return torch.randn(x.shape, generator=generator).to(x.device)
 
 
-def _pairs(schedule: Schedule, steps: Sequence[int]) -> Iterator[tuple[int, int, float, float | None]]:
-    """(i, t, ᾱ_t, ᾱ_s) for every timestep t and the next one s; ᾱ_s is None at the last."""
+def _walk(schedule: Schedule, steps: Sequence[int]) -> Iterator[tuple[int, int, float, float]]:
+    """(i, t, ᾱ_t, ᾱ_s) for every timestep t that has a next one s. ValueError as of `check_steps`."""
     check_steps(steps, schedule.T)
-    alphas = [float(schedule.alpha_bar[t]) for t in steps]
-    yield from zip(itertools.count(), steps, alphas, [*alphas[1:], None], strict=False)
+    for i, (t, s) in enumerate(itertools.pairwise(steps)):
+        yield i, t, float(schedule.alpha_bar[t]), float(schedule.alpha_bar[s])
+
+
+def _x0_estimator(
+    eps: NoisePrediction, schedule: Schedule, data_step: DataStep, callback: Callback
+) -> Callable[[int, torch.Tensor, int], torch.Tensor]:
+    """x0_of(i, x_t, t): the network's estimate of x_0, bent by the data step and shown to the callback."""
+
+    def x0_of(i: int, x: torch.Tensor, t: int) -> torch.Tensor:
+        x0 = data_step(predict_x0(x, eps(x, t), float(schedule.alpha_bar[t])), t)
+        callback(i, t, x0)
+        return x0
+
+    return x0_of
 
 
 def ddim(
-    epsilon: NoiseEstimate,
+    eps: NoisePrediction,
     x: torch.Tensor,
     schedule: Schedule,
     steps: Sequence[int],
-    data_step: DataStep = keep,
+    data_step: DataStep = identity,
     generator: torch.Generator | None = None,
-    callback: Callback = ignore,
+    callback: Callback = no_callback,
     eta: float = 0.0,
 ) -> torch.Tensor:
     """DDIM (Song et al. 2021, eq. 12 and 16): deterministic for η = 0, ancestral for η = 1.
 
     x_s = √ᾱ_s·x_0 + √(1 − ᾱ_s − σ²)·ε + σ·z,   σ = η·√((1 − ᾱ_s)/(1 − ᾱ_t))·√(1 − ᾱ_t/ᾱ_s)
     """
-    for i, t, at, as_ in _pairs(schedule, steps):
-        x0 = data_step(predict_x0(x, epsilon(x, t), at), t)
-        callback(i, t, x0)
-        if as_ is None:
-            return x0
-        noise = (x - math.sqrt(at) * x0) / math.sqrt(1 - at)
-        sigma = eta * math.sqrt((1 - as_) / (1 - at) * (1 - at / as_))
-        x = math.sqrt(as_) * x0 + math.sqrt(1 - as_ - sigma**2) * noise
+    x0_of = _x0_estimator(eps, schedule, data_step, callback)
+    for i, t, abar_t, abar_s in _walk(schedule, steps):
+        x0 = x0_of(i, x, t)
+        noise = predict_eps(x, x0, abar_t)
+        sigma = eta * math.sqrt((1 - abar_s) / (1 - abar_t) * (1 - abar_t / abar_s))
+        x = math.sqrt(abar_s) * x0 + math.sqrt(1 - abar_s - sigma**2) * noise
         if sigma > 0:
-            x = x + sigma * fresh_noise(x, generator)
-    raise AssertionError  # the last timestep returns
+            x = x + sigma * randn_like(x, generator)
+    return x0_of(len(steps) - 1, x, steps[-1])
 
 
 def ancestral(
-    epsilon: NoiseEstimate,
+    eps: NoisePrediction,
     x: torch.Tensor,
     schedule: Schedule,
     steps: Sequence[int],
-    data_step: DataStep = keep,
+    data_step: DataStep = identity,
     generator: torch.Generator | None = None,
-    callback: Callback = ignore,
+    callback: Callback = no_callback,
 ) -> torch.Tensor:
-    """DDPM's ancestral sampling (Ho et al. 2020, eq. 6 and 7; paper, eq. 2), with the β of the steps really taken.
+    """DDPM's ancestral sampling (Ho et al. 2020, eq. 6 and 7; paper eq. 2), with the β of the steps really taken.
 
     x_s ~ q(x_s | x_t, x_0),   β = 1 − ᾱ_t/ᾱ_s between neighbours of the list, whatever lies between them
     """
-    for i, t, at, as_ in _pairs(schedule, steps):
-        x0 = data_step(predict_x0(x, epsilon(x, t), at), t)
-        callback(i, t, x0)
-        if as_ is None:
-            return x0
-        x = _posterior(x, x0, at, as_, generator)
-    raise AssertionError
+    x0_of = _x0_estimator(eps, schedule, data_step, callback)
+    for i, t, abar_t, abar_s in _walk(schedule, steps):
+        x0 = x0_of(i, x, t)
+        x = _posterior(x, x0, abar_t, abar_s, generator)
+    return x0_of(len(steps) - 1, x, steps[-1])
 
 
 def _posterior(
-    x: torch.Tensor, x0: torch.Tensor, at: float, as_: float, generator: torch.Generator | None
+    x: torch.Tensor, x0: torch.Tensor, abar_t: float, abar_s: float, generator: torch.Generator | None
 ) -> torch.Tensor:
     """x_s ~ q(x_s | x_t, x_0) = N((√ᾱ_s·β·x_0 + √(1 − β)·(1 − ᾱ_s)·x_t)/(1 − ᾱ_t), β·(1 − ᾱ_s)/(1 − ᾱ_t))."""
-    beta = 1 - at / as_
-    mean = (math.sqrt(as_) * beta * x0 + math.sqrt(1 - beta) * (1 - as_) * x) / (1 - at)
-    return mean + math.sqrt(beta * (1 - as_) / (1 - at)) * fresh_noise(x, generator)
+    beta = 1 - abar_t / abar_s
+    mean = (math.sqrt(abar_s) * beta * x0 + math.sqrt(1 - beta) * (1 - abar_s) * x) / (1 - abar_t)
+    return mean + math.sqrt(beta * (1 - abar_s) / (1 - abar_t)) * randn_like(x, generator)
 
 
 def dpm_solver_2m(
-    epsilon: NoiseEstimate,
+    eps: NoisePrediction,
     x: torch.Tensor,
     schedule: Schedule,
     steps: Sequence[int],
-    data_step: DataStep = keep,
+    data_step: DataStep = identity,
     generator: torch.Generator | None = None,
-    callback: Callback = ignore,
+    callback: Callback = no_callback,
 ) -> torch.Tensor:
     """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2): second order from the estimate before; deterministic.
 
@@ -127,26 +139,24 @@ def dpm_solver_2m(
     The first step is of first order. `generator` is not used: it stands here for the common signature.
     """
     before, h_before = None, 0.0
-    for i, t, at, as_ in _pairs(schedule, steps):
-        x0 = data_step(predict_x0(x, epsilon(x, t), at), t)
-        callback(i, t, x0)
-        if as_ is None:
-            return x0
-        h = 0.5 * (math.log(as_ / (1 - as_)) - math.log(at / (1 - at)))
+    x0_of = _x0_estimator(eps, schedule, data_step, callback)
+    for i, t, abar_t, abar_s in _walk(schedule, steps):
+        x0 = x0_of(i, x, t)
+        h = 0.5 * (math.log(abar_s / (1 - abar_s)) - math.log(abar_t / (1 - abar_t)))
         D = x0 if before is None else x0 + (h / (2 * h_before)) * (x0 - before)
-        x = math.sqrt((1 - as_) / (1 - at)) * x - math.sqrt(as_) * math.expm1(-h) * D
+        x = math.sqrt((1 - abar_s) / (1 - abar_t)) * x - math.sqrt(abar_s) * math.expm1(-h) * D
         before, h_before = x0, h
-    raise AssertionError
+    return x0_of(len(steps) - 1, x, steps[-1])
 
 
 def diffpir(
-    epsilon: NoiseEstimate,
+    eps: NoisePrediction,
     x: torch.Tensor,
     schedule: Schedule,
     steps: Sequence[int],
-    data_step: DataStep = keep,
+    data_step: DataStep = identity,
     generator: torch.Generator | None = None,
-    callback: Callback = ignore,
+    callback: Callback = no_callback,
     zeta: float = 0.0,
 ) -> torch.Tensor:
     """DiffPIR (Zhu et al. 2023; paper, III-D1): the prior's x_0, the data step, and back to the noise of the next t.
@@ -156,53 +166,48 @@ def diffpir(
 
     With a single step the result is the posterior mean at that t.
     """
-    for i, t, at, as_ in _pairs(schedule, steps):
-        x0 = data_step(predict_x0(x, epsilon(x, t), at), t)
-        callback(i, t, x0)
-        if as_ is None:
-            return x0
-        noise = (x - math.sqrt(at) * x0) / math.sqrt(1 - at)
+    x0_of = _x0_estimator(eps, schedule, data_step, callback)
+    for i, t, abar_t, abar_s in _walk(schedule, steps):
+        x0 = x0_of(i, x, t)
+        noise = predict_eps(x, x0, abar_t)
         if zeta > 0:
-            noise = math.sqrt(1 - zeta) * noise + math.sqrt(zeta) * fresh_noise(x, generator)
-        x = math.sqrt(as_) * x0 + math.sqrt(1 - as_) * noise
-    raise AssertionError
+            noise = math.sqrt(1 - zeta) * noise + math.sqrt(zeta) * randn_like(x, generator)
+        x = math.sqrt(abar_s) * x0 + math.sqrt(1 - abar_s) * noise
+    return x0_of(len(steps) - 1, x, steps[-1])
 
 
 def repaint(
-    epsilon: NoiseEstimate,
+    eps: NoisePrediction,
     x: torch.Tensor,
     schedule: Schedule,
     steps: Sequence[int],
-    data_step: DataStep = keep,
+    data_step: DataStep = identity,
     generator: torch.Generator | None = None,
-    callback: Callback = ignore,
+    callback: Callback = no_callback,
     *,
     known: torch.Tensor,
     mask: torch.Tensor,
-    resample: int = 1,
+    n_resample: int = 1,
 ) -> torch.Tensor:
-    """RePaint (Lugmayr et al. 2022, algorithm 1; paper, eq. 13): ancestral sampling where `mask` is True, `known`
+    """RePaint (Lugmayr et al. 2022, algorithm 1; paper eq. 13): ancestral sampling where `mask` is True, `known`
     elsewhere.
 
         x_s = (1 − m)·(√ᾱ_s·known + √(1 − ᾱ_s)·z) + m·(a sample of q(x_s | x_t, x_0))
 
-    and, `resample` − 1 times in every step but the last, back to t by √(ᾱ_t/ᾱ_s)·x_s + √(1 − ᾱ_t/ᾱ_s)·z, so that the
+    and, `n_resample` − 1 times in every step but the last, back to t by √(ᾱ_t/ᾱ_s)·x_s + √(1 − ᾱ_t/ᾱ_s)·z, so that the
     new part learns of the known one. In the end the truth itself stands where the mask is False, to the last bit. mask
     (bool) and known broadcast to x. A soft mask would be wrong here: a mixture of two noises has less noise than x_s
     must have. The callback's i counts the evaluations of the network, see `repaint_evaluations`.
     """
-    evaluations = itertools.count()
-    for _, t, at, as_ in _pairs(schedule, steps):
-        for again in reversed(range(resample if as_ is not None else 1)):
-            x0 = data_step(predict_x0(x, epsilon(x, t), at), t)
-            callback(next(evaluations), t, x0)
-            if as_ is None:
-                return torch.where(mask, x0, known)
-            noisy_known = math.sqrt(as_) * known + math.sqrt(1 - as_) * fresh_noise(x, generator)
-            x = torch.where(mask, _posterior(x, x0, at, as_, generator), noisy_known)
+    x0_of, evaluations = _x0_estimator(eps, schedule, data_step, callback), itertools.count()
+    for _, t, abar_t, abar_s in _walk(schedule, steps):
+        for again in reversed(range(n_resample)):
+            x0 = x0_of(next(evaluations), x, t)
+            noisy_known = math.sqrt(abar_s) * known + math.sqrt(1 - abar_s) * randn_like(x, generator)
+            x = torch.where(mask, _posterior(x, x0, abar_t, abar_s, generator), noisy_known)
             if again:
-                x = math.sqrt(at / as_) * x + math.sqrt(1 - at / as_) * fresh_noise(x, generator)
-    raise AssertionError
+                x = math.sqrt(abar_t / abar_s) * x + math.sqrt(1 - abar_t / abar_s) * randn_like(x, generator)
+    return torch.where(mask, x0_of(next(evaluations), x, steps[-1]), known)
 
 
 def repaint_evaluations(steps: Sequence[int], resample: int) -> int:

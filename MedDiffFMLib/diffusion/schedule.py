@@ -1,6 +1,4 @@
-"""The noise schedule: ᾱ_t of the cosine schedule and lists of timesteps, in float64.
-
-    q(x_t | x_0) = N(√ᾱ_t · x_0, (1 − ᾱ_t) · I)                     (paper, eq. 1, accumulated over t)
+"""The noise schedule: ᾱ_t of the cosine schedule, lists of timesteps, and the forward process, in float64.
 
 Tables of our own, because library schedulers keep them in the network's precision and disagree with themselves when
 steps are skipped: a sampler here takes an explicit, descending list of timesteps and looks ᾱ up.
@@ -12,8 +10,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+T_START = 990  # of 1000: where sampling begins. ᾱ[999] is 2e-9; there an error of ε is 20 000 times as large in x_0
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,23 @@ class Schedule:
             raise ValueError(f"sigma must be positive, got {sigma}")
         sigma_bar = np.sqrt((1.0 - self.alpha_bar) / self.alpha_bar)
         return int(np.argmin(np.abs(np.log(sigma_bar) - math.log(sigma))))
+
+
+def add_noise(x0: torch.Tensor, t: int, schedule: Schedule, noise: torch.Tensor) -> torch.Tensor:
+    """x_t, the image x_0 with the noise of timestep t: the forward process, accumulated over its steps.
+
+    x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·z,   z ~ N(0, I)   [paper eq. 1]
+    """
+    abar = float(schedule.alpha_bar[t])
+    return math.sqrt(abar) * x0 + math.sqrt(1 - abar) * noise
+
+
+def predict_eps(x_t: torch.Tensor, x0: torch.Tensor | float, abar: float) -> torch.Tensor:
+    """The noise ε that x_t holds if its clean image is x_0: the inverse of `samplers.predict_x0`.
+
+    ε = (x_t − √ᾱ_t·x_0)/√(1 − ᾱ_t)   [paper eq. 1]
+    """
+    return (x_t - math.sqrt(abar) * x0) / math.sqrt(1 - abar)
 
 
 def cosine_schedule(T: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> Schedule:

@@ -1,4 +1,4 @@
-"""Thick and thin slices: H, the block mean across slices, its transpose, and interpolation (paper, eq. 12).
+"""Thick and thin slices: H, the block mean across slices, its transpose, and interpolation [paper eq. 12].
 
 Tensors are (…, Z, Y, X); `axis` (−3, −2 or −1) is the one that slices are stacked along. H·Hᵀ = I: a replicated slice
 has itself as block mean. Training makes its pairs so too.

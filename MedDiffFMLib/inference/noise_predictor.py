@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..diffusion.schedule import predict_eps
 from ..networks.conditions import Conditions
 from ..networks.unet import as_epsilon
 from .tiles import Window, plan_windows
@@ -66,7 +67,7 @@ class NoiseModel:
         epsilon = torch.zeros_like(x_t)
         for window in self.skipped:
             where = self.plan.slices(window)
-            of_air = (x_t[where] - math.sqrt(alpha) * self.air) / math.sqrt(1 - alpha)
+            of_air = predict_eps(x_t[where], self.air, alpha)
             epsilon[where] += of_air * window.weight().to(x_t.device)
         for first in range(0, len(self.active), self.batch):
             group = self.active[first : first + self.batch]

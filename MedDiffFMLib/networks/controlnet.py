@@ -1,4 +1,4 @@
-"""ControlNet: a task's own condition c_t for a locked ε_θ (paper, III-B, eq. 4; Zhang et al. 2023), over MONAI's.
+"""ControlNet: a task's own condition c_t for a locked ε_θ (paper, III-B; paper eq. 4; Zhang et al. 2023), over MONAI's.
 
 ε_θ(x_t, t, p_e, c_r, c_a, c_t):  a trainable copy of the U-Net's encoder sees c_t too, and its features are added
 to the locked U-Net's skip connections through convolutions that start at zero.

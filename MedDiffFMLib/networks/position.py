@@ -1,4 +1,6 @@
-"""Where a window lies in the whole image: the coordinates of its voxels, sine-encoded (paper, III-C, eq. 5 and 6).
+"""Where a window lies in the whole image: the coordinates of its voxels, sine-encoded (III-C).
+
+[paper eq. 5, paper eq. 6]
 
     p_c = concat(p_x, p_y, p_z) ∈ [-1, 1]³,   PE(p_c) = (sin 2⁰πp_c, cos 2⁰πp_c, …, sin 2^{L−1}πp_c, cos 2^{L−1}πp_c)
 
@@ -27,7 +29,7 @@ def axis_coordinates(whole: int, start: float, size: int, step: float = 1.0) -> 
 
 
 def encode_position(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor, frequencies: int = 4) -> torch.Tensor:
-    """PE(p_c) of eq. 6 on the grid of three coordinate axes.
+    """PE(p_c) [paper eq. 6] on the grid of three coordinate axes.
 
     px, py, pz: shapes (X,), (Y,), (Z,), values in [-1, 1]. Returns float32, shape (6·frequencies, Z, Y, X);
     channels run sin(2⁰πp_x), sin(2⁰πp_y), sin(2⁰πp_z), cos(2⁰πp_x), …, as the equation writes them.

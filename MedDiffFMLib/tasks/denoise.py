@@ -1,6 +1,8 @@
-"""Denoising of low-dose CT: by the foundation model (paper, III-D1, eq. 7–11), with the help of non-local means.
+"""Denoising of low-dose CT: by the foundation model (paper, III-D1), with the help of non-local means.
 
-y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of eq. 10; see
+[paper eq. 7 to 11]
+
+y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then DiffPIR with the data step of paper eq. 10; see
 `denoise_region` for what is beyond the paper.
 """
 

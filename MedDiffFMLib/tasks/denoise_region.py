@@ -1,4 +1,4 @@
-"""One part of the body denoised: DiffPIR from x_start = √ᾱ·y (paper, eq. 11), and beyond the paper
+"""One part of the body denoised: DiffPIR from x_start = √ᾱ·y [paper eq. 11], and beyond the paper
 
     x̂_0 = (1 − w)·x̂_θ + w·N(y),   N: non-local means
 
@@ -20,7 +20,7 @@ import torch
 from ..anatomy.body_regions import BodyPart
 from ..anatomy.regions import REGIONS
 from ..diffusion.data_steps import denoising_data_step
-from ..diffusion.samplers import diffpir, keep
+from ..diffusion.samplers import diffpir, identity
 from ..diffusion.schedule import uniform_steps
 from ..inference.noise_predictor import NoiseModel
 from ..models.loading import Model
@@ -144,10 +144,10 @@ class Run:
         return self.noisy(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
 
     def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:
-        """DiffPIR from x_start = √ᾱ·y (eq. 11)."""
+        """DiffPIR from x_start = √ᾱ·y [paper eq. 11]."""
         schedule, settings = self.ε.model.schedule, self.settings
         single = len(self.steps) == 1  # the posterior mean itself: no data step would bring the noise back
-        data_step = keep if single else denoising_data_step(y, self.sigma_n, settings.prior_weight, schedule)
+        data_step = identity if single else denoising_data_step(y, self.sigma_n, settings.prior_weight, schedule)
         x_start = math.sqrt(schedule.alpha_bar[self.steps[0]]) * y
         generator = torch.Generator().manual_seed(seed)
         return diffpir(self.ε, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)

@@ -8,7 +8,6 @@ several draws of ε, smoothing, a robust threshold.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +15,8 @@ import torch
 
 from ..anatomy.classes import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
 from ..anatomy.tissue import complete_labels, find_tissue
-from ..diffusion.samplers import clip, fresh_noise, predict_x0
+from ..diffusion.samplers import clip, predict_x0, randn_like
+from ..diffusion.schedule import add_noise
 from ..errors import InputError
 from ..inference.noise_predictor import NoiseModel
 from ..models.loading import Model, load_model
@@ -236,7 +236,7 @@ def _noise_model(
 def _expected(ready: _Ready, seed: int, reporter: Reporter) -> np.ndarray:
     """x̃_0' in HU on the frame's grid, the mean over the draws."""
     scan, settings, ε, t = ready.scan, ready.settings, ready.ε, ready.settings.noise_level
-    alpha = float(ε.model.schedule.alpha_bar[t])
+    schedule = ε.model.schedule
     x = scan.x if ready.painted is None else ready.painted
     masked = np.where(ready.organ, x, np.float32(scan.air)) if settings.organ_alone else x
     x0 = torch.from_numpy(masked).to(ε.model.device)
@@ -244,8 +244,8 @@ def _expected(ready: _Ready, seed: int, reporter: Reporter) -> np.ndarray:
     expected = torch.zeros_like(x0)
     reporter.begin(settings.draws, len(ε.active))
     for i in range(settings.draws):
-        x_t = math.sqrt(alpha) * x0 + math.sqrt(1 - alpha) * fresh_noise(x0, generator)
-        estimate = clip(predict_x0(x_t, ε(x_t, t), alpha), t)
+        x_t = add_noise(x0, t, schedule, randn_like(x0, generator))
+        estimate = clip(predict_x0(x_t, ε(x_t, t), float(schedule.alpha_bar[t])), t)
         expected += estimate / settings.draws
         reporter.step(i, t, estimate)
     return to_hu(expected.cpu().numpy(), scan.window)

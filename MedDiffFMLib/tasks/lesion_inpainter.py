@@ -1,4 +1,6 @@
-"""A new lesion in a CT: RePaint with the ControlNet of its kind (paper, III-E3, eq. 13), in the windows that meet it.
+"""A new lesion in a CT: RePaint with the ControlNet of its kind (paper, III-E3), in the windows that meet it.
+
+[paper eq. 13]
 
     x_s = (1 − c_t) ⊙ x_s^known + c_t ⊙ x_s^unknown,   c_t the lesion's mask
 
@@ -16,8 +18,8 @@ from scipy import ndimage
 
 from ..anatomy.lesion_masks import bounds, check_place, inner_share, lesion_voxels, volume_ml
 from ..anatomy.regions import Region
-from ..diffusion.samplers import clip, fresh_noise, repaint, repaint_evaluations
-from ..diffusion.schedule import quadratic_steps
+from ..diffusion.samplers import clip, randn_like, repaint, repaint_evaluations
+from ..diffusion.schedule import T_START, add_noise, quadratic_steps
 from ..errors import InputError
 from ..inference.noise_predictor import NoiseModel
 from ..models.controlnet_folder import control_names, load_control
@@ -43,7 +45,7 @@ class LesionSettings:
     """
 
     spacing_mm: float | None = 1.0
-    t_start: int = 990  # ᾱ[999] is 2e-9: there an error of ε is 20 000 times as large in x_0
+    t_start: int = T_START
     steps: int = 40
     resample: int = 4
     margin: float = 0.125
@@ -170,10 +172,9 @@ class LesionPainter:
         known = torch.from_numpy(x[self.box.slices]).to(self.noise_model.model.device)
         generator = torch.Generator().manual_seed(seed)
         schedule = self.noise_model.model.schedule
-        alpha = float(schedule.alpha_bar[self.steps[0]])
         begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
         low, high = (float(to_model(end, self.scan.window)) for end in self.look_of_kind.range_hu)
-        start = math.sqrt(alpha) * begin + math.sqrt(1 - alpha) * fresh_noise(known, generator)
+        start = add_noise(begin, self.steps[0], schedule, randn_like(known, generator))
         done = self.reporter.done
         x0 = repaint(
             self.noise_model,
@@ -185,7 +186,7 @@ class LesionPainter:
             lambda i, t, x0: self.reporter.step(done + i, t, x0),
             known=known,
             mask=inside,
-            resample=self.settings.resample,
+            n_resample=self.settings.resample,
         )
         new = x.copy()
         new[self.box.slices] = _beyond_the_edge(x0.cpu().numpy(), self.lesion)

@@ -1,14 +1,13 @@
-"""Super-resolution across slices: thin slices whose means are the thick ones (paper, III-E1, eq. 12).
+"""Super-resolution across slices: thin slices whose means are the thick ones (paper, III-E1; paper eq. 12).
 
 y_0 = H·x_0, H the block mean of `factor` slices;  x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
-data step of eq. 12, the network told by a ControlNet what the thick slices show. A model that has a ControlNet for a
-single evaluation (`one_step_slices`) uses that instead, and its refiner `thick-slices` after it, but for the quality
-`paper`.
+data step of paper eq. 12, the network told by a ControlNet what the thick slices show. A model that has a ControlNet
+for a single evaluation (`one_step_slices`) uses that instead, and its refiner `thick-slices` after it, but for the
+quality `paper`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +15,8 @@ import torch
 
 from ..anatomy.body_regions import BodyPart, join_parts
 from ..diffusion.data_steps import super_resolution_data_step
-from ..diffusion.samplers import diffpir, fresh_noise
-from ..diffusion.schedule import uniform_steps
+from ..diffusion.samplers import diffpir, randn_like
+from ..diffusion.schedule import T_START, add_noise, uniform_steps
 from ..diffusion.slice_operators import TOLD, block_mean, round_in_blocks, with_block_means
 from ..errors import InputError
 from ..inference.noise_predictor import NoiseModel
@@ -50,7 +49,7 @@ class SuperResolveSettings:
     sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step.
     """
 
-    t_start: int = 990  # the paper's T: beyond it ᾱ is so small that ε tells nothing of x_0
+    t_start: int = T_START
     steps: int = 100
     sigma_n: float = 1.0
     prior_weight: float = 1.0
@@ -268,9 +267,8 @@ def _sample(ready: _Ready, scan: Scan, ε: NoiseModel, reporter: Reporter) -> tu
     steps = _steps(ready)
     reporter.begin(len(steps), len(ε.active))
     generator = torch.Generator().manual_seed(ready.wanted.seed)
-    alpha = float(schedule.alpha_bar[steps[0]])
-    x = _told(ε, ε.model)
-    x = math.sqrt(alpha) * x + math.sqrt(1 - alpha) * fresh_noise(x, generator)
+    interpolated = _told(ε, ε.model)
+    x = add_noise(interpolated, steps[0], schedule, randn_like(interpolated, generator))
     data_step = super_resolution_data_step(
         torch.from_numpy(scan.x).to(device), cut.factor, cut.axis, settings.sigma_n, settings.prior_weight, schedule
     )

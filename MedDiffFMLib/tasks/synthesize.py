@@ -8,7 +8,6 @@ a start from the label map painted in usual HU (see `paint`), for weights that d
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,7 +18,8 @@ from ..anatomy.body_regions import BodyPart, join_parts, split_labels
 from ..anatomy.region_detection import region_of_labels
 from ..anatomy.regions import REGIONS, Region
 from ..anatomy.tissue import BODY_LABEL, WALL_MM, with_body
-from ..diffusion.samplers import ancestral, clip, ddim, dpm_solver_2m, fresh_noise
+from ..diffusion.samplers import ancestral, clip, ddim, dpm_solver_2m, randn_like
+from ..diffusion.schedule import T_START, add_noise
 from ..errors import InputError
 from ..inference.levels import Level, level_of, resample
 from ..models.loading import Model, load_model
@@ -51,7 +51,7 @@ class SynthesizeSettings:
     sampler: str = "ancestral"
     steps: int | None = None
     timesteps: str = "uniform"
-    t_start: int = 990  # ᾱ[999] is 2e-9: there an error of ε is 20 000 times as large in x_0
+    t_start: int = T_START
     restart: int = 500
     overlap: float = 0.25
     painted: bool = False
@@ -218,11 +218,10 @@ def _sample(
     window, before, x0 = stages[0].region.window, None, None
     for stage in stages:
         schedule, device = stage.epsilon.model.schedule, stage.epsilon.model.device
-        x = fresh_noise(torch.empty(stage.level.shape, device=device), generator)
+        x = randn_like(torch.empty(stage.level.shape, device=device), generator)
         known = _known(stage, before, x0, painted)
         if known is not None:
-            alpha = float(schedule.alpha_bar[stage.steps[0]])
-            x = math.sqrt(alpha) * known.to(device) + math.sqrt(1 - alpha) * x
+            x = add_noise(known.to(device), stage.steps[0], schedule, x)
         done, reporter.show = reporter.done, partial(as_volume, stage, frame)
 
         def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:

@@ -20,7 +20,7 @@ from MedDiffFMLib.diffusion.samplers import (
     ddim,
     diffpir,
     dpm_solver_2m,
-    keep,
+    identity,
     predict_x0,
     repaint,
     repaint_evaluations,
@@ -227,7 +227,7 @@ def painted(resample, steps=None, count=4000, seed=0, epsilon=joint_epsilon, kno
         generator=generator,
         known=torch.tensor([known, 9.0]),  # what stands in the unknown place must not matter
         mask=torch.tensor([False, True]),
-        resample=resample,
+        n_resample=resample,
     )
 
 
@@ -272,9 +272,16 @@ def test_repaint_resamples_inside_the_time_loop_and_says_what_it_costs():
     told = []
     steps = [300, 200, 100, 0]
     generator = torch.Generator().manual_seed(0)
-    options = {"known": torch.zeros(2), "mask": torch.tensor([False, True]), "resample": 3}
+    options = {"known": torch.zeros(2), "mask": torch.tensor([False, True]), "n_resample": 3}
     repaint(
-        joint_epsilon, torch.zeros(2), SCHEDULE, steps, keep, generator, lambda i, t, x0: told.append((i, t)), **options
+        joint_epsilon,
+        torch.zeros(2),
+        SCHEDULE,
+        steps,
+        identity,
+        generator,
+        lambda i, t, x0: told.append((i, t)),
+        **options,
     )
     assert told == list(enumerate([300] * 3 + [200] * 3 + [100] * 3 + [0]))
     assert len(told) == repaint_evaluations(steps, 3) == 10
@@ -282,7 +289,7 @@ def test_repaint_resamples_inside_the_time_loop_and_says_what_it_costs():
 
 def test_all_samplers_have_one_signature():
     names = [list(inspect.signature(f).parameters)[:7] for f in (ddim, ancestral, dpm_solver_2m, diffpir, repaint)]
-    assert all(n == ["epsilon", "x", "schedule", "steps", "data_step", "generator", "callback"] for n in names)
+    assert all(n == ["eps", "x", "schedule", "steps", "data_step", "generator", "callback"] for n in names)
 
 
 @pytest.mark.parametrize("sampler", [ddim, ancestral, dpm_solver_2m, diffpir])
