@@ -13,6 +13,8 @@ from MedDiffFMLib.models.refiner_folder import save_refiner
 from MedDiffFMLib.networks.controlnet import Control, ControlConfig
 from MedDiffFMLib.networks.refiner import Refiner, RefinerConfig
 from MedDiffFMLib.networks.unet import Denoiser, NetworkConfig
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE
+from MedDiffFMLib.refinement.thick_slices import THICK_SLICES
 
 TINY = NetworkConfig(
     channels=(8, 8, 16), attention_levels=(False, False, True), head_channels=8, norm_groups=8, patch=16
@@ -57,3 +59,18 @@ def save_tiny_refiner(folder: Path, config: RefinerConfig, std: float = 0.1) -> 
     torch.nn.init.normal_(refiner.leave.weight, std=std)
     save_refiner(folder, refiner)
     return refiner
+
+
+def save_full_tiny_model(folder: Path, patch: int = 16) -> Path:
+    """A tiny model with all that a model may have: the ControlNets, that of a single evaluation, both refiners."""
+    save_tiny_controls(save_tiny_model(folder, patch=patch))
+    torch.manual_seed(3)
+    control = Control(TINY, ControlConfig(kind="thick-slices", direct_t=300))
+    control.start_from(make_tiny_network())
+    for weights in control.parameters():
+        if not weights.any():
+            torch.nn.init.normal_(weights, std=0.1)
+    save_control(folder, "super-resolution-direct", control)
+    save_tiny_refiner(folder, LOW_DOSE)
+    save_tiny_refiner(folder, THICK_SLICES)
+    return folder
