@@ -6,7 +6,7 @@ import pytest
 from golden import digest
 from golden.cases import CASES, make_inputs, make_models, run
 
-from MedDiffFMLib.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume
 
 
 @pytest.fixture(scope="module")
