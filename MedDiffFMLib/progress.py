@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -102,6 +102,17 @@ class Reporter:
         """The part of all costs that is done."""
         of_this = sum(self.costs[self.done : self.done + 1]) * window / max(self.windows, 1)
         return (sum(self.costs[: self.done]) + of_this) / (sum(self.costs) or 1)
+
+
+def sub_progress(progress: ProgressCallback | None, first: float, last: float) -> ProgressCallback | None:
+    """A callback that shows the progress of one part of the work as the fractions first … last of the whole."""
+    if progress is None:
+        return None
+
+    def show(now: Progress) -> None:
+        progress(replace(now, share=first + (last - first) * now.fraction, seconds_left=None, preview=None))
+
+    return show
 
 
 def counted(on_part: Callable[[int, int], None], total: int) -> Callable[[], None]:

@@ -15,6 +15,7 @@ from MedDiffFMLib import parameters
 from MedDiffFMLib.parameters import FileSlot, Parameters
 from MedDiffFMLib.parameters.common import CT, OUTPUT, anatomy_parameter, region_parameter, samples_parameter
 from MedDiffFMLib.progress import Reporter
+from MedDiffFMLib.volumes.volume import Volume
 
 SEEN: list[dict] = []  # what the task was given
 
@@ -48,24 +49,41 @@ class ToyResult:
         return "Added"
 
 
-def toy(volume, lesion_mask, model=None, anatomy="auto", progress=None, region="auto", samples=1) -> ToyResult:
-    SEEN.append({"volume": volume, "mask": lesion_mask, "anatomy": anatomy, "region": region, "model": model})
-    reporter = Reporter(progress)
-    reporter.begin(1, 1, show=lambda x0: volume)
-    reporter.step(0, 0, volume)
-    ones = volume.with_voxels(np.ones(volume.voxels.shape, np.float32))
-    made = {
-        "output": [volume.with_voxels(volume.voxels + np.int16(n)) for n in range(1, samples + 1)],
-        "map": [ones] * samples,
-        "mask": [ones.with_voxels(ones.voxels.astype(np.uint8))] * samples,
-        "findings": [{"organ": "liver", "volume_ml": 1.5}],
-    }
-    return ToyResult(made, {"region": region})
+def plan(volume, lesion_mask, params, model, reporter, anatomy="auto", for_estimate=False) -> ToyPlan:
+    return ToyPlan(volume, lesion_mask, params, model, reporter, anatomy)
+
+
+@dataclass
+class ToyPlan:
+    volume: Volume
+    mask: Volume
+    params: ToyParameters
+    model: object
+    reporter: Reporter
+    anatomy: Volume | str
+
+    def estimate(self) -> dict:
+        return {"region": self.params.region, "network_evaluations": 1, "seconds_each": 0.5}
+
+    def run(self) -> ToyResult:
+        volume, samples, region = self.volume, self.params.samples, self.params.region
+        asked = {"anatomy": self.anatomy, "region": region, "model": self.model}
+        SEEN.append({"volume": volume, "mask": self.mask} | asked)
+        self.reporter.begin(1, 1, show=lambda x0: volume)
+        self.reporter.step(0, 0, volume)
+        ones = volume.with_voxels(np.ones(volume.voxels.shape, np.float32))
+        made = {
+            "output": [volume.with_voxels(volume.voxels + np.int16(n)) for n in range(1, samples + 1)],
+            "map": [ones] * samples,
+            "mask": [ones.with_voxels(ones.voxels.astype(np.uint8))] * samples,
+            "findings": [{"organ": "liver", "volume_ml": 1.5}],
+        }
+        return ToyResult(made, {"region": region})
 
 
 def register(monkeypatch) -> None:
     SEEN.clear()
     module = types.ModuleType("MedDiffFMLib.tasks.toy")
-    module.toy = toy
+    module.plan = plan
     monkeypatch.setitem(sys.modules, "MedDiffFMLib.tasks.toy", module)
     monkeypatch.setitem(parameters.TASKS, "toy", ToyParameters)

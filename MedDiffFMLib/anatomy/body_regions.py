@@ -6,11 +6,12 @@ Neighbours share some centimetres around the cut, in which one fades into the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..volumes.volume import Volume
 from .classes import numbers_of
 from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
 from .tissue import LUNG_LABEL, lung_mask
@@ -32,7 +33,7 @@ _LOBES = (*numbers_of("lung_left"), *numbers_of("lung_right"))
 
 
 @dataclass(frozen=True)
-class BodyPart:
+class RegionSpan:
     """Slices start … stop − 1 of a scan, as one region. weights: float32 (stop − start), how much this part counts in
     each of its slices; over all parts they sum to 1.
     """
@@ -44,17 +45,22 @@ class BodyPart:
 
     @property
     def z(self) -> slice:
+        """The slices as an index."""
         return slice(self.start, self.stop)
 
+    def times(self, factor: int) -> RegionSpan:
+        """The same span of a scan whose every slice became `factor` slices."""
+        return RegionSpan(self.region, self.start * factor, self.stop * factor, self.weights.repeat(factor))
 
-def whole_scan(region: Region, slices: int) -> BodyPart:
+
+def whole_scan(region: Region, slices: int) -> RegionSpan:
     """All of a scan of one region."""
-    return BodyPart(region, 0, slices, np.ones(slices, np.float32))
+    return RegionSpan(region, 0, slices, np.ones(slices, np.float32))
 
 
 def split_body(
     hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray, labels: np.ndarray | None = None
-) -> list[BodyPart]:
+) -> list[RegionSpan]:
     """The parts of a scan from the feet up, if it clearly shows more than one region; else nothing.
 
     hu: (Z, Y, X) in RAS order; spacing (z, y, x) in mm; body: bool; labels: the model's classes where organs are known,
@@ -66,7 +72,7 @@ def split_body(
     return _split(lungs, spacing, body, labels)
 
 
-def split_labels(labels: np.ndarray, spacing: tuple[float, float, float]) -> list[BodyPart]:
+def split_labels(labels: np.ndarray, spacing: tuple[float, float, float]) -> list[RegionSpan]:
     """The parts of a label map (Z, Y, X) without its CT, as `split_body`: what is labelled lung counts as such."""
     return _split(np.isin(labels, (*_LOBES, LUNG_LABEL)), spacing, labels > 0, labels)
 
@@ -83,7 +89,7 @@ def region_at(
 
 def _split(
     lungs: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray, labels: np.ndarray | None
-) -> list[BodyPart]:
+) -> list[RegionSpan]:
     first, last = _best_cuts(_contradictions(lungs, body, labels, spacing))
     shown = body.any(axis=(1, 2))
     length = lambda a, b: float(shown[a:b].sum() * spacing[0])  # noqa: E731
@@ -126,7 +132,7 @@ def _best_cuts(against: np.ndarray) -> tuple[int, int]:
     return int(np.argmin(below[: last + 1])), last
 
 
-def _faded(found: Sequence[tuple[Region, int, int]], spacing: float) -> list[BodyPart]:
+def _faded(found: Sequence[tuple[Region, int, int]], spacing: float) -> list[RegionSpan]:
     """Neighbouring parts, each longer by half the overlap on both sides of a cut, with their weights."""
     slices = found[-1][2]
     half = max(1, round(FADE_MM / 2 / spacing))
@@ -138,22 +144,29 @@ def _faded(found: Sequence[tuple[Region, int, int]], spacing: float) -> list[Bod
     for i, (region, start, stop) in enumerate(found):
         first, last = max(0, start - half * (i > 0)), min(slices, stop + half * (i < len(found) - 1))
         weights = (above[i] - above[i + 1])[first:last].astype(np.float32)
-        parts.append(BodyPart(region, first, last, weights))
+        parts.append(RegionSpan(region, first, last, weights))
     return parts
 
 
-def join_parts(
-    parts: Sequence[BodyPart], shape: tuple[int, int, int], run: Callable[[BodyPart], np.ndarray]
-) -> np.ndarray:
-    """`run` gives a part's values, float32 (stop − start, Y, X); the whole scan's values, float32 `shape` (Z, Y, X).
+def crop_to_span(whole: Volume, span: RegionSpan) -> Volume:
+    """The slices of a region as a volume at its place in space. whole: axial slices first, in RAS order."""
+    origin = np.asarray(whole.origin) + span.start * whole.spacing[2] * np.reshape(whole.direction, (3, 3))[:, 2]
+    return replace(whole, voxels=whole.voxels[span.z], origin=tuple(origin.tolist()))
 
-    A weighted mean, added up so that where all parts agree, and where only one speaks, its value comes out to the last
-    bit.
+
+class RegionBlender:
+    """The values of a whole scan, put together from those of its regions as a weighted mean.
+
+    It is added up so that where all regions agree, and where only one has a say, the value comes out to the last bit.
+    values: float32 (Z, Y, X) of the whole scan.
     """
-    joined = np.zeros(shape, np.float32)
-    so_far = np.zeros(shape[0], np.float32)
-    for part in parts:
-        so_far[part.z] += part.weights
-        share = part.weights / np.maximum(so_far[part.z], np.finfo(np.float32).tiny)
-        joined[part.z] += share[:, None, None] * (run(part) - joined[part.z])
-    return joined
+
+    def __init__(self, shape: tuple[int, int, int]):
+        self.values = np.zeros(shape, np.float32)
+        self._so_far = np.zeros(shape[0], np.float32)
+
+    def add(self, span: RegionSpan, values: np.ndarray) -> None:
+        """Blend in what a region makes of its slices, float32 (stop − start, Y, X)."""
+        self._so_far[span.z] += span.weights
+        fraction = span.weights / np.maximum(self._so_far[span.z], np.finfo(np.float32).tiny)
+        self.values[span.z] += fraction[:, None, None] * (values - self.values[span.z])

@@ -105,7 +105,7 @@ def _describe(model: Model) -> dict:
     inputs = {key: torch.zeros(1, count, edge, edge, edge, device=model.device) for key, count in planes.items()}
     index = torch.zeros(1, dtype=torch.long, device=model.device)
     started = time.monotonic()
-    with torch.inference_mode(), torch.autocast(model.device.type, model.dtype, enabled=model.dtype != torch.float32):
+    with torch.inference_mode(), model.autocast():
         noise = model.network(t=index, region=index, **inputs)
     if not torch.isfinite(noise).all():
         raise InputError(f"The model {model.name} computes no finite numbers here: try --precision float32.")

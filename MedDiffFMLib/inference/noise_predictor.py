@@ -17,7 +17,7 @@ import torch
 from ..diffusion.schedule import predict_eps
 from ..networks.conditions import Conditions
 from ..networks.unet import as_epsilon
-from .tiles import Window, plan_windows
+from .tiles import Window, WindowPlan, plan_windows
 
 if TYPE_CHECKING:
     from ..models.loading import Model
@@ -53,7 +53,7 @@ class NoiseModel:
         self.on_window, self.control = on_window, control
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
-        self.plan = plan_windows(body.shape, (model.network.config.patch,) * 3, overlap)
+        self.plan = plan_of(model, body.shape, overlap)
         self.active = self.plan.touching(body)
         on_gpu = model.device.type == "cuda"
         self.batch = batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
@@ -78,10 +78,8 @@ class NoiseModel:
         return epsilon
 
     def worth(self, voxels: int, cost: float) -> float:
-        """Other work as a number of windows, for the time that it takes. cost: of one of its voxels, where a voxel of a
-        window costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
-        """
-        return voxels / math.prod(self.plan.size) * cost * (16 / self.model.network.config.channels[0]) ** 2
+        """Other work as a number of windows, see `worth_in_windows`."""
+        return worth_in_windows(self.model, self.plan, voxels, cost)
 
     @torch.inference_mode()
     def seconds_of_a_window(self, x_t: torch.Tensor, t: int) -> float:
@@ -109,11 +107,23 @@ class NoiseModel:
         x, position, anatomy, *target = (_reflect(v, pad) for v in inputs)
         times = torch.full((len(windows),), t, device=device)
         regions = torch.full((len(windows),), self.conditions.region, device=device)
-        with torch.autocast(device.type, self.model.dtype, enabled=self.model.dtype != torch.float32):
+        with self.model.autocast():
             residuals = self.control(x, times, position, anatomy, regions, *target) if self.control else None
             estimate = self.model.network(x, times, position, anatomy, regions, residuals)
         noise = as_epsilon(estimate.float(), x, alpha, self.model.network.config.prediction)
         return noise[:, 0, : size[0], : size[1], : size[2]]
+
+
+def plan_of(model: Model, shape: tuple[int, int, int], overlap: float) -> WindowPlan:
+    """The windows of a volume (Z, Y, X) for a model's network."""
+    return plan_windows(shape, (model.network.config.patch,) * 3, overlap)
+
+
+def worth_in_windows(model: Model, plan: WindowPlan, voxels: int, cost: float) -> float:
+    """Other work as a number of windows, for the time that it takes. cost: of one of its voxels, where a voxel of a
+    window costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
+    """
+    return voxels / math.prod(plan.size) * cost * (16 / model.network.config.channels[0]) ** 2
 
 
 def _reflect(v: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:

@@ -20,13 +20,14 @@ from ..progress import ProgressCallback, Reporter
 from ..volumes.checks import check_ct
 from ..volumes.roi import Box, Part, cut
 from ..volumes.volume import Volume
-from .inputs import input_slots, read_inputs
+from .inputs import LastVolume, input_slots, read_inputs
 from .outputs import Item, check_outputs_fit, check_result_path, output_paths, write_results
 from .provenance import describe_run, provenance_path, without_names
 from .resume import Standing, what_stands
 
 if TYPE_CHECKING:
     from ..models.loading import Model
+    from ..tasks.plan import Plan
 
 MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes at the peak (Docs/benchmarks.md)
 
@@ -55,14 +56,15 @@ def run_job(
     progress: ProgressCallback | None = None,
     load: Callable[..., Model] | None = None,
     resume: bool = False,
+    last: LastVolume | None = None,
 ) -> Report:
     """Run a task (a name in `TASKS`) on files, by the names of the task's file slots.
 
-    load: in place of `models.load_model`, to keep a model between jobs. resume: what an equal run made is left as it
-    is, what it left unfinished is replaced. Raises InputError before any work if a file cannot be read or written;
-    what `progress` raises passes through. No file is left behind then.
+    load: in place of `load_model`, to keep a model between jobs; last: to keep a CT. resume: what an equal run made is
+    left as it is, what it left unfinished is replaced. Raises InputError before any work if a file cannot be read or
+    written; what `progress` raises passes through. No file is left behind then.
     """
-    return open_job(task, files, parameters, common, resume).run(progress, load)
+    return open_job(task, files, parameters, common, resume, last).run(progress, load)
 
 
 def open_job(
@@ -71,6 +73,7 @@ def open_job(
     parameters: Parameters,
     common: CommonParameters,
     resume: bool = False,
+    last: LastVolume | None = None,
 ) -> Job:
     """A job with its outputs checked and its inputs read: what remains is to `run` it. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
@@ -82,7 +85,7 @@ def open_job(
     if not resume:
         for path in every:
             check_result_path(path, common.overwrite)
-    inputs = read_inputs(task, files)
+    inputs = read_inputs(task, files, last)
     anatomy = getattr(parameters, "anatomy", "none")
     organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
     if common.roi is None:
@@ -121,9 +124,7 @@ class Job:
         """Compute and write everything, or nothing. Arguments as of `run_job`."""
         started = time.monotonic()
         parts = self._parts()
-        if load is None:
-            from ..models.loading import load_model as load
-        model = load(self.common.model, device=self.common.device, precision=self.common.precision)
+        model = self._load(load)
         record = describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
         overwrite = self.common.overwrite
         if self.resume:
@@ -134,7 +135,7 @@ class Job:
             for some in self.paths.values():
                 for path in some:
                     check_result_path(path, overwrite)
-        result = self._compute(model, parts, progress)
+        result = self._plan(model, parts, progress).run()
         record["facts"] = result.facts | (_box_facts(parts[0]) if parts else {})
         record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
@@ -150,63 +151,52 @@ class Job:
         parts = [cut(volume, box) for volume in (*self.inputs, *([self.anatomy] if self.anatomy else []))]
         for number, slot in enumerate(input_slots(self.task)):
             if slot.kind == "ct":
-                of_ct = replace(parts[number].volume, in_hu=True)  # `read_inputs` has judged the whole
-                check_ct(replace(of_ct, source=f"The box (--roi) of {of_ct.source}"))
-                parts[number] = replace(parts[number], volume=of_ct)
+                box_of_ct = parts[number].volume
+                check_ct(replace(box_of_ct, source=f"The box (--roi) of {box_of_ct.source}"))
         return parts
 
     def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
         """What `run` would find, and how long and in how much memory it would take; nothing is written.
 
-        Of every task `region` (None for one without a CT), `memory_gb` and `memory_here_gb`; of those with a `look` of
-        their own also what that gives, and `seconds`.
+        Of every task `region`, `seconds`, `memory_gb` and `memory_here_gb`, and what its plan's `estimate` gives.
         """
         parts = self._parts()
-        task = import_module(f"..tasks.{self.task.replace('-', '_')}", __package__)
-        needed = MEMORY_GB + self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
-        memory = {"memory_gb": round(needed, 1), "memory_here_gb": memory_gb()}
-        if not hasattr(task, "look"):
-            of_ct = input_slots(self.task)[0].kind == "ct"
-            return {"region": self._region(progress) if of_ct else None} | memory
-        if load is None:
-            from ..models.loading import load_model as load
-        model = load(self.common.model, device=self.common.device, precision=self.common.precision)
-        inputs, values = self._arguments(parts, progress)
-        found = task.look(*inputs, model=model, progress=progress, **values)
-        if found.get("factor"):  # of slices: the result is so much larger
-            needed = MEMORY_GB + found["factor"] * self.inputs[0].voxels.size * VOXEL_BYTES / 1e9
-            memory["memory_gb"] = round(needed, 1)
+        model = self._load(load)
+        found = self._plan(model, parts, progress, for_estimate=True).estimate()
+        voxels = self.inputs[0].voxels.size * found.get("factor", 1)  # of slices: the result is so much larger
+        memory = {"memory_gb": round(MEMORY_GB + voxels * VOXEL_BYTES / 1e9, 1), "memory_here_gb": memory_gb()}
         each, count = found.get("seconds_each"), found.get("network_evaluations")
         seconds = each * count if each is not None and count is not None else None
         return {"seconds": seconds} | found | memory
 
-    def _compute(self, model: Model, parts: list[Part], progress: ProgressCallback | None):
-        inputs, values = self._arguments(parts, progress)
-        name = self.task.replace("-", "_")
-        run = getattr(import_module(f"..tasks.{name}", __package__), name)
-        return run(*inputs, model=model, progress=progress, **values)
+    def _load(self, load: Callable[..., Model] | None) -> Model:
+        if load is None:
+            from ..models.loading import load_model as load
+        return load(self.common.model, device=self.common.device, precision=self.common.precision)
 
-    def _arguments(self, parts: list[Part], progress: ProgressCallback | None) -> tuple[list[Volume], dict]:
-        """The task's inputs and parameters, cut to the box if there is one."""
-        values, inputs, anatomy = self.parameters.to_dict(), self.inputs, self.anatomy
+    def _plan(
+        self, model: Model, parts: list[Part], progress: ProgressCallback | None, for_estimate: bool = False
+    ) -> Plan:
+        """The task's plan on the inputs, or on the boxes of them."""
+        params, inputs, organs = self.parameters, self.inputs, self.anatomy
         if parts:
             volumes = [part.volume for part in parts]
-            inputs, anatomy = volumes[: len(inputs)], volumes[-1] if anatomy else None
-            if values.get("region") == "auto":
-                values["region"] = self._region(progress)
-        if anatomy is not None:
-            values["anatomy"] = anatomy
-        return inputs, values
+            inputs, organs = volumes[: len(inputs)], volumes[-1] if organs else None
+            if getattr(params, "region", None) == "auto":
+                params = replace(params, region=self._region(progress))
+        known = {"anatomy": organs or params.anatomy} if hasattr(params, "anatomy") else {}
+        task, reporter = import_module(f"..tasks.{self.task.replace('-', '_')}", __package__), Reporter(progress)
+        return task.plan(*inputs, params=params, model=model, reporter=reporter, for_estimate=for_estimate, **known)
 
     def _region(self, progress: ProgressCallback | None) -> str:
         """The region of the whole first input: a box may show too little to tell it by."""
         from ..anatomy.region_detection import region_of_labels
-        from ..tasks.scan import look_at
+        from ..tasks.scan import analyze_scan
         from ..volumes.frame import prepare
 
         whole = self.inputs[0]
         if input_slots(self.task)[0].kind == "ct":
-            return look_at(whole, "auto", Reporter(progress)).region.name
+            return analyze_scan(whole, "auto", Reporter(progress)).region.name
         region = region_of_labels(prepare(whole).labels(whole))
         return region.name if region else "auto"
 

@@ -39,10 +39,8 @@ def save_control(
     return CONTROLNETS.save(folder, name, control, facts, training, float16)
 
 
-def load_control(model: Model, name: str, kinds: Collection[str] = ()) -> Control:
-    """A ControlNet of a loaded model, on its device, ready to predict. InputError if it is not there or not sound, or
-    is told none of `kinds` (see `ControlConfig`; without any, whatever it is told).
-    """
+def load_control(model: Model, name: str) -> Control:
+    """A ControlNet of a loaded model, on its device, ready to predict. InputError if it is not there or not sound."""
     config = CONTROLNETS.verify(model.folder, name)
     weights = CONTROLNETS.weights(model.folder, name)
     try:
@@ -51,9 +49,16 @@ def load_control(model: Model, name: str, kinds: Collection[str] = ()) -> Contro
         control.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{weights} does not fit its config.json: get the model again.") from error
+    return control.eval().requires_grad_(False).to(model.device)
+
+
+def check_kind(model: Model, name: str, control: Control, kinds: Collection[str]) -> Control:
+    """The ControlNet, if it is told one of `kinds` (see `ControlConfig`; without any, whatever it is told); else
+    InputError.
+    """
     if kinds and control.config.kind not in kinds:
         raise InputError(
             f"The ControlNet {name!r} of the model {model.name} is told {control.config.kind!r} and cannot be used for "
             f"{' or '.join(kinds)}: export it under another name, or use another model."
         )
-    return control.eval().requires_grad_(False).to(model.device)
+    return control

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from ..diffusion.schedule import Schedule
+from ..networks.controlnet import Control
+from ..networks.refiner import Refiner
 from ..networks.unet import Denoiser
+from .components import CONTROLNETS, REFINERS
 from .config import verify
+from .controlnet_folder import check_kind, load_control
 from .device import choose_device, choose_dtype
 from .folder import load_network, read_schedule
+from .refiner_folder import load_refiner
 from .store import find_model
 
 
@@ -33,6 +39,25 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     sha256: str
+    _loaded: dict[str, Control | Refiner] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def controlnet(self, name: str, kinds: Collection[str] = ()) -> Control:
+        """A ControlNet of the model's folder, loaded and verified once. Errors as of `load_control`."""
+        key = f"{CONTROLNETS.folder}/{name}"
+        if key not in self._loaded:
+            self._loaded[key] = load_control(self, name)
+        return check_kind(self, name, self._loaded[key], kinds)
+
+    def refiner(self, kind: str) -> Refiner:
+        """A refiner of the model's folder, loaded and verified once. Errors as of `load_refiner`."""
+        key = f"{REFINERS.folder}/{kind}"
+        if key not in self._loaded:
+            self._loaded[key] = load_refiner(self, kind)
+        return self._loaded[key]
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks compute in the model's precision."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
 def load_model(

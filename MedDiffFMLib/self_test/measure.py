@@ -21,8 +21,7 @@ from ..anatomy.tissue import BODY_LABEL, BONE_LABEL, LUNG_LABEL
 from ..diffusion.slice_operators import block_mean, interpolate_slices
 from ..errors import InputError
 from ..models.loading import Model
-from ..progress import ProgressCallback
-from ..tasks.by_region import share_of
+from ..progress import ProgressCallback, sub_progress
 from ..tasks.denoise import denoise
 from ..tasks.detect_anomalies import detect_anomalies
 from ..tasks.generate_lesion import generate_lesion
@@ -91,7 +90,7 @@ def measure(
     """
     case, tasks = read_case(), list(tasks)
     for number, task in enumerate(tasks):
-        told = share_of(progress, number / len(tasks), (number + 1) / len(tasks))
+        told = sub_progress(progress, number / len(tasks), (number + 1) / len(tasks))
         try:
             yield task, list(MEASURED[task](case, model, told))
         except InputError as error:
@@ -102,7 +101,7 @@ def _denoise(case: Case, model: Model, progress: ProgressCallback | None) -> Ite
     """In each region, so in each HU window."""
     liver = ndimage.binary_erosion(case.where(LIVER), iterations=2)
     for number, region in enumerate(("chest", "abdomen", "head-neck")):
-        told = share_of(progress, number / 3, (number + 1) / 3)
+        told = sub_progress(progress, number / 3, (number + 1) / 3)
         result = denoise(
             case.ct, model, case.anatomy, told, sigma=NOISE_HU, quality="fast", **SAME | {"region": region}
         )
@@ -117,7 +116,7 @@ def _denoise(case: Case, model: Model, progress: ProgressCallback | None) -> Ite
 def _detect(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     """Over the whole body and over an organ of one tissue, which begins otherwise."""
     for number, (organ, where) in enumerate({"body": case.anatomy.voxels > 0, "lungs": case.where(LUNG_LABEL)}.items()):
-        told = share_of(progress, number / 2, (number + 1) / 2)
+        told = sub_progress(progress, number / 2, (number + 1) / 2)
         found = detect_anomalies(case.ct, model, case.anatomy, told, organ=organ, draws=1, **SAME).map.voxels[where]
         yield Statistic(f"mean of the map, {organ} (HU)", float(found.mean()), 0.25)
         yield Statistic(f"spread of the map, {organ} (HU)", float(found.std()), 0.25)

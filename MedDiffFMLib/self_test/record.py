@@ -20,8 +20,7 @@ from ..models.config import sha256_of, verify
 from ..models.folder import set_in_config
 from ..models.hardware import versions
 from ..models.loading import Model, load_model
-from ..progress import ProgressCallback
-from ..tasks.by_region import share_of
+from ..progress import ProgressCallback, sub_progress
 from .measure import FOLDER, MEASURED, Statistic, measure
 
 KEY = "self_test"
@@ -62,7 +61,7 @@ def record(folder: Path, progress: ProgressCallback | None = None) -> tuple[dict
     found: list[dict] = []
     for number, precision in enumerate(("float32", "bfloat16")):
         model = load_model(folder, device="cpu", precision=precision)
-        found.append(dict(measure(model, MEASURED, share_of(progress, number / 2, (number + 1) / 2))))
+        found.append(dict(measure(model, MEASURED, sub_progress(progress, number / 2, (number + 1) / 2))))
     left_out = {task: str(result) for task, result in found[0].items() if isinstance(result, InputError)}
     statistics = {task: _with_tolerance(found[0][task], found[1][task]) for task in MEASURED if task not in left_out}
     values = [number for of_task in statistics.values() for entry in of_task.values() for number in entry.values()]

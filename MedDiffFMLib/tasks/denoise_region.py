@@ -17,13 +17,12 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from ..anatomy.body_regions import BodyPart
+from ..anatomy.body_regions import RegionSpan
 from ..anatomy.regions import REGIONS
 from ..diffusion.data_steps import denoising_data_step
 from ..diffusion.samplers import diffpir, identity
 from ..diffusion.schedule import uniform_steps
 from ..inference.noise_predictor import NoiseModel
-from ..models.loading import Model
 from ..networks.refiner import COST as REFINER_COST
 from ..networks.refiner import Refiner
 from ..progress import Reporter
@@ -66,66 +65,60 @@ QUALITIES = {
 
 
 @dataclass(frozen=True)
-class Run:
-    """One part of the body, ready to be sampled. sigma_n: σ_n in the model's range; steps: its timesteps."""
+class RegionDenoiser:
+    """One region of a scan, ready to be denoised.
 
-    part: BodyPart
+    span: its slices in the whole scan; scan: those slices; eps: the noise prediction there; sigma_hu: the σ of the
+    noise to remove.
+    """
+
+    span: RegionSpan
     scan: Scan
-    ε: NoiseModel
-    sigma_n: float
-    steps: list[int]
+    eps: NoiseModel
+    sigma_hu: float
     settings: DenoiseSettings
     refiner: Refiner | None = None
 
-    @classmethod
-    def of(
-        cls,
-        scan: Scan,
-        part: BodyPart,
-        labels: np.ndarray,
-        model: Model,
-        refiner: Refiner | None,
-        settings: DenoiseSettings,
-        sigma_hu: float,
-        steps: int | None,
-        reporter: Reporter,
-    ) -> Run:
-        """scan, labels: of the part. steps: what the user asks for, None for the settings' own."""
-        conditions = scan.conditions(model, labels)
-        ε = NoiseModel(model, conditions, scan.body, scan.air, settings.overlap, on_window=reporter.window)
-        low, high = scan.window
-        sigma_n = settings.sigma_scale * sigma_hu * 2 / (high - low)
-        t_start = model.schedule.t_of_sigma(sigma_n)
-        count = steps or settings.steps or t_start + 1
-        return cls(part, scan, ε, sigma_n, uniform_steps(t_start, count), settings, refiner)
+    @cached_property
+    def sigma_n(self) -> float:
+        """σ_n: the noise in the model's range."""
+        low, high = self.scan.window
+        return self.settings.sigma_scale * self.sigma_hu * 2 / (high - low)
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """The timesteps from t_start, where σ̄_t = σ_n, down to 0."""
+        t_start = self.eps.model.schedule.t_of_sigma(self.sigma_n)
+        return uniform_steps(t_start, self.settings.steps or t_start + 1)
 
     @cached_property
     def costs(self) -> list[float]:
-        """Of each step, in windows: the sampler's, and of what helps: non-local means, the refiner, its means."""
+        """The cost of each progress step in units of one network evaluation of a window: the sampler's steps, then
+        non-local means, the refiner, and the correction of its means.
+        """
         voxels = self.scan.voxels_in_box
-        costs = [len(self.ε.active)] * len(self.steps)
+        costs = [len(self.eps.active)] * len(self.steps)
         if voxels and self.settings.nlm_share > 0:
-            costs.append(self.ε.worth(voxels, NLM_COST))
+            costs.append(self.eps.worth(voxels, NLM_COST))
             if self.refiner:
-                costs += [self.ε.worth(voxels, cost) for cost in (REFINER_COST * self.settings.mirrored, MEANS_COST)]
+                costs += [self.eps.worth(voxels, cost) for cost in (REFINER_COST * self.settings.mirrored, MEANS_COST)]
         return costs
 
     def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
-        """The denoised part in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
-        y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
+        """The denoised region in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
+        y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
         x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
         if self.settings.nlm_share > 0:
-            for box in self.scan.body_box():
-                x0[box] = self._helped(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
+            for box in self.scan.body_box:
+                x0[box] = self._refined(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
         return to_hu(x0.cpu().numpy(), self.scan.window)
 
-    def _helped(self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter) -> torch.Tensor:
+    def _refined(self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter) -> torch.Tensor:
         """The estimate of a box with the help of non-local means, and of the refiner if there is one."""
         noisy = self.noisy(y, of_model, reporter)
         if self.refiner is None:
             return of_model.lerp(noisy.nlm, self.settings.nlm_share)
-        dtype = self.ε.model.dtype
-        with torch.inference_mode(), torch.autocast(y.device.type, dtype, enabled=dtype != torch.float32):
+        with torch.inference_mode(), self.eps.model.autocast():
             refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.window)
         reporter.next_step()
         found = noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.window)
@@ -138,19 +131,21 @@ class Run:
         reporter.next_step()
         return Noisy(y, of_model, nlm, self.sigma_n)
 
-    def both(self, reporter: Reporter) -> Noisy:
-        """The same of the whole part, its estimate made here: what a refiner is trained with."""
-        y = torch.from_numpy(self.scan.x).to(self.ε.model.device)
+    def refiner_inputs(self, reporter: Reporter) -> Noisy:
+        """What a refiner is told of this whole region, the model's own estimate included: `train refine` makes its
+        pairs so.
+        """
+        y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
         return self.noisy(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
 
     def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:
         """DiffPIR from x_start = √ᾱ·y [paper eq. 11]."""
-        schedule, settings = self.ε.model.schedule, self.settings
+        schedule, settings = self.eps.model.schedule, self.settings
         single = len(self.steps) == 1  # the posterior mean itself: no data step would bring the noise back
         data_step = identity if single else denoising_data_step(y, self.sigma_n, settings.prior_weight, schedule)
         x_start = math.sqrt(schedule.alpha_bar[self.steps[0]]) * y
         generator = torch.Generator().manual_seed(seed)
-        return diffpir(self.ε, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
+        return diffpir(self.eps, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
 
 
 def merge(

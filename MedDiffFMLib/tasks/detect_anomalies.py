@@ -22,12 +22,13 @@ from ..inference.noise_predictor import NoiseModel
 from ..models.loading import Model, load_model
 from ..parameters import DetectAnomaliesParameters
 from ..progress import ProgressCallback, Reporter
-from ..volumes.checks import check_ct
-from ..volumes.intensity import to_hu, to_model
+from ..volumes.checks import ensure_ct
+from ..volumes.intensity import to_hu
 from ..volumes.volume import Volume
 from .findings import Threshold, find_parts, find_threshold, table_of
-from .pseudo_healthy import AERATED_HU, healthy_start, smooth_within
-from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
+from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
+from .pseudo_healthy import beyond_the_border, painted_in_median, smooth_within
+from .scan import Scan, analyze_scan
 from .settings import settings_for
 
 
@@ -86,31 +87,8 @@ def detect_anomalies(
     beyond is as if at its end. InputError for an unknown organ, or one that is not in the anatomy; what `progress`
     raises passes through.
     """
-    wanted = DetectAnomaliesParameters.from_dict(parameters)
-    check_ct(volume)
-    check_anatomy(anatomy, volume)
-    classes_of(wanted.organ, anatomy)
-    model = model or load_model()
-    reporter = Reporter(progress)
-    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
-    ready = _prepared(volume, wanted, model, anatomy, reporter)
-    scan, settings, organ, organ_here = ready.scan, ready.settings, ready.organ, ready.organ_here
-    expected = _expected(ready, wanted.seed, reporter)
-    deviation = _deviation(scan, expected, organ, organ_here, wanted)
-
-    signed, voxel_ml = wanted.deviation == "signed", float(np.prod(volume.spacing)) / 1000
-    threshold = find_threshold(deviation[organ_here], wanted.threshold, settings.threshold_deviations, signed)
-    parts = find_parts(deviation, organ_here, threshold, wanted.min_volume, voxel_ml)
-    findings = table_of(deviation, parts, threshold, volume, lambda where: _organ_at(where, anatomy, wanted.organ))
-    facts = {
-        "organ": wanted.organ,
-        "organ_ml": round(int(organ_here.sum()) * voxel_ml, 2),
-        "anatomy": anatomy_in_words(anatomy),
-        "findings": len(findings),
-        **_facts(ready, threshold),
-    }
-    mask = volume.with_voxels((parts > 0).astype(np.uint8))
-    return DetectAnomaliesResult(volume.with_voxels(deviation), mask, findings, facts)
+    params = DetectAnomaliesParameters.from_dict(parameters)
+    return plan(volume, params, model, anatomy, Reporter(progress)).run()
 
 
 def look(
@@ -124,62 +102,172 @@ def look(
     `network_evaluations`, and `seconds_each`, measured on one window; of an organ that only "totalsegmentator" would
     find, the region alone. Errors as of `detect_anomalies`.
     """
-    wanted = DetectAnomaliesParameters.from_dict(parameters)
-    check_ct(volume)
-    check_anatomy(anatomy, volume)
-    classes_of(wanted.organ, anatomy)
-    model, reporter = model or load_model(), Reporter(progress)
-    if anatomy == "totalsegmentator":
-        return {"region": look_at(volume, wanted.region, reporter).region.name}
-    ready = _prepared(volume, wanted, model, anatomy, reporter)
-    x = torch.from_numpy(ready.scan.x).to(model.device)
-    return {
-        "region": ready.scan.region.name,
-        "organ_ml": round(int(ready.organ_here.sum()) * float(np.prod(volume.spacing)) / 1000, 2),
-        "network_evaluations": ready.settings.draws * len(ready.ε.active),
-        "seconds_each": ready.ε.seconds_of_a_window(x, ready.settings.noise_level) if ready.ε.active else None,
-    }
+    params = DetectAnomaliesParameters.from_dict(parameters)
+    return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """A scan, the organ on its grid and on the input's (bool), ε of the windows that meet it, and what the organ is
-    painted as before the noise (None: the scan itself).
+def plan(
+    volume: Volume,
+    params: DetectAnomaliesParameters,
+    model: Model | None,
+    anatomy: Volume | str,
+    reporter: Reporter,
+    for_estimate: bool = False,
+) -> DetectAnomaliesPlan | RegionAlone:
+    """The detection in a CT, ready to run. Arguments and errors as of `detect_anomalies`.
+
+    for_estimate: TotalSegmentator does not run, and of an organ that only it would find the region alone is known.
     """
-
-    scan: Scan
-    settings: DetectAnomaliesSettings
-    organ: np.ndarray
-    organ_here: np.ndarray
-    ε: NoiseModel
-    painted: np.ndarray | None
-
-
-def _prepared(
-    volume: Volume, wanted: DetectAnomaliesParameters, model: Model, anatomy: Volume | str, reporter: Reporter
-) -> _Ready:
-    """All that comes before the noise."""
-    settings, classes = _settings(model, wanted), classes_of(wanted.organ, anatomy)
-    scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
-    given = scan.frame.labels(anatomy) if isinstance(anatomy, Volume) else None
+    volume = ensure_ct(volume)
+    check_anatomy(anatomy, volume)
+    classes = classes_of(params.organ, anatomy)
+    model = model or load_model()
+    if for_estimate and anatomy == "totalsegmentator":
+        return RegionAlone(analyze_scan(volume, params.region, reporter).region.name)
+    known = resolve_anatomy(anatomy, volume, reporter, model.device)
+    settings = _settings(model, params)
+    scan = analyze_scan(volume, params.region, reporter, settings.spacing_mm)
+    given = None if known.organs is None else scan.frame.labels(known.organs)
     labels = complete_labels(given, find_tissue(scan.frame.hu, scan.frame.spacing, scan.body))
     reporter.tick()
     organ = np.isin(labels, classes)
-    organ_here = _on_input_grid(scan, organ, classes, anatomy)
-    if not organ.any() or not organ_here.any():
-        raise InputError(f"There is no {wanted.organ} in the anatomy of this CT: name another organ with --organ.")
-    if wanted.region == "auto":
+    organ_on_input = _on_input_grid(scan, organ, classes, known)
+    if not organ.any() or not organ_on_input.any():
+        raise InputError(f"There is no {params.organ} in the anatomy of this CT: name another organ with --organ.")
+    if params.region == "auto":
         scan = _at_the_organ(scan, organ, labels)
-    ε = _noise_model(model, scan, labels, organ, anatomy, settings, reporter)
-    aerated = float(to_model(AERATED_HU, scan.window)) if set(classes) <= set(numbers_of("lungs")) else None
-    painted = healthy_start(scan.x, organ, scan.frame.spacing, aerated) if settings.organ_painted else None
-    return _Ready(scan, settings, organ, organ_here, ε, painted)
+    told = labels if known.word != "none" else np.zeros_like(labels)
+    told = np.where(organ, told, np.uint8(0)) if settings.organ_alone else told  # what became air is background
+    conditions = scan.conditions(model, told)
+    eps = NoiseModel(model, conditions, organ, scan.air, settings.overlap, on_window=reporter.window)
+    aerated = set(classes) <= set(numbers_of("lungs"))
+    start = painted_in_median(scan, organ, aerated) if settings.organ_painted else None
+    return DetectAnomaliesPlan(scan, known, settings, params, organ, organ_on_input, eps, start, reporter)
+
+
+@dataclass(frozen=True)
+class RegionAlone:
+    """What can be said of a run whose organ TotalSegmentator is still to find."""
+
+    region: str
+
+    def estimate(self) -> dict:
+        """The region."""
+        return {"region": self.region}
+
+
+@dataclass(frozen=True)
+class DetectAnomaliesPlan:
+    """A CT and an organ in it, ready to be looked at.
+
+    organ, organ_on_input: bool, on the scan's grid and on the input's; eps: the noise prediction in the windows that
+    meet it; start: what noise is added to in place of the scan, in the model's range (None: the scan itself).
+    """
+
+    scan: Scan
+    anatomy: KnownAnatomy
+    settings: DetectAnomaliesSettings
+    params: DetectAnomaliesParameters
+    organ: np.ndarray
+    organ_on_input: np.ndarray
+    eps: NoiseModel
+    start: np.ndarray | None
+    reporter: Reporter
+
+    @property
+    def _voxel_ml(self) -> float:
+        return float(np.prod(self.scan.frame.source.spacing)) / 1000
+
+    @property
+    def _organ_ml(self) -> float:
+        return round(int(self.organ_on_input.sum()) * self._voxel_ml, 2)
+
+    def estimate(self) -> dict:
+        """Region, size of the organ and costs, as `look` returns them."""
+        eps, x = self.eps, torch.from_numpy(self.scan.x).to(self.eps.model.device)
+        return {
+            "region": self.scan.region.name,
+            "organ_ml": self._organ_ml,
+            "network_evaluations": self.settings.draws * len(eps.active),
+            "seconds_each": eps.seconds_of_a_window(x, self.settings.noise_level) if eps.active else None,
+        }
+
+    def run(self) -> DetectAnomaliesResult:
+        """The map of what differs from the expected organ, and the findings in it."""
+        params, organ, source = self.params, self.organ_on_input, self.scan.frame.source
+        deviation, signed = self._deviation(self._expected()), params.deviation == "signed"
+        threshold = find_threshold(deviation[organ], params.threshold, self.settings.threshold_deviations, signed)
+        parts = find_parts(deviation, organ, threshold, params.min_volume, self._voxel_ml)
+        findings = table_of(deviation, parts, threshold, source, self._organ_at)
+        facts = {
+            "organ": params.organ,
+            "organ_ml": self._organ_ml,
+            "anatomy": str(self.anatomy),
+            "findings": len(findings),
+            **self._facts(threshold),
+        }
+        mask = source.with_voxels((parts > 0).astype(np.uint8))
+        return DetectAnomaliesResult(source.with_voxels(deviation), mask, findings, facts)
+
+    @torch.inference_mode()
+    def _expected(self) -> np.ndarray:
+        """x̃_0' in HU on the frame's grid, the mean over the draws."""
+        scan, settings, eps, t = self.scan, self.settings, self.eps, self.settings.noise_level
+        schedule = eps.model.schedule
+        x = scan.x if self.start is None else self.start
+        masked = np.where(self.organ, x, np.float32(scan.air)) if settings.organ_alone else x
+        x0 = torch.from_numpy(masked).to(eps.model.device)
+        generator = torch.Generator().manual_seed(self.params.seed)
+        expected = torch.zeros_like(x0)
+        self.reporter.begin(settings.draws, len(eps.active))
+        for i in range(settings.draws):
+            x_t = add_noise(x0, t, schedule, randn_like(x0, generator))
+            estimate = clip(predict_x0(x_t, eps(x_t, t), float(schedule.alpha_bar[t])), t)
+            expected += estimate / settings.draws
+            self.reporter.step(i, t, estimate)
+        return to_hu(expected.cpu().numpy(), scan.window)
+
+    def _deviation(self, expected: np.ndarray) -> np.ndarray:
+        """The map: the input's own voxels, to the window's ends, less what was expected there; 0 outside the organ. HU,
+        float32, on the input's grid.
+        """
+        scan, organ, source = self.scan, self.organ_on_input, self.scan.frame.source
+        if scan.frame.resampled:
+            expected = beyond_the_border(expected, self.organ, scan.frame.spacing)
+        seen = np.clip(source.voxels.astype(np.float32), *scan.window)
+        difference = np.where(organ, seen - scan.frame.restore(expected), np.float32(0))
+        smooth = smooth_within(difference, organ, self.params.smoothing, source.spacing[::-1])
+        return np.where(organ, np.abs(smooth) if self.params.deviation == "absolute" else smooth, np.float32(0))
+
+    def _organ_at(self, where: tuple) -> str:
+        """The organ that most voxels of a finding lie in, if a label map tells; else the one that was looked at."""
+        organs = self.anatomy.organs
+        label = 0 if organs is None else int(np.bincount(organs.voxels[where]).argmax())
+        return ORGANS[label] if 0 < label < BODY else self.params.organ
+
+    def _facts(self, threshold: Threshold) -> dict:
+        """What was found and computed, for the provenance."""
+        scan, settings, eps = self.scan, self.settings, self.eps
+        return {
+            "region": scan.region.name,
+            "window_hu": list(scan.window),
+            "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
+            "surroundings": "air" if settings.organ_alone else "kept",
+            "noised": "scan" if self.start is None else "scan, the organ painted in its median",
+            "timestep": settings.noise_level,
+            "draws": settings.draws,
+            "threshold_hu": round(threshold.limit, 2),
+            "threshold_counts_from_hu": round(threshold.centre, 2),
+            "windows": len(eps.active),
+            "windows_left_out": len(eps.skipped),
+            "network_evaluations": settings.draws * len(eps.active),
+        }
 
 
 def _at_the_organ(scan: Scan, organ: np.ndarray, labels: np.ndarray) -> Scan:
     """A whole-body scan with the region of the part that holds most of the organ."""
-    part = max(scan.parts(labels), key=lambda part: int(organ[part.z].sum()))
-    return replace(scan, region=part.region, window=part.region.window)
+    span = max(scan.regions(labels), key=lambda span: int(organ[span.z].sum()))
+    return replace(scan, region=span.region, window=span.region.window)
 
 
 def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:
@@ -194,97 +282,16 @@ def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:
     return classes
 
 
-def _organ_at(where: tuple, anatomy: Volume | str, asked: str) -> str:
-    """The organ that most voxels of a finding lie in, if a label map tells; else the one that was looked at."""
-    label = int(np.bincount(anatomy.voxels[where]).argmax()) if isinstance(anatomy, Volume) else 0
-    return ORGANS[label] if 0 < label < BODY else asked
-
-
-def _settings(model: Model, wanted: DetectAnomaliesParameters) -> DetectAnomaliesSettings:
+def _settings(model: Model, params: DetectAnomaliesParameters) -> DetectAnomaliesSettings:
     """The paper's settings, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "detect-anomalies", DetectAnomaliesSettings(), overlap=wanted.overlap)
-    asked = {"noise_level": wanted.noise_level, "draws": wanted.draws}
+    settings = settings_for(model, "detect-anomalies", DetectAnomaliesSettings(), overlap=params.overlap)
+    asked = {"noise_level": params.noise_level, "draws": params.draws}
     return replace(settings, **{name: value for name, value in asked.items() if value is not None})
 
 
-def _on_input_grid(scan: Scan, organ: np.ndarray, classes: tuple[int, ...], anatomy: Volume | str) -> np.ndarray:
+def _on_input_grid(scan: Scan, organ: np.ndarray, classes: tuple[int, ...], known: KnownAnatomy) -> np.ndarray:
     """The organ on the input's grid, bool: a given label map's own voxels, and what was found where it says nothing."""
     found = scan.frame.restore(organ, outside=0) > 0.5
-    if not isinstance(anatomy, Volume):
+    if known.organs is None:
         return found
-    return np.where(anatomy.voxels > 0, np.isin(anatomy.voxels, classes), found)
-
-
-def _noise_model(
-    model: Model,
-    scan: Scan,
-    labels: np.ndarray,
-    organ: np.ndarray,
-    anatomy: Volume | str,
-    settings: DetectAnomaliesSettings,
-    reporter: Reporter,
-) -> NoiseModel:
-    """ε of the windows that meet the organ. What became air is background for the conditions too."""
-    told = labels if anatomy != "none" else np.zeros_like(labels)
-    if settings.organ_alone:
-        told = np.where(organ, told, np.uint8(0))
-    conditions = replace(scan.conditions(model, "none"), labels=told)
-    return NoiseModel(model, conditions, organ, scan.air, settings.overlap, on_window=reporter.window)
-
-
-@torch.inference_mode()
-def _expected(ready: _Ready, seed: int, reporter: Reporter) -> np.ndarray:
-    """x̃_0' in HU on the frame's grid, the mean over the draws."""
-    scan, settings, ε, t = ready.scan, ready.settings, ready.ε, ready.settings.noise_level
-    schedule = ε.model.schedule
-    x = scan.x if ready.painted is None else ready.painted
-    masked = np.where(ready.organ, x, np.float32(scan.air)) if settings.organ_alone else x
-    x0 = torch.from_numpy(masked).to(ε.model.device)
-    generator = torch.Generator().manual_seed(seed)
-    expected = torch.zeros_like(x0)
-    reporter.begin(settings.draws, len(ε.active))
-    for i in range(settings.draws):
-        x_t = add_noise(x0, t, schedule, randn_like(x0, generator))
-        estimate = clip(predict_x0(x_t, ε(x_t, t), float(schedule.alpha_bar[t])), t)
-        expected += estimate / settings.draws
-        reporter.step(i, t, estimate)
-    return to_hu(expected.cpu().numpy(), scan.window)
-
-
-def _deviation(
-    scan: Scan, expected: np.ndarray, organ: np.ndarray, organ_here: np.ndarray, wanted: DetectAnomaliesParameters
-) -> np.ndarray:
-    """The map: the input's own voxels, to the window's ends, less what was expected there; 0 outside the organ. HU,
-    float32, on the input's grid. `organ` is on the frame's, `organ_here` on the input's.
-    """
-    source = scan.frame.source
-    if scan.frame.resampled:
-        expected = _beyond_the_border(expected, organ, scan.frame.spacing)
-    seen = np.clip(source.voxels.astype(np.float32), *scan.window)
-    difference = np.where(organ_here, seen - scan.frame.restore(expected), np.float32(0))
-    smooth = smooth_within(difference, organ_here, wanted.smoothing, source.spacing[::-1])
-    return np.where(organ_here, np.abs(smooth) if wanted.deviation == "absolute" else smooth, np.float32(0))
-
-
-def _beyond_the_border(expected: np.ndarray, organ: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """The organ's expected HU carried on around it, so that on another grid no border voxel is mixed with air."""
-    return np.where(organ, expected, smooth_within(np.where(organ, expected, 0), organ, max(spacing), spacing))
-
-
-def _facts(ready: _Ready, threshold: Threshold) -> dict:
-    """What was found and computed, for the provenance."""
-    scan, settings, ε = ready.scan, ready.settings, ready.ε
-    return {
-        "region": scan.region.name,
-        "window_hu": list(scan.window),
-        "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-        "surroundings": "air" if settings.organ_alone else "kept",
-        "noised": "scan" if ready.painted is None else "scan, the organ painted in its median",
-        "timestep": settings.noise_level,
-        "draws": settings.draws,
-        "threshold_hu": round(threshold.limit, 2),
-        "threshold_counts_from_hu": round(threshold.centre, 2),
-        "windows": len(ε.active),
-        "windows_left_out": len(ε.skipped),
-        "network_evaluations": settings.draws * len(ε.active),
-    }
+    return np.where(known.organs.voxels > 0, np.isin(known.organs.voxels, classes), found)

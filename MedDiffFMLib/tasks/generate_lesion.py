@@ -18,17 +18,15 @@ from ..anatomy.region_detection import region_of_labels
 from ..anatomy.regions import REGIONS, Region
 from ..anatomy.tissue import BODY_LABEL, with_body
 from ..models.loading import Model, load_model
-from ..parameters import GenerateLesionParameters
+from ..parameters import GenerateLesionParameters, SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.frame import prepare
 from ..volumes.volume import Volume
-from .by_region import share_of
-from .lesion_inpainter import LesionPainter, choose_kind, lesion_settings
-from .scan import Scan, check_anatomy
-from .synthesize import look as look_at_synthesis
-from .synthesize import synthesize
-
-SYNTHESIS_SHARE = 0.5  # of the progress bar; which part is longer depends on the sizes of body and lesion
+from .known_anatomy import KnownAnatomy, check_anatomy
+from .lesion_inpainter import LesionInpainter, LesionSettings, choose_kind, lesion_settings
+from .scan import Scan
+from .synthesize import SynthesizePlan
+from .synthesize import plan as plan_synthesis
 
 
 @dataclass(frozen=True)
@@ -61,21 +59,8 @@ def generate_lesion(
     with the same seed, region, quality and (synthesis) steps. InputError as of `synthesize` and `inpaint_lesion`; what
     `progress` raises passes through.
     """
-    wanted, model = GenerateLesionParameters.from_dict(parameters), model or load_model()
-    settings = lesion_settings(model, wanted)
-    labels, region = _checked(anatomy, lesion_mask, model, wanted)
-    made = synthesize(anatomy, model, share_of(progress, 0.0, SYNTHESIS_SHARE), **_for_synthesis(wanted))
-    volumes, facts, each = [], {}, (1 - SYNTHESIS_SHARE) / wanted.samples
-    for number, healthy in enumerate(made.volumes):
-        first = SYNTHESIS_SHARE + number * each
-        reporter = Reporter(share_of(progress, first, first + each))
-        scan = _scan(healthy, labels, region, settings.spacing_mm)
-        painter = LesionPainter(model, scan, lesion_mask, labels, wanted.kind, settings, reporter)
-        reporter.begin(painter.evaluations, painter.windows, show=painter.as_volume)
-        volumes.append(painter.paint(wanted.seed + number))
-        facts = painter.facts(wanted.samples)
-    total = made.facts["network_evaluations"] + facts["network_evaluations"]
-    return GenerateLesionResult(tuple(volumes), made.facts | {"lesion": facts, "network_evaluations": total})
+    params = GenerateLesionParameters.from_dict(parameters)
+    return plan(anatomy, lesion_mask, params, model, Reporter(progress)).run()
 
 
 def look(
@@ -88,35 +73,79 @@ def look(
     """What `generate_lesion` with these arguments would do, without doing it: `region`, `network_evaluations`, and
     `seconds_each`, measured on a window of the synthesis. Errors as of `generate_lesion`.
     """
-    wanted, model = GenerateLesionParameters.from_dict(parameters), model or load_model()
-    labels, region = _checked(anatomy, lesion_mask, model, wanted)
-    found = look_at_synthesis(anatomy, model, progress, **_for_synthesis(wanted))
-    if region is None:
-        return found
-    settings = lesion_settings(model, wanted)
-    blank = anatomy.with_voxels(np.where(labels.voxels > 0, 0, -1000).astype(np.int16))
-    scan = _scan(blank, labels, region, settings.spacing_mm)
-    painter = LesionPainter(model, scan, lesion_mask, labels, wanted.kind, settings, Reporter(progress))
-    of_lesions = painter.evaluations * painter.windows * wanted.samples
-    return found | {"network_evaluations": found["network_evaluations"] + of_lesions}
+    params = GenerateLesionParameters.from_dict(parameters)
+    return plan(anatomy, lesion_mask, params, model, Reporter(progress)).estimate()
 
 
-def _checked(
-    anatomy: Volume, lesion_mask: Volume, model: Model, wanted: GenerateLesionParameters
-) -> tuple[Volume, Region | None]:
-    """As `_complete`; InputError for what lesion and kind lack is said before the long part."""
+def plan(
+    anatomy: Volume,
+    lesion_mask: Volume,
+    params: GenerateLesionParameters,
+    model: Model | None,
+    reporter: Reporter,
+    for_estimate: bool = False,
+) -> GenerateLesionPlan:
+    """The synthesis of a CT with a lesion, ready to run. Arguments and errors as of `generate_lesion`."""
+    model = model or load_model()
+    settings = lesion_settings(model, params)
     check_anatomy(anatomy, anatomy)
     lesion = lesion_voxels(lesion_mask, anatomy, "anatomy")
-    labels, region = _complete(anatomy, lesion, wanted.region)
+    labels, region = _complete(anatomy, lesion, params.region)
     if region is not None:  # else synthesis refuses
         check_place(lesion, labels.voxels > 0, lesion_mask.source)
-        choose_kind(model, wanted.kind, region)
-    return labels, region
+        choose_kind(model, params.kind, region)
+    same = {name: getattr(params, name) for name in ("region", "quality", "samples", "overlap", "seed")}
+    for_synthesis = SynthesizeParameters.from_dict(same | {"steps": params.synthesis_steps})
+    synthesis = plan_synthesis(anatomy, for_synthesis, model, reporter)
+    return GenerateLesionPlan(synthesis, labels, region, lesion_mask, model, settings, params, reporter)
 
 
-def _for_synthesis(wanted: GenerateLesionParameters) -> dict:
-    same = {name: getattr(wanted, name) for name in ("region", "quality", "samples", "overlap", "seed")}
-    return same | {"steps": wanted.synthesis_steps}
+@dataclass(frozen=True)
+class GenerateLesionPlan:
+    """A label map, with its body, and a lesion's mask, ready to be made into CTs. region: where the lesion lies."""
+
+    synthesis: SynthesizePlan
+    labels: Volume
+    region: Region
+    lesion_mask: Volume
+    model: Model
+    settings: LesionSettings
+    params: GenerateLesionParameters
+    reporter: Reporter
+
+    def estimate(self) -> dict:
+        """Region and costs, as `look` returns them."""
+        found, lesion = self.synthesis.estimate(), self._of_a_lesion()
+        count = lesion.evaluations * lesion.windows * self.params.samples
+        return found | {"network_evaluations": found["network_evaluations"] + count}
+
+    def run(self) -> GenerateLesionResult:
+        """The CTs without a lesion, and then the lesion in each."""
+        lesion, samples = self._of_a_lesion(), self.params.samples
+        costs = [*self.synthesis.costs, *[lesion.windows] * lesion.evaluations * samples]
+        self.reporter.begin(len(costs), costs[0], costs)
+        made = self.synthesis.compute()
+        volumes = []
+        for number, healthy in enumerate(made.volumes):
+            inpainter = self._inpainter(healthy)
+            self.reporter.show = inpainter.as_volume
+            volumes.append(inpainter.paint(self.params.seed + number))
+        facts = inpainter.facts(samples)
+        total = made.facts["network_evaluations"] + facts["network_evaluations"]
+        return GenerateLesionResult(tuple(volumes), made.facts | {"lesion": facts, "network_evaluations": total})
+
+    def _of_a_lesion(self) -> LesionInpainter:
+        """The inpainter in a blank body: it costs what one in a synthetic CT does."""
+        return self._inpainter(self.labels.with_voxels(np.where(self.labels.voxels > 0, 0, -1000).astype(np.int16)))
+
+    def _inpainter(self, healthy: Volume) -> LesionInpainter:
+        """The inpainter of a synthetic CT, whose body is known."""
+        frame = prepare(healthy, self.settings.spacing_mm)
+        scan = Scan(frame, frame.labels(self.labels) > 0, self.region, self.region.window)
+        labels = KnownAnatomy(self.labels).labels(scan)
+        return LesionInpainter(
+            self.model, scan, self.lesion_mask, labels, self.params.kind, self.settings, self.reporter
+        )
 
 
 def _complete(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume, Region | None]:
@@ -133,9 +162,3 @@ def _complete(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume,
     else:
         found = REGIONS[region]
     return anatomy.with_voxels(np.rint(frame.restore(labels)).astype(np.uint8)), found
-
-
-def _scan(healthy: Volume, labels: Volume, region: Region, spacing_mm: float | None) -> Scan:
-    """A synthetic CT as a scan whose body is known."""
-    frame = prepare(healthy, spacing_mm)
-    return Scan(frame, frame.labels(labels) > 0, region, region.window)

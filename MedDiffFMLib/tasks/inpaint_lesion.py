@@ -11,10 +11,11 @@ from ..anatomy.region_detection import detect_region
 from ..models.loading import Model, load_model
 from ..parameters import InpaintLesionParameters
 from ..progress import ProgressCallback, Reporter
-from ..volumes.checks import check_ct
+from ..volumes.checks import ensure_ct
 from ..volumes.volume import Volume
-from .lesion_inpainter import LesionPainter, lesion_settings
-from .scan import Scan, anatomy_in_words, check_anatomy, find_anatomy, look_at
+from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
+from .lesion_inpainter import LesionInpainter, lesion_settings
+from .scan import Scan, analyze_scan
 
 AROUND_MM = 50.0  # of the scan above and below a lesion decide on its region
 
@@ -46,22 +47,14 @@ def inpaint_lesion(
     """Draw a lesion into a CT.
 
     volume: HU on any grid. lesion_mask: on the same grid, everything above 0 is lesion. anatomy: a label map (0–121) on
-    the same grid, or a word (see `scan.anatomy_labels`). parameters: those of `InpaintLesionParameters`; sample n of a
+    the same grid, or a word (see `KnownAnatomy`). parameters: those of `InpaintLesionParameters`; sample n of a
     seed is sample 1 of seed + n − 1. Every voxel outside the mask is bit-identical; all within are new, also those
     beyond the HU window, and fade into what was there over the first millimetres of depth. InputError for a mask that
     is empty, too large, outside the body, on another grid or at the volume's border; what `progress` raises passes
     through.
     """
-    wanted, reporter = InpaintLesionParameters.from_dict(parameters), Reporter(progress)
-    _check(volume, lesion_mask, anatomy)
-    model = model or load_model()
-    anatomy = find_anatomy(anatomy, volume, reporter, model.device)
-    painter = _painter(volume, lesion_mask, model, anatomy, wanted, reporter)
-    reporter.begin(painter.evaluations * wanted.samples, painter.windows, show=painter.as_volume)
-    seeds = [wanted.seed + number for number in range(wanted.samples)]
-    volumes = tuple(painter.paint(seed) for seed in seeds)
-    facts = painter.facts(wanted.samples) | {"anatomy": anatomy_in_words(anatomy), "seeds": seeds}
-    return InpaintLesionResult(volumes, facts)
+    params = InpaintLesionParameters.from_dict(parameters)
+    return plan(volume, lesion_mask, params, model, anatomy, Reporter(progress)).run()
 
 
 def look(
@@ -75,32 +68,57 @@ def look(
     """What `inpaint_lesion` with these arguments would do, without doing it: `region`, `kind`, `network_evaluations`,
     and `seconds_each`, measured on one window. Errors as of `inpaint_lesion`.
     """
-    wanted = InpaintLesionParameters.from_dict(parameters)
-    _check(volume, lesion_mask, anatomy)
-    model = model or load_model()
-    anatomy = "auto" if anatomy == "totalsegmentator" else anatomy
-    return _painter(volume, lesion_mask, model, anatomy, wanted, Reporter(progress)).look(wanted.samples)
+    params = InpaintLesionParameters.from_dict(parameters)
+    return plan(volume, lesion_mask, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
 
 
-def _check(volume: Volume, lesion_mask: Volume, anatomy: Volume | str) -> None:
-    check_ct(volume)
-    check_anatomy(anatomy, volume)
-    lesion_voxels(lesion_mask, volume)
-
-
-def _painter(
+def plan(
     volume: Volume,
     lesion_mask: Volume,
-    model: Model,
+    params: InpaintLesionParameters,
+    model: Model | None,
     anatomy: Volume | str,
-    wanted: InpaintLesionParameters,
     reporter: Reporter,
-) -> LesionPainter:
-    settings = lesion_settings(model, wanted)
-    scan = look_at(volume, wanted.region, reporter, settings.spacing_mm)
-    if wanted.region == "auto":
+    for_estimate: bool = False,
+) -> InpaintLesionPlan:
+    """The inpainting of a lesion, ready to run. Arguments and errors as of `inpaint_lesion`.
+
+    for_estimate: TotalSegmentator does not run.
+    """
+    volume = ensure_ct(volume)
+    check_anatomy(anatomy, volume)
+    lesion_voxels(lesion_mask, volume)
+    model = model or load_model()
+    known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
+    settings = lesion_settings(model, params)
+    scan = analyze_scan(volume, params.region, reporter, settings.spacing_mm)
+    if params.region == "auto":
         scan = _at_the_lesion(scan, lesion_mask)
-    return LesionPainter(model, scan, lesion_mask, anatomy, wanted.kind, settings, reporter)
+    inpainter = LesionInpainter(model, scan, lesion_mask, known.labels(scan), params.kind, settings, reporter)
+    return InpaintLesionPlan(inpainter, known, params, reporter)
+
+
+@dataclass(frozen=True)
+class InpaintLesionPlan:
+    """A CT and a lesion's mask, ready to be inpainted."""
+
+    inpainter: LesionInpainter
+    anatomy: KnownAnatomy
+    params: InpaintLesionParameters
+    reporter: Reporter
+
+    def estimate(self) -> dict:
+        """Region, kind and costs, as `look` returns them."""
+        return self.inpainter.estimate(self.params.samples)
+
+    def run(self) -> InpaintLesionResult:
+        """All samples, one after the other."""
+        inpainter, samples = self.inpainter, self.params.samples
+        self.reporter.begin(inpainter.evaluations * samples, inpainter.windows, show=inpainter.as_volume)
+        seeds = [self.params.seed + number for number in range(samples)]
+        volumes = tuple(inpainter.paint(seed) for seed in seeds)
+        facts = inpainter.facts(samples) | {"anatomy": str(self.anatomy), "seeds": seeds}
+        return InpaintLesionResult(volumes, facts)
 
 
 def _at_the_lesion(scan: Scan, lesion_mask: Volume) -> Scan:

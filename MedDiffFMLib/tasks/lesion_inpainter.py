@@ -22,7 +22,7 @@ from ..diffusion.samplers import clip, randn_like, repaint, repaint_evaluations
 from ..diffusion.schedule import T_START, add_noise, quadratic_steps
 from ..errors import InputError
 from ..inference.noise_predictor import NoiseModel
-from ..models.controlnet_folder import control_names, load_control
+from ..models.controlnet_folder import control_names
 from ..models.loading import Model
 from ..parameters import GenerateLesionParameters, InpaintLesionParameters
 from ..progress import Reporter
@@ -116,7 +116,7 @@ def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
     return Box(tuple(start), tuple(size))
 
 
-class LesionPainter:
+class LesionInpainter:
     """Draws lesions of one mask into one CT. `evaluations` times `windows` is what a lesion costs."""
 
     def __init__(
@@ -124,13 +124,13 @@ class LesionPainter:
         model: Model,
         scan: Scan,
         mask: Volume,
-        anatomy: Volume | str,
+        labels: np.ndarray,
         kind: str,
         settings: LesionSettings,
         reporter: Reporter,
     ):
-        """scan: the CT that the lesion comes into; mask: on its source's grid. InputError for a mask that is none, and
-        for a kind that the model has not.
+        """scan: the CT that the lesion comes into; mask: on its source's grid; labels: what is known of its anatomy, on
+        the scan's frame. Raises InputError if the mask is empty or not a mask, or if the model has no such kind.
         """
         self.scan, self.reporter = scan, reporter
         source = scan.frame.source
@@ -142,8 +142,8 @@ class LesionPainter:
         check_place(lesion, scan.body, mask.source)
         self.box = lesion_box(lesion, model.network.config.patch, settings.margin)
         self.lesion = lesion[self.box.slices]
-        control = load_control(model, self.kind, kinds=("lesion-mask",))
-        conditions = scan.conditions(model, anatomy, target=lesion[None].astype(np.float32))
+        control = model.controlnet(self.kind, kinds=("lesion-mask",))
+        conditions = scan.conditions(model, labels, target=lesion[None].astype(np.float32))
         self.noise_model = NoiseModel(
             model,
             conditions.part(self.box.start, self.box.size),
@@ -214,7 +214,7 @@ class LesionPainter:
         mixed = share * new + (1 - share) * source.voxels
         return np.where(self.voxels, as_input_type(mixed, like=source), source.voxels)
 
-    def look(self, samples: int) -> dict:
+    def estimate(self, samples: int) -> dict:
         """What `samples` lesions would take: `seconds_each` of a window, measured, and how many `network_evaluations`;
         with the region and the kind.
         """

@@ -20,33 +20,33 @@ import torch
 
 from ..diffusion.samplers import predict_x0
 from ..diffusion.slice_operators import cubic_slices
-from ..inference.noise_predictor import NoiseModel
+from ..inference.noise_predictor import NoiseModel, worth_in_windows
+from ..inference.tiles import WindowPlan
 from ..models.components import REFINERS
-from ..models.controlnet_folder import load_control
 from ..models.loading import Model
-from ..models.refiner_folder import load_refiner
 from ..networks.controlnet import Control
 from ..networks.refiner import COST, Refiner
 from ..progress import Reporter
 from ..refinement.thick_slices import THICK_SLICES, Thick
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
-from .scan import Scan, look_at
+from .known_anatomy import KnownAnatomy
+from .scan import Scan, analyze_scan
 from .thin_slices import Cut, thin_noise_model
 
-DIRECT = "super-resolution-direct"
+ONE_STEP = "super-resolution-direct"
 MIRRORS = ((), (-1,), (-3,), (-3, -1))  # along no axis, x, z, both
 
 
-def is_direct(control: Control | None) -> bool:
+def is_one_step(control: Control | None) -> bool:
     """Whether the ControlNet is one for a single evaluation."""
     return control is not None and control.config.direct_t is not None
 
 
 def thick_slices_refiner(model: Model, control: Control | None) -> Refiner | None:
-    """The model's, where it has one and a single evaluation is what it goes on from."""
-    helped = is_direct(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
-    return load_refiner(model, THICK_SLICES.kind) if helped else None
+    """The model's refiner, where it has one and a single evaluation is what that goes on from."""
+    wanted = is_one_step(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
+    return model.refiner(THICK_SLICES.kind) if wanted else None
 
 
 def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float) -> torch.Tensor:
@@ -55,46 +55,47 @@ def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float
     return math.sqrt(alpha) * torch.from_numpy(s)
 
 
-def restore_directly(
-    scan: Scan, ε: NoiseModel, cut: Cut, mirrored: int, reporter: Reporter, after: Sequence[float] = ()
+def one_step_estimate(
+    scan: Scan, eps: NoiseModel, cut: Cut, mirrored: int, reporter: Reporter
 ) -> tuple[np.ndarray, list[int]]:
     """The estimate in HU, within the window (Z, Y, X), and the timestep of each evaluation of the whole.
 
-    mirrored: how many of `MIRRORS` are averaged. after: the costs of the steps that follow, see `cost_of_refining`.
+    mirrored: how many of `MIRRORS` are averaged, a progress step each.
     """
-    t, model = ε.control.config.direct_t, ε.model
+    t, model = eps.control.config.direct_t, eps.model
     alpha = float(model.schedule.alpha_bar[t])
     thick = torch.from_numpy(scan.frame.hu)
     x_t = start_of(thick, cut.factor, cut.axis, scan.window, alpha).to(model.device)
-    body = scan.body.repeat(cut.factor, cut.axis)
-    images = [ε if not axes else _mirrored(ε, body, axes) for axes in MIRRORS[:mirrored]]
-    costs = [len(image.active) for image in images] + list(after)
-    reporter.begin(len(costs), len(ε.active), costs)
+    body, done = scan.body.repeat(cut.factor, cut.axis), reporter.done
+    images = [eps if not axes else _mirrored(eps, body, axes) for axes in MIRRORS[:mirrored]]
     x0 = torch.zeros_like(x_t)
     for number, (image, axes) in enumerate(zip(images, MIRRORS, strict=False)):
         seen = x_t.flip(axes)
         x0 += predict_x0(seen, image(seen, t), alpha).flip(axes) / len(images)
-        reporter.step(number, t, x0)
+        reporter.step(done + number, t, x0)
     return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), [t] * len(images)
 
 
-def cost_of_refining(ε: NoiseModel, scan: Scan, cut: Cut, mirrored: int) -> float:
-    """In windows."""
-    return ε.worth(scan.voxels_in_box * cut.factor, COST * mirrored)
+def one_step_costs(plan: WindowPlan, body: np.ndarray, mirrored: int) -> list[float]:
+    """The cost of each step of `one_step_estimate` in windows. body: bool, on the thin grid."""
+    return [len(plan.touching(np.flip(body, axes))) for axes in MIRRORS[:mirrored]]
+
+
+def cost_of_refining(model: Model, plan: WindowPlan, scan: Scan, cut: Cut, mirrored: int) -> float:
+    """The cost of the refiner's pass over the thin slices in windows."""
+    return worth_in_windows(model, plan, scan.voxels_in_box * cut.factor, COST * mirrored)
 
 
 def refined(
-    refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: Cut, mirrored: int, dtype: torch.dtype, reporter: Reporter
+    model: Model, refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: Cut, mirrored: int, reporter: Reporter
 ) -> np.ndarray:
-    """The estimate (HU, thin, (Z, Y, X)) after the refiner where there is a body, HU within the window. dtype: what
-    that computes in.
-    """
+    """The estimate (HU, thin, (Z, Y, X)) after the refiner where there is a body, HU within the window."""
     device, result = next(refiner.parameters()).device, estimate.copy()
-    for box in scan.body_box():
+    for box in scan.body_box:
         thin = list(box)
         thin[cut.axis] = slice(box[cut.axis].start * cut.factor, box[cut.axis].stop * cut.factor)
         told = told_of(scan.x[box], to_model(estimate[tuple(thin)], scan.window), cut).to(device)
-        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with torch.inference_mode(), model.autocast():
             x0 = told.refined(refiner, mirrored, reporter.window)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
     reporter.next_step()
@@ -106,21 +107,22 @@ def told_of(thick: np.ndarray, thin: np.ndarray, cut: Cut) -> Thick:
     return Thick(*(torch.from_numpy(image).movedim(cut.axis, 0) for image in (thick, thin)), cut.factor)
 
 
-def direct_estimate(volume: Volume, model: Model, factor: int, region: str) -> tuple[Scan, Thick]:
+def refiner_training_sample(volume: Volume, model: Model, factor: int, region: str) -> tuple[Scan, Thick]:
     """An axial scan of one region and what a refiner is told of it: `train refine` makes its pairs so."""
     reporter, cut = Reporter(None), Cut(-3, factor)
-    scan = look_at(volume, region, reporter)
-    ε = thin_noise_model(scan, cut, "auto", model, load_control(model, DIRECT), 0.25, reporter)
-    estimate, _ = restore_directly(scan, ε, cut, 1, reporter)
+    scan = analyze_scan(volume, region, reporter)
+    labels = KnownAnatomy().labels(scan)
+    eps = thin_noise_model(scan, cut, labels, model, model.controlnet(ONE_STEP), 0.25, reporter)
+    estimate, _ = one_step_estimate(scan, eps, cut, 1, reporter)
     return scan, told_of(scan.x, to_model(estimate, scan.window), cut)
 
 
-def _mirrored(ε: NoiseModel, body: np.ndarray, axes: Sequence[int]) -> NoiseModel:
-    """ε of the volume mirrored along `axes`, its place in the body not told: a mirrored one has none."""
-    image, told = copy.copy(ε), ε.conditions
+def _mirrored(eps: NoiseModel, body: np.ndarray, axes: Sequence[int]) -> NoiseModel:
+    """The noise prediction of the volume mirrored along `axes`, without its place in the body: that is not mirrored."""
+    image, told = copy.copy(eps), eps.conditions
     labels, target = np.flip(told.labels, axes), np.flip(told.target, axes)
     image.conditions = replace(told, labels=labels, target=target, placed=False)
-    image.active = ε.plan.touching(np.flip(body, axes))
+    image.active = eps.plan.touching(np.flip(body, axes))
     active = {window.start for window in image.active}
-    image.skipped = [window for window in ε.plan.windows if window.start not in active]
+    image.skipped = [window for window in eps.plan.windows if window.start not in active]
     return image

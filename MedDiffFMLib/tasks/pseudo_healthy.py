@@ -2,16 +2,22 @@
 
 A lesion larger than what the noise hides is still in x̃_t, and the model then expects it. In an organ of one tissue the
 median is healthy (as long as less than half of the organ is not), so the model begins there and adds what it knows.
-In mixed tissue a median is nothing that is anywhere. A lung that a large tumour or effusion fills is of two tissues,
+In mixed tissue the median HU may not occur anywhere. A lung that a large tumour or effusion fills is of two tissues,
 but the one that holds air is known to be the lung's.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import ndimage
 
+from ..volumes.intensity import to_model
 from .findings import robust_sigma
+
+if TYPE_CHECKING:
+    from .scan import Scan
 
 # Robust σ in the model's range, −1 … 1: liver .04, lungs .06, muscles .11; a whole body .18 and more, bowel .32
 EVEN_WITHIN = 0.125
@@ -50,3 +56,14 @@ def smooth_within(
     weight = ndimage.gaussian_filter(organ.astype(np.float32), sigma, mode="constant")
     total = ndimage.gaussian_filter(difference.astype(np.float32), sigma, mode="constant")
     return np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-3)
+
+
+def painted_in_median(scan: Scan, organ: np.ndarray, aerated: bool) -> np.ndarray | None:
+    """`healthy_start` of a scan with an organ, bool of the same shape. aerated: whether the organ is lung."""
+    below = float(to_model(AERATED_HU, scan.window)) if aerated else None
+    return healthy_start(scan.x, organ, scan.frame.spacing, below)
+
+
+def beyond_the_border(expected: np.ndarray, organ: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """The organ's expected HU carried on around it, so that on another grid no border voxel is mixed with air."""
+    return np.where(organ, expected, smooth_within(np.where(organ, expected, 0), organ, max(spacing), spacing))

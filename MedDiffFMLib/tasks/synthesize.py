@@ -9,32 +9,25 @@ a start from the label map painted in usual HU (see `paint`), for weights that d
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
 
-from ..anatomy.body_regions import BodyPart, join_parts, split_labels
+from ..anatomy.body_regions import RegionBlender, crop_to_span, split_labels, whole_scan
 from ..anatomy.region_detection import region_of_labels
 from ..anatomy.regions import REGIONS, Region
 from ..anatomy.tissue import BODY_LABEL, WALL_MM, with_body
-from ..diffusion.samplers import ancestral, clip, ddim, dpm_solver_2m, randn_like
-from ..diffusion.schedule import T_START, add_noise
+from ..diffusion.schedule import T_START
 from ..errors import InputError
-from ..inference.levels import Level, level_of, resample
 from ..models.loading import Model, load_model
 from ..parameters import SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
-from ..volumes.frame import AIR_HU, Prepared, prepare
-from ..volumes.intensity import to_hu, to_model
+from ..volumes.frame import Prepared, prepare
 from ..volumes.volume import Volume
-from .by_region import part_of, run_each
-from .hu_template import Paint, paint
-from .scan import check_anatomy
+from .known_anatomy import check_anatomy
 from .settings import settings_for
-from .synthesis_stages import Stage, as_volume, stage_facts, stages_of
-
-SAMPLERS = {"ddim": ddim, "ancestral": ancestral, "dpm-solver": dpm_solver_2m}
+from .synthesis_stages import stages_of
+from .synthesize_region import RegionSynthesizer
 
 
 @dataclass(frozen=True)
@@ -93,40 +86,89 @@ def synthesize(
     unless it began from paint that lies beyond (`paint.Paint.textured`). InputError for a map without organs or with
     unknown labels; what `progress` raises passes through.
     """
-    wanted = SynthesizeParameters.from_dict(parameters)
-    frame, labels, estimated = _body(anatomy, reporter := Reporter(progress))
-    model = model or load_model()
-    settings = _settings(model, wanted)
-    seeds = [wanted.seed + number for number in range(wanted.samples)]
-    if wanted.region == "auto" and (parts := split_labels(labels, frame.spacing)):
-        samples, facts = _in_parts(frame.frame.with_voxels(labels), parts, model, settings, seeds, progress)
-    else:
-        region = _region(wanted.region, labels, _name(anatomy))
-        samples, facts = _sampled(frame.frame.with_voxels(labels), region, model, settings, seeds, reporter)
-    volumes = [replace(anatomy, voxels=np.rint(frame.restore(hu)).astype(np.int16), source="") for hu in samples]
-    body = f"estimated: the organs' hull and {WALL_MM:g} mm" if estimated else "given"
-    return SynthesizeResult(tuple(volumes), {"body": body, "seeds": seeds, **facts})
+    return plan(anatomy, SynthesizeParameters.from_dict(parameters), model, Reporter(progress)).run()
 
 
 def look(anatomy: Volume, model: Model | None = None, progress: ProgressCallback | None = None, **parameters) -> dict:
     """What `synthesize` with these arguments would do, without doing it: `region`, `network_evaluations`, and
     `seconds_each`, measured on one window. Errors as of `synthesize`.
     """
-    wanted = SynthesizeParameters.from_dict(parameters)
-    frame, labels, _ = _body(anatomy, reporter := Reporter(progress))
+    return plan(anatomy, SynthesizeParameters.from_dict(parameters), model, Reporter(progress)).estimate()
+
+
+def plan(
+    anatomy: Volume,
+    params: SynthesizeParameters,
+    model: Model | None,
+    reporter: Reporter,
+    for_estimate: bool = False,
+) -> SynthesizePlan:
+    """The synthesis from a label map, ready to run. Arguments and errors as of `synthesize`."""
+    frame, labels, estimated = _body(anatomy, reporter)
     model = model or load_model()
-    settings = _settings(model, wanted)
-    parts = split_labels(labels, frame.spacing) if wanted.region == "auto" else []
-    whole = frame.frame.with_voxels(labels)
-    several = [(part_of(whole, part).voxels, part.region) for part in parts or []]
-    each = several or [(labels, _region(wanted.region, labels, _name(anatomy)))]
-    runs = [stages_of(model, settings, one, frame.spacing, region, reporter) for one, region in each]
-    count = sum(len(stage.epsilon.active) * len(stage.steps) for stages in runs for stage in stages)
-    stage = next((stage for stages in runs for stage in stages if stage.epsilon.active), None)
-    noise = stage and torch.zeros(stage.level.shape, device=model.device)
-    seconds = stage and stage.epsilon.seconds_of_a_window(noise, stage.steps[0])
-    regions = " + ".join(region.name for _, region in each)
-    return {"region": regions, "network_evaluations": count * wanted.samples, "seconds_each": seconds}
+    settings = _settings(model, params)
+    spans = split_labels(labels, frame.spacing) if params.region == "auto" else []
+    spans = spans or [whole_scan(_region(params.region, labels, _name(anatomy)), len(labels))]
+    whole, regions = frame.frame.with_voxels(labels), []
+    for span in spans:
+        part = crop_to_span(whole, span)
+        stages = stages_of(model, settings, part.voxels, frame.spacing, span.region, reporter)
+        regions.append(RegionSynthesizer(span, part, stages, settings, reporter))
+    return SynthesizePlan(frame, regions, params, estimated, reporter)
+
+
+@dataclass(frozen=True)
+class SynthesizePlan:
+    """A label map and its regions, ready to be synthesized. estimated: whether its body is a guess."""
+
+    frame: Prepared
+    regions: list[RegionSynthesizer]
+    params: SynthesizeParameters
+    estimated: bool
+    reporter: Reporter
+
+    @property
+    def costs(self) -> list[float]:
+        """The windows of each progress step of all samples."""
+        return [cost for one in self.regions for cost in one.costs * self.params.samples]
+
+    def estimate(self) -> dict:
+        """Region and costs, as `look` returns them."""
+        stage = next((stage for one in self.regions for stage in one.stages if stage.epsilon.active), None)
+        noise = stage and torch.zeros(stage.level.shape, device=stage.epsilon.model.device)
+        return {
+            "region": " + ".join(one.span.region.name for one in self.regions),
+            "network_evaluations": sum(self.costs),
+            "seconds_each": stage and stage.epsilon.seconds_of_a_window(noise, stage.steps[0]),
+        }
+
+    def run(self) -> SynthesizeResult:
+        """All samples of all regions, joined without a seam."""
+        self.reporter.begin(len(self.costs), self.costs[0], self.costs)
+        return self.compute()
+
+    def compute(self) -> SynthesizeResult:
+        """As `run`, for a reporter that counts these steps among others."""
+        seeds = [self.params.seed + number for number in range(self.params.samples)]
+        samples = [RegionBlender(self.frame.hu.shape) for _ in seeds]
+        for one in self.regions:
+            for whole, hu in zip(samples, one.samples(seeds), strict=True):
+                whole.add(one.span, hu)
+        source = self.frame.source
+        restored = [np.rint(self.frame.restore(whole.values)).astype(np.int16) for whole in samples]
+        volumes = tuple(replace(source, voxels=voxels, source="") for voxels in restored)
+        body = f"estimated: the organs' hull and {WALL_MM:g} mm" if self.estimated else "given"
+        return SynthesizeResult(volumes, {"body": body, "seeds": seeds, **self._facts()})
+
+    def _facts(self) -> dict:
+        samples = self.params.samples
+        each = [one.facts() | {"network_evaluations": sum(one.costs) * samples} for one in self.regions]
+        if len(each) == 1:
+            return each[0]
+        facts = {"region": " + ".join(facts["region"] for facts in each), "parts": each}
+        facts["begun_from"] = each[0]["begun_from"]
+        facts["levels"] = [level for one in each for level in one["levels"]]
+        return facts | {"network_evaluations": sum(one["network_evaluations"] for one in each)}
 
 
 def _body(anatomy: Volume, reporter: Reporter) -> tuple[Prepared, np.ndarray, bool]:
@@ -149,52 +191,11 @@ def _name(anatomy: Volume) -> str:
     return anatomy.source or "The label map"
 
 
-def _sampled(
-    labels: Volume, region: Region, model: Model, settings: SynthesizeSettings, seeds: list[int], reporter: Reporter
-) -> tuple[list[np.ndarray], dict]:
-    """A label map (RAS order, with its body) as one region: HU (Z, Y, X), whole numbers, a seed each, and facts."""
-    known, spacing = labels.voxels, labels.spacing[::-1]
-    stages = stages_of(model, settings, known, spacing, region, reporter)
-    begun = Paint(paint(known, spacing, region), spacing, region.window) if settings.painted else None
-    costs = [len(stage.epsilon.active) for stage in stages for _ in stage.steps] * len(seeds)
-    reporter.begin(len(costs), costs[0], costs)
-    made = (_sample(stages, settings, seed, labels, reporter, begun) for seed in seeds)
-    samples = [np.rint(np.where(known > 0, hu, AIR_HU)).astype(np.float32) for hu in made]
-    return samples, stage_facts(stages, settings, region, spacing) | {"network_evaluations": sum(costs)}
-
-
-def _in_parts(
-    labels: Volume,
-    parts: list[BodyPart],
-    model: Model,
-    settings: SynthesizeSettings,
-    seeds: list[int],
-    progress: ProgressCallback | None,
-) -> tuple[list[np.ndarray], dict]:
-    """As `_sampled`, of a whole body: its parts, each in its region and with the body that the whole has, joined
-    without a seam.
-    """
-
-    def run(part: BodyPart, progress: ProgressCallback | None) -> tuple[list[np.ndarray], dict]:
-        return _sampled(part_of(labels, part), part.region, model, settings, seeds, Reporter(progress))
-
-    made = run_each(parts, run, progress)
-    joined = [
-        join_parts(parts, labels.voxels.shape, lambda part, number=number: made[part.start][0][number])
-        for number in range(len(seeds))
-    ]
-    each = [facts for _, facts in made.values()]
-    facts = {"region": " + ".join(part.region.name for part in parts), "parts": each}
-    facts["begun_from"] = each[0]["begun_from"]
-    facts["levels"] = [level for one in each for level in one["levels"]]
-    return joined, facts | {"network_evaluations": sum(one["network_evaluations"] for one in each)}
-
-
-def _settings(model: Model, wanted: SynthesizeParameters) -> SynthesizeSettings:
+def _settings(model: Model, params: SynthesizeParameters) -> SynthesizeSettings:
     """The quality's settings, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "synthesize", QUALITIES[wanted.quality], wanted.quality, wanted.overlap)
-    levels = wanted.levels.split(",") if wanted.levels else settings.levels
-    asked = {"sampler": wanted.sampler or settings.sampler, "steps": wanted.steps or settings.steps}
+    settings = settings_for(model, "synthesize", QUALITIES[params.quality], params.quality, params.overlap)
+    levels = params.levels.split(",") if params.levels else settings.levels
+    asked = {"sampler": params.sampler or settings.sampler, "steps": params.steps or settings.steps}
     return replace(settings, levels=tuple(levels), **asked)
 
 
@@ -203,40 +204,3 @@ def _region(asked: str, labels: np.ndarray, name: str) -> Region:
     if region is None:
         raise InputError(f"{name} holds no organ that tells the region: give it with --region.")
     return region
-
-
-def _sample(
-    stages: list[Stage],
-    settings: SynthesizeSettings,
-    seed: int,
-    frame: Volume,
-    reporter: Reporter,
-    painted: Paint | None = None,
-) -> np.ndarray:
-    """One sample in HU on the grid of `frame`, the label map in RAS order. painted: begun from, if given."""
-    generator = torch.Generator().manual_seed(seed)
-    window, before, x0 = stages[0].region.window, None, None
-    for stage in stages:
-        schedule, device = stage.epsilon.model.schedule, stage.epsilon.model.device
-        x = randn_like(torch.empty(stage.level.shape, device=device), generator)
-        known = _known(stage, before, x0, painted)
-        if known is not None:
-            x = add_noise(known.to(device), stage.steps[0], schedule, x)
-        done, reporter.show = reporter.done, partial(as_volume, stage, frame)
-
-        def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:
-            reporter.step(done + i, t, x0)
-
-        x0 = SAMPLERS[settings.sampler](stage.epsilon, x, schedule, stage.steps, clip, generator, callback)
-        before = stage.level
-    if painted is not None:
-        return painted.textured(x0.cpu().numpy(), before)
-    own = level_of("own", frame.voxels.shape, frame.spacing, 0)
-    return to_hu(resample(x0, before, own).cpu().numpy(), window)
-
-
-def _known(stage: Stage, before: Level | None, x0: torch.Tensor | None, painted: Paint | None) -> torch.Tensor | None:
-    """What a stage begins from besides noise, in the model's range: the level before it, or the paint, or nothing."""
-    if x0 is not None:
-        return resample(x0, before, stage.level)
-    return None if painted is None else torch.from_numpy(to_model(painted.at(stage.level), painted.window))

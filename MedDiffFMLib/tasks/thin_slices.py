@@ -66,16 +66,16 @@ def thin_conditions(thick: Conditions, scan: Scan, cut: Cut, kind: str = "thick-
 def thin_noise_model(
     scan: Scan,
     cut: Cut,
-    anatomy: Volume | str | np.ndarray,
+    labels: np.ndarray,
     model: Model,
     control: Control | None,
     overlap: float,
     reporter: Reporter,
 ) -> NoiseModel:
-    """ε on the thin grid. anatomy: as of `Scan.conditions`."""
+    """The noise prediction on the thin grid. labels: the label map of the conditions on the scan's own grid."""
     return NoiseModel(
         model,
-        thin_conditions(scan.conditions(model, anatomy), scan, cut, control.config.kind if control else "thick-ct"),
+        thin_conditions(scan.conditions(model, labels), scan, cut, control.config.kind if control else "thick-ct"),
         scan.body.repeat(cut.factor, cut.axis),
         air=scan.air,
         overlap=overlap,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,6 +29,14 @@ def check_ct(volume: Volume) -> None:
     problem = _shows_nothing(volume.voxels) if volume.in_hu else _not_hounsfield(volume.voxels)
     if problem:
         raise InputError(f"{name} {problem}.")
+
+
+def ensure_ct(volume: Volume) -> Volume:
+    """The volume, found to be a CT in HU: by `check_ct` now, unless that was done before. InputError as of that."""
+    if volume.in_hu:
+        return volume
+    check_ct(volume)
+    return replace(volume, in_hu=True)
 
 
 def check_grid(shape: tuple[int, ...], spacing: tuple[float, ...], name: str) -> None:

@@ -19,7 +19,7 @@ class Volume:
     spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
     `resampled` is True for a label map that was brought onto another grid (nearest neighbour).
-    `in_hu` is True for a box of a CT that `check_ct` passed as a whole: a box alone may hold too little to tell.
+    `in_hu` is True once `check_ct` has passed the volume, and for a box of it, which may hold too little to tell.
     `warnings` are sentences about how the file was read where more than one reading was possible.
     """
 
@@ -42,7 +42,7 @@ class Volume:
         """The same geometry with other voxels of the same shape (ValueError otherwise)."""
         if voxels.shape != self.voxels.shape:
             raise ValueError(f"voxels of shape {voxels.shape} do not fit a volume of shape {self.voxels.shape}")
-        return replace(self, voxels=voxels)
+        return replace(self, voxels=voxels, in_hu=False)
 
     @property
     def size_mm(self) -> tuple[float, float, float]:

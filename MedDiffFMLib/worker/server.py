@@ -24,11 +24,13 @@ from ..progress import Progress
 from .protocol import PROTOCOL, check_request, end_event, parse_request, request_id
 
 if TYPE_CHECKING:
+    from ..jobs.inputs import LastVolume
     from ..models.loading import Model
     from .files import JobFiles
 
 PROGRESS_SECONDS = 0.1  # windows are told at most this often, steps always
 PREVIEW_SECONDS = 2.0
+KEPT_SECONDS = 60.0  # that a CT stays in memory without a request
 
 log = logging.getLogger("MedDiffFMLib")
 
@@ -44,6 +46,7 @@ class Worker:
         self._running: str | None = None
         self._ending = False
         self._model: tuple[tuple, Model] | None = None
+        self._last: LastVolume | None = None
 
     def stop(self) -> None:
         """End, and the job that runs with it, within a window."""
@@ -117,7 +120,7 @@ class Worker:
 
     def work(self) -> None:
         """Do the jobs in their order until `hear` ends."""
-        while not self._ending and (request := self._jobs.get()) is not None:
+        while not self._ending and (request := self._next()) is not None:
             if request["request"] == "hello":
                 self._hello(request)
                 continue
@@ -137,11 +140,22 @@ class Worker:
                 del self._open[request["id"]]
             self._send(end | {"id": request["id"]})
 
+    def _next(self) -> dict | None:
+        """The next request; while none comes for a minute, the memory of the last CT is given back."""
+        try:
+            return self._jobs.get(timeout=KEPT_SECONDS)
+        except queue.Empty:
+            if self._last:
+                self._last.drop()
+            return self._jobs.get()
+
     def _run(self, request: dict) -> dict:
         """A job from its request to its last event; what it needs on the disk is gone afterwards."""
+        from ..jobs.inputs import LastVolume
         from ..jobs.job import open_job, run_job
         from .files import JobFiles
 
+        self._last = self._last or LastVolume()
         with JobFiles(request) as files:
             parameters, common = split_values(TASKS[request["task"]], files.parameters)
             tell = self._teller(request["id"], files if request.get("preview") else None)
@@ -149,10 +163,10 @@ class Worker:
                 inputs = {
                     slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
                 }
-                job = open_job(request["task"], inputs, parameters, common)
+                job = open_job(request["task"], inputs, parameters, common, last=self._last)
                 return {"event": "looked", "facts": job.look(tell, self._load), "warnings": list(job.warnings)}
             resume = request.get("resume", False)
-            report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume)
+            report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume, self._last)
             event = {"event": "result", "skipped": report.skipped, "summary": report.summary, "facts": report.facts}
             event |= {"seconds": report.seconds, "warnings": list(report.warnings)}
             return event | {"files": files.results(report.written)}

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "MedDiffFM"), str(ROOT), str(ROOT / "Testing" / "Slicer")]
 
 import harness  # noqa: E402
+from harness.pictures import settle_layout  # noqa: E402
 
 slicer = harness.start()
 from picture_data import organs, plant_ball, scan, thick_slices, tissue  # noqa: E402
@@ -72,7 +73,7 @@ def denoise(folder: Path):
     panel.ui.advancedSection.collapsed = False
     panel.ui.inputSection.collapsed = True
     panel.ui.taskSection.collapsed = True
-    slicer.app.processEvents()
+    settle_layout()
     panel.parent.window().grab().save(str(folder / "panel-denoise-advanced.png"))
     harness.close_module(panel)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from whole_body import whole_body
 
-from MedDiffFMLib.anatomy.body_regions import BodyPart, join_parts, split_body, whole_scan
+from MedDiffFMLib.anatomy.body_regions import RegionBlender, RegionSpan, split_body, whole_scan
 from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
 from MedDiffFMLib.anatomy.tissue import body_mask, find_tissue
 from MedDiffFMLib.volumes.frame import prepare
@@ -130,9 +130,11 @@ def test_weights_sum_to_one_and_a_join_of_agreeing_parts_changes_no_bit():
         total[part.z] += part.weights
     assert total == pytest.approx(np.ones(47), abs=1e-6)
     values = np.random.default_rng(0).normal(0, 300, hu.shape).astype(np.float32)
-    assert np.array_equal(join_parts(parts, hu.shape, lambda part: values[part.z]), values)
-    one = whole_scan(CHEST, 47)
-    assert np.array_equal(join_parts([one], hu.shape, lambda part: values[part.z]), values)
+    for some in (parts, [whole_scan(CHEST, 47)]):
+        joined = RegionBlender(hu.shape)
+        for part in some:
+            joined.add(part, values[part.z])
+        assert np.array_equal(joined.values, values)
 
 
 def test_a_join_passes_smoothly_from_one_value_to_the_next():
@@ -140,13 +142,15 @@ def test_a_join_passes_smoothly_from_one_value_to_the_next():
     hu, body = phantom(20, 15, 12)
     parts = split_body(hu, SPACING, body)
     values = {ABDOMEN: 0, CHEST: 100, HEAD_NECK: 300}
-    joined = join_parts(parts, hu.shape, lambda p: np.full((p.stop - p.start, 60, 80), values[p.region], np.float32))
-    line = joined[:, 0, 0]
+    joined = RegionBlender(hu.shape)
+    for part in parts:
+        joined.add(part, np.full((part.stop - part.start, 60, 80), values[part.region], np.float32))
+    line = joined.values[:, 0, 0]
     assert (line[:18] == 0).all() and (line[22:33] == 100).all() and (line[37:] == 300).all()
     assert line[18:22] == pytest.approx([3.80602, 30.86583, 69.13417, 96.19398], abs=1e-3)
     assert line[33:37] == pytest.approx([107.612, 161.7317, 238.2683, 292.388], abs=1e-3)
 
 
 def test_a_part_knows_its_slices():
-    part = BodyPart(CHEST, 3, 7, np.ones(4, np.float32))
+    part = RegionSpan(CHEST, 3, 7, np.ones(4, np.float32))
     assert part.z == slice(3, 7)

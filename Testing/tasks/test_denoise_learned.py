@@ -15,9 +15,9 @@ from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE, MEANS_COST
 from MedDiffFMLib.refinement.non_local_means import COST as NLM_COST
 from MedDiffFMLib.refinement.non_local_means import non_local_means
-from MedDiffFMLib.tasks.denoise import both_estimates, denoise, look
+from MedDiffFMLib.tasks.denoise import denoise, look, refiner_training_sample
 from MedDiffFMLib.tasks.denoise_region import merge
-from MedDiffFMLib.tasks.scan import look_at
+from MedDiffFMLib.tasks.scan import analyze_scan
 from MedDiffFMLib.volumes.intensity import to_hu
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -55,7 +55,7 @@ def _voxels(ct, model, **more) -> np.ndarray:
 
 def test_with_the_whole_share_it_is_non_local_means(ct, model):
     """w = 1: N(y) in the body's box and the abdomen's window, with what `merge` keeps, whatever the network says."""
-    scan = look_at(ct, "abdomen", Reporter(None))
+    scan = analyze_scan(ct, "abdomen", Reporter(None))
     low, high = scan.window
     box = tuple(slice(i.min(), i.max() + 1) for i in np.nonzero(scan.body))
     y = torch.from_numpy(scan.x)
@@ -92,18 +92,18 @@ def test_the_foundation_model_alone(ct, model, learned):
 
 
 def test_what_a_refiner_is_trained_with_is_what_it_is_told(ct, learned, model):
-    """`both_estimates`, refined as the pairs of `train refine` are, makes the voxels that the task makes: here of a
-    body that fills its box but for a corner, in voxels of 3 × 2 × 5 mm.
+    """`refiner_training_sample`, refined as the pairs of `train refine` are, makes the voxels that the task makes: here
+    of a body that fills its box but for a corner, in voxels of 3 × 2 × 5 mm.
     """
     voxels = np.ascontiguousarray(ct.voxels[:, 20:44, 18:42]).astype(np.float32)
     voxels[:, :9, :9] = -1000
     floats = Volume(voxels, (3.0, 2.0, 5.0))
-    scan, noisy = both_estimates(floats, model, 20, "abdomen")
+    scan, noisy = refiner_training_sample(floats, model, 20, "abdomen")
     refined, spacing = noisy.refined(load_refiner(learned, LOW_DOSE.kind)), scan.frame.spacing[1:]
     x0 = noisy.with_its_means(refined, torch.from_numpy(scan.body), spacing)
     expected = scan.frame.restore(merge(scan.frame.hu, to_hu(x0.numpy(), scan.window), scan.body, scan.window, 20))
     found = _voxels(floats, _share(learned, 0.5))
-    assert (len(scan.body_box()), scan.voxels_in_box) == (1, voxels.size) and 0 < (~scan.body).mean() < 0.2
+    assert (len(scan.body_box), scan.voxels_in_box) == (1, voxels.size) and 0 < (~scan.body).mean() < 0.2
     assert np.abs(expected - floats.voxels).mean() > 2
     assert np.abs(found - expected).max() < 0.01
 
@@ -131,7 +131,7 @@ def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
     model = replace(learned, config=learned.config | {"tasks": {"denoise": {"fast": settings}}})
     told = []
     windows = denoise(ct, model, progress=told.append, **ARGUMENTS).facts["windows"]
-    body = np.nonzero(look_at(ct, "abdomen", Reporter(None)).body)
+    body = np.nonzero(analyze_scan(ct, "abdomen", Reporter(None)).body)
     box = math.prod(int(i.max() - i.min()) + 1 for i in body) / (16 * 48 * 48) * (16 / 8) ** 2
     costs = [windows, box * NLM_COST, box * 8 * REFINER_COST, box * MEANS_COST]
     told = [p for p in told if p.steps == 4]

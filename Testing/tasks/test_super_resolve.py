@@ -12,7 +12,7 @@ from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.inference.noise_predictor import NoiseModel
 from MedDiffFMLib.parameters import SuperResolveParameters
 from MedDiffFMLib.progress import Reporter
-from MedDiffFMLib.tasks.scan import look_at
+from MedDiffFMLib.tasks.scan import analyze_scan
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.tasks.super_resolve import QUALITIES, choose_factor, look, super_resolve
 from MedDiffFMLib.tasks.thin_slices import Cut, finish, split_slices
@@ -109,7 +109,7 @@ def test_hu_beyond_the_window_and_outside_the_body_are_interpolated():
     hu[:, 0] = [[900], [1000], [1100], [1000]]
     hu[:, 1] = [[-800], [-700], [-850], [-800]]
     hu[:, 2] = [[10], [20], [30], [20]]
-    scan = look_at(Volume(hu, source="columns"), "abdomen", Reporter(None))
+    scan = analyze_scan(Volume(hu, source="columns"), "abdomen", Reporter(None))
     scan = replace(scan, body=np.ones(hu.shape, bool))
     scan.body[:, 3] = False
     scan.frame.frame.voxels[:] = hu  # as built, whatever way its axes turn
@@ -127,7 +127,7 @@ def test_detail_is_added_to_what_lies_beyond_the_window():
     """At the rim of a bone, interpolated 300 HU, the network says 100 of at most 240: 140 less, then the mean."""
     hu = np.full((3, 2, 2), 300, np.float32)
     hu[0] = 0
-    scan = look_at(Volume(hu, source="rim"), "abdomen", Reporter(None))
+    scan = analyze_scan(Volume(hu, source="rim"), "abdomen", Reporter(None))
     scan = replace(scan, body=np.ones(hu.shape, bool))
     scan.frame.frame.voxels[:] = hu
     smooth = cubic_slices(torch.from_numpy(hu), 2)

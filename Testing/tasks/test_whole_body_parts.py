@@ -9,13 +9,12 @@ import torch
 from tiny_model import save_tiny_controls, save_tiny_model
 from whole_body import whole_body
 
-from MedDiffFMLib.anatomy.body_regions import split_body, split_labels
+from MedDiffFMLib.anatomy.body_regions import crop_to_span, split_body, split_labels
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.anatomy.tissue import BODY_LABEL, body_mask, complete_labels, find_tissue
 from MedDiffFMLib.diffusion.slice_operators import cubic_slices
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.loading import load_model
-from MedDiffFMLib.tasks.by_region import part_of
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.generate_lesion import generate_lesion
 from MedDiffFMLib.tasks.generate_lesion import look as look_lesion
@@ -51,7 +50,7 @@ def test_thin_slices_of_a_whole_body(body, tiny_model):
     assert [part.region.name for part in same] == ["abdomen", "chest"]
     for part in same:
         alone = super_resolve(
-            part_of(scan, part), tiny_model, factor=2, quality="fast", control="none", region=part.region.name
+            crop_to_span(scan, part), tiny_model, factor=2, quality="fast", control="none", region=part.region.name
         )
         core = part.weights == 1
         assert core.sum() >= 3
@@ -74,7 +73,7 @@ def test_a_whole_body_is_synthesized_in_parts(body, tiny_model):
     parts = split_labels(labels, scan.spacing[::-1])
     assert [part.region.name for part in parts] == NAMES.split(" + ")
     for part in parts:
-        alone = synthesize(part_of(anatomy, part), tiny_model, quality="fast", steps=3, region=part.region.name)
+        alone = synthesize(crop_to_span(anatomy, part), tiny_model, quality="fast", steps=3, region=part.region.name)
         core = part.weights == 1
         assert np.array_equal(made.volumes[0].voxels[part.z][core], alone.volumes[0].voxels[core])
 

@@ -30,7 +30,7 @@ from MedDiffFMLib.tasks import (
     lesion_inpainter as lesion,
 )
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
-from MedDiffFMLib.tasks.scan import look_at
+from MedDiffFMLib.tasks.scan import analyze_scan
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.tasks.thin_slices import Cut, thin_conditions
 from MedDiffFMLib.volumes.frame import prepare
@@ -129,7 +129,7 @@ def test_a_control_of_real_pairs_is_trained_exported_and_used(pair, exported, tm
 
 def _is_told_what_it_was_trained_on(thick: Volume, onto: np.ndarray, model: Model) -> None:
     """On the thin grid stands what `train prepare` makes of the pair, then the window: not the window's own mean."""
-    scan = look_at(thick, "abdomen", Reporter(None))
+    scan = analyze_scan(thick, "abdomen", Reporter(None))
     conditions = scan.conditions(model, "none")
     told = thin_conditions(conditions, scan, Cut(-3, 5), "pair").target[0]
     np.testing.assert_allclose(told, to_model(onto, scan.window), atol=1e-4)

@@ -22,7 +22,7 @@ from MedDiffFMLib.networks.refiner import COST
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE
 from MedDiffFMLib.refinement.thick_slices import THICK_SLICES
-from MedDiffFMLib.tasks.one_step_slices import direct_estimate, refined
+from MedDiffFMLib.tasks.one_step_slices import refined, refiner_training_sample
 from MedDiffFMLib.tasks.scan import Scan
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.tasks.thin_slices import Cut, finish
@@ -205,9 +205,9 @@ def test_a_store_without_a_case_to_draw_from_is_refused(noisy_cases, model, tmp_
 
 
 def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
-    """The task with a refiner of random weights makes what `direct_estimate`, refined as in training, says, with exact
-    block means; along another axis too. The foundation model alone goes without. Progress and the time foreseen count
-    the refiner.
+    """The task with a refiner of random weights makes what `refiner_training_sample`, refined as in training, says,
+    with exact block means; along another axis too. The foundation model alone goes without. Progress and the time
+    foreseen count the refiner.
     """
     image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()[40:64, 40:60, 50:56]
     image.SetSpacing((3.0, 3.0, 6.0))
@@ -217,7 +217,7 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     events, settings = [], {"refiner_mirrored": 2}
     model = replace(model, config=model.config | {"tasks": {"super-resolve": {"fast": settings}}})
     made = super_resolve(ct, model, progress=events.append, **arguments)
-    scan, told = direct_estimate(ct, model, 2, "abdomen")
+    scan, told = refiner_training_sample(ct, model, 2, "abdomen")
     inside = to_hu(told.refined(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
     expected = finish(inside, scan, Cut(-3, 2)).numpy()
     found = prepare(made.volume).hu

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from MedDiffFMLib.anatomy.label_maps.reading import Anatomy, read_anatomy
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.tasks.scan import anatomy_in_words, check_anatomy
+from MedDiffFMLib.tasks.known_anatomy import KnownAnatomy, check_anatomy
 from MedDiffFMLib.volumes.io import read_volume, write_volume
 from MedDiffFMLib.volumes.volume import Volume
 
@@ -64,7 +64,7 @@ def test_names_in_a_nifti_header(labels, ct, tmp_path):
         0: size(labels, 0), 52: size(labels, 1), 51: size(labels, 2), 5: 27,
     }  # fmt: skip
     check_anatomy(anatomy, ct)
-    assert anatomy_in_words(anatomy) == "given"
+    assert str(KnownAnatomy(anatomy)) == "given"
 
 
 def test_names_in_a_header_go_before_a_file_that_contradicts_them(labels, ct, tmp_path):
@@ -95,7 +95,7 @@ def test_the_repositorys_own_label_maps():
     """One has numbers of its own, the other TotalSegmentator's: both are understood by their names."""
     aorta = read_anatomy(DATA / "chest_ts_aorta_seg.nii.gz", like=read_volume(DATA / "chest_ts_aorta.nii.gz"))
     assert set(counts(aorta)) == {0, 51, 52, 54, 58, 56, 32, 118}  # celiac trunk and mesenteric artery have no class
-    assert aorta.as_body == 2 and "2 names of no class" in anatomy_in_words(aorta)
+    assert aorta.as_body == 2 and "2 names of no class" in str(KnownAnatomy(aorta))
     abdomen = read_anatomy(DATA / "abd_ts_example_seg.nii.gz")
     original = sitk.GetArrayFromImage(sitk.ReadImage(str(DATA / "abd_ts_example_seg.nii.gz")))
     assert np.array_equal(abdomen.voxels, original)
@@ -153,7 +153,7 @@ def test_a_smaller_segmentation_finds_its_place(labels, ct, tmp_path):
     small = Volume.from_sitk(image)
     slicer_segmentation(path, [small.voxels], [("aorta", "a", 1, 0), ("heart", "h", 2, 0)], small)
     anatomy = read_anatomy(path, like=ct)
-    assert anatomy.resampled and anatomy_in_words(anatomy) == "given, resampled"
+    assert anatomy.resampled and str(KnownAnatomy(anatomy)) == "given, resampled"
     expected = np.zeros_like(labels.voxels)
     expected[2:18, 5:35, 10:40] = np.array([0, 52, 51], np.uint8)[labels.voxels[2:18, 5:35, 10:40]]
     assert np.array_equal(anatomy.voxels, expected)

@@ -19,8 +19,7 @@ from MedDiffFMLib.diffusion.slice_operators import block_mean
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.refinement.low_dose import Noisy
 from MedDiffFMLib.refinement.thick_slices import Thick
-from MedDiffFMLib.tasks.denoise import both_estimates
-from MedDiffFMLib.tasks.one_step_slices import direct_estimate
+from MedDiffFMLib.tasks import denoise, one_step_slices
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
 
@@ -71,7 +70,7 @@ def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequenc
     noise = _noise(rng, case, box) * np.float32(sigma / NOISE_HU)
     low = np.maximum(full + noise, HU_RANGE[0])
     told_sigma = sigma * float(np.exp(rng.normal(0, SIGMA_ERROR)))
-    scan, noisy = both_estimates(_volume(low, case.facts.spacing), model, told_sigma, region)
+    scan, noisy = denoise.refiner_training_sample(_volume(low, case.facts.spacing), model, told_sigma, region)
     lowest, highest = scan.window
     mask = torch.from_numpy(body[box] & (low >= lowest) & (low <= highest))
     weight = 1 / (0.15 + (case.facts.noise_hu / sigma) ** 2)  # truth that is noisy itself teaches to keep noise
@@ -110,7 +109,7 @@ def draw_thick(
     thick = block_mean(torch.from_numpy(full), factor).numpy()
     spacing = [case.facts.spacing[i] for i in order]
     volume = _volume(thick, (spacing[0] * factor, *spacing[1:]))
-    scan, told = direct_estimate(volume, model, factor, case.facts.region)
+    scan, told = one_step_slices.refiner_training_sample(volume, model, factor, case.facts.region)
     mask = torch.from_numpy(np.ascontiguousarray(body[box] > 0))
     mask[:factor], mask[-factor:] = False, False  # beyond them the spline knows nothing
     return Pair(told, torch.from_numpy(to_model(full, scan.window)), mask, 1.0)

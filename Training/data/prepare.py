@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy.body_regions import BodyPart, split_body, whole_scan
+from MedDiffFMLib.anatomy.body_regions import RegionSpan, split_body, whole_scan
 from MedDiffFMLib.anatomy.label_maps.reading import Anatomy, read_anatomy
 from MedDiffFMLib.anatomy.region_detection import detect_region
 from MedDiffFMLib.anatomy.regions import REGIONS
@@ -120,7 +120,7 @@ def _prepare(row: Row, settings: Settings, folder: Path, outcome: Outcome) -> No
 
 
 def _write(
-    row: Row, scan: Prepared, parts: Sequence[BodyPart], images: dict[str, np.ndarray], folder: Path, outcome: Outcome
+    row: Row, scan: Prepared, parts: Sequence[RegionSpan], images: dict[str, np.ndarray], folder: Path, outcome: Outcome
 ) -> None:
     """Write the cases of a scan, one of each part; images: of its frame, by the names of `write_case`."""
     for part in parts:
@@ -135,7 +135,7 @@ def _write(
         outcome.cases.append(name)
 
 
-def _parts(row: Row, scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> list[BodyPart]:
+def _parts(row: Row, scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> list[RegionSpan]:
     """The regions of a scan as at inference: each part is a whole image of its own, with what it shares with its
     neighbours.
     """

@@ -7,7 +7,7 @@ from ..scene import exchange
 from ..scene.checks import Problem, transformProblem
 from ..scene.organ_names import SHOWN, namesProblem, organsOf
 from ..toolkit.bindings import nodesOffered
-from ..views.colors import quiet, warning
+from ..views.colors import quiet, quietColor, warning
 from .input import InputPart
 
 KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
@@ -34,9 +34,10 @@ class LabelInputPart(InputPart):
         return exchange.stateOf(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
 
     def inWords(self, node):
-        """Found out once for each state, as `problemOf`: it reads many voxels."""
-        if self._words[0] != self._checked[0]:
-            self._words = (self._checked[0], self._inWords(node))
+        """Found out once for each state and color of words, as `problemOf`: it reads many voxels."""
+        state = (self._checked[0], quietColor())
+        if self._words[0] != state:
+            self._words = (state, self._inWords(node))
         return self._words[1]
 
     def _inWords(self, node):

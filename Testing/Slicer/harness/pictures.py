@@ -21,7 +21,7 @@ def screenshot(widget, path, views=PLACES) -> None:
 
     panel = widget.parent.window()
     panel.resize(SIZE_ON_A_LAPTOP)
-    slicer.app.processEvents()
+    settle_layout()
     window = qt.QWidget()
     window.setFixedSize(*SCREEN)
     _at(window, qt.QLabel(f"{widget.parent.windowTitle}   (menus and toolbars are not drawn)"), GAP, ABOVE // 2 - 8)
@@ -40,6 +40,14 @@ def screenshot(widget, path, views=PLACES) -> None:
         raise OSError(f"cannot write {path}")
     window.hide()
     window.deleteLater()
+
+
+def settle_layout() -> None:
+    """Let layouts follow what was shown or hidden: each turn lays out one level of scroll areas and wrapped labels."""
+    import slicer
+
+    for _ in range(6):
+        slicer.app.processEvents()
 
 
 def _of_view(name, width, height):

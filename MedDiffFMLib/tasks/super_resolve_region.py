@@ -1,0 +1,168 @@
+"""The slices of one region of a scan, split: a walk of DiffPIR with the data step of paper eq. 12, or a single
+evaluation (`one_step_slices`) and the refiner after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..diffusion.data_steps import super_resolution_data_step
+from ..diffusion.samplers import diffpir, randn_like
+from ..diffusion.schedule import T_START, add_noise, uniform_steps
+from ..diffusion.slice_operators import TOLD, round_in_blocks
+from ..errors import InputError
+from ..inference.noise_predictor import NoiseModel, plan_of
+from ..inference.tiles import WindowPlan
+from ..models.controlnet_folder import control_names
+from ..models.loading import Model
+from ..networks.controlnet import Control
+from ..networks.refiner import Refiner
+from ..parameters import SuperResolveParameters
+from ..progress import Reporter
+from ..refinement.thick_slices import THICK_SLICES
+from ..volumes.intensity import to_hu
+from .one_step_slices import ONE_STEP, cost_of_refining, is_one_step, one_step_costs, one_step_estimate, refined
+from .scan import Scan
+from .thin_slices import Cut, finish, thin_noise_model
+
+CONTROL = "super-resolution"
+
+
+@dataclass(frozen=True)
+class SuperResolveSettings:
+    """How a quality is computed. A model's config holds the values that fit its weights.
+
+    t_start: the first timestep, at which the interpolated image is noised. steps: timesteps from there down to 0.
+    sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step.
+    """
+
+    t_start: int = T_START
+    steps: int = 100
+    sigma_n: float = 1.0
+    prior_weight: float = 1.0
+    zeta: float = 0.0
+    overlap: float = 0.25
+    mirrored: int = 1  # mirror images that a ControlNet of a single evaluation averages, 1 to 4
+    refiner_mirrored: int = 1  # orientations that a refiner averages, 1 to 8
+
+
+QUALITIES = {
+    # on a Gaussian image these find the posterior, the paper's do not: its data step fades as t → 0
+    "fast": SuperResolveSettings(t_start=200, steps=3, sigma_n=0.05, zeta=1.0),
+    "balanced": SuperResolveSettings(t_start=300, steps=12, sigma_n=0.05, zeta=1.0, mirrored=4),
+    "paper": SuperResolveSettings(),
+}
+
+
+@dataclass(frozen=True)
+class SliceSplitter:
+    """How the slices of a scan, or of a region of one, are split: by a walk, or in a single evaluation and with the
+    refiner if there is one.
+    """
+
+    cut: Cut
+    model: Model
+    control: Control | None
+    refiner: Refiner | None
+    settings: SuperResolveSettings
+    params: SuperResolveParameters
+    reporter: Reporter
+    whole_numbers: bool  # whether the input's HU are, and the result's must be
+
+    @property
+    def steps(self) -> list[int]:
+        """The timestep of each evaluation of the whole."""
+        if is_one_step(self.control):
+            return [self.control.config.direct_t] * self.settings.mirrored
+        t_start = min(self.settings.t_start, self.model.schedule.T - 1)
+        return uniform_steps(t_start, self.params.steps or self.settings.steps)
+
+    def plan_of(self, part: Scan) -> tuple[WindowPlan, int]:
+        """The windows of a region's thin grid, and how many of them hold a part of the body."""
+        body = part.body.repeat(self.cut.factor, self.cut.axis)
+        windows = plan_of(self.model, body.shape, self.settings.overlap)
+        return windows, len(windows.touching(body))
+
+    def costs(self, part: Scan) -> list[float]:
+        """The cost of each progress step in units of one network evaluation of a window."""
+        (windows, active), settings = self.plan_of(part), self.settings
+        if not is_one_step(self.control):
+            return [active] * len(self.steps)
+        body = part.body.repeat(self.cut.factor, self.cut.axis)
+        costs = one_step_costs(windows, body, settings.mirrored)
+        if self.refiner:
+            costs.append(cost_of_refining(self.model, windows, part, self.cut, settings.refiner_mirrored))
+        return costs
+
+    def seconds_each(self, part: Scan, labels: np.ndarray) -> float:
+        """The time of one network evaluation, measured."""
+        eps = self._eps(part, labels)
+        return eps.seconds_of_a_window(_control_input(eps), self.steps[0])
+
+    def thin(self, part: Scan, labels: np.ndarray) -> tuple[torch.Tensor, dict]:
+        """The thin slices of a scan or a region in HU on its frame, and facts. labels: of the conditions there."""
+        eps = self._eps(part, labels)
+        estimate, steps = self._estimate(part, eps)
+        facts = {
+            "control": (ONE_STEP if is_one_step(self.control) else CONTROL) if self.control else "none",
+            "refiner": THICK_SLICES.kind if self.refiner else "none",
+            "timesteps": steps,
+            "windows": len(eps.active),
+            "windows_of_air": len(eps.skipped),
+            "network_evaluations": len(steps) * len(eps.active),
+        }
+        return self.as_stored(finish(estimate, part, self.cut)), facts
+
+    def as_stored(self, hu: torch.Tensor) -> torch.Tensor:
+        """HU rounded where the input's are whole numbers, so that block means stay."""
+        return round_in_blocks(hu, self.cut.factor, self.cut.axis) if self.whole_numbers else hu
+
+    def _eps(self, part: Scan, labels: np.ndarray) -> NoiseModel:
+        return thin_noise_model(part, self.cut, labels, self.model, self.control, self.settings.overlap, self.reporter)
+
+    def _estimate(self, part: Scan, eps: NoiseModel) -> tuple[np.ndarray, list[int]]:
+        """The thin slices in HU, within the window, and the timesteps."""
+        cut, settings, reporter = self.cut, self.settings, self.reporter
+        if not is_one_step(self.control):
+            return self._sample(part, eps)
+        hu, steps = one_step_estimate(part, eps, cut, settings.mirrored, reporter)
+        if self.refiner:
+            hu = refined(self.model, self.refiner, part, hu, cut, settings.refiner_mirrored, reporter)
+        return hu, steps
+
+    def _sample(self, part: Scan, eps: NoiseModel) -> tuple[np.ndarray, list[int]]:
+        """DiffPIR from the noised interpolated image. Returns HU within the window, and the timesteps."""
+        schedule, settings, cut, done = self.model.schedule, self.settings, self.cut, self.reporter.done
+        steps, generator = self.steps, torch.Generator().manual_seed(self.params.seed)
+        interpolated = _control_input(eps)
+        x = add_noise(interpolated, steps[0], schedule, randn_like(interpolated, generator))
+        thick = torch.from_numpy(part.x).to(self.model.device)
+        data_step = super_resolution_data_step(
+            thick, cut.factor, cut.axis, settings.sigma_n, settings.prior_weight, schedule
+        )
+        callback = lambda i, t, x0: self.reporter.step(done + i, t, x0)  # noqa: E731
+        x0 = diffpir(eps, x, schedule, steps, data_step, generator, callback, settings.zeta)
+        return to_hu(x0.clamp(-1, 1).cpu().numpy(), part.window), steps
+
+
+def _control_input(eps: NoiseModel) -> torch.Tensor:
+    """What the ControlNet is told, on the model's device; in a walk the interpolated image, where it starts."""
+    return torch.from_numpy(eps.conditions.target[0]).to(eps.model.device)
+
+
+def choose_control(model: Model, params: SuperResolveParameters) -> Control | None:
+    """The ControlNet that is asked for: that of a single evaluation where there is one and no walk is wanted."""
+    if params.control == "none":
+        return None
+    names = control_names(model.folder)
+    if ONE_STEP in names and params.quality != "paper" and params.steps is None:
+        return model.controlnet(ONE_STEP, kinds=TOLD)
+    if CONTROL not in names:
+        raise InputError(
+            f"The model {model.name} has no ControlNet {CONTROL!r}: use another model, or the foundation model alone "
+            "with --control none."
+        )
+    return model.controlnet(CONTROL, kinds=TOLD)
