@@ -1,5 +1,5 @@
-"""A new task is one file of parameters and one file with its plan: the command line, the worker, batches and Python have
-it then. The toy task stands for it, with a tiny model that it does not use.
+"""A new task is one file of parameters and one file with its plan: command line, worker and batches have it then. The
+toy task stands for it, with a tiny model that it does not use.
 """
 
 import json
