@@ -81,7 +81,7 @@ class Reporter:
         self._tell(window)
 
     def step(self, i: int, t: int, x0: object) -> None:
-        """A sampler's callback."""
+        """Count a sampler's step and offer its estimate as a preview: the callback of samplers."""
         self.done = i + 1
         self._tell(0, partial(self.show, x0) if self.show else None)
 

@@ -1,4 +1,4 @@
-"""Generate Lesion: CTs that nobody has, with a lesion, from organs. A thin module over MedDiffFMPanels."""
+"""Generate Lesion: CTs of no real person, with a lesion, from organs. A thin module over MedDiffFMPanels."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Synthesize CT: makes CTs that nobody has from a segmentation of organs. A thin module over MedDiffFMPanels."""
+"""Synthesize CT: makes CTs of no real person from a segmentation of organs. A thin module over MedDiffFMPanels."""
 
 import os
 import sys

@@ -186,7 +186,7 @@ def misspelled(name: str) -> list[str]:
 
 
 def _exact_words(name: str) -> set[str]:
-    """Of a name, the words in which one letter makes another organ."""
+    """The words of a name in which one letter makes another organ."""
     return {word for word in name.split("_") if word in ("left", "right", "upper", "lower") or re.search(r"\d", word)}
 
 

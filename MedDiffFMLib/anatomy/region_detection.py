@@ -18,9 +18,9 @@ def detect_region(hu: np.ndarray, spacing: tuple[float, float, float], body: np.
     half of its slices (more than a twelfth of the body there). A neck is narrow with over 5.5 % of bone. Anything
     else is an abdomen.
 
-    How wide a body is that fills its slices nobody can see: an ellipse fills π/4 of the image that it just fits into,
-    so one that fills more was cut off. Then lung tells before width and bone do: a heart full of contrast is above
-    300 HU too.
+    The width of a body that is cut off by the field of view is unknown: an ellipse fills π/4 of the image that it just
+    fits into, so one that fills more was cut off. Then lung decides before width and bone do: a heart full of contrast
+    is above 300 HU too.
     """
     from .tissue import lung_mask  # which loads PyTorch, and the regions' names and windows are wanted without it
 

@@ -86,7 +86,7 @@ def modes_with_weights() -> list[str]:
 
 
 def describe() -> str:
-    """For `doctor`: whether it can run."""
+    """Whether TotalSegmentator can run here, in words for `doctor`."""
     if not is_installed():
         return "not installed (optional: pip install 'meddiff-fm[anatomy]')"
     try:

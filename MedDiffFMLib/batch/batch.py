@@ -130,7 +130,7 @@ class Batch:
 
     @property
     def count(self) -> Counter:
-        """Entries by status."""
+        """The number of entries with each status."""
         return Counter(entry.status for entry in self.entries)
 
     @property
@@ -151,13 +151,13 @@ class Batch:
 
     @property
     def seconds_left(self) -> float | None:
-        """From the pace of what was computed: entries that stood already or could not be read took no time."""
+        """The time left, from the pace of what was computed: entries that were done already or unreadable took none."""
         done = self.count["done"] + sum(self._parts.values())
         waiting = self.count["waiting"] - sum(self._parts.values())
         return (time.monotonic() - self._started) / done * waiting if done > 0 else None
 
     def requests(self, parameters: Parameters, common: CommonParameters) -> list[dict]:
-        """Of all entries that are not failed already."""
+        """The worker requests of all entries that have not failed already."""
         requests = []
         for entry in self.entries:
             values = parameters.to_dict() | common.to_dict()
@@ -205,7 +205,7 @@ class Batch:
             tell(self)
 
     def _folders(self) -> set[Path]:
-        """Where outputs go."""
+        """The folders that outputs go to."""
         outputs = [slot.name for slot in TASKS[self.task].files if slot.output]
         return {e.files[name].parent for e in self.entries for name in outputs if name in e.files} | {self.target}
 
@@ -222,7 +222,7 @@ class Batch:
             sweep(folder)
 
     def _write(self) -> None:
-        """The table, whole."""
+        """Write the status table, whole or not at all."""
         with whole_file(self.table) as part, part.open(**TABLE) as file:
             rows = csv.writer(file)
             rows.writerow(COLUMNS)

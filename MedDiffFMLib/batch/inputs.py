@@ -17,8 +17,8 @@ _OTHER_FORMATS = (".img", ".hdr", ".mgz", ".mgh", ".mnc", ".nhdr", ".vtk", ".vti
 
 @dataclass
 class Contents:
-    """Of a folder: inputs by name, each with all that bear it (`a.nii.gz` and `a.mha`); what is left out, by name, with
-    the reason; and the DICOM slices that lie loose in it.
+    """What a folder holds: inputs by name, each with all that bear it (`a.nii.gz` and `a.mha`); what is left
+    out, by name, with the reason; and the DICOM slices that lie loose in it.
     """
 
     inputs: dict[str, list[Path]] = field(default_factory=dict)

@@ -51,7 +51,9 @@ def _lines(title: str, console: Console, words: Callable[[object], str]) -> Call
 
 
 def describe(event: Progress) -> str:
-    """For example `step 2 of 8, window 13 of 48, 1:05 left`. Steps count from 1 while they run."""
+    """The state of a run in words: for example `step 2 of 8, window 13 of 48, 1:05 left`. Steps count from
+    1 while they run.
+    """
     parts = [f"step {min(event.step + 1, event.steps)} of {event.steps}", f"window {event.window} of {event.windows}"]
     if event.seconds_left is not None:
         parts.append(f"{in_time(event.seconds_left)} left")
@@ -59,7 +61,7 @@ def describe(event: Progress) -> str:
 
 
 def in_time(seconds: float) -> str:
-    """For example `1:05`, or `1:02:03` with hours."""
+    """A time in words: for example `1:05`, or `1:02:03` with hours."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -37,25 +37,7 @@ def batch_app() -> typer.Typer:
 
 def batch_command(task: str) -> Callable:
     """The command of a batch of a task, for `Typer.command`."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    folders = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[Path, argument])
-        for name, argument in (
-            ("input_dir", typer.Argument(metavar="INPUT_DIR", help=_INPUT)),
-            ("output_dir", typer.Argument(metavar="OUTPUT_DIR", help=_OUTPUT)),
-        )
-    ]
     slots = further_files(task)
-    options = [parameter_option(f) for group in (TASKS[task], CommonParameters) for f in dataclasses.fields(group)]
-    own = {
-        "workers": (int | None, None, typer.Option("--workers", metavar="N", min=1, help=_WORKERS)),
-        "scheduler": (str | None, None, typer.Option("--scheduler", metavar="ADDRESS", help=_SCHEDULER)),
-        "events": (bool, False, EVENTS),
-    }
-    rest = [
-        inspect.Parameter(name, keyword, default=default, annotation=Annotated[kind, option])
-        for name, (kind, default, option) in (own | SHELL).items()
-    ]
 
     def command(**values):
         source, target = values.pop("input_dir"), values.pop("output_dir")
@@ -74,10 +56,33 @@ def batch_command(task: str) -> Callable:
             record(task, parameters, common, shell.json)
         _run(batch, run, parameters, common, shell, events)
 
-    command.__signature__ = inspect.Signature([*folders, *map(_pattern, slots), *options, *rest])
+    command.__signature__ = _signature(task, slots)
     command.__annotations__ = {p.name: p.annotation for p in command.__signature__.parameters.values()}
     command.__name__ = task.replace("-", "_")
     return command
+
+
+def _signature(task: str, slots: list[FileSlot]) -> inspect.Signature:
+    """The arguments and options of a batch of a task, as Typer reads them. slots: the files given by pattern."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    folders = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[Path, argument])
+        for name, argument in (
+            ("input_dir", typer.Argument(metavar="INPUT_DIR", help=_INPUT)),
+            ("output_dir", typer.Argument(metavar="OUTPUT_DIR", help=_OUTPUT)),
+        )
+    ]
+    options = [parameter_option(f) for group in (TASKS[task], CommonParameters) for f in dataclasses.fields(group)]
+    own = {
+        "workers": (int | None, None, typer.Option("--workers", metavar="N", min=1, help=_WORKERS)),
+        "scheduler": (str | None, None, typer.Option("--scheduler", metavar="ADDRESS", help=_SCHEDULER)),
+        "events": (bool, False, EVENTS),
+    }
+    rest = [
+        inspect.Parameter(name, keyword, default=default, annotation=Annotated[kind, option])
+        for name, (kind, default, option) in (own | SHELL).items()
+    ]
+    return inspect.Signature([*folders, *map(_pattern, slots), *options, *rest])
 
 
 def further_files(task: str) -> list[FileSlot]:
@@ -134,14 +139,14 @@ def _run(
             told = "" if entry.status == "failed" else "left out, "
             print(f"{entry.name}: {told}{entry.reason}", file=sys.stderr)
     if not shell.quiet and not events:
-        print(f"{in_words(batch)}; {batch.table} tells of each")
+        print(f"{in_words(batch)}; details in {batch.table}")
     if failed := batch.count["failed"]:
         print(f"meddiff-fm: {failed} of {batch.size} failed.", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def in_words(batch: Batch) -> str:
-    """For example `12 of 100 done, 3 skipped, 1 failed, 1:05:00 left`."""
+    """The state of a batch in words: for example `12 of 100 done, 3 skipped, 1 failed, 1:05:00 left`."""
     count = batch.count
     parts = [f"{count['done']} of {batch.size} done"]
     parts += [f"{count[status]} {status}" for status in ("skipped", "failed", "left out") if count[status]]

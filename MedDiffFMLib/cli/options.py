@@ -116,7 +116,7 @@ def set_verbosity(shell: ShellOptions) -> None:
 
 
 def check_record(file: Path | None) -> None:
-    """Before any work: InputError unless `file` can be read or, if it does not exist, written."""
+    """Check before any work that `file` can be read or, if it does not exist, written; else InputError."""
     if file is None:
         return
     check_name(file)

@@ -195,7 +195,7 @@ def repaint(
         x_s = (1 − m)·(√ᾱ_s·known + √(1 − ᾱ_s)·z) + m·(a sample of q(x_s | x_t, x_0))
 
     and, `n_resample` − 1 times in every step but the last, back to t by √(ᾱ_t/ᾱ_s)·x_s + √(1 − ᾱ_t/ᾱ_s)·z, so that the
-    new part learns of the known one. In the end the truth itself stands where the mask is False, to the last bit. mask
+    new part learns of the known one. At the end `known` is copied unchanged where the mask is False. mask
     (bool) and known broadcast to x. A soft mask would be wrong here: a mixture of two noises has less noise than x_s
     must have. The callback's i counts the evaluations of the network, see `repaint_evaluations`.
     """

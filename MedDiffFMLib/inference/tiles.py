@@ -57,7 +57,7 @@ def axis_starts(length: int, size: int, overlap: float) -> list[int]:
 
 
 def axis_weights(length: int, size: int, starts: Sequence[int]) -> list[torch.Tensor]:
-    """For each window the weights of its `size` voxels; over all windows they sum to 1 at every voxel of the axis.
+    """The weights of the `size` voxels of each window; over all windows they sum to 1 at every voxel of the axis.
 
     Each window fades as cos² towards its ends, so that the blend has no step.
     """

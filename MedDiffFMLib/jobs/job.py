@@ -130,7 +130,7 @@ class Job:
         if self.resume:
             stands = what_stands(self.paths, record)
             if stands is Standing.DONE:
-                return Report(self.task, self.paths, {}, "Stood already", 0.0, True, self.warnings)
+                return Report(self.task, self.paths, {}, "Already done", 0.0, True, self.warnings)
             overwrite = overwrite or stands is Standing.UNFINISHED
             for some in self.paths.values():
                 for path in some:

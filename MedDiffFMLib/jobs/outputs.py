@@ -27,8 +27,8 @@ from .provenance import provenance_path
 
 
 def check_result_path(output: Path, overwrite: bool) -> None:
-    """Before any work: InputError unless the volume (a file, or a folder for a DICOM series) and its provenance, or
-    the table (.csv), can be written.
+    """Check before any work that the volume (a file, or a folder for a DICOM series) and its provenance, or the table
+    (.csv), can be written; else InputError.
     """
     suffix = output.suffix.lower()
     if is_series(output):

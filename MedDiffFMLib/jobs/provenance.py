@@ -40,7 +40,7 @@ def describe_run(
 ) -> dict:
     """The provenance of a run as a dict for JSON; add `facts` and `seconds` before it is written.
 
-    Its `synthetic` says that the result shows anatomy that nobody has. Its `parameters` hold what `--json` needs to
+    Its `synthetic` says that the result does not show a real patient. Its `parameters` hold what `--json` needs to
     run again. anatomy: the label map, if one was given.
     """
     settings = parameters.to_dict() | {"device": common.device, "precision": common.precision, "roi": common.roi}

@@ -1,4 +1,4 @@
-"""What stands of a job's outputs from an earlier run, told by the provenance beside them."""
+"""Decide from the provenance files whether an earlier run already wrote a job's outputs."""
 
 from __future__ import annotations
 

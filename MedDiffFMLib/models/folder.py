@@ -71,10 +71,7 @@ def save_model_folder(
     a model, or the weights do not fit or are not finite.
     """
     folder = Path(folder)
-    if folder.exists() and not overwrite:
-        raise InputError(f"{folder} exists: choose another folder or allow overwriting.")
-    if folder.exists() and not (folder / CONFIG).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder} holds other things than a model and is not replaced: choose another folder.")
+    _check_replaceable(folder, overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep(folder.parent, older_than=DAY)
     part = hidden_name(folder, "")
@@ -98,6 +95,16 @@ def save_model_folder(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _check_replaceable(folder: Path, overwrite: bool) -> None:
+    """InputError if the folder exists without `overwrite`, or holds anything but a model."""
+    if not folder.exists():
+        return
+    if not overwrite:
+        raise InputError(f"{folder} exists: choose another folder or allow overwriting.")
+    if not (folder / CONFIG).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder} holds other things than a model and is not replaced: choose another folder.")
 
 
 def set_in_config(folder: Path, key: str, value: object) -> None:

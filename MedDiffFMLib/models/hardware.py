@@ -49,7 +49,7 @@ def _windows_memory() -> int:
 
 
 def tell_faults() -> None:
-    """From now on a fault of native code is told on stderr: whoever watches can tell it from a process that was ended
+    """Report faults of native code on stderr from now on: whoever watches can tell them from a process that was ended
     because the memory ran out.
     """
     with contextlib.suppress(ValueError, OSError, AttributeError):  # there is no stderr

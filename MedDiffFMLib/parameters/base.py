@@ -48,11 +48,11 @@ class Parameters:
     """
 
     files: ClassVar[tuple[FileSlot, ...]] = ()
-    synthetic: ClassVar[bool] = False  # whether the result shows anatomy that nobody has
+    synthetic: ClassVar[bool] = False  # whether the result shows no real patient
 
     @classmethod
     def from_dict(cls, values: dict):
-        """From names and values (numbers also as text); what is absent keeps its default.
+        """The parameters from names and values (numbers also as text); what is absent keeps its default.
 
         UsageError names the first unknown name or unusable value and what is possible instead.
         """

@@ -71,7 +71,7 @@ class CommonParameters(Parameters):
     )
 
     def validate(self):
-        """As every group's; also that the box is one."""
+        """This object, if every value is usable and the box is one; else UsageError."""
         super().validate()
         if self.roi is not None:
             read_box(self.roi)

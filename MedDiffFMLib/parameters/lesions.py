@@ -68,7 +68,7 @@ class InpaintLesionParameters(Parameters):
 
 @dataclass(frozen=True)
 class GenerateLesionParameters(Parameters):
-    """Make a CT that nobody has, with a lesion, from a label map of its anatomy and a lesion mask."""
+    """Synthesize a CT of no real person, with a lesion, from a label map of its anatomy and a lesion mask."""
 
     files = (
         FileSlot(

@@ -68,7 +68,7 @@ class SuperResolveParameters(Parameters):
     seed: int = seed_parameter()
 
     def validate(self):
-        """As of every group; and only one of factor and spacing."""
+        """This object, if every value is usable and only one of factor and spacing is given; else UsageError."""
         if self.factor is not None and self.spacing is not None:
             raise InputError("--factor and --spacing say the same in two ways: give one of them.")
         return super().validate()

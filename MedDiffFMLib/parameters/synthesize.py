@@ -10,7 +10,7 @@ LEVEL_CHOICES = ("image", "double", "patch", "image,double", "image,patch", "dou
 
 @dataclass(frozen=True)
 class SynthesizeParameters(Parameters):
-    """Make a CT that nobody has, of any size, from a label map of its anatomy."""
+    """Synthesize a CT of no real person, of any size, from a label map of its anatomy."""
 
     files = (
         FileSlot(

@@ -39,12 +39,12 @@ class Noisy:
     sigma_n: float
 
     def to(self, device: torch.device) -> Noisy:
-        """The same on another device."""
+        """These inputs on another device."""
         return Noisy(self.y.to(device), self.of_model.to(device), self.nlm.to(device), self.sigma_n)
 
     @cached_property
     def base(self) -> torch.Tensor:
-        """b."""
+        """b = lerp(x̂_0, N(y), NLM_SHARE): the estimate that the refiner corrects."""
         return self.of_model.lerp(self.nlm, NLM_SHARE)
 
     def told(self, z: torch.Tensor) -> torch.Tensor:

@@ -49,8 +49,8 @@ def non_local_means(
 def _of_slab(
     padded: torch.Tensor, sigma: float, h: float, patch: int, distance: int, tick: Callable[[], None]
 ) -> torch.Tensor:
-    """The same of some slices that have their margins with them. As w(p, q) = w(q, p), a weight is found once for both,
-    over the q that follow p.
+    """Non-local means of some slices that have their margins with them. As w(p, q) = w(q, p), a weight is found once
+    for both, over the q that follow p.
     """
     half, reach = patch // 2, patch // 2 + distance
     size = [n - 2 * reach for n in padded.shape]

@@ -35,18 +35,20 @@ class Thick:
     factor: int
 
     def to(self, device: torch.device) -> Thick:
-        """The same on another device."""
+        """These inputs on another device."""
         return Thick(self.thick.to(device), self.of_model.to(device), self.factor)
 
     @cached_property
     def spline(self) -> torch.Tensor:
-        """s. Never in bfloat16, which would move it by several HU: it is no network's."""
+        """s, the cubic-spline interpolation. Computed in float32 even under autocast: bfloat16 would shift it by
+        several HU.
+        """
         with torch.autocast(self.thick.device.type, enabled=False):
             return cubic_slices(self.thick, self.factor)
 
     @cached_property
     def base(self) -> torch.Tensor:
-        """b."""
+        """b: the estimate that the refiner corrects (module docstring)."""
         return (with_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
 
     def told(self, z: torch.Tensor) -> torch.Tensor:

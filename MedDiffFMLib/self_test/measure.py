@@ -77,7 +77,7 @@ class Case:
 
 
 def read_case() -> Case:
-    """The package's own."""
+    """The CT and label map that come with the package."""
     return Case(*(read_volume(FOLDER / f"{name}.nii.gz") for name in ("ct", "anatomy")))
 
 

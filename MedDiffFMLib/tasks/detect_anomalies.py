@@ -152,7 +152,7 @@ class RegionAlone:
     region: str
 
     def estimate(self) -> dict:
-        """The region."""
+        """The region, which is all that is known."""
         return {"region": self.region}
 
 

@@ -1,9 +1,9 @@
-"""Lesion generation: a CT that nobody has, with a lesion, from a label map and a lesion mask (paper, III-E2).
+"""Lesion generation: a CT of no real person, with a lesion, from a label map and a lesion mask (paper, III-E2).
 
 The paper samples the whole volume with the ControlNet. Here the anatomy is synthesized without it, coarse levels first
 where the quality has them, and then the ControlNet draws the lesion in the windows that meet it, by RePaint. The
-ControlNet speaks of nothing but the lesion, so this costs a few windows more than synthesis alone; and the same seed
-gives the same patient with another lesion, or with none (`synthesize`).
+ControlNet is conditioned on the lesion alone, so only the few windows that meet it are computed again; and the same
+seed gives the same patient with another lesion, or with none (`synthesize`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def generate_lesion(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> GenerateLesionResult:
-    """Make CTs with a lesion that nobody has.
+    """Synthesize CTs of no real person with a lesion.
 
     anatomy: labels 0–121 on any grid, as for `synthesize`; lesion_mask: on the same grid, everything above 0 is
     lesion. parameters: those of `GenerateLesionParameters`. Outside the mask sample n equals sample n of `synthesize`

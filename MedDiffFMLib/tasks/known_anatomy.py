@@ -44,7 +44,9 @@ class KnownAnatomy:
         return complete_labels(None, scan.body)
 
     def __str__(self) -> str:
-        """For the provenance: auto, none, threshold, totalsegmentator or given; and what became of a label map."""
+        """The anatomy in words for the provenance: auto, none, threshold, totalsegmentator or given, and what
+        became of a label map.
+        """
         if self.organs is None:
             return self.word
         known = isinstance(self.organs, Anatomy)

@@ -13,7 +13,7 @@ class Result(Protocol):
     facts: dict  # for the provenance
 
     def outputs(self) -> dict[str, list[Volume] | list[dict]]:
-        """By the name of the file slot: volumes, one a sample, or the rows of a table."""
+        """What is written, by the name of the file slot: volumes, one a sample, or the rows of a table."""
 
     def summary(self) -> str:
         """One line for a reader."""

@@ -78,7 +78,7 @@ class SynthesizeResult:
 def synthesize(
     anatomy: Volume, model: Model | None = None, progress: ProgressCallback | None = None, **parameters
 ) -> SynthesizeResult:
-    """Make CTs that nobody has from a label map.
+    """Synthesize CTs of no real person from a label map.
 
     anatomy: labels 0–121 on any grid; a whole body is made region by region; without any 118 a body is estimated
     around the organs, and the facts say so. parameters: those of `SynthesizeParameters`; sample n of a seed is sample
@@ -148,7 +148,7 @@ class SynthesizePlan:
         return self.compute()
 
     def compute(self) -> SynthesizeResult:
-        """As `run`, for a reporter that counts these steps among others."""
+        """The result of `run`, for a reporter that counts these steps among others."""
         seeds = [self.params.seed + number for number in range(self.params.samples)]
         samples = [RegionBlender(self.frame.hu.shape) for _ in seeds]
         for one in self.regions:

@@ -181,7 +181,10 @@ def read_meta_header(path: Path) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _meta_header(file: BinaryIO) -> list[tuple[str, str]]:
-    """Its fields; `file` then stands behind them (the header ends with the line ElementDataFile)."""
+    """The fields of a MetaImage's header; `file` is then positioned behind them.
+
+    The header ends with the line ElementDataFile.
+    """
     fields = []
     while line := file.readline(65536):
         key, _, value = line.decode("latin-1").partition("=")

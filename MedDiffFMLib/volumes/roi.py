@@ -22,7 +22,7 @@ class Box:
 
     @classmethod
     def parse(cls, roi: str) -> Box:
-        """From the common parameter `roi`. UsageError as of `read_box`."""
+        """The box of the common parameter `roi`. UsageError as of `read_box`."""
         return cls(*read_box(roi))
 
     def corners(self) -> np.ndarray:
@@ -86,7 +86,7 @@ def _indices(volume: Volume, ras: np.ndarray) -> np.ndarray:
 
 
 def _extent(volume: Volume) -> str:
-    """From where to where a volume reaches along x, y and z in mm, RAS, for a reader."""
+    """The extent of a volume along x, y and z in mm, RAS, in words."""
     faces = np.array(list(np.ndindex(2, 2, 2))) * volume.voxels.shape[::-1] - 0.5
     lps = volume.origin + (faces * volume.spacing) @ np.reshape(volume.direction, (3, 3)).T
     ras = lps * (-1, -1, 1)

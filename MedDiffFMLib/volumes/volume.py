@@ -34,12 +34,12 @@ class Volume:
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def with_warning(self, sentence: str) -> Volume:
-        """The same volume with one more warning, which is logged too."""
+        """This volume with one more warning, which is logged too."""
         log.warning("Warning: %s", sentence)
         return replace(self, warnings=(*self.warnings, sentence))
 
     def with_voxels(self, voxels: np.ndarray) -> Volume:
-        """The same geometry with other voxels of the same shape (ValueError otherwise)."""
+        """A volume of this geometry with other voxels of the same shape (ValueError otherwise)."""
         if voxels.shape != self.voxels.shape:
             raise ValueError(f"voxels of shape {voxels.shape} do not fit a volume of shape {self.voxels.shape}")
         return replace(self, voxels=voxels, in_hu=False)

@@ -11,8 +11,6 @@ ROOT = Path(__file__).parents[2]
 FILE, FUNCTION = 300, 40  # lines: a file has at most, a function less
 LARGE_FILES: set[str] = set()
 LONG_FUNCTIONS = {
-    "MedDiffFMLib/cli/batch.py:batch_command",
-    "MedDiffFMLib/models/folder.py:save_model_folder",
     "Training/commands/evaluate_synthesis.py:evaluate_generate_lesion",
 }
 

@@ -66,7 +66,7 @@ def _alone(seg, number: int):
 
 
 def _segment(seg, number: int, value: int, layer: int) -> Segment:
-    """Its label, and the meaning of its code with that of the side."""
+    """The label of a segment, and the meaning of its code with that of the side."""
     one = seg.get_segment_description(number)
     sides = one.get("SegmentedPropertyTypeCodeSequence", [{}])[0].get("SegmentedPropertyTypeModifierCodeSequence", [])
     meaning = " ".join([*(str(side.CodeMeaning) for side in sides), one.segmented_property_type.meaning])

@@ -152,7 +152,7 @@ def names_in_table(text: str) -> dict[int, str] | None:
 
 
 def _names_in_columns(rows: list[list[str]]) -> dict[int, str] | None:
-    """From rows of cells: by the header's words, else by which column holds numbers."""
+    """{number: name} from rows of cells: by the header's words, else by which column holds numbers."""
     rows = [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
     if any(len(row) < 2 for row in rows):
         return None

@@ -55,7 +55,7 @@ class Slice:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """The number of rows and columns."""
         return whole(self.header, "Rows", 0), whole(self.header, "Columns", 0)
 
     @property

@@ -27,7 +27,7 @@ from .slices import Slice, frames
 
 MAKER = "MedDiff-FM"
 NOTICE = "Made by a model, for research only: not for diagnosis."
-SYNTHETIC = "SYNTHETIC: shows anatomy that nobody has. "
+SYNTHETIC = "SYNTHETIC: does not show a real patient. "
 SYNTHETIC_DATA = 0x0008001C  # by its number, as the code below: pydicom 2, which Slicer 5.10 has, knows no name of them
 SYNTHESIZING = Code("109100", "DCM", "Synthesizing Equipment")
 PATIENT = (
@@ -139,7 +139,7 @@ def decimals(values) -> list[DSfloat]:
 
 
 def nearest_slices(volume: Volume, source: Sequence[Slice]) -> list[Sequence[Slice]]:
-    """For each slice of the volume the source's slice it lies in or next to; all of them if those are not parallel."""
+    """The source's slice that each slice of the volume lies in or next to; all of them if those are not parallel."""
     if not source:
         return [[]] * len(volume.voxels)
     axes, normal = np.reshape(volume.direction, (3, 3)), source[0].normal

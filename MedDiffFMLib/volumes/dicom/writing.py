@@ -105,7 +105,7 @@ def write_series(volume: Volume, folder: Path, record: dict) -> None:
 
 
 def _right_handed(volume: Volume) -> Volume:
-    """The same volume, with its slices turned round if their axis points against rows × columns."""
+    """The volume, with its slices in reverse order if their axis points against rows × columns."""
     axes = np.reshape(volume.direction, (3, 3))
     if np.linalg.det(axes) > 0:
         return volume
