@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from ..diffusion.schedule import Schedule
 from ..networks.controlnet import Control
 from ..networks.refiner import Refiner
 from ..networks.unet import Denoiser
-from .components import CONTROLNETS, REFINERS
-from .config import verify
+from .components import CONTROLNETS, REFINERS, Addition
+from .config import CONFIG, verify
 from .controlnet_folder import check_kind, load_control
 from .device import choose_device, choose_dtype
 from .folder import load_network, read_schedule
@@ -39,21 +39,23 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     sha256: str
-    _loaded: dict[str, Control | Refiner] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _loaded: dict[tuple[str, str], tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def controlnet(self, name: str, kinds: Collection[str] = ()) -> Control:
-        """A ControlNet of the model's folder, loaded and verified once. Errors as of `load_control`."""
-        key = f"{CONTROLNETS.folder}/{name}"
-        if key not in self._loaded:
-            self._loaded[key] = load_control(self, name)
-        return check_kind(self, name, self._loaded[key], kinds)
+        """A ControlNet of the model's folder, loaded and verified once. Errors as of `load_control`, `check_kind`."""
+        return check_kind(self, name, self._once(CONTROLNETS, name, load_control), kinds)
 
     def refiner(self, kind: str) -> Refiner:
         """A refiner of the model's folder, loaded and verified once. Errors as of `load_refiner`."""
-        key = f"{REFINERS.folder}/{kind}"
-        if key not in self._loaded:
-            self._loaded[key] = load_refiner(self, kind)
-        return self._loaded[key]
+        return self._once(REFINERS, kind, load_refiner)
+
+    def _once(self, component: Addition, name: str, load: Callable) -> Control | Refiner:
+        """What `load` gives, kept until the files change that it was read from."""
+        files = (component.weights(self.folder, name), component.weights(self.folder, name).with_name(CONFIG))
+        state = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())
+        if self._loaded.get((component.folder, name), (None,))[0] != state:
+            self._loaded[component.folder, name] = (state, load(self, name))
+        return self._loaded[component.folder, name][1]
 
     def autocast(self) -> torch.autocast:
         """The context in which networks compute in the model's precision."""

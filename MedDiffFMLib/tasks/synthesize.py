@@ -3,7 +3,7 @@
 x_T ~ N(0, I), then the sampler over ε(x_t, t | position, region, anatomy), averaged over windows at every step. Our
 additions, both after SDEdit (Meng et al. 2022): the levels of the training (III-B) one after the other, where the whole
 image at once, which agrees with itself, is resized to the next level, noised to an intermediate t and sampled on; and
-a start from the label map painted in usual HU (see `paint`), for weights that do not know the organs' HU.
+a start from the label map painted in usual HU (see `hu_template`), for weights that do not know the organs' HU.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def synthesize(
     anatomy: labels 0–121 on any grid; a whole body is made region by region; without any 118 a body is estimated
     around the organs, and the facts say so. parameters: those of `SynthesizeParameters`; sample n of a seed is sample
     1 of seed + n − 1. Outside the body the result is air, −1000 HU; within, HU end at those of the region's window,
-    unless it began from paint that lies beyond (`paint.Paint.textured`). InputError for a map without organs or with
+    unless it began from paint that lies beyond (`hu_template.Paint.textured`). InputError for a map without organs or with
     unknown labels; what `progress` raises passes through.
     """
     return plan(anatomy, SynthesizeParameters.from_dict(parameters), model, Reporter(progress)).run()

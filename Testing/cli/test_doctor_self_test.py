@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 from MedDiffFMLib.anatomy import regions
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.models import loading
+from MedDiffFMLib.models.controlnet_folder import load_control
 from MedDiffFMLib.models.folder import set_in_config
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.conditions import Conditions
@@ -25,7 +27,6 @@ from MedDiffFMLib.parameters import TASKS
 from MedDiffFMLib.self_test import record as self_test_record
 from MedDiffFMLib.self_test.measure import LESION_RADIUS_MM, read_case
 from MedDiffFMLib.self_test.record import Line, compare, problem_of, record
-from MedDiffFMLib.tasks import lesion_inpainter as lesion
 from MedDiffFMTraining.commands import register
 
 
@@ -203,12 +204,13 @@ def test_wrong_conditions_are_seen(bundled, monkeypatch, damage):
 
 
 def test_a_controlnet_without_effect_is_seen(bundled, monkeypatch):
-    def without_effect(*arguments, **kinds):
-        for weights in (control := load(*arguments, **kinds)).parameters():
+    def without_effect(*arguments):
+        for weights in (control := load_control(*arguments)).parameters():
             weights.zero_()
         return control
 
-    load = lesion.load_control
-    monkeypatch.setattr(lesion, "load_control", without_effect)
+    monkeypatch.setattr(loading, "load_control", without_effect)
+    bundled._loaded.clear()
     mean, _, outside = compare(bundled, ["inpaint-lesion"])
+    bundled._loaded.clear()
     assert not mean.ok and outside.ok

@@ -54,7 +54,10 @@ def test_a_controlnet_is_loaded_once_for_a_model(model, calls):
     loaded = load_model(model, device="cpu", precision="float32")
     assert loaded.controlnet("super-resolution") is loaded.controlnet("super-resolution", kinds=("thick-ct",))
     assert calls["load_control"] == 1
-    assert replace(loaded, name="other").controlnet("super-resolution") is not loaded.controlnet("super-resolution")
+    first = loaded.controlnet("super-resolution")
+    assert replace(loaded, name="other").controlnet("super-resolution") is not first
+    save_tiny_controls(model)  # another one under the same name
+    assert loaded.controlnet("super-resolution") is not first
 
 
 def test_a_worker_reads_the_ct_of_a_look_once_and_again_when_it_changed(chest, calls):

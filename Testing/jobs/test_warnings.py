@@ -27,7 +27,7 @@ def files(tmp_path, data):
 
 
 def test_a_warning_is_logged_once_where_it_is_found_and_stays_with_the_volume(files, caplog):
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="MedDiffFMLib"):
         volume = read_volume(files["input"]).with_warning(SENTENCE)
     assert [record.getMessage() for record in caplog.records] == [f"Warning: {SENTENCE}"]
     assert volume.with_voxels(volume.voxels + 1).warnings == (SENTENCE,)

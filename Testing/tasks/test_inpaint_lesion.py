@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.tasks import lesion_inpainter as lesion_task
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion, look
 from MedDiffFMLib.volumes.io import read_volume
@@ -183,21 +184,21 @@ def test_the_controlnet_sees_the_mask_at_its_place(ct, model, monkeypatch):
     """What the ControlNet is told is the mask in the window's place, in RAS order; without it the lesion is another."""
     seen = []
 
-    def spy(model, name, kinds):
-        control = load_control(model, name, kinds)
+    def spy(self, name, kinds):
+        control = load_control(self, name)
         control.register_forward_hook(lambda module, inputs, output: seen.append(inputs[-1][0, 0].numpy()))
         return control
 
     mask = ball(ct, (8, 30, 34))
     mask.voxels[8:12, 30, 37:41] = 1  # not symmetric
     with_it = inpaint(ct, mask, model).volumes[0].voxels
-    monkeypatch.setattr(lesion_task, "load_control", spy)
+    monkeypatch.setattr(Model, "controlnet", spy)
     inpaint(ct, mask, model)
     in_ras = mask.voxels[:, ::-1, ::-1]  # the file is LPS
     where = lesion_task.lesion_box(in_ras > 0, 16, 0.125).slices
     assert in_ras[where].sum() == mask.voxels.sum() and seen
     assert all(np.array_equal(told, in_ras[where]) for told in seen)
-    monkeypatch.setattr(lesion_task, "load_control", lambda model, name, kinds: None)
+    monkeypatch.setattr(Model, "controlnet", lambda self, name, kinds: None)
     assert not np.array_equal(with_it, inpaint(ct, mask, model).volumes[0].voxels)
 
 

@@ -130,7 +130,7 @@ def test_a_control_of_real_pairs_is_trained_exported_and_used(pair, exported, tm
 def _is_told_what_it_was_trained_on(thick: Volume, onto: np.ndarray, model: Model) -> None:
     """On the thin grid stands what `train prepare` makes of the pair, then the window: not the window's own mean."""
     scan = analyze_scan(thick, "abdomen", Reporter(None))
-    conditions = scan.conditions(model, "none")
+    conditions = scan.conditions(model, np.zeros(scan.body.shape, np.uint8))
     told = thin_conditions(conditions, scan, Cut(-3, 5), "pair").target[0]
     np.testing.assert_allclose(told, to_model(onto, scan.window), atol=1e-4)
 

@@ -239,7 +239,7 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     assert other.facts["slices"] == [6, 12]
 
 
-def test_slices_are_refined_in_the_bodys_box_alone(folder):
+def test_slices_are_refined_in_the_bodys_box_alone(folder, model):
     """A body with air around it, on each side another amount, becomes what it becomes alone; the air stays."""
     refiner = save_tiny_refiner(folder, THICK_SLICES, std=0.3)
     hu = np.random.default_rng(0).uniform(-100, 200, (4, 10, 12)).astype(np.float32)
@@ -254,7 +254,7 @@ def test_slices_are_refined_in_the_bodys_box_alone(folder):
         for body, ct, estimate in zip(bodies, (hu, np.pad(hu, around)), (thin, np.pad(thin, thin_around)), strict=True):
             frame = Volume(ct, (1.0, 1.0, 1.0))
             scan = Scan(Prepared(frame, frame), body, REGIONS["abdomen"], (-120.0, 240.0))
-            made.append(refined(refiner, scan, estimate, cut, 1, torch.float32, Reporter(None)))
+            made.append(refined(model, refiner, scan, estimate, cut, 1, Reporter(None)))
         alone, padded = made
         inside = tuple(slice(a, n - b) for (a, b), n in zip(thin_around, padded.shape, strict=True))
         assert np.abs(alone - thin).mean() > 1 and np.abs(padded[inside] - alone).max() < 0.01
