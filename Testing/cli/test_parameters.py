@@ -83,7 +83,7 @@ def claims_of_quality():
     is so.
     """
     from MedDiffFMLib.tasks import denoise_region as denoise_run
-    from MedDiffFMLib.tasks import super_resolve, synthesize
+    from MedDiffFMLib.tasks import super_resolve_region, synthesize
 
     def estimates(one):  # sampler's steps, and what is averaged in each
         return (one.steps or 1000) * one.mirrored
@@ -102,12 +102,12 @@ def claims_of_quality():
             },
         ),
         "super-resolve": (
-            super_resolve.QUALITIES,
+            super_resolve_region.QUALITIES,
             {
                 "fast: the least work": lambda of: of["fast"].steps <= min(one.steps for one in of.values()),
                 "a single evaluation where the model has a ControlNet for it": lambda of: of["fast"].mirrored == 1,
                 "balanced: more": more,
-                "paper: the published method": lambda of: of["paper"] == super_resolve.SuperResolveSettings(),
+                "paper: the published method": lambda of: of["paper"] == super_resolve_region.SuperResolveSettings(),
             },
         ),
         "synthesize": (
