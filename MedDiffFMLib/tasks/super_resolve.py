@@ -22,9 +22,7 @@ from ..progress import ProgressCallback, Reporter
 from ..volumes.checks import ensure_ct
 from ..volumes.volume import Volume
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
-from .one_step_slices import (
-    thick_slices_refiner,
-)
+from .one_step_slices import thick_slices_refiner
 from .scan import Scan, analyze_scan
 from .settings import settings_for
 from .super_resolve_region import QUALITIES, SliceSplitter, choose_control
