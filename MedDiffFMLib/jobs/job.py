@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..anatomy.label_maps.reading import read_anatomy
 from ..atomic import DAY, sweep
 from ..models.hardware import memory_gb
@@ -183,21 +185,28 @@ class Job:
             volumes = [part.volume for part in parts]
             inputs, organs = volumes[: len(inputs)], volumes[-1] if organs else None
             if getattr(params, "region", None) == "auto":
-                params = replace(params, region=self._region(progress))
+                params = replace(params, region=self._region(parts[0], progress))
         known = {"anatomy": organs or params.anatomy} if hasattr(params, "anatomy") else {}
         task, reporter = import_module(f"..tasks.{self.task.replace('-', '_')}", __package__), Reporter(progress)
         return task.plan(*inputs, params=params, model=model, reporter=reporter, for_estimate=for_estimate, **known)
 
-    def _region(self, progress: ProgressCallback | None) -> str:
-        """The region of the whole first input: a box may show too little to tell it by."""
+    def _region(self, box: Part, progress: ProgressCallback | None) -> str:
+        """The region of the first input where the box lies: a box alone may show too little to tell it by."""
+        from ..anatomy.body_regions import region_at
         from ..anatomy.region_detection import region_of_labels
         from ..tasks.scan import analyze_scan
         from ..volumes.frame import prepare
 
         whole = self.inputs[0]
+        inside = np.zeros(whole.voxels.shape, np.uint8)
+        inside[box.where] = 1
         if input_slots(self.task)[0].kind == "ct":
-            return analyze_scan(whole, "auto", Reporter(progress)).region.name
-        region = region_of_labels(prepare(whole).labels(whole))
+            scan = analyze_scan(whole, "auto", Reporter(progress))
+            place = scan.frame.labels(whole.with_voxels(inside)) > 0
+            return max(scan.regions(), key=lambda span: int(place[span.z].sum())).region.name
+        frame = prepare(whole)
+        labels, place = frame.labels(whole), frame.labels(whole.with_voxels(inside)) > 0
+        region = region_at(place, labels, frame.spacing, default=region_of_labels(labels))
         return region.name if region else "auto"
 
     def _items(self, made: dict, parts: list[Part], record: dict) -> list[Item]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from toy_task import SEEN, ToyParameters, register
+from whole_body import whole_body
 
 from MedDiffFMLib.atomic import sweep
 from MedDiffFMLib.errors import InputError, UsageError
@@ -100,6 +101,16 @@ def test_the_region_is_that_of_the_whole_scan(task, files, data):
     task(files | {"input": whole}, roi=roi)
     task(files | {"input": whole}, roi=roi, parameters={"region": "head-neck"}, overwrite=True)
     assert [seen["region"] for seen in SEEN] == ["chest", "head-neck"]
+
+
+def test_a_box_in_a_whole_body_has_the_region_that_it_lies_in(task, files, data):
+    """Of 340 mm from −200 mm up, the lower 120 are abdomen, the next 120 chest, and a head above."""
+    scan, _ = whole_body(data)
+    sitk.WriteImage(scan.to_sitk(), str(files["input"]))
+    sitk.WriteImage(sitk.Cast(scan.to_sitk() > 100, sitk.sitkUInt8), str(files["lesion_mask"]))
+    for low, high in ((-190, -120), (-60, 20), (60, 130)):
+        task(files, roi=f"-900,900,-900,900,{low},{high}", overwrite=True)
+    assert [seen["region"] for seen in SEEN] == ["abdomen", "chest", "head-neck"]
 
 
 def test_a_box_is_not_judged_apart_from_its_scan(task, files, tmp_path):
