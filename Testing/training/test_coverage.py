@@ -14,7 +14,6 @@ from MedDiffFMTraining.data.coverage import given_box
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop, drawn_from
 from MedDiffFMTraining.data.low_dose import simulate_noise
 from MedDiffFMTraining.data.manifest import read_manifest, write_manifest
-from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.prepare import Settings
 from MedDiffFMTraining.data.project_data import manifest_lines
 from MedDiffFMTraining.data.run import prepare_manifest
@@ -79,12 +78,6 @@ def test_a_blank_is_not_resampled_nor_paired(folder, tmp_path):
     write_manifest(tmp_path / "manifest.csv", lines)
     with pytest.raises(InputError, match="no lesion and no pair"):
         read_manifest(tmp_path / "manifest.csv")
-
-
-def test_it_travels_in_a_pack(folder, case, tmp_path):
-    pack(folder / "store", tmp_path / "pack", 1000.0)
-    unpack(tmp_path / "pack", tmp_path / "again")
-    assert np.array_equal(open_store(tmp_path / "again", "train")[0].coverage, case.coverage)
 
 
 def test_it_is_drawn_only_where_a_recipe_says_so(case, train_cases):

@@ -1,17 +1,15 @@
 """The store on the disk: cropped to the body without changing a crop, read block by block, opened anew in a worker."""
 
 import pickle
+import tarfile
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
-from small_store import add_case
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.data.crops import CropConfig, draw_crop
-from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.store import Case, CaseFacts, FramedArray, Place, open_store, write_case
 
 FACTS = CaseFacts("case", "hash", "chest", (2.0, 1.0, 1.0), 10.0, True)
@@ -116,17 +114,17 @@ def test_a_store_of_an_earlier_version_is_refused(tmp_path):
         open_store(tmp_path, "train")
 
 
-def test_pairs_and_lesions_travel_in_a_pack(data, tmp_path):
-    """A real CT whose pair is itself 20 HU brighter, noise of 5 HU: steps of 2 HU, so within 1 HU."""
-    image = sitk.ReadImage(str(data / "abd_ts_example.nii.gz"))[:, :, 50:66]
-    liver = sitk.ReadImage(str(data / "abd_ts_example_seg.nii.gz"))[:, :, 50:66] == 5
-    facts = CaseFacts("case", "hash", "abdomen", (3.0, 3.0, 3.0), 5.0, True)
-    add_case(tmp_path / "store", "train", facts, image, None, liver, image + 20)
-    pack(tmp_path / "store", tmp_path / "pack")
-    unpack(tmp_path / "pack", tmp_path / "again")
-    before, after = (open_store(tmp_path / name, "train")[0] for name in ("store", "again"))
-    assert after.facts == before.facts and after.place == before.place
-    assert np.array_equal(after.lesion, before.lesion) and np.array_equal(after.lesion_voxels, before.lesion_voxels)
-    body = np.asarray(before.labels) > 0
-    moved = np.asarray(after.pair, int) - np.clip(np.asarray(before.hu, int) + 20, -1024, 1976)
-    assert np.abs(moved[body]).max() <= 1
+def test_a_store_carried_in_a_tar_file_draws_the_same_crops(case, arrays, tmp_path):
+    """A store is a plain folder: packed, unpacked under another name, it holds the same voxels and draws the same."""
+    hu, _, lesion = arrays
+    with tarfile.open(tmp_path / "store.tar", "w") as archive:
+        archive.add(case.folder.parents[1], "carried")
+    with tarfile.open(tmp_path / "store.tar") as archive:
+        archive.extractall(tmp_path, filter="data")
+    (carried,) = open_store(tmp_path / "carried", "train")
+    assert carried.facts == case.facts and carried.place == case.place
+    assert np.array_equal(carried.hu, hu) and np.array_equal(carried.pair, case.pair)
+    assert np.array_equal(carried.lesion, lesion) and np.array_equal(carried.lesion_voxels, case.lesion_voxels)
+    config = CropConfig(patch=(8, 16, 16), levels=(1, 1, 1, 1))
+    one, other = (draw_crop(np.random.default_rng(1), [c], config) for c in (case, carried))
+    assert torch.equal(one.x0, other.x0)

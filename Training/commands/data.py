@@ -1,4 +1,4 @@
-"""`meddiff-fm train manifest | prepare | simulate-noise | pack | unpack`: the training store."""
+"""`meddiff-fm train manifest | prepare | simulate-noise`: the training store."""
 
 from __future__ import annotations
 
@@ -93,28 +93,3 @@ def _spacing(text: str) -> float | None:
     if not 0.1 <= value <= 10:
         raise InputError(f"--spacing cannot be {text!r}: give mm from 0.1 to 10, or own.")
     return value
-
-
-def pack(
-    store: Annotated[Path, typer.Argument(help="Training store, written by `prepare`.")],
-    file: Annotated[Path, typer.Argument(help="File to write.")],
-    most_noise: Annotated[float, typer.Option(help="Leave out scans with more noise (HU).")] = 35.0,
-) -> None:
-    """Pack a store into one small file, to carry it to another machine."""
-    require_packages("blosc2")
-    from ..data.pack import pack as run
-
-    packed, skipped = run(store, file, most_noise)
-    print(f"{len(packed)} cases, {file.stat().st_size / 2**20:.1f} MiB; left out as too noisy: {skipped or 'none'}")
-
-
-def unpack(
-    file: Annotated[Path, typer.Argument(help="File written by `pack`.")],
-    store: Annotated[Path, typer.Argument(help="Folder to write.")],
-) -> None:
-    """Make a training store of a packed file."""
-    require_packages("blosc2")
-    _check_store(store)
-    from ..data.pack import unpack as run
-
-    run(file, store)

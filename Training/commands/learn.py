@@ -1,4 +1,4 @@
-"""`meddiff-fm train pretrain | finetune | distill | split | join`: the runs and their states."""
+"""`meddiff-fm train pretrain | finetune | distill`: the runs."""
 
 from __future__ import annotations
 
@@ -92,28 +92,6 @@ def distill(
         if trainer.processes.main:
             print(f"{2 * trainer.config.distilled_to} steps to {trainer.config.distilled_to}", flush=True)
         train(trainer, None, workers)
-
-
-def split(
-    state: Annotated[Path, typer.Argument(help="State of a run (last.pt).")],
-    folder: Annotated[Path, typer.Argument(help="Folder to write the parts and NAME.parts.json into.")],
-    mib: Annotated[float, typer.Option(help="Size of a part in MiB.", min=0.001)] = 16.0,
-) -> None:
-    """Cut a state into parts that are small enough to be carried; `join` makes the very same file of them."""
-    from ..learn.checkpoint import split_file
-
-    for path in split_file(state, folder, round(mib * 2**20)):
-        print(path)
-
-
-def join(
-    index: Annotated[Path, typer.Argument(help="NAME.parts.json, its parts beside it.")],
-    state: Annotated[Path, typer.Argument(help="File to write.")],
-) -> None:
-    """Put a state together again that `split` cut."""
-    from ..learn.checkpoint import join_file
-
-    join_file(index, state)
 
 
 def _data(store: Path, run: Path, settings, control: bool = False) -> tuple[list, Path]:

@@ -29,7 +29,6 @@ from MedDiffFMLib.errors import InputError
 CHUNK, BLOCK = 64, 32  # voxels along each axis; a block is what is decompressed at once
 MARGIN_MM = 10.0  # of what surrounds the body
 HU_RANGE = (-1024, 3071)  # what CT scanners tell in 12 bits; padding below is air, metal above tells nothing more
-ARRAYS = ("hu", "labels", "lesion", "pair", "coverage")
 
 
 @dataclass(frozen=True)
@@ -193,11 +192,11 @@ def write_case(
         arrays["pair"] = _as_int16(pair[box])
     if coverage is not None:
         arrays["coverage"] = coverage[box]
-    return write_boxes(folder, split, facts, place, arrays)
+    return _write_boxes(folder, split, facts, place, arrays)
 
 
-def write_boxes(folder: Path, split: str, facts: CaseFacts, place: Place, arrays: dict[str, np.ndarray]) -> Path:
-    """Write one case of boxes that are cropped already (`ARRAYS` by name); into a `.part` folder, then renamed."""
+def _write_boxes(folder: Path, split: str, facts: CaseFacts, place: Place, arrays: dict[str, np.ndarray]) -> Path:
+    """Write the arrays of a case, cropped already, by name; into a `.part` folder, then renamed."""
     target = Path(folder) / split / facts.name
     part = target.with_name(f".{facts.name}.part")
     shutil.rmtree(part, ignore_errors=True)
