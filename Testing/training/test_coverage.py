@@ -20,7 +20,8 @@ from MedDiffFMTraining.data.run import prepare_manifest
 from MedDiffFMTraining.data.store import open_store
 from MedDiffFMTraining.learn.batches import Batch
 from MedDiffFMTraining.learn.config import PretrainConfig
-from MedDiffFMTraining.learn.trainer import Trainer, mean_error
+from MedDiffFMTraining.learn.loss import given_voxels, mean_error
+from MedDiffFMTraining.learn.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,9 @@ def test_the_loss_counts_what_was_given(case, train_cases, tmp_path):
     error[0, 0][~crop.covered] = 100
     error[1, 0, 0] = 17
     plain = replace(crop, covered=None)
-    assert mean_error(error, [crop, plain]).tolist() == [1.0, 2.0]
+    assert mean_error(error, given_voxels([crop, plain])).tolist() == [1.0, 2.0]
     nothing = replace(crop, covered=torch.zeros_like(crop.covered))
-    assert mean_error(error, [nothing, plain]).tolist() == [0.0, 2.0]
+    assert mean_error(error, given_voxels([nothing, plain])).tolist() == [0.0, 2.0]
     trainer = Trainer(PretrainConfig(), train_cases, tmp_path)
     epsilon = torch.randn(1, 16, 16, 16)
     other = torch.where(crop.covered, epsilon, epsilon + 3)

@@ -113,11 +113,11 @@ def _place(store: Path, settings, device: str) -> dict:
     """What a trainer is told of where it runs and what it is validated with."""
     from ..data.store import open_store
     from ..learn.processes import find_processes
-    from ..learn.validation import usable
+    from ..learn.validation import cases_with_target
 
     processes = find_processes(device)
     try:
-        validation = usable(open_store(store, "validation"), settings.crops.target)
+        validation = cases_with_target(open_store(store, "validation"), settings.crops.target)
     except InputError:
         validation = []
     if not validation and settings.validate_every and processes.main:

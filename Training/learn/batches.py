@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from MedDiffFMLib.diffusion.schedule import Schedule
+from MedDiffFMLib.diffusion.schedule import Schedule, add_noise, predict_eps
 
 from ..data.crops import Crop, CropConfig, draw_crop
 from ..data.noise import ct_noise
@@ -48,31 +48,25 @@ class Batch:
     crops: list[Crop]
 
 
-def mix(schedule: Schedule, crop: Crop, epsilon: torch.Tensor, t: int) -> torch.Tensor:
-    """x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε   (paper, eq. 1)."""
-    alpha = float(schedule.alpha_bar[t])
-    return math.sqrt(alpha) * crop.x0 + math.sqrt(1 - alpha) * epsilon
-
-
 def draw_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig | None = None
 ) -> Batch:
     """Samples first … first + batch − 1 of the run; `crops` says how they are cut, without it `config.crops`."""
     crops = crops or config.crops
     if crops.target == "thick-slices":
-        return direct_batch(cases, config, schedule, first, crops)
+        return one_step_batch(cases, config, schedule, first, crops)
     drawn = []
     for number in range(first, first + config.batch):
         rng = np.random.default_rng([config.seed, number])
         crop = draw_crop(rng, cases, crops)
         t = draw_timestep(rng, config, schedule)
         epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
-        drawn.append((mix(schedule, crop, epsilon, t), epsilon, t, crop))
+        drawn.append((add_noise(crop.x0, t, schedule, epsilon), epsilon, t, crop))
     noisy, noises, times, kept = zip(*drawn, strict=True)
     return Batch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), list(kept))
 
 
-def direct_batch(
+def one_step_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig
 ) -> Batch:
     """Samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline through
@@ -85,11 +79,10 @@ def direct_batch(
     alpha = float(schedule.alpha_bar[config.direct_t])
     x_t = torch.stack([math.sqrt(alpha) * crop.slices.spline.clamp(-1, 1) for crop in drawn])
     x0 = torch.stack([crop.x0 for crop in drawn])
-    epsilon = (x_t - math.sqrt(alpha) * x0) / math.sqrt(1 - alpha)
-    return Batch(x_t, epsilon, torch.full((config.batch,), config.direct_t), drawn)
+    return Batch(x_t, predict_eps(x_t, x0, alpha), torch.full((config.batch,), config.direct_t), drawn)
 
 
-class Steps(Dataset):
+class StepBatches(Dataset):
     """The batches of each step of a run, by the step's number, for a DataLoader to draw ahead in its workers.
 
     Of `count` processes the one of number `rank` gets its share: a pass of all of them together has the samples of one

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from MedDiffFMLib.diffusion.schedule import T_START
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.networks.unet import SMALL, Denoiser, NetworkConfig
 
@@ -74,7 +75,7 @@ class PretrainConfig:
         require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
         require(self.min_snr >= 0, "min_snr", self.min_snr, "0 (off) or γ, such as 5")
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
-        require(0 < self.direct_t < 990, "direct_t", self.direct_t, "a timestep from 1 to 989")
+        require(0 < self.direct_t < T_START, "direct_t", self.direct_t, f"a timestep from 1 to {T_START - 1}")
         prediction = self.network.prediction
         require(prediction in PREDICTIONS, "network.prediction", prediction, " or ".join(PREDICTIONS))
         for name in ("low_noise", "ct_noise", "decay_to"):

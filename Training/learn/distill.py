@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from MedDiffFMLib.diffusion.schedule import trailing_steps
+from MedDiffFMLib.diffusion.schedule import T_START, add_noise, trailing_steps
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.config import verify
 from MedDiffFMLib.models.folder import load_network
@@ -36,7 +36,6 @@ from .batches import Batch
 from .config import PretrainConfig
 from .trainer import Trainer
 
-T_START = 990  # where synthesis begins, see SynthesizeSettings
 MOST_STEPS = 512  # of the first walk; more would meet a timestep twice
 HARD = 2  # rounds down to 2 and 1 steps take twice as many updates, as in the source
 
@@ -89,9 +88,9 @@ class DistillTrainer(Trainer):
         """
         steps = self.walk[2::2]
         t = steps[batch.t * len(steps) // self.schedule.T]
-        alpha = self._alpha(torch.searchsorted(self.walk, t))
-        x0 = torch.stack([crop.x0 for crop in batch.crops])
-        return replace(batch, t=t, x_t=alpha.sqrt().float() * x0 + (1 - alpha).sqrt().float() * batch.epsilon)
+        samples = zip(batch.crops, t.tolist(), batch.epsilon, strict=True)
+        x_t = torch.stack([add_noise(crop.x0, at, self.schedule, epsilon) for crop, at, epsilon in samples])
+        return replace(batch, t=t, x_t=x_t)
 
     @torch.no_grad()
     def target(self, batch: Batch) -> torch.Tensor:

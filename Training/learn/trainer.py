@@ -1,4 +1,4 @@
-"""A run of ε_θ (paper, III-B, eq. 3):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a)‖₁,  x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε."""
+"""The trainer of a run: one optimizer step after the other, with the loss of `loss`; its state saved and restored."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch.optim.swa_utils import AveragedModel
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.networks.unet import Denoiser, v_target
+from MedDiffFMLib.networks.unet import Denoiser
 
-from ..data.crops import Crop
 from ..data.store import Case
 from .batches import Batch
 from .checkpoint import read_state, write_state
 from .config import PretrainConfig
+from .loss import diffusion_loss, snr_weights, training_target
 from .processes import OneProcess
 
 T_BANDS = (30, 100, 300, 1000)
@@ -103,28 +103,16 @@ class Trainer:
         return x_t, batch.t.to(self.device), position, anatomy, region
 
     def target(self, batch: Batch) -> torch.Tensor:
-        """What the network should say: ε (the paper's), or v."""
-        if self.config.network.prediction == "epsilon":
-            return batch.epsilon.to(self.device)
-        x0 = torch.stack([crop.x0 for crop in batch.crops])
-        alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
-        return v_target(x0, batch.epsilon, alpha_bar).to(self.device)
+        """What the network should put out for a batch: ε (the paper's), or v."""
+        return training_target(batch, self.schedule, self.config.network.prediction).to(self.device)
 
     def losses(self, batch: Batch) -> torch.Tensor:
-        """The mean error of each sample, (B,)."""
-        return mean_error((self.estimate(batch) - self.target(batch)).abs(), batch.crops)
+        """The loss of each sample, (B,)."""
+        return diffusion_loss(self.estimate, batch, self.target(batch))
 
     def weights(self, t: torch.Tensor) -> torch.Tensor:
-        """How much a sample at timestep t counts, (B,): 1 (the paper), or min-SNR-γ (Hang et al. 2023).
-
-        SNR = ᾱ/(1 − ᾱ);  min(SNR, γ)/SNR where ε is predicted, min(SNR, γ)/(SNR + 1) where v is.
-        """
-        if not self.config.min_snr:
-            return torch.ones(len(t), device=self.device)
-        alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[t.cpu()]
-        snr = alpha_bar / (1 - alpha_bar)
-        whole = snr if self.config.network.prediction == "epsilon" else snr + 1
-        return (snr.clamp(max=self.config.min_snr) / whole).float().to(self.device)
+        """How much a sample at timestep t counts, (B,)."""
+        return snr_weights(t, self.schedule, self.config.min_snr, self.config.network.prediction).to(self.device)
 
     def update(self, batches: Sequence[Batch]) -> dict[str, float]:
         """One optimiser step over the accumulated batches, of all processes. Returns what it was like: the loss, the
@@ -206,17 +194,6 @@ class Trainer:
             raise InputError(
                 f"{path} holds another network than the settings say: give those it was trained with."
             ) from None
-
-
-def mean_error(error: torch.Tensor, crops: Sequence[Crop]) -> torch.Tensor:
-    """The mean of an error (B, 1, Z, Y, X) over each sample's voxels, (B,), or over those that were given of a scan
-    that was given in part: 0 if none of them was.
-    """
-    if all(crop.covered is None for crop in crops):
-        return error.mean(dim=(1, 2, 3, 4))
-    whole = torch.ones(error.shape[2:], dtype=torch.bool)
-    counts = torch.stack([whole if crop.covered is None else crop.covered for crop in crops])[:, None].to(error)
-    return (error * counts).sum(dim=(1, 2, 3, 4)) / counts.sum(dim=(1, 2, 3, 4)).clamp(min=1)
 
 
 def summary(samples: torch.Tensor) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from MedDiffFMLib.diffusion.schedule import uniform_steps
+from MedDiffFMLib.diffusion.schedule import T_START, add_noise, uniform_steps
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.networks.controlnet import Control
 from MedDiffFMLib.networks.unet import v_target
@@ -18,7 +18,6 @@ from MedDiffFMLib.networks.unet import v_target
 from ..reports.report import Line, Metric, Report
 from .crops import Sample, output_of, synthesize_crop
 
-T_START = 990
 BANDS = ((0, 30), (30, 100), (100, 300), (300, 600), (600, 1000))
 LOSSES = (Metric("right", "down", 4), Metric("wrong", "", 4), Metric("none", "", 4), Metric("gain %", "up", 1, True))
 CHANGES = (
@@ -58,7 +57,7 @@ def losses(model: Model, control: Control, samples: Sequence[Sample], tell: Call
 def _loss(model: Model, sample: Sample, t: int, control: Control | None, target: torch.Tensor | None) -> float:
     alpha = torch.tensor(float(model.schedule.alpha_bar[t]))
     x0, noise = sample.crop.x0, sample.noise
-    x_t = alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise
+    x_t = add_noise(x0, t, model.schedule, noise)
     truth = v_target(x0, noise, alpha) if model.network.config.prediction == "v" else noise
     return float((output_of(model, sample.crop, control, target)(x_t, t) - truth).abs().mean())
 

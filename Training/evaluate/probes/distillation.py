@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from scipy.stats import wasserstein_distance
 
-from MedDiffFMLib.diffusion.schedule import trailing_steps, uniform_steps
+from MedDiffFMLib.diffusion.schedule import T_START, trailing_steps, uniform_steps
 from MedDiffFMLib.models.loading import Model
 
 from ..metrics.psnr_ssim import quality
 from ..reports.report import Line, Metric, Report
 from .crops import Sample, synthesize_crop
 
-T_START, REFERENCE = 990, 50
+REFERENCE = 50
 METRICS = (
     Metric("evaluations", "", 0),
     Metric("HU from 50 steps", "down", 1),
