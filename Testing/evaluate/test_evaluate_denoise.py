@@ -18,6 +18,7 @@ from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.data import low_dose
 from MedDiffFMTraining.evaluate.baselines.classical import SETTINGS
 from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import Quality, quality
@@ -89,6 +90,15 @@ def test_what_was_simulated_is_used_again(small_ct, tmp_path):
     assert np.array_equal(again.low.voxels, first.low.voxels + 1)
     other = cases.load_case(file, "chest", slices=2, cache=tmp_path, seed=1)
     assert not np.allclose(other.low.voxels, again.low.voxels) and len(list(tmp_path.iterdir())) == 2
+
+
+def test_another_simulation_is_not_taken_from_the_cache(small_ct, tmp_path, monkeypatch):
+    """The version of the simulation is part of what the cache is asked for."""
+    file = small_ct / "chest_small.nii.gz"
+    for version, count in ((1, 1), (1, 1), (2, 2)):
+        monkeypatch.setattr(low_dose, "VERSION", version)
+        cases.load_case(file, "chest", slices=2, cache=tmp_path)
+        assert len(list(tmp_path.iterdir())) == count
 
 
 def test_the_slab_is_axial_and_central_in_any_orientation(chest):

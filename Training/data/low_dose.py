@@ -23,6 +23,7 @@ from MedDiffFMLib.errors import InputError
 
 from .store import Case, write_noise
 
+VERSION = 1  # of the simulation: count up when the same seed gives other noise, so that no cache answers with the old
 MU_WATER = 0.019  # per mm, at about 70 keV, the mean energy of a 120 kV scan
 QUANTA = 1e5  # N₀, quanta a detector element would see without a patient; low, so that thick paths starve
 ELECTRONICS = 10.0  # σₑ, in quanta

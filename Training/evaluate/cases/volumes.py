@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -139,12 +138,8 @@ def simulated(full: Volume, sigma_hu: float, seed: int, cache: Path | None = Non
     x, y, _ = full.spacing
     if not math.isclose(x, y, rel_tol=1e-3):
         raise InputError(f"Low dose is simulated in square pixels, but those of {full.source} are {x:g} × {y:g} mm.")
-    code = inspect.getsource(low_dose)  # another simulation is not the same noise
-    return cached(
-        cache,
-        (full.voxels, x, sigma_hu, seed, code),
-        lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed),
-    )
+    content = (full.voxels, x, sigma_hu, seed, low_dose.VERSION)
+    return cached(cache, content, lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed))
 
 
 def cached(folder: Path | None, content: Sequence, make) -> np.ndarray:
