@@ -11,7 +11,8 @@ import typer
 from training_runs import REPOSITORY
 
 from MedDiffFMLib.cli.app import build_app
-from MedDiffFMTraining.commands import register, train_app
+from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.commands.train import train_app
 
 DOCUMENTS = [
     "Docs/training-on-one-gpu.md",

@@ -30,7 +30,7 @@ from MedDiffFMLib.volumes.frame import Prepared, prepare
 from MedDiffFMLib.volumes.intensity import to_hu
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.commands import train_app
+from MedDiffFMTraining.commands.train import train_app
 from MedDiffFMTraining.data.pairs import draw_noisy, draw_thick, turned_over
 from MedDiffFMTraining.data.store import Case, write_noise
 from MedDiffFMTraining.learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair

@@ -7,7 +7,7 @@ import torch
 from tiny_model import TINY
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.commands.learn import pretrain
+from MedDiffFMTraining.commands.train.pretrain import pretrain
 from MedDiffFMTraining.data.crops import CropConfig
 from MedDiffFMTraining.learn.checkpoint import read_state
 from MedDiffFMTraining.learn.config import PretrainConfig

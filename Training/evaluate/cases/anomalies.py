@@ -62,7 +62,7 @@ class Planting:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CaseSelection:
     """Which cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`. organ: in
     all cases, None for each one's own. diameter_mm, offset_hu: None for 30 mm and −60 HU, in lungs 20 mm and +300 HU.
     """
@@ -103,7 +103,7 @@ class AnomalyCase:
         return np.isin(self.anatomy.voxels, numbers_of(self.organ))
 
 
-def find_cases(wanted: Wanted) -> Iterator[AnomalyCase]:
+def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
     """The cases, one by one. InputError at once for an unknown name, region or organ, or a file that is not there."""
     drawn, planted = wanted.lesions, wanted.plantings
     if not drawn and not planted:

@@ -26,7 +26,7 @@ from ..metrics.lesions import measure_change, measure_lesion
 from ..reports import paper
 from ..reports.report import Line, Metric, Report
 from . import nnunet
-from .synthesize import Measured, Yardstick, distances, measure
+from .synthesize import ImageMetrics, Measured, distances, measure
 
 REAL, HEALTHY = "real", "the same place, before"
 LOOKS = {
@@ -105,7 +105,7 @@ def generate_all(
     lesions: Lesions,
     places: Sequence[Place],
     model: Model,
-    yardstick: Yardstick,
+    metrics: ImageMetrics,
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> None:
@@ -122,7 +122,7 @@ def generate_all(
             without[pair.name] = twin.volumes[0].voxels
         made = generate_lesion(pair.labels, place.mask, model, progress, region=pair.region, **parameters)
         volume = made.volumes[0]
-        rows.append(measure(pair, volume.voxels, model.name, yardstick))
+        rows.append(measure(pair, volume.voxels, model.name, metrics))
         similar = {name: rows[-1].values[name] for name in ("ms_ssim", "lpips", "trained_on")}
         change = measure_change(volume.voxels, without[pair.name], place.lesion)
         lesions.add(place.name, model.name, volume, place.lesion, **similar, **change)
