@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MedDiffFMTraining.data.crops import read_box
+from MedDiffFMTraining.data.boxes import read_box
 from MedDiffFMTraining.data.store import Case, open_store
 
 WHOLE_ONES = 5  # volumes that each process decompresses

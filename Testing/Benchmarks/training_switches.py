@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import open_store
 from MedDiffFMTraining.learn.batches import StepBatches
 from MedDiffFMTraining.learn.config import PretrainConfig

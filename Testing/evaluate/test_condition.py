@@ -10,7 +10,7 @@ from tiny_model import TINY
 from MedDiffFMLib.models.controlnet_folder import load_control
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.controlnet import Control, ControlConfig
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.evaluate.probes.controlnet_response import another, check_condition, losses, reactions
 from MedDiffFMTraining.evaluate.probes.crops import draw_samples

@@ -12,7 +12,7 @@ from tiny_model import TINY, save_tiny_model
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.folder import save_model_folder
 from MedDiffFMTraining.__main__ import main
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.trainer import Trainer
 

@@ -11,7 +11,8 @@ from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMTraining.data.coverage import given_box
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop, drawn_from
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import draw_crop, drawn_from
 from MedDiffFMTraining.data.low_dose import simulate_noise
 from MedDiffFMTraining.data.manifest import read_manifest, write_manifest
 from MedDiffFMTraining.data.prepare import Settings

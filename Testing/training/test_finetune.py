@@ -13,7 +13,8 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.controlnet_folder import load_control, save_control
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.models.loading import load_model
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import draw_crop, thick_target
 from MedDiffFMTraining.data.store import Case, CaseFacts, open_store
 from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig

@@ -9,7 +9,8 @@ import torch
 from tiny_model import TINY, save_tiny_model
 
 from MedDiffFMLib.diffusion.schedule import add_noise, cosine_schedule
-from MedDiffFMTraining.data.crops import Crop, CropConfig
+from MedDiffFMTraining.data.crop import Crop
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn import finetune, trainer
 from MedDiffFMTraining.learn.batches import Batch
 from MedDiffFMTraining.learn.config import PretrainConfig

@@ -21,7 +21,8 @@ from MedDiffFMLib.tasks.one_step_slices import start_of
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.data.crops import Crop, CropConfig, Slices
+from MedDiffFMTraining.data.crop import Crop, Slices
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store, write_case
 from MedDiffFMTraining.data.thick_crops import depth, draw_thick_crop
 from MedDiffFMTraining.learn.batches import Batch, draw_batch

@@ -14,7 +14,9 @@ from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.networks.position import window_position
 from MedDiffFMLib.networks.unet import NetworkConfig
-from MedDiffFMTraining.data.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
+from MedDiffFMTraining.data.boxes import read_box, resize
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import box_size, draw_crop, drop_anatomy
 from MedDiffFMTraining.data.project_data import SPLIT, region_of, split_of
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.learn.batches import draw_batch, draw_timestep

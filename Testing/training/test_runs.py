@@ -12,7 +12,7 @@ import torch
 from tiny_model import TINY
 from training_runs import run, start
 
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.log import RunLog
 from MedDiffFMTraining.learn.pretrain import pretrain

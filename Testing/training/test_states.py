@@ -8,7 +8,7 @@ from tiny_model import TINY
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.commands.train.pretrain import pretrain
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn.checkpoint import read_state
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.trainer import Trainer

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import draw_crop
 from MedDiffFMTraining.data.store import Case, CaseFacts, FramedArray, Place, open_store, write_case
 
 FACTS = CaseFacts("case", "hash", "chest", (2.0, 1.0, 1.0), 10.0, True)

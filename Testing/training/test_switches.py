@@ -12,7 +12,7 @@ from training_runs import REPOSITORY
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.networks.unet import BASE
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn.batches import StepBatches, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.refine import RefineConfig

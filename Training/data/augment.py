@@ -7,15 +7,14 @@ so the share of mirrored crops is set by region.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from MedDiffFMLib.anatomy.classes import ORGANS
 
-if TYPE_CHECKING:
-    from .crops import Crop, CropConfig
+from .crop import Crop
+from .crop_config import CropConfig
 
 
 def _other_sides() -> np.ndarray:

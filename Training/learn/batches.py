@@ -16,7 +16,9 @@ from torch.utils.data import Dataset
 
 from MedDiffFMLib.diffusion.schedule import Schedule, add_noise, predict_eps
 
-from ..data.crops import Crop, CropConfig, draw_crop
+from ..data.crop import Crop
+from ..data.crop_config import CropConfig
+from ..data.crops import draw_crop
 from ..data.noise import ct_noise
 from ..data.store import Case
 from ..data.thick_crops import draw_factor, draw_thick_crop

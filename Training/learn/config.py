@@ -14,7 +14,7 @@ from MedDiffFMLib.diffusion.schedule import T_START
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.networks.unet import SMALL, Denoiser, NetworkConfig
 
-from ..data.crops import CropConfig, require
+from ..data.crop_config import CropConfig, require
 
 PRECISIONS = ("float32", "bfloat16")  # not float16: its narrow range would need the loss to be scaled
 PREDICTIONS = ("epsilon", "v")

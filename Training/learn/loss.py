@@ -13,7 +13,7 @@ import torch
 from MedDiffFMLib.diffusion.schedule import Schedule
 from MedDiffFMLib.networks.unet import v_target
 
-from ..data.crops import Crop
+from ..data.crop import Crop
 from .batches import Batch
 
 LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much more

@@ -17,7 +17,8 @@ from MedDiffFMLib.diffusion.samplers import predict_x0
 from MedDiffFMLib.diffusion.slice_operators import with_block_means
 from MedDiffFMLib.networks.unet import as_epsilon
 
-from ..data.crops import Crop, CropConfig
+from ..data.crop import Crop
+from ..data.crop_config import CropConfig
 from .batches import Batch, draw_batch
 
 if TYPE_CHECKING:

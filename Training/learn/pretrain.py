@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch.utils.data import DataLoader
 
-from .batches import Batch, StepBatches, draw_batch
+from .batches import Batch, StepBatches
 from .log import memory_mib
 from .trainer import Trainer
 from .validation import pictures, validate
-
-__all__ = ["Batch", "Trainer", "draw_batch", "pretrain"]
 
 Log = Callable[[dict], None]
 Show = Callable[[dict[str, np.ndarray], int], None]

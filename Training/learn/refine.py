@@ -30,7 +30,7 @@ from MedDiffFMLib.networks.refiner import Refiner
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE, Noisy
 from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, Thick
 
-from ..data.crops import require
+from ..data.crop_config import require
 from ..data.pairs import Pair, draw_noisy, draw_thick, turned_over
 from ..data.store import Case
 from .checkpoint import read_state, write_state

@@ -15,7 +15,8 @@ from MedDiffFMLib.diffusion.samplers import clip, ddim, predict_x0
 from MedDiffFMLib.diffusion.schedule import T_START, add_noise, uniform_steps
 from MedDiffFMLib.networks.unet import as_epsilon
 
-from ..data.crops import Crop, draw_crop, has_target
+from ..data.crop import Crop
+from ..data.crops import draw_crop, has_target
 from ..data.store import Case
 from .batches import Batch
 from .one_step import validate_one_step

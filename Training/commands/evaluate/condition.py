@@ -31,9 +31,9 @@ def evaluate_condition(
     from MedDiffFMLib.models.controlnet_folder import load_control
     from MedDiffFMLib.models.loading import load_model
 
+    from ...data.crop_config import CropConfig
     from ...evaluate.probes.controlnet_response import check_condition
     from ...evaluate.probes.crops import draw_samples
-    from ..data.crops import CropConfig
 
     check_options(patch, json_file)
     loaded = load_model(model, device=device)

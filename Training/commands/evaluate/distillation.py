@@ -29,9 +29,9 @@ def evaluate_distillation(
     require_packages("blosc2")
     from MedDiffFMLib.models.loading import load_model
 
+    from ...data.crop_config import CropConfig
     from ...evaluate.probes.crops import draw_samples
     from ...evaluate.probes.distillation import compare_steps, steps_of
-    from ..data.crops import CropConfig
 
     check_options(patch, json_file)
     loaded = [load_model(folder, device=device) for folder in (teacher, *students)]
