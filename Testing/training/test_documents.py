@@ -17,7 +17,7 @@ from MedDiffFMTraining.commands.train import train_app
 DOCUMENTS = [
     "Docs/training-on-one-gpu.md",
     "Training/README.md",
-    "Training/RUNS.md",
+    "Docs/history/training-runs.md",
     "Docs/evaluation-restoration.md",
     "Docs/evaluation-synthesis.md",
 ]
