@@ -18,6 +18,7 @@ DOCUMENTS = [
     "Docs/training-on-one-gpu.md",
     "Training/README.md",
     "Docs/history/training-runs.md",
+    "Training/RUNS.md",
     "Docs/evaluation-restoration.md",
     "Docs/evaluation-synthesis.md",
 ]
