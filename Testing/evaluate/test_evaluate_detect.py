@@ -56,7 +56,7 @@ def test_the_baseline_is_the_distance_from_the_organs_median(planted):
     far = np.abs(hu - np.median(hu))
     score = from_median(planted, 0.0, "either")
     assert np.allclose(score[planted.counted], far) and not score[~planted.counted].any()
-    report = evaluate_detection([planted], tell=lambda line: None)
+    report = evaluate_detection([planted], log=lambda line: None)
     assert report.lines[0].values[1] == pytest.approx(auroc(far, planted.lesion[planted.counted]))
     darker = from_median(planted, 2.0, "darker")[planted.counted]
     assert np.allclose(darker, -from_median(planted, 2.0, "brighter")[planted.counted])
@@ -67,7 +67,7 @@ def test_a_model_that_expects_a_plain_liver_sees_what_the_smoothed_baseline_sees
     own_grid = {"tasks": {"detect-anomalies": {"spacing_mm": None}}}
     model = exact_model(Prior({LIVER: 100.0}, (-120.0, 240.0), deviation_hu=0.05), patch=64, config=own_grid)
     settings = DetectSettings(noise_levels=(950,), draws=1, smoothing_mm=3.0)
-    raw, smooth, made = evaluate_detection([planted], model, settings, tell=lambda line: None).lines
+    raw, smooth, made = evaluate_detection([planted], model, settings, log=lambda line: None).lines
     assert made.method == "model, t = 950" and made.values == pytest.approx(smooth.values, abs=2e-3)
     assert abs(raw.values[1] - smooth.values[1]) > 4e-3
 

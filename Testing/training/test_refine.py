@@ -113,7 +113,7 @@ def test_turning_over_keeps_what_belongs_together(noisy_cases, model):
 
 def test_a_refiner_learns_and_goes_on_where_it_was(noisy_cases, model, tmp_path):
     """A run of 60 updates, and one of 50 that is stopped and goes on, end with the same weights."""
-    files = make_pairs(CONFIG, noisy_cases, model, tmp_path / "pairs", tell=print)
+    files = make_pairs(CONFIG, noisy_cases, model, tmp_path / "pairs", log=print)
     stamps = [file.stat().st_mtime_ns for file in files]
     assert make_pairs(CONFIG, noisy_cases, model, tmp_path / "pairs") == files
     assert stamps == [file.stat().st_mtime_ns for file in files]

@@ -11,7 +11,7 @@ import torch
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.crops import draw_crop
-from MedDiffFMTraining.data.store import Case, CaseFacts, FramedArray, Place, open_store, write_case
+from MedDiffFMTraining.data.store import BoxGeometry, Case, CaseFacts, FramedArray, open_store, write_case
 
 FACTS = CaseFacts("case", "hash", "chest", (2.0, 1.0, 1.0), 10.0, True)
 
@@ -39,14 +39,14 @@ def case(arrays, tmp_path_factory):
 def test_what_is_stored_is_the_body_and_ten_millimetres(case):
     """Slices of 2 mm: 5 below and 4 above, where the volume ends; 10 voxels on the sides, 10 where the volume ends."""
     assert case.hu.box().shape == (4 + 12 + 4, 10 + 30 + 10, 10 + 20 + 10)
-    assert case.place == Place((20, 64, 80), (0, 10, 40), ((4, 16), (20, 50), (50, 70)), -990)
+    assert case.geometry == BoxGeometry((20, 64, 80), (0, 10, 40), ((4, 16), (20, 50), (50, 70)), -990)
     assert case.body_box == ((4, 16), (20, 50), (50, 70))
 
 
 def test_arrays_come_back_in_the_frame_of_the_whole_image(case, arrays):
     hu, labels, lesion = arrays
     assert np.array_equal(case.hu, hu)
-    inside = tuple(slice(o, o + n) for o, n in zip(case.place.offset, case.hu.box().shape, strict=True))
+    inside = tuple(slice(o, o + n) for o, n in zip(case.geometry.offset, case.hu.box().shape, strict=True))
     assert np.array_equal(case.pair[inside], hu[inside] + 7) and case.pair[0, 0, 0] == -990
     assert np.array_equal(case.labels, labels) and np.array_equal(case.lesion, lesion)
     assert np.array_equal(case.lesion_voxels, np.argwhere(lesion))
@@ -58,7 +58,7 @@ def test_arrays_come_back_in_the_frame_of_the_whole_image(case, arrays):
 def test_cropping_to_the_body_changes_no_crop(case, arrays):
     """Crops of every level are, to the bit, those of the uncropped arrays: voxels, labels, lesion and position."""
     hu, labels, lesion = arrays
-    whole = SimpleNamespace(facts=FACTS, place=case.place, hu=hu, labels=labels, lesion=lesion, coverage=None)
+    whole = SimpleNamespace(facts=FACTS, geometry=case.geometry, hu=hu, labels=labels, lesion=lesion, coverage=None)
     whole.lesion_voxels, whole.body_box = np.argwhere(lesion), case.body_box
     for target in ("", "lesion-mask"):
         config = CropConfig(patch=(8, 16, 16), levels=(1, 1, 1, 1), target=target, keep_position=1.0)
@@ -123,7 +123,7 @@ def test_a_store_carried_in_a_tar_file_draws_the_same_crops(case, arrays, tmp_pa
     with tarfile.open(tmp_path / "store.tar") as archive:
         archive.extractall(tmp_path, filter="data")
     (carried,) = open_store(tmp_path / "carried", "train")
-    assert carried.facts == case.facts and carried.place == case.place
+    assert carried.facts == case.facts and carried.geometry == case.geometry
     assert np.array_equal(carried.hu, hu) and np.array_equal(carried.pair, case.pair)
     assert np.array_equal(carried.lesion, lesion) and np.array_equal(carried.lesion_voxels, case.lesion_voxels)
     config = CropConfig(patch=(8, 16, 16), levels=(1, 1, 1, 1))

@@ -120,7 +120,7 @@ def _control_target(
     if config.target == "thick-ct":
         return {"target": thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]}
     if config.target == "pair":
-        hu = torch.from_numpy(read_box(case.pair, start, size, case.place.air_hu)).float()
+        hu = torch.from_numpy(read_box(case.pair, start, size, case.geometry.air_hu)).float()
         return {"target": torch.from_numpy(to_model(resize(hu, config.patch).numpy(), window))[None]}
     return {}
 
@@ -167,7 +167,7 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     case = cases[rng.choice(len(cases), p=shares)]
     level = draw_level(rng, case, config)
     start, size = _draw_box(rng, case, level, config)
-    hu = torch.from_numpy(read_box(case.hu, start, size, case.place.air_hu)).float()
+    hu = torch.from_numpy(read_box(case.hu, start, size, case.geometry.air_hu)).float()
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
     window = draw_window(rng, case, config)
     x0 = to_model(resize(hu, config.patch).numpy() * np.float32(draw_gain(rng, config)), window)

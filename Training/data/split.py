@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from MedDiffFMLib.errors import InputError
 
-from .manifest import Row
+from .manifest import ManifestRow
 
 TRAIN, VALIDATION, TEST, HELD_OUT = "train", "validation", "test", "held-out"
 SPLITS = (TRAIN, VALIDATION, TEST, HELD_OUT)
@@ -36,7 +36,7 @@ def patient_hash(patient: str, salt: str = "") -> str:
     return _digest(f"patient\n{salt}\n{patient}")[:12]
 
 
-def assign_splits(rows: Sequence[Row], salt: str = "") -> dict[str, str]:
+def assign_splits(rows: Sequence[ManifestRow], salt: str = "") -> dict[str, str]:
     """The split of every row, by the row's name.
 
     InputError if the manifest puts two volumes of a patient, or one file, on two sides.
@@ -57,9 +57,9 @@ def assign_splits(rows: Sequence[Row], salt: str = "") -> dict[str, str]:
     return splits
 
 
-def _check_files(rows: Sequence[Row], splits: dict[str, str]) -> None:
+def _check_files(rows: Sequence[ManifestRow], splits: dict[str, str]) -> None:
     """InputError if a CT, or the pair of one, is in rows of two splits."""
-    owner: dict[str, Row] = {}
+    owner: dict[str, ManifestRow] = {}
     for row in rows:
         for path in filter(None, (row.path, row.pair)):
             other = owner.setdefault(str(path), row)

@@ -54,7 +54,7 @@ def draw_thick_crop(
 
     labels = cut(case.labels, 0)
     low, high = draw_window(rng, case, config)
-    thin = (torch.from_numpy(cut(case.hu, case.place.air_hu)).float() - low) * (2 / (high - low)) - 1
+    thin = (torch.from_numpy(cut(case.hu, case.geometry.air_hu)).float() - low) * (2 / (high - low)) - 1
     slices = Slices(thin[None], torch.from_numpy(labels > 0)[None], factor)
     whole, at = (case.hu.shape, start) if axis == 0 else (size, (0, 0, 0))
     placed = not flips and axis == 0 and case.facts.placed and bool(rng.random() < config.keep_position)

@@ -10,7 +10,7 @@ from ..options import AnatomyTold, Diameters, FeaturesOption, KindOption, check_
 from .lesion_runs import finish, healthy_files, real_lesions_of, start
 
 if TYPE_CHECKING:
-    from ...evaluate.cases.lesions import Place, RealLesion
+    from ...evaluate.cases.lesions import LesionPlace, RealLesion
     from ...evaluate.metrics.features import Features
 
 
@@ -63,7 +63,7 @@ def _places(
     real: Sequence[RealLesion],
     synthesis: SynthesisOptions,
     tell_organs: bool,
-) -> list[Place]:
+) -> list[LesionPlace]:
     """The places of new lesions in healthy CTs, then those of the real lesions in their own."""
     from ...evaluate.cases.lesions import own_place, places
     from ...evaluate.cases.synthesis import load_pair

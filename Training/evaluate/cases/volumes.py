@@ -41,7 +41,7 @@ TRAINED_ON = set(
 
 
 @dataclass(frozen=True)
-class Case:
+class LowDoseCase:
     """A full-dose slab (axial slices, z to superior) and the same with simulated low dose, float32 HU on one grid."""
 
     name: str
@@ -70,7 +70,7 @@ def trained_on(name: str) -> bool:
     return name in TRAINED_ON
 
 
-def marked(name: str) -> str:
+def starred(name: str) -> str:
     """A case's name, with a star if the bundled model was trained on it."""
     return f"{name} *" if trained_on(name) else name
 
@@ -108,7 +108,9 @@ def find_volume(folder: Path | None, name: str) -> Path:
     raise InputError(f"There is no {name}.nii.gz in {folder}; name the folder of the volumes with --data.")
 
 
-def load_case(file: Path, region: str, slices: int | None = None, seed: int = 0, cache: Path | None = None) -> Case:
+def load_case(
+    file: Path, region: str, slices: int | None = None, seed: int = 0, cache: Path | None = None
+) -> LowDoseCase:
     """Read a CT, take its central `slices` (all if None) and simulate low dose. See `simulated` for the cache."""
     from MedDiffFMLib.volumes.checks import check_ct
     from MedDiffFMLib.volumes.io import read_volume
@@ -117,7 +119,7 @@ def load_case(file: Path, region: str, slices: int | None = None, seed: int = 0,
     check_ct(volume)
     full = axial_slab(volume, slices)
     low = full.with_voxels(simulated(full, PROTOCOL[region][1], seed, cache))
-    return Case(Path(file).name.removesuffix(".nii.gz"), region, full, low)
+    return LowDoseCase(Path(file).name.removesuffix(".nii.gz"), region, full, low)
 
 
 def axial_slab(volume: Volume, slices: int | None = None) -> Volume:

@@ -57,7 +57,7 @@ def steps_of(student: Model) -> int:
 
 
 def compare_steps(
-    teacher: Model, students: Sequence[Model], samples: Sequence[Sample], tell: Callable[[str], None] = print
+    teacher: Model, students: Sequence[Model], samples: Sequence[Sample], log: Callable[[str], None] = print
 ) -> Report:
     """The table of every walk, mean over the samples, and every single measurement."""
     compared, cases = walks(teacher, students), []
@@ -70,7 +70,7 @@ def compare_steps(
             values = measure(made, reference, sample)
             cases.append({"crop": number, "region": sample.region.name, "method": name, "evaluations": len(steps)})
             cases[-1] |= values
-        tell(f"crop {number + 1}/{len(samples)} ({sample.region.name}, {sample.crop.level})")
+        log(f"crop {number + 1}/{len(samples)} ({sample.region.name}, {sample.crop.level})")
     lines = [Line("", name, _means(cases, name)) for name in compared]
     facts = {"model": teacher.name, "sha256": teacher.sha256, "students": {s.name: s.sha256 for s in students}}
     facts |= {"crops": len(samples), "patch": list(samples[0].crop.x0.shape[1:])}

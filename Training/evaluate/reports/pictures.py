@@ -16,7 +16,7 @@ INCHES = 3.2  # a panel's width
 
 
 @dataclass(frozen=True)
-class Row:
+class PictureRow:
     """One volume of a picture.
 
     hu_range: what is black and what is white. overlay: a map or mask on the same grid, in colour where it is not 0;
@@ -33,7 +33,7 @@ class Row:
     centre_ras: Sequence[float] | None = None
 
 
-def slices_picture(rows: Sequence[Row], path: Path, centre_ras: Sequence[float] | None = None) -> None:
+def slices_picture(rows: Sequence[PictureRow], path: Path, centre_ras: Sequence[float] | None = None) -> None:
     """A PNG with one row a volume: its axial, coronal and sagittal slice through one point.
 
     centre_ras: the point in mm, RAS, the same for all rows; None for the middle of the first volume. A row whose volume
@@ -81,7 +81,7 @@ def orthogonal_slice(volume: Volume, cut: int, centre_ras: np.ndarray) -> tuple[
     return (pixels if cut == 0 else pixels[::-1]), height / width
 
 
-def _draw(axis, row: Row, cut: int, centre: np.ndarray) -> None:
+def _draw(axis, row: PictureRow, cut: int, centre: np.ndarray) -> None:
     pixels, aspect = orthogonal_slice(row.volume, cut, centre)
     low, high = row.hu_range
     axis.imshow(pixels, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")

@@ -19,7 +19,7 @@ from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.pseudo_healthy import smooth_within
 
 from ..cases.anomalies import AnomalyCase
-from ..cases.volumes import marked, trained_on
+from ..cases.volumes import starred, trained_on
 from ..metrics.anomalies import detection_quality
 from ..reports import paper
 from ..reports.report import Line, Report, with_means
@@ -45,7 +45,7 @@ def evaluate_detection(
     cases: Iterable[AnomalyCase],
     model: Model | None = None,
     settings: DetectSettings | None = None,
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Report:
     """The baselines, and the model if there is one, on every case."""
     settings = settings or DetectSettings()
@@ -53,7 +53,7 @@ def evaluate_detection(
     for case in cases:
         millilitres = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
         share = case.lesion.sum() / case.counted.sum()
-        tell(f"{case.name}: {case.organ}, lesion of {millilitres:.1f} ml, {100 * share:.2g} % of it")
+        log(f"{case.name}: {case.organ}, lesion of {millilitres:.1f} ml, {100 * share:.2g} % of it")
         for method, run in _methods(case, model, settings):
             started = time.perf_counter()
             score = run()
@@ -62,7 +62,7 @@ def evaluate_detection(
             lines.append(Line(_group(case), method, values))
             rows.append(_row(case, millilitres, share, method, values, seconds))
             named = zip(METRIC_NAMES, values, strict=True)
-            tell(f"  {method}: " + ", ".join(f"{n} {v:.3f}" for n, v in named if v is not None) + f", {seconds:.0f} s")
+            log(f"  {method}: " + ", ".join(f"{n} {v:.3f}" for n, v in named if v is not None) + f", {seconds:.0f} s")
     return Report(
         task="detect-anomalies",
         title="Anomaly detection, among the organ's voxels",
@@ -119,9 +119,9 @@ def directed(difference: np.ndarray, counted: np.ndarray, direction: str) -> np.
 
 def _group(case: AnomalyCase) -> str:
     if case.planted is None:
-        return f"{marked(case.name)}\n{case.organ}, real lesion"
+        return f"{starred(case.name)}\n{case.organ}, real lesion"
     planted = case.planted
-    return f"{marked(case.name)}\n{case.organ}, planted\n{planted.diameter_mm:g} mm, {planted.offset_hu:+g} HU"
+    return f"{starred(case.name)}\n{case.organ}, planted\n{planted.diameter_mm:g} mm, {planted.offset_hu:+g} HU"
 
 
 def _row(case: AnomalyCase, millilitres: float, share: float, method: str, values: Sequence, seconds: float) -> dict:

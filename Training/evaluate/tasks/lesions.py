@@ -19,7 +19,7 @@ from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.tasks.synthesize import synthesize
 from MedDiffFMLib.volumes.volume import Volume
 
-from ..cases.lesions import Place, RealLesion
+from ..cases.lesions import LesionPlace, RealLesion
 from ..cases.volumes import trained_on
 from ..metrics.anatomy import mean
 from ..metrics.lesions import measure_change, measure_lesion
@@ -86,7 +86,11 @@ def add_real(lesions: Lesions, real: Iterable[RealLesion], keep: bool) -> None:
 
 
 def inpaint_all(
-    lesions: Lesions, places: Iterable[Place], model: Model, progress: ProgressCallback | None = None, **parameters
+    lesions: Lesions,
+    places: Iterable[LesionPlace],
+    model: Model,
+    progress: ProgressCallback | None = None,
+    **parameters,
 ) -> None:
     """Two lesions of two seeds in each place, and the place as it was. parameters: of `inpaint_lesion`."""
     for place in places:
@@ -103,7 +107,7 @@ def inpaint_all(
 
 def generate_all(
     lesions: Lesions,
-    places: Sequence[Place],
+    places: Sequence[LesionPlace],
     model: Model,
     metrics: ImageMetrics,
     progress: ProgressCallback | None = None,

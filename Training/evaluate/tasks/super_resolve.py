@@ -25,7 +25,7 @@ from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 from ..cases.box import Box, cut_box
-from ..cases.volumes import PROTOCOL, axial_slab, find_volume, marked, named_cases, trained_on
+from ..cases.volumes import PROTOCOL, axial_slab, find_volume, named_cases, starred, trained_on
 from ..metrics.psnr_ssim import quality
 from ..reports import paper
 from ..reports.report import Line, Metric, Report, with_means
@@ -38,7 +38,7 @@ METRICS = (*paper.SUPER_RESOLUTION, MISFIT)
 
 
 @dataclass(frozen=True)
-class Pair:
+class SlicePair:
     """A scan in thick slices and the thin ones that are the truth, both axial (z to superior), in HU.
 
     thin: `factor` slices for each thick one. known: the first of them that the truth holds, and the one after the last
@@ -64,17 +64,17 @@ def thick_slices(ct: Volume, factor: int) -> Volume:
     return replace(ct, voxels=np.rint(means).astype(np.int16), spacing=spacing, origin=tuple(origin.tolist()))
 
 
-def simulated_pair(name: str, region: str, thin: Volume, factor: int) -> Pair:
+def simulated_pair(name: str, region: str, thin: Volume, factor: int) -> SlicePair:
     """A pair of an axial CT and its block means. InputError if it has not two blocks of slices."""
     if thin.voxels.shape[0] < 2 * factor:
         raise InputError(
             f"{name} has {thin.voxels.shape[0]} slices, too few for two thick ones: name a smaller --factor."
         )
     thick = thick_slices(thin, factor)
-    return Pair(name, region, thick, thin.voxels[: len(thick.voxels) * factor], factor)
+    return SlicePair(name, region, thick, thin.voxels[: len(thick.voxels) * factor], factor)
 
 
-def find_pairs(data: Path | None, names: str | None, factor: int, box: Box | None = None) -> Iterator[Pair]:
+def find_pairs(data: Path | None, names: str | None, factor: int, box: Box | None = None) -> Iterator[SlicePair]:
     """Pairs of the named volumes of a folder (`cases.named_cases`), one by one; of a test and a validation chest if
     none is named, of the repository's without a folder. InputError at once if a volume is missing.
     """
@@ -86,7 +86,7 @@ def find_pairs(data: Path | None, names: str | None, factor: int, box: Box | Non
     )
 
 
-def read_pair(thick: Path, thin: Path, region: str) -> Pair:
+def read_pair(thick: Path, thin: Path, region: str) -> SlicePair:
     """`real_pair` of two files."""
     return real_pair(axial_slab(_read(thick)), axial_slab(_read(thin)), region)
 
@@ -97,7 +97,7 @@ def _read(file: Path) -> Volume:
     return volume
 
 
-def real_pair(thick: Volume, thin: Volume, region: str) -> Pair:
+def real_pair(thick: Volume, thin: Volume, region: str) -> SlicePair:
     """A pair of two reconstructions of one scan, both axial. The factor is the ratio of their slice distances.
 
     InputError unless they share the pixel grid, the ratio is whole, and the thin slices lie where thick ones split.
@@ -123,16 +123,16 @@ def real_pair(thick: Volume, thin: Volume, region: str) -> Pair:
         raise InputError(f"{name} and its thin slices do not overlap: give two reconstructions of one scan.")
     truth = np.zeros((count, *thin.voxels.shape[1:]), thin.voxels.dtype)
     truth[start:stop] = thin.voxels[start + first : stop + first]
-    return Pair(name, region, thick, truth, factor, (start, stop), real=True)
+    return SlicePair(name, region, thick, truth, factor, (start, stop), real=True)
 
 
 def evaluate_super_resolution(
-    pairs: Iterable[Pair],
+    pairs: Iterable[SlicePair],
     qualities: Sequence[str],
     model: Model | None = None,
     seed: int = 0,
     end_slices: int = END_SLICES,
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Report:
     """Interpolation and the model in every quality, on every pair. `model` may be None if `qualities` is empty.
 
@@ -140,7 +140,7 @@ def evaluate_super_resolution(
     """
     lines, cases = [], []
     for pair in pairs:
-        tell(f"{pair.name}: {len(pair.thick.voxels)} slices of {pair.thick.spacing[2]:g} mm, factor {pair.factor}")
+        log(f"{pair.name}: {len(pair.thick.voxels)} slices of {pair.thick.spacing[2]:g} mm, factor {pair.factor}")
         for method, run in _methods(pair, qualities, model, seed):
             started = time.perf_counter()
             hu = run()
@@ -150,7 +150,7 @@ def evaluate_super_resolution(
             named = dict(zip(("psnr", "ssim", "block_mean_error_hu"), values, strict=True))
             case = {"case": pair.name, "region": pair.region, "trained_on": trained_on(pair.name), "real": pair.real}
             cases.append(case | {"factor": pair.factor, "method": method, **named, "seconds": seconds})
-            tell(f"  {method}: {values[0]:.2f} dB, SSIM {values[1]:.3f}, off by {values[2]:.2f} HU, {seconds:.0f} s")
+            log(f"  {method}: {values[0]:.2f} dB, SSIM {values[1]:.3f}, off by {values[2]:.2f} HU, {seconds:.0f} s")
     return Report(
         task="super-resolve",
         title="Super-resolution across slices",
@@ -165,7 +165,7 @@ def evaluate_super_resolution(
     )
 
 
-def _methods(pair: Pair, qualities: Sequence[str], model: Model | None, seed: int) -> list[tuple[str, Callable]]:
+def _methods(pair: SlicePair, qualities: Sequence[str], model: Model | None, seed: int) -> list[tuple[str, Callable]]:
     """(name, run) of every method; run() gives thin slices in HU, float32 (Z, Y, X)."""
     y, f = pair.thick.voxels.astype(np.float32), pair.factor
 
@@ -184,7 +184,7 @@ def _methods(pair: Pair, qualities: Sequence[str], model: Model | None, seed: in
     ]
 
 
-def measure(pair: Pair, hu: np.ndarray, end_slices: int = END_SLICES) -> tuple[float, float, float]:
+def measure(pair: SlicePair, hu: np.ndarray, end_slices: int = END_SLICES) -> tuple[float, float, float]:
     """PSNR in dB, SSIM, and how far the block means are from the thick slices at most, in HU.
 
     hu: thin slices (Z, Y, X). PSNR and SSIM over whole slices within the region's HU window, which is the data range.
@@ -200,9 +200,9 @@ def measure(pair: Pair, hu: np.ndarray, end_slices: int = END_SLICES) -> tuple[f
     return close.psnr, close.ssim, float(np.abs(means - pair.thick.voxels).max())
 
 
-def _group(pair: Pair) -> str:
+def _group(pair: SlicePair) -> str:
     (low, high), mm = PROTOCOL[pair.region][0], pair.thick.spacing[2]
-    return f"{marked(pair.name)}\n{mm:g} → {mm / pair.factor:g} mm\nwindow {low:g} … {high:g} HU"
+    return f"{starred(pair.name)}\n{mm:g} → {mm / pair.factor:g} mm\nwindow {low:g} … {high:g} HU"
 
 
 def _notes(cases: Sequence[dict], end_slices: int) -> list[str]:

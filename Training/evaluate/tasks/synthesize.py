@@ -17,7 +17,7 @@ from MedDiffFMLib.volumes.frame import AIR_HU
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
 
-from ..cases.synthesis import Pair, grouped, painted
+from ..cases.synthesis import LabeledCt, grouped, painted
 from ..cases.volumes import trained_on
 from ..metrics import similarity
 from ..metrics.anatomy import (
@@ -63,7 +63,7 @@ class Measured:
 
 
 def compare(
-    pairs: Sequence[Pair],
+    pairs: Sequence[LabeledCt],
     model: Model,
     metrics: ImageMetrics,
     progress: ProgressCallback | None = None,
@@ -80,7 +80,7 @@ def compare(
 
 
 def measure(
-    pair: Pair, hu: np.ndarray, method: str, metrics: ImageMetrics, borders: Sequence[Sequence[int]] | None = None
+    pair: LabeledCt, hu: np.ndarray, method: str, metrics: ImageMetrics, borders: Sequence[Sequence[int]] | None = None
 ) -> Measured:
     """An image in HU (Z, Y, X) beside the pair's real CT. borders: of its windows by axis, None for one without."""
     real = np.where(pair.body, pair.ct.voxels, AIR_HU)  # a table is none of the label map's
@@ -113,7 +113,7 @@ def measure(
     return Measured(pair.name, method, values, tuple(similarity.pooled(each) for each in maps))
 
 
-def _dice(pair: Pair, hu: np.ndarray, real: np.ndarray, metrics: ImageMetrics) -> dict[str, float]:
+def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetrics) -> dict[str, float]:
     """Of organs: those found in the image and those asked for; of tissues: those found in the image and in the real."""
     if metrics.segment is None:
         found, given = (find_tissues(image, pair.window, pair.body) for image in (hu, real))
@@ -128,7 +128,7 @@ def _seams(hu: np.ndarray, real: np.ndarray, borders, body: np.ndarray) -> dict[
     return {"seam": own, "seam_of_real": other, "seam_ratio": own / other if own and other else None}
 
 
-def _borders(facts: dict, pair: Pair, model: Model, parameters: dict) -> list[list[int]]:
+def _borders(facts: dict, pair: LabeledCt, model: Model, parameters: dict) -> list[list[int]]:
     """Where the windows of the last level begin and end, in voxels of the label map."""
     quality = parameters.get("quality", "balanced")
     settings = settings_for(model, "synthesize", QUALITIES[quality], quality)
