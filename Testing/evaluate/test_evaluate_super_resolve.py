@@ -16,16 +16,10 @@ from tiny_model import save_tiny_controls, save_tiny_model
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.evaluate.cases import slice_pairs
 from MedDiffFMTraining.evaluate.cases.box import cut_box, read_box
-from MedDiffFMTraining.evaluate.tasks import super_resolve
-from MedDiffFMTraining.evaluate.tasks.super_resolve import (
-    SlicePair,
-    evaluate_super_resolution,
-    measure,
-    real_pair,
-    simulated_pair,
-    thick_slices,
-)
+from MedDiffFMTraining.evaluate.cases.slice_pairs import SlicePair, real_pair, simulated_pair, thick_slices
+from MedDiffFMTraining.evaluate.tasks.super_resolve import evaluate_super_resolution, measure
 
 
 def ramp(slices, spacing=1.0, start=0.0):
@@ -143,7 +137,7 @@ def test_the_command_measures_interpolation_and_the_model_on_real_ct(run, tmp_pa
 def test_the_command_takes_a_real_pair(run, tmp_path, data):
     """The repository's chest and means of its slices 3 to 22 as another reconstruction."""
     image = sitk.ReadImage(str(data / "chest_ts_aorta.nii.gz"))[30:60, 30:60, 40:66]
-    thin = super_resolve.axial_slab(Volume.from_sitk(image))
+    thin = slice_pairs.axial_slab(Volume.from_sitk(image))
     whole = thin.with_voxels(thin.voxels.astype(np.int16))
     thick = thick_slices(Volume.from_sitk(whole.to_sitk()[:, :, 3:23]), 4)
     sitk.WriteImage(whole.to_sitk(), str(tmp_path / "thin.nii.gz"))

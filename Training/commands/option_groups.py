@@ -76,7 +76,7 @@ class SharedOptions:
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """How CTs are synthesized: quality and steps, the grid in mm (0: the CT's own), the middle slab in mm."""
+    """Options of synthesis: quality and steps, the grid in mm (0: the CT's own), the middle slab in mm."""
 
     quality: Annotated[str, typer.Option("--quality", metavar="fast|balanced|paper", help="As of synthesize.")] = (
         "balanced"
@@ -101,7 +101,7 @@ class SynthesisOptions:
 
 @dataclass(frozen=True)
 class KeptLesions:
-    """Which real lesions stand beside, and what is kept for an nnU-Net or comes from one."""
+    """Options of real lesions to compare with, and of images that are kept for an nnU-Net or segmented by one."""
 
     real_cases: Annotated[
         str | None,

@@ -21,12 +21,12 @@ class Slices:
 
     @property
     def thick(self) -> torch.Tensor:
-        """Their block means, (1, Z / factor, Y, X)."""
+        """The thick slices: block means of the thin ones, (1, Z / factor, Y, X)."""
         return block_mean(self.thin, self.factor)
 
     @property
     def spline(self) -> torch.Tensor:
-        """Thin slices of the thick ones by the cubic spline that keeps them."""
+        """Thin slices interpolated from the thick ones by the cubic spline that keeps their means, (1, Z, Y, X)."""
         return cubic_slices(self.thick, self.factor)
 
 

@@ -19,7 +19,7 @@ def require(holds: bool, name: str, value: object, wanted: str) -> None:
 
 @dataclass(frozen=True)
 class CropConfig:
-    """How crops are drawn. Probabilities need not sum to 1; lengths in voxels (z, y, x)."""
+    """The settings of crops. Probabilities need not sum to 1; lengths in voxels (z, y, x)."""
 
     patch: tuple[int, int, int] = (64, 64, 64)
     levels: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # of LEVELS; the paper's: equal, and no `own`

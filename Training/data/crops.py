@@ -70,8 +70,8 @@ def drop_anatomy(rng: np.random.Generator, labels: np.ndarray, keep_organs: floa
 
 
 def thick_target(x0: torch.Tensor, factor: int) -> torch.Tensor:
-    """What thick slices show of a crop (Z, Y, X): averaged by `factor` along z and interpolated back. The last slice
-    stands in for what lies beyond the crop.
+    """A crop (Z, Y, X) as thick slices show it: averaged by `factor` along z and interpolated back. Beyond the crop its
+    last slice is repeated.
     """
     z = x0.shape[0]
     whole = torch.cat([x0, x0[-1:].expand(-z % factor, -1, -1)])
@@ -79,7 +79,7 @@ def thick_target(x0: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 def has_target(case: Case, target: str) -> bool:
-    """Whether a case has what `crops.target` says; thick slices are made of any."""
+    """Whether a case has the data that `crops.target` needs; thick slices can be made of any whole scan."""
     if target and case.coverage is not None:
         return False
     if target == "pair":
@@ -88,7 +88,7 @@ def has_target(case: Case, target: str) -> bool:
 
 
 def drawn_from(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], np.ndarray]:
-    """The cases that crops are drawn from, those that have what a ControlNet is to be told, and how often each one is
+    """The cases that crops are drawn from, those that have the ControlNet's input, and how often each one is
     drawn: shares that sum to 1. InputError if there are none.
     """
     chosen = [case for case in cases if has_target(case, config.target)]
@@ -114,7 +114,7 @@ def _control_target(
     window: tuple[float, float],
     config: CropConfig,
 ) -> dict:
-    """What a ControlNet is told of the box at `start` (`target`), and what goes with it; nothing without one."""
+    """The arguments of a `Crop` that hold a ControlNet's input (`target`) for the box at `start`; none without one."""
     if config.target == "lesion-mask":
         return {"target": nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]}
     if config.target == "thick-ct":
@@ -187,6 +187,6 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
 
 
 def _covered(case: Case, start: Sequence[int], size: Sequence[int], patch: Sequence[int]) -> torch.Tensor:
-    """Which of a crop's voxels, bool (Z, Y, X), are made of given voxels alone."""
+    """The voxels of a crop, bool (Z, Y, X), that are made of given voxels alone."""
     given = torch.from_numpy(read_box(case.coverage, start, size, False).astype(np.float32))
     return resize(given, patch) > 0.999

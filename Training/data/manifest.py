@@ -57,7 +57,7 @@ class ManifestRow:
 
     @property
     def files(self) -> dict[str, Path]:
-        """Every file or folder that the case is made of, by column."""
+        """The files and folders that the case is made of, by column."""
         columns = ("path", "anatomy", "lesion", "pair", "coverage")
         found = {column: getattr(self, column) for column in columns}
         return {column: path for column, path in found.items() if isinstance(path, Path)}

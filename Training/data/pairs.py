@@ -36,8 +36,8 @@ AXES = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # a store's (z, y, x) gr
 
 @dataclass(frozen=True)
 class RefinerPair:
-    """told: a `Noisy` or `Thick`; truth: (Z, Y, X) in the model's range; mask: bool, where it counts; weight: how
-    often the pair is drawn.
+    """A refiner's training pair. told: a `Noisy` or `Thick`; truth: (Z, Y, X) in the model's range; mask: bool, where
+    it counts; weight: how often the pair is drawn.
     """
 
     told: Noisy | Thick

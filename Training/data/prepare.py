@@ -1,4 +1,4 @@
-"""One CT of a manifest to the store: read, checked, ordered, split into regions, labelled, cropped, written."""
+"""One CT of a manifest to the store: read, checked, ordered, split into regions, labeled, cropped, written."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ LEAST_COVERED = 0.9  # of the body by the second CT of a pair
 
 @dataclass(frozen=True)
 class Settings:
-    """How a store is made. spacing_mm: the isotropic grid (the paper's is 1 mm), None for the scan's own; salt: of the
-    patients' hashes.
+    """The settings of a store. spacing_mm: the isotropic grid (the paper's is 1 mm), None for the scan's own; salt: of
+    the patients' hashes.
     """
 
     spacing_mm: float | None = 1.0
@@ -42,7 +42,7 @@ class Settings:
 
 @dataclass
 class Outcome:
-    """What became of a row. status: accepted, warning, or refused; cases: their names in the store, none of test and
+    """The outcome of a row. status: accepted, warning, or refused; cases: their names in the store, none of test and
     held-out patients; content: see `content_hash`; sources: see `run.fingerprint`.
     """
 
@@ -142,7 +142,7 @@ def _write(
 
 def _parts(row: ManifestRow, scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> list[RegionSpan]:
     """The regions of a scan as at inference: each part is a whole image of its own, with what it shares with its
-    neighbours.
+    neighbors.
     """
     if row.region != AUTO:
         return [whole_scan(REGIONS[row.region], len(body))]
@@ -186,7 +186,7 @@ def _pair(row: ManifestRow) -> Volume | None:
 
 
 def _coverage(row: ManifestRow, volume: Volume) -> Volume | None:
-    """Where the row's CT was given, as 0 and 1 on its grid; None of a whole one."""
+    """The mask of where the row's CT was given, 0 and 1 on its grid; None for a whole CT."""
     if row.coverage is None:
         return None
     mask = read_labels(row.coverage, like=volume)

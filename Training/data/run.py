@@ -73,7 +73,7 @@ def prepare_manifest(
 
 
 def fingerprint(row: ManifestRow, split: str, settings: Settings) -> str:
-    """What a prepared row depends on: its files by size and time, its line, its split and the settings."""
+    """A hash of what a prepared row depends on: its files by size and time, its line, its split and the settings."""
     files = {column: _state(path) for column, path in row.files.items()}
     line = [row.patient, row.region, str(row.anatomy), row.lesion_labels, row.placed, split]
     record = [VERSION, settings.spacing_mm, settings.salt, files, {k: str(v) for k, v in row.files.items()}, line]
@@ -89,7 +89,7 @@ def _state(path: Path) -> list:
 
 
 class StoreWriter:
-    """What the store holds, by row; takes over what workers made, and never holds a CT twice."""
+    """The writer of a store: its outcomes by row, and the commit of cases that workers made; no CT is held twice."""
 
     def __init__(self, store: Path, stage: Path, rows: Sequence[ManifestRow], splits: dict[str, str]):
         self.store, self.stage, self.splits = store, stage, splits
@@ -108,7 +108,7 @@ class StoreWriter:
                 )
 
     def is_done(self, name: str, sources: str) -> bool:
-        """Whether a row is done, of these sources, or of some that are gone now. What was refused is tried again."""
+        """Whether a row was prepared from these sources, or from files that are gone now; not if it was refused."""
         outcome, row = self.outcomes.get(name), self.rows[name]
         if outcome is None or outcome.status == "refused" or outcome.split != self.splits[name]:
             return False
@@ -118,8 +118,8 @@ class StoreWriter:
         return all((self.store / outcome.split / case / "case.json").exists() for case in outcome.cases)
 
     def commit(self, outcome: Outcome) -> None:
-        """Take over a new outcome and its cases, in place of what stood for that row. Of two rows with the same voxels
-        the one that is further from training is kept, or the earlier.
+        """Move the cases of a new outcome into the store, in place of the row's earlier ones. Of two rows with the same
+        voxels the one that is further from training is kept, or the earlier.
         """
         self._remove_cases(self.outcomes.get(outcome.name))
         twin = self._twin(outcome)

@@ -33,7 +33,7 @@ HU_RANGE = (-1024, 3071)  # what CT scanners tell in 12 bits; padding below is a
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What a case is. `patient`: not the id but a hash of it (`split.patient_hash`); `spacing`: (z, y, x) in mm;
+    """The facts of a case. `patient`: not the id but a hash of it (`split.patient_hash`); `spacing`: (z, y, x) in mm;
     `placed`: the volume shows its whole region, so positions hold.
     """
 
@@ -47,7 +47,7 @@ class CaseFacts:
 
 @dataclass(frozen=True)
 class BoxGeometry:
-    """Where the stored box lies in the whole image, in its voxels (z, y, x).
+    """The position of the stored box in the whole image, in its voxels (z, y, x).
 
     shape: the whole image's; offset: its voxel at the box's first; body: first and last + 1 index of the body along
     each axis; air_hu: what surrounds the box, and what lies outside of the whole image.
@@ -129,12 +129,12 @@ class Case:
 
     @cached_property
     def coverage(self) -> FramedArray | None:
-        """Where the CT was given, of a scan that was given in part; None of a whole one."""
+        """The mask of where a scan was given that was given in part; None for a whole scan."""
         return self._array("coverage", False)
 
     @cached_property
     def noise(self) -> FramedArray | None:
-        """Simulated noise of low dose, of `low_dose.NOISE_HU` in soft tissue; None without."""
+        """Simulated noise of low dose, `low_dose.NOISE_HU` in soft tissue; None if none was simulated."""
         return self._array("noise", 0)
 
     @cached_property

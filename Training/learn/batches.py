@@ -26,14 +26,14 @@ from .config import PretrainConfig
 
 
 def draw_timestep(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule) -> int:
-    """t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over the noise that CT has."""
+    """Draw a timestep: t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over CT's noise."""
     if rng.random() < config.low_noise:
         return schedule.t_of_sigma(math.exp(rng.uniform(*np.log(config.low_sigma))))
     return int(rng.integers(schedule.T))
 
 
 def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop, t: int) -> np.ndarray:
-    """White noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is."""
+    """Draw white noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is."""
     fits = crop.level == "own" and schedule.sigma_bar(t) <= config.low_sigma[1]
     if fits and rng.random() < config.ct_noise:
         return ct_noise(rng, crop.x0.shape)
@@ -53,7 +53,7 @@ class Batch:
 def draw_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig | None = None
 ) -> Batch:
-    """Samples first … first + batch − 1 of the run; `crops` says how they are cut, without it `config.crops`."""
+    """Draw the samples first … first + batch − 1 of the run, cut by `crops` (default: `config.crops`)."""
     crops = crops or config.crops
     if crops.target == "thick-slices":
         return one_step_batch(cases, config, schedule, first, crops)
@@ -71,8 +71,8 @@ def draw_batch(
 def one_step_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig
 ) -> Batch:
-    """Samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline through
-    the thick slices, without noise. ε is what leads there from x_0.
+    """Draw samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline
+    through the thick slices, without noise. ε is what leads there from x_0.
     """
     factor = draw_factor(np.random.default_rng([config.seed, first, 0]), crops)
     divisor = 2 ** (len(config.network.channels) - 1)

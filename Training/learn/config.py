@@ -92,7 +92,7 @@ class PretrainConfig:
             require(fits, "patch", list(patch), f"three multiples of {divisor}, as the network halves it so often")
 
     def crops_at(self, step: int) -> CropConfig:
-        """How crops are drawn at a step: small patches first, if there is a schedule (Wang et al. 2023, Patch
+        """The settings of crops at a step: small patches first, if there is a schedule (Wang et al. 2023, Patch
         Diffusion), `crops.patch` after it.
         """
         end = 0.0

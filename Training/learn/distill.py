@@ -41,18 +41,18 @@ HARD = 2  # rounds down to 2 and 1 steps take twice as many updates, as in the s
 
 
 def shrink(alpha_from: torch.Tensor, alpha_to: torch.Tensor) -> torch.Tensor:
-    """r = √((1 − ᾱ_to)/(1 − ᾱ_from)): what a DDIM step leaves of x_t."""
+    """The share r = √((1 − ᾱ_to)/(1 − ᾱ_from)) of x_t that a DDIM step leaves."""
     return ((1 - alpha_to) / (1 - alpha_from)).sqrt()
 
 
 def ddim_step(x_t: torch.Tensor, x0: torch.Tensor, alpha_t: torch.Tensor, alpha_s: torch.Tensor) -> torch.Tensor:
-    """x_s of x_t and an estimate of x_0; ᾱ (float64) broadcast over them."""
+    """The DDIM step to x_s from x_t and an estimate of x_0; ᾱ (float64) broadcast over them."""
     r = shrink(alpha_t, alpha_s)
     return (alpha_s.sqrt() - r * alpha_t.sqrt()).float() * x0 + r.float() * x_t
 
 
 def weight_of_second(alpha_t: torch.Tensor, alpha_m: torch.Tensor, alpha_s: torch.Tensor) -> torch.Tensor:
-    """w, the share of the teacher's second estimate in what the student must say; float64, in (0, 1]."""
+    """The weight w of the teacher's second estimate in the student's target; float64, in (0, 1]."""
     second = alpha_s.sqrt() - shrink(alpha_m, alpha_s) * alpha_m.sqrt()
     return second / (alpha_s.sqrt() - shrink(alpha_t, alpha_s) * alpha_t.sqrt())
 
@@ -62,7 +62,7 @@ class DistillTrainer(Trainer):
 
     def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, teacher: Denoiser, **options):
         if teacher.config.prediction != "v":
-            raise InputError("The teacher tells ε, of which a single step makes nothing: distil a model that tells v.")
+            raise InputError("The teacher tells ε, of which a single step makes nothing: distill a model that tells v.")
         self.teacher = teacher
         settings = replace(config, network=teacher.config, low_noise=0.0, ct_noise=0.0, sample_every=0)
         super().__init__(settings, cases, folder, **options)
@@ -78,7 +78,7 @@ class DistillTrainer(Trainer):
         return super().update([self.on_walk(batch) for batch in batches])
 
     def losses(self, batch: Batch) -> torch.Tensor:
-        """As in pre-training; validation, too, asks with any t."""
+        """The loss of each sample, (B,), at the student's timesteps: validation, too, asks with any t."""
         return super().losses(self.on_walk(batch))
 
     def on_walk(self, batch: Batch) -> Batch:
@@ -94,7 +94,7 @@ class DistillTrainer(Trainer):
 
     @torch.no_grad()
     def target(self, batch: Batch) -> torch.Tensor:
-        """v of x̃_0, (B, 1, Z, Y, X), for a batch of `on_walk`."""
+        """The student's target, v of x̃_0, (B, 1, Z, Y, X), for a batch of `on_walk`."""
         x_t, t, *conditions = self.inputs(batch)
         index = torch.searchsorted(self.walk, batch.t)
         alpha_t, alpha_m, alpha_s = (self._alpha(index - back).to(self.device) for back in range(3))

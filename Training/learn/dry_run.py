@@ -1,4 +1,4 @@
-"""What a run would take, measured on one step of it; nothing is written."""
+"""Sizes, memory and time of a run, measured on one step of it; nothing is written."""
 
 from __future__ import annotations
 

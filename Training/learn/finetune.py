@@ -26,7 +26,7 @@ from .trainer import Trainer
 
 
 def control_config(config: PretrainConfig) -> ControlConfig:
-    """What the ControlNet of a run is told, and how it is to be used."""
+    """The configuration of a run's ControlNet: the kind of its condition, and how it is to be used."""
     direct = config.crops.target == "thick-slices"
     return ControlConfig(kind=config.crops.target, direct_t=config.direct_t if direct else None)
 

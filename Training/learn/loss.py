@@ -46,7 +46,10 @@ def controlnet_loss(eps_theta: Network, batch: Batch, target: torch.Tensor, kind
 
 
 def training_target(batch: Batch, schedule: Schedule, prediction: str) -> torch.Tensor:
-    """What the network should put out, (B, 1, Z, Y, X): the noise ε (the paper's), or v = √ᾱ_t·ε − √(1 − ᾱ_t)·x_0."""
+    """The output that the network should have, (B, 1, Z, Y, X): the noise ε (the paper's), or v.
+
+    v = √ᾱ_t·ε − √(1 − ᾱ_t)·x_0   (Salimans & Ho 2022)
+    """
     if prediction == "epsilon":
         return batch.epsilon
     x0 = torch.stack([crop.x0 for crop in batch.crops])
@@ -55,7 +58,7 @@ def training_target(batch: Batch, schedule: Schedule, prediction: str) -> torch.
 
 
 def snr_weights(t: torch.Tensor, schedule: Schedule, gamma: float, prediction: str) -> torch.Tensor:
-    """How much a sample at timestep t counts, (B,): 1 (the paper; gamma 0), or min-SNR-γ (Hang et al. 2023).
+    """The weight of a sample at timestep t, (B,): 1 (the paper; gamma 0), or min-SNR-γ (Hang et al. 2023).
 
     SNR = ᾱ/(1 − ᾱ);  min(SNR, γ)/SNR where ε is predicted, min(SNR, γ)/(SNR + 1) where v is.
     """

@@ -42,7 +42,7 @@ def one_step_loss(output: torch.Tensor, batch: Batch, alpha: float, prediction: 
 
 
 def _error(x0: torch.Tensor, crop: Crop) -> torch.Tensor:
-    """How far the finished slices are from the true ones, (1, Z, Y, X); 0 where both lie beyond the same end."""
+    """The error of the finished slices, (1, Z, Y, X), in the model's range; 0 where both lie beyond the same end."""
     slices = crop.slices
     thin, spline, thick = (v.to(x0.device) for v in (slices.thin, slices.spline, slices.thick))
     made = with_block_means(spline + (x0 - spline.clamp(-1, 1)), thick, slices.factor)

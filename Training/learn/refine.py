@@ -142,7 +142,7 @@ def read_pair(file: Path, kind: str) -> RefinerPair:
 
 
 class RefineTrainer:
-    """A run: the refiner, its average, optimiser and step, saved and restored as a whole."""
+    """A run: the refiner, its average, optimizer and step, saved and restored as a whole."""
 
     def __init__(self, config: RefineConfig, pairs: Sequence[RefinerPair], folder: Path, device: torch.device):
         self.config, self.pairs, self.folder, self.device = config, pairs, folder, device
@@ -171,7 +171,7 @@ class RefineTrainer:
         return turned_over(pair, rng, tuple(slice(s, s + m) for s, m in zip(starts, self.config.cut, strict=True)))
 
     def update(self) -> dict[str, float]:
-        """One optimiser step. Returns its loss, and that of the estimate which was to be refined."""
+        """One optimizer step. Returns its loss, and that of the estimate which was to be refined."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         pair = self.draw()

@@ -28,7 +28,7 @@ T_BANDS = (30, 100, 300, 1000)
 
 
 class Trainer:
-    """The state of a run: network, EMA, optimiser and step; saved and restored as a whole.
+    """The state of a run: network, EMA, optimizer and step; saved and restored as a whole.
 
     `network` is what is trained, `model` the same as it is to be called (compiled, one of several processes').
     """
@@ -57,7 +57,7 @@ class Trainer:
         self.origin: dict[str, str] = {}  # what else than data the weights come from, for the run's facts
 
     def make_network(self) -> torch.nn.Module:
-        """What is trained."""
+        """The network that is trained."""
         return Denoiser(self.config.network)
 
     def _ema(self, average: torch.Tensor, value: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
@@ -69,7 +69,7 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within it `estimate` computes with the averaged weights, and without gradients."""
+        """A context in which `estimate` computes with the averaged weights, and without gradients."""
         model, self.model = self.model, self.average.module
         try:
             with torch.no_grad():
@@ -78,7 +78,7 @@ class Trainer:
             self.model = model
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then a linear fall to `decay_to` at the last step."""
+        """The learning rate at this step: linear warm-up, then a linear fall to `decay_to` at the last step."""
         c = self.config
         fall = 1 - (1 - c.decay_to) * self.step / max(c.steps, 1)
         return c.learning_rate * min(1.0, (self.step + 1) / max(c.warmup, 1)) * fall
@@ -93,7 +93,7 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """x_t, t, position, anatomy and region of a batch, as `Denoiser` takes them."""
+        """The network's inputs for a batch: x_t, t, position, anatomy and region, as `Denoiser` takes them."""
         frequencies = self.config.network.position_frequencies
         codes = [crop.codes(frequencies, self.device) for crop in batch.crops]
         position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
@@ -103,7 +103,7 @@ class Trainer:
         return x_t, batch.t.to(self.device), position, anatomy, region
 
     def target(self, batch: Batch) -> torch.Tensor:
-        """What the network should put out for a batch: ε (the paper's), or v."""
+        """The output that the network should have for a batch: ε (the paper's), or v."""
         return training_target(batch, self.schedule, self.config.network.prediction).to(self.device)
 
     def losses(self, batch: Batch) -> torch.Tensor:
@@ -111,11 +111,11 @@ class Trainer:
         return diffusion_loss(self.estimate, batch, self.target(batch))
 
     def weights(self, t: torch.Tensor) -> torch.Tensor:
-        """How much a sample at timestep t counts, (B,)."""
+        """The weight of a sample at timestep t, (B,)."""
         return snr_weights(t, self.schedule, self.config.min_snr, self.config.network.prediction).to(self.device)
 
     def update(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """One optimiser step over the accumulated batches, of all processes. Returns what it was like: the loss, the
+        """One optimizer step over the accumulated batches, of all processes. Returns what it was like: the loss, the
         losses by band of t and by region, the learning rate and the gradient's norm before it was clipped.
         """
         for group in self.optimizer.param_groups:
@@ -197,7 +197,7 @@ class Trainer:
 
 
 def summary(samples: torch.Tensor) -> dict[str, float]:
-    """What a step was like, from rows of (t, region, loss, weight): the loss that was lowered, and means of the
+    """The log row of a step, from rows of (t, region, loss, weight): the loss that was lowered, and means of the
     unweighted losses by band of t and by region.
     """
     groups: dict[str, list[float]] = {}

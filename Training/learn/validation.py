@@ -1,4 +1,4 @@
-"""How good the averaged weights are on patients they never saw, in a number and in pictures.
+"""Validation of the averaged weights on patients that they never saw, in a number and in pictures.
 
 Crops, noise and timesteps are the same whenever it is asked and in every run, so that the figures can be compared.
 """
@@ -100,5 +100,5 @@ def _sample(trainer: Trainer, crop: Crop, noise: torch.Tensor) -> torch.Tensor:
 
 
 def _slice(volume: torch.Tensor) -> np.ndarray:
-    """The central axial slice of (1, Z, Y, X), anterior up, as a grey picture."""
+    """The central axial slice of (1, Z, Y, X), anterior up, as a gray picture."""
     return np.clip((volume[0, volume.shape[1] // 2].numpy()[::-1] + 1) / 2, 0, 1)

@@ -15,7 +15,7 @@ from ..options import BoxOption, check_choice, require_packages
 
 @dataclass(frozen=True)
 class PlantingOptions:
-    """What is planted, and where."""
+    """The anomaly to plant: its size, its HU and its place."""
 
     diameter: Annotated[float | None, typer.Option(min=1, help="Longest axis of what is planted, mm.")] = None
     offset: Annotated[float | None, typer.Option(min=-2000, max=2000, help="HU added to what is planted.")] = None
@@ -28,7 +28,7 @@ class PlantingOptions:
 
 @dataclass(frozen=True)
 class MapOptions:
-    """How the anomaly map is computed and read."""
+    """Settings of the anomaly map: noise levels, draws, direction, smoothing."""
 
     t: Annotated[str | None, typer.Option("--t", metavar="T,...", help="Noise levels, in place of its own.")] = None
     draws: Annotated[int | None, typer.Option(min=1, max=100, help="Draws of noise, in place of its own.")] = None

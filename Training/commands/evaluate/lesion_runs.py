@@ -1,4 +1,4 @@
-"""What `evaluate inpaint-lesion` and `generate-lesion` share: where they begin, the CTs that they use, the report."""
+"""Steps that `evaluate inpaint-lesion` and `generate-lesion` share: their start, their CTs, their report."""
 
 from __future__ import annotations
 

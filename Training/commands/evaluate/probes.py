@@ -1,4 +1,4 @@
-"""What `evaluate distillation` and `evaluate condition` share: their checks, the cases of a store, tables and JSON."""
+"""Steps that `evaluate distillation` and `evaluate condition` share: checks, the cases of a store, tables and JSON."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def evaluate_super_resolve(
     if region not in PROTOCOL:
         raise InputError(f"There is no region {region!r}: use {', '.join(PROTOCOL)}.")
 
-    from ...evaluate.tasks.super_resolve import evaluate_super_resolution, find_pairs, read_pair
+    from ...evaluate.cases.slice_pairs import find_pairs, read_pair
+    from ...evaluate.tasks.super_resolve import evaluate_super_resolution
 
     pairs = [read_pair(thick, thin, region)] if thick else find_pairs(shared.data, shared.cases, factor, chosen_box)
     model = shared.load_model() if chosen_qualities else None

@@ -64,7 +64,9 @@ def evaluate_synthesize(
 
 
 def choose_segmenter(wanted: str) -> Callable[[Volume], np.ndarray] | None:
-    """What finds organs in a CT (Volume to label numbers), None for thresholds. InputError if it cannot run."""
+    """The function that finds organs in a CT (Volume to label numbers); None for thresholds. InputError if it cannot
+    run.
+    """
     from MedDiffFMLib.anatomy.segmenter import choose_mode, find_organs, is_installed, modes_with_weights
 
     check_choice("segmenter", wanted, ("auto", "totalsegmentator", "tissue"))

@@ -21,7 +21,7 @@ def distill(
     device: TrainingDevice = "auto",
     workers: Workers = 1,
 ) -> None:
-    """Distil a model to few steps, half as many a round. A stopped run goes on where it was, with the same losses."""
+    """Distill a model to few steps, half as many a round. A stopped run goes on where it was, with the same losses."""
     require_packages("blosc2", "tensorboard")
     from ...learn.config import PretrainConfig
     from ...learn.distill import rounds

@@ -67,7 +67,7 @@ def _same_run(run: Path, settings: RefineConfig, model: Model) -> None:
 
 
 def train(trainer: RefineTrainer) -> None:
-    """Every update to the last one; the state is kept every `save_every` of them, with a line of what was gained."""
+    """Run a trainer to its last update; every `save_every` updates its state is saved and a line printed."""
     rows, started, first = [], time.monotonic(), trainer.step
     config = trainer.config
     while trainer.step < config.steps:

@@ -61,7 +61,7 @@ def lesion_numbers(file: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class LesionPlace:
-    """Where a new lesion comes in a healthy CT: a mask (0 and 1) on the pair's grid."""
+    """The place of a new lesion in a healthy CT: a mask (0 and 1) on the pair's grid."""
 
     name: str
     pair: LabeledCt
@@ -103,11 +103,11 @@ def own_place(lesion: RealLesion, pair: LabeledCt) -> Iterator[LesionPlace]:
 
 
 def read_diameters(text: str) -> list[float]:
-    """Of "12,20,30". InputError for anything that is no diameter of 5 to 100 mm."""
+    """The diameters in a text such as "12,20,30", in mm. InputError unless each is 5 to 100 mm."""
     try:
         found = [float(part) for part in text.split(",")]
     except ValueError:
         found = []
     if not found or not all(5 <= mm <= 100 for mm in found):
-        raise InputError(f"--diameters cannot be {text!r}: write millimetres from 5 to 100, as 12,20,30.")
+        raise InputError(f"--diameters cannot be {text!r}: write millimeters from 5 to 100, as 12,20,30.")
     return found

@@ -100,7 +100,7 @@ def smoothed(ct: Volume, spacing_mm: float) -> Volume:
 
 
 def painted(pair: LabeledCt) -> Volume:
-    """Every label in the real CT's own median HU: what the label map alone gives, without any texture."""
+    """The label map in HU: each label in the real CT's own median, without any texture."""
     voxels = np.full(pair.ct.voxels.shape, -1000, np.float32)
     for number in np.unique(pair.organs[pair.body]):
         where = pair.body & (pair.organs == number)

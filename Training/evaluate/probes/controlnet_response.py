@@ -1,6 +1,6 @@
-"""Does a ControlNet listen? What another condition changes in its result, beside what other noise changes.
+"""Does a ControlNet use its condition? The change by another condition, beside the change by another noise seed.
 
-In pixel space ControlNets were seen that ignore what they are told, with a loss like any other's.
+A ControlNet in pixel space can ignore its condition without its loss showing it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _loss(model: Model, sample: Sample, t: int, control: Control | None, target:
 def reactions(
     model: Model, control: Control, samples: Sequence[Sample], steps: int, log: Callable[[str], None]
 ) -> list[dict]:
-    """What another condition, and none of it, and other noise change in each crop's result, in HU.
+    """The change of each crop's result by another condition, by an empty one and by other noise, in HU.
 
     `correlation` is of the change of the result with the change of the condition, over the voxels: 1 if it follows.
     For a mask "blank" is the empty one, and `inside` and `outside` say where removing it changes how much.

@@ -1,4 +1,4 @@
-"""How much few steps cost: students of `train distill` beside their teacher at the same steps and at 50."""
+"""The cost of few steps: students of `train distill` beside their teacher at the same steps and at 50."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOTES = (
 
 
 def walks(teacher: Model, students: Sequence[Model]) -> dict[str, tuple[Model, list[int], bool]]:
-    """What to compare, by name: model, timesteps, and whether it starts from other noise."""
+    """The walks to compare, by name: model, timesteps, and whether it starts from other noise."""
     counts = [steps_of(student) for student in students]
     compared = {
         "teacher, 50 steps": (teacher, uniform_steps(T_START, REFERENCE), False),
@@ -94,7 +94,7 @@ def measure(made: np.ndarray, reference: np.ndarray, sample: Sample) -> dict[str
 
 
 def detail(hu: np.ndarray, body: np.ndarray) -> float:
-    """Mean absolute difference of neighbours within the body, over the three axes: what blur takes away."""
+    """Mean absolute difference of neighbors within the body, over the three axes: what blur takes away."""
     steps = []
     for axis in range(3):
         both = np.minimum(*(np.take(body, range(n, body.shape[axis] - 1 + n), axis) for n in (0, 1)))

@@ -1,4 +1,4 @@
-"""Pictures of results: volumes in three orthogonal slices, as radiologists look at them, a map over them in colour."""
+"""Pictures of results: volumes in three orthogonal slices, as radiologists look at them, a map over them in color."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ INCHES = 3.2  # a panel's width
 class PictureRow:
     """One volume of a picture.
 
-    hu_range: what is black and what is white. overlay: a map or mask on the same grid, in colour where it is not 0;
-    overlay_range: the values at the ends of the colours (negative ones blue, positive ones red), None for its largest.
+    hu_range: what is black and what is white. overlay: a map or mask on the same grid, in color where it is not 0;
+    overlay_range: the values at the ends of the colors (negative ones blue, positive ones red), None for its largest.
     outline: a mask on the same grid, drawn as a line. centre_ras: its own point, in place of the picture's.
     """
 
@@ -89,8 +89,8 @@ def _draw(axis, row: PictureRow, cut: int, centre: np.ndarray) -> None:
         values = orthogonal_slice(row.overlay, cut, centre)[0].astype(float)
         limit = row.overlay_range or float(np.abs(row.overlay.voxels).max()) or 1.0
         strength = np.clip(np.abs(values) / limit, 0, 1) * 0.8  # faint where the map is small
-        colours = {"cmap": "bwr", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
-        axis.imshow(values, alpha=strength, aspect=aspect, **colours)
+        colors = {"cmap": "bwr", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
+        axis.imshow(values, alpha=strength, aspect=aspect, **colors)
     if row.outline is not None:
         mask = orthogonal_slice(row.outline, cut, centre)[0] > 0
         if mask.any():

@@ -23,9 +23,9 @@ from MedDiffFMLib.tasks.synthesize import synthesize
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume, to_ras
 
+from ..cases.slice_pairs import thick_slices
 from ..cases.volumes import testing_data
 from ..reports.pictures import PictureRow, middle_of, slices_picture
-from ..tasks.super_resolve import thick_slices
 
 SOFT, LUNG = (-160.0, 240.0), (-1100.0, 300.0)
 THICK = 4  # slices averaged into one

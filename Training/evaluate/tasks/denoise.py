@@ -26,7 +26,7 @@ METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING)
 
 @dataclass(frozen=True)
 class DenoisingResult:
-    """What one method made of one case; sigma_hu is the noise it was told or found."""
+    """The quality that one method reached on one case; sigma_hu is the noise that it was told or measured."""
 
     case: str
     region: str
@@ -50,8 +50,8 @@ def evaluate_denoising(
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> Report:
-    """Every classical tool and the model in every quality on every case, on the same input; and the foundation model
-    alone, as the paper has it, without non-local means and refiner.
+    """Measure every classical tool and the model in every quality on every case, on the same input; and the foundation
+    model alone, as the paper has it, without non-local means and refiner.
 
     All are told the noise that was simulated; the model's `fast` runs once more and measures it. `log` gets a line per
     run. `model` may be None if `qualities` is empty.

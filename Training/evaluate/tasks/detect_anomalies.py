@@ -30,8 +30,9 @@ METRIC_NAMES = ("image_auroc", "pixel_auroc", "pro", "dice")
 
 @dataclass(frozen=True)
 class DetectSettings:
-    """How the model looks. noise_levels: each t is a line of the table, empty for the model's own; draws: of noise,
-    None for the model's own. direction: either, darker or brighter. smoothing_mm: of the map and the smoothed baseline.
+    """Settings of the model's map. noise_levels: each t is a line of the table, empty for the model's own; draws: of
+    noise, None for the model's own. direction: either, darker or brighter. smoothing_mm: of the map and the smoothed
+    baseline.
     """
 
     noise_levels: tuple[int, ...] = ()
@@ -94,7 +95,7 @@ def _name(t: int | None) -> str:
 
 
 def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.ndarray:
-    """How far each voxel is from the organ's median, within the region's HU window, smoothed within the organ."""
+    """The distance of each voxel from the organ's median, within the region's HU window, smoothed within the organ."""
     counted = case.counted
     hu = np.clip(case.volume.voxels.astype(np.float32), *REGIONS[case.region].window)
     difference = np.where(counted, hu - np.median(hu[counted]), np.float32(0))
@@ -102,7 +103,7 @@ def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.nd
 
 
 def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int | None) -> np.ndarray:
-    """How far the model's map is from its median in the organ. t: None for the model's own."""
+    """The distance of the model's map from its median in the organ. t: None for the model's own."""
     options = {"organ": case.organ, "region": case.region, "smoothing": settings.smoothing_mm, "seed": settings.seed}
     result = detect_anomalies(
         case.volume, model, case.anatomy, noise_level=t, draws=settings.draws, min_volume=NO_FINDINGS_ML, **options
@@ -143,7 +144,7 @@ def _notes(rows: Sequence[dict]) -> list[str]:
     notes = [
         "Counted are the organ's voxels (its mask holds the lesion); an image is an axial slice, its score that of its "
         "highest voxel. BMAD counts the black ground around the organ too, which raises its pixel AUROC.",
-        "PRO: false positive rate up to 0.3, normalised; Dice: the map of each slice with a lesion scaled to [0, 1], "
+        "PRO: false positive rate up to 0.3, normalized; Dice: the map of each slice with a lesion scaled to [0, 1], "
         "threshold 0.5, averaged over these slices. “–”: every slice shows the lesion.",
     ]
     if any(row["organ"] == "body" for row in rows):

@@ -50,7 +50,7 @@ MEASURED = "measured.json"
 
 @dataclass
 class Lesions:
-    """What was measured: a dictionary a lesion (case, method, and the names of `COLUMNS`), and by method what only all
+    """The measurements: a dictionary a lesion (case, method, and the names of `COLUMNS`), and by method what only all
     together have (FID, MMD). keep: nnU-Net's folder, None for none; facts and notes are what it was made with.
     """
 
@@ -135,7 +135,9 @@ def generate_all(
 
 
 def with_dice(keep: Path, predictions: Path, task: str) -> Lesions:
-    """What `--keep` left, with the Dice of an nnU-Net's predictions. InputError if it is of another task or missing."""
+    """The measurements that `--keep` left, with the Dice of an nnU-Net's predictions. InputError if it is of another
+    task or missing.
+    """
     file = keep / MEASURED
     if not file.is_file():
         raise InputError(f"There is no {file}: make the images first, with --keep {keep} alone.")
@@ -182,7 +184,7 @@ def notes_on(lesions: Lesions) -> list[str]:
     notes.append(f"Voxels outside the masks that differ from {against}: {outside}.")
     if all(case["dice"] is None for case in lesions.cases):
         notes.append("Dice: of an nnU-Net trained on real lesions, not measured: --keep, then --segmentations.")
-    notes.append("Rim: mean |HU difference| of neighbouring pixels across the mask's edge, per mm.")
+    notes.append("Rim: mean |HU difference| of neighboring pixels across the mask's edge, per mm.")
     notes.append(
         "Half-way Dice: the mask and a threshold half-way between lesion and surroundings (6 mm); change Dice: the "
         "mask and where the change is more than half its median. Neither is the paper's Dice."

@@ -45,7 +45,7 @@ PAINTED = "labels in their median HU"
 
 @dataclass(frozen=True)
 class ImageMetrics:
-    """What images are measured by. kernel: of MS-SSIM, None for none. segment: a CT to labels, None for tissues."""
+    """Settings of an image's metrics. kernel: of MS-SSIM, None for none. segment: a CT to labels, None for tissues."""
 
     features: Features | None
     kernel: int | None
@@ -114,7 +114,7 @@ def measure(
 
 
 def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetrics) -> dict[str, float]:
-    """Of organs: those found in the image and those asked for; of tissues: those found in the image and in the real."""
+    """Dice by organ, of those found and those asked for, or by tissue, of those found in the image and the real CT."""
     if metrics.segment is None:
         found, given = (find_tissues(image, pair.window, pair.body) for image in (hu, real))
         return dice_of_each(found, given)
@@ -129,7 +129,7 @@ def _seams(hu: np.ndarray, real: np.ndarray, borders, body: np.ndarray) -> dict[
 
 
 def _borders(facts: dict, pair: LabeledCt, model: Model, parameters: dict) -> list[list[int]]:
-    """Where the windows of the last level begin and end, in voxels of the label map."""
+    """The borders of the last level's tiles by axis, in voxels of the label map."""
     quality = parameters.get("quality", "balanced")
     settings = settings_for(model, "synthesize", QUALITIES[quality], quality)
     shape, patch = pair.labels.voxels.shape, model.network.config.patch
@@ -173,7 +173,7 @@ def _values(rows: Sequence[Measured]) -> tuple[float | None, ...]:
 
 
 def notes_on(rows: Sequence[Measured], metrics: ImageMetrics, spacing_mm: float | None) -> list[str]:
-    """What a reader must know to read the table."""
+    """The notes that a reader of the table needs."""
     first = rows[0].method
     crops = {row.case: len(row.features[0]) for row in rows if row.features is not None and row.method == first}
     notes = [f"{name}: {values['region']}, labels by {values['labels']}" for name, values in _of_first(rows, first)]
