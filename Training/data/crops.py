@@ -153,7 +153,10 @@ def _draw_box(rng: np.random.Generator, case: Case, level: str, config: CropConf
     start = box_start(rng, case, size, around_lesion)
     if case.coverage is None:
         return start, size
-    share = lambda start: read_box(case.coverage, start, size, False).mean()  # noqa: E731
+
+    def share(start: list[int]) -> float:
+        return read_box(case.coverage, start, size, False).mean()
+
     for _ in range(9):
         if share(start) >= LEAST_COVERED:
             break

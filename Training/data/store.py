@@ -255,7 +255,7 @@ def _as_int16(hu: np.ndarray) -> np.ndarray:
 def _write_array(path: Path, array: np.ndarray) -> None:
     import blosc2
 
-    fit = lambda most: tuple(min(most, n) for n in array.shape)  # noqa: E731
+    chunks, blocks = (tuple(min(most, n) for n in array.shape) for most in (CHUNK, BLOCK))
     settings = blosc2.CParams(codec=blosc2.Codec.ZSTD, clevel=5, filters=[blosc2.Filter.SHUFFLE], nthreads=1)
     array = np.ascontiguousarray(array)
-    blosc2.asarray(array, chunks=fit(CHUNK), blocks=fit(BLOCK), urlpath=str(path), mode="w", cparams=settings)
+    blosc2.asarray(array, chunks=chunks, blocks=blocks, urlpath=str(path), mode="w", cparams=settings)

@@ -127,10 +127,15 @@ def make_pairs(
 def _write_pair(pair: RefinerPair, file: Path) -> None:
     part = file.with_name(f".{file.name}.part")
     arrays = dataclasses.asdict(pair.told) | {"truth": pair.truth, "mask": pair.mask, "weight": pair.weight}
-    half = lambda v: v.numpy().astype(np.float16) if isinstance(v, torch.Tensor) and v.is_floating_point() else v  # noqa: E731
     with part.open("wb") as stream:
-        np.savez(stream, **{name: half(value) for name, value in arrays.items()})
+        np.savez(stream, **{name: _half(value) for name, value in arrays.items()})
     os.replace(part, file)
+
+
+def _half(value: object) -> object:
+    """A float tensor as a float16 array; anything else as it is."""
+    is_float = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.numpy().astype(np.float16) if is_float else value
 
 
 def read_pair(file: Path, kind: str) -> RefinerPair:
@@ -179,7 +184,10 @@ class RefineTrainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             x0 = told.refined(self.network)
         scale = told.sigma_n if isinstance(told, Noisy) else SCALE
-        error = lambda x: ((((x.clamp(-1, 1) - truth) / scale) ** 2) * mask).sum() / mask.sum().clamp(min=1)  # noqa: E731
+
+        def error(x: torch.Tensor) -> torch.Tensor:
+            return ((((x.clamp(-1, 1) - truth) / scale) ** 2) * mask).sum() / mask.sum().clamp(min=1)
+
         loss = error(x0)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -73,8 +73,8 @@ def organ_medians(
             continue
         core = ndimage.binary_erosion(labels == number)
         if core.sum() >= LEAST_VOXELS:
-            median = lambda hu, core=core: float(np.median(np.clip(hu[core], *window)))  # noqa: E731
-            found[ORGANS[int(number)]] = {name: median(hu) for name, hu in volumes.items()}
+            inside = {name: np.clip(hu[core], *window) for name, hu in volumes.items()}
+            found[ORGANS[int(number)]] = {name: float(np.median(hu)) for name, hu in inside.items()}
     return found
 
 

@@ -161,7 +161,10 @@ def distances(rows: Sequence[Measured]) -> tuple[float | None, float | None]:
 
 
 def _values(rows: Sequence[Measured]) -> tuple[float | None, ...]:
-    of = lambda name: mean([row.values[name] for row in rows])  # noqa: E731
+
+    def of(name: str) -> float | None:
+        return mean([row.values[name] for row in rows])
+
     return (
         of("ms_ssim"),
         of("lpips"),
