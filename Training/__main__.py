@@ -7,7 +7,7 @@ from __future__ import annotations
 from MedDiffFMLib.cli.errors import exit_code, report
 from MedDiffFMLib.cli.terminal import take_any_text
 
-from .commands import train_app
+from .commands.train import train_app
 
 
 def main() -> int:

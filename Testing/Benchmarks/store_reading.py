@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MedDiffFMTraining.data.crops import read_box
+from MedDiffFMTraining.data.boxes import read_box
 from MedDiffFMTraining.data.store import Case, open_store
 
 WHOLE_ONES = 5  # volumes that each process decompresses
@@ -27,7 +27,7 @@ def read_crop(case: Case, rng: np.random.Generator, size: int) -> None:
         int(np.clip(c - size // 2, min(0, n - size), max(0, n - size)))
         for c, n in zip(centre, case.hu.shape, strict=True)
     ]
-    read_box(case.hu, start, [size] * 3, case.place.air_hu)
+    read_box(case.hu, start, [size] * 3, case.geometry.air_hu)
     read_box(case.labels, start, [size] * 3, 0)
     if case.lesion is not None:
         read_box(case.lesion, start, [size] * 3, False)

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import open_store
-from MedDiffFMTraining.learn.batches import Steps
+from MedDiffFMTraining.learn.batches import StepBatches
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.trainer import Trainer
 
@@ -47,7 +47,7 @@ def main() -> None:
     config = PretrainConfig(crops=CropConfig(patch=(args.patch,) * 3), accumulate=1)
     cases = open_store(args.store, "train")
     plain = Trainer(config, cases, Path("unused"), args.device)
-    batches = Steps(cases, config, plain.schedule)[0]
+    batches = StepBatches(cases, config, plain.schedule)[0]
     seconds(plain, batches)
     for name, switches in SWITCHES.items():
         if name == "compile" and not args.compile:

@@ -6,7 +6,8 @@ import torch
 
 from MedDiffFMLib.anatomy.regions import ABDOMEN
 from MedDiffFMLib.inference.levels import is_finer, level_of, resample
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import draw_crop
 from MedDiffFMTraining.data.store import Case, CaseFacts, write_case
 
 PATCH = 16

@@ -72,8 +72,6 @@ REFUSED = {
     "evaluate condition store model control": "training",
     "train prepare manifest.csv store": "training",
     "train simulate-noise store": "training",
-    "train pack store file": "training",
-    "train unpack file store": "training",
     "train pretrain store run": "training",
     "train finetune store run base --config c.json": "training",
     "train distill store run base --config c.json": "training",

@@ -8,6 +8,7 @@ pytest.importorskip("bm3d", reason="bm3d is not installed (extra 'training')")
 
 from MedDiffFMTraining.evaluate.baselines.classical import NAMES, SETTINGS, TOOLS, denoise_classically
 from MedDiffFMTraining.evaluate.baselines.tune import GRIDS, tune
+from MedDiffFMTraining.evaluate.cases.volumes import LowDoseCase
 
 SIGMA = 0.05
 
@@ -47,10 +48,9 @@ def test_every_tool_has_its_name_settings_and_grid():
 
 def test_tuning_takes_the_largest_mean_gain(chest, low):
     """Total variation on a real slab: the best of the grid by the gains that were reported."""
-    from MedDiffFMTraining.evaluate.cases.volumes import Case
 
     tried = []
-    case = Case("chest", "chest", chest, chest.with_voxels(low))
+    case = LowDoseCase("chest", "chest", chest, chest.with_voxels(low))
     best = tune("tv", [case], lambda settings, gains: tried.append((settings, gains)))
     assert len(tried) == len(GRIDS["tv"]["weight_factor"])
     assert best == max(tried, key=lambda one: one[1][0])[0]

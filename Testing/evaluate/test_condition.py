@@ -10,9 +10,9 @@ from tiny_model import TINY
 from MedDiffFMLib.models.controlnet_folder import load_control
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.controlnet import Control, ControlConfig
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store
-from MedDiffFMTraining.evaluate.probes.controlnet_response import another, check_condition, losses, reactions
+from MedDiffFMTraining.evaluate.probes.controlnet_response import check_condition, losses, reactions, wrong_conditions
 from MedDiffFMTraining.evaluate.probes.crops import draw_samples
 
 
@@ -65,9 +65,9 @@ def test_a_control_with_weights_reacts(cases, tiny_model_with_controls):
 def test_another_condition_is_another_one():
     mask = torch.zeros(1, 1, 1, 3)
     mask[..., 0] = 1
-    assert another([mask], "lesion-mask")[0].flatten().tolist() == [0, 0, 1]
+    assert wrong_conditions([mask], "lesion-mask")[0].flatten().tolist() == [0, 0, 1]
     a, b = torch.zeros(1), torch.ones(1)
-    assert another([a, b], "thick-ct") == [b, a]
+    assert wrong_conditions([a, b], "thick-ct") == [b, a]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from tiny_model import TINY
 
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
-from MedDiffFMTraining.data.crops import Crop
+from MedDiffFMTraining.data.crop import Crop
 from MedDiffFMTraining.evaluate.probes.crops import Sample
 from MedDiffFMTraining.evaluate.probes.distillation import compare_steps, detail, measure, steps_of
 

@@ -18,11 +18,12 @@ from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.data import low_dose
 from MedDiffFMTraining.evaluate.baselines.classical import SETTINGS
 from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import Quality, quality
 from MedDiffFMTraining.evaluate.show import demo
-from MedDiffFMTraining.evaluate.tasks.denoise import Row, report_of
+from MedDiffFMTraining.evaluate.tasks.denoise import DenoisingResult, report_of
 
 MODEL = ["model, fast", "model, fast, σ auto", "foundation model alone, fast"]
 
@@ -91,6 +92,15 @@ def test_what_was_simulated_is_used_again(small_ct, tmp_path):
     assert not np.allclose(other.low.voxels, again.low.voxels) and len(list(tmp_path.iterdir())) == 2
 
 
+def test_another_simulation_is_not_taken_from_the_cache(small_ct, tmp_path, monkeypatch):
+    """The version of the simulation is part of what the cache is asked for."""
+    file = small_ct / "chest_small.nii.gz"
+    for version, count in ((1, 1), (1, 1), (2, 2)):
+        monkeypatch.setattr(low_dose, "VERSION", version)
+        cases.load_case(file, "chest", slices=2, cache=tmp_path)
+        assert len(list(tmp_path.iterdir())) == count
+
+
 def test_the_slab_is_axial_and_central_in_any_orientation(chest):
     """The same scan with its axes in another order gives the same slab."""
     reference = cases.axial_slab(chest, 4)
@@ -112,7 +122,7 @@ def test_test_and_validation_patients_are_apart():
 def test_time_is_beside_non_local_means_on_the_same_case():
     def row(case, method, psnr, seconds):
         before = Quality(30, 0.8)
-        return Row(case, "chest", False, method, 60, before, Quality(30 + psnr, 0.9), seconds)
+        return DenoisingResult(case, "chest", False, method, 60, before, Quality(30 + psnr, 0.9), seconds)
 
     rows = [row("a", "non-local means", 4, 30), row("a", "model, fast", 3, 15)]
     rows += [row("b", "non-local means", 2, 10), row("b", "model, fast", 6, 10)]

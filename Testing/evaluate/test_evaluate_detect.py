@@ -18,7 +18,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.evaluate.cases.anomalies import AnomalyCase, Planting, Wanted, find_cases
+from MedDiffFMTraining.evaluate.cases.anomalies import AnomalyCase, CaseSelection, Planting, find_cases
 from MedDiffFMTraining.evaluate.cases.volumes import axial_slab
 from MedDiffFMTraining.evaluate.metrics.anomalies import auroc
 from MedDiffFMTraining.evaluate.tasks.detect_anomalies import DetectSettings, evaluate_detection, from_median
@@ -29,7 +29,7 @@ LIVER = 5
 @pytest.fixture(scope="module")
 def planted() -> AnomalyCase:
     """A ball of 30 mm, 60 HU darker, in the liver of the repository's abdomen; its edge fades over 6 mm."""
-    (case,) = find_cases(Wanted(plantings="abd_ts_example", blend_mm=6.0, place=3))
+    (case,) = find_cases(CaseSelection(plantings="abd_ts_example", blend_mm=6.0, place=3))
     return case
 
 
@@ -42,7 +42,7 @@ def test_what_is_planted_is_known_and_the_rest_is_untouched(planted, data):
     assert (planted.anatomy.voxels[planted.lesion] == LIVER).all() and not planted.volume.voxels.dtype.kind == "f"
     z, y, x = (np.ptp(axis) * 3 + 3 for axis in np.nonzero(planted.lesion))
     assert 21 <= min(z, y, x) and max(z, y, x) <= 33
-    (elsewhere,) = find_cases(Wanted(plantings="abd_ts_example", place=4))
+    (elsewhere,) = find_cases(CaseSelection(plantings="abd_ts_example", place=4))
     assert not np.array_equal(elsewhere.lesion, planted.lesion)
 
 
@@ -56,7 +56,7 @@ def test_the_baseline_is_the_distance_from_the_organs_median(planted):
     far = np.abs(hu - np.median(hu))
     score = from_median(planted, 0.0, "either")
     assert np.allclose(score[planted.counted], far) and not score[~planted.counted].any()
-    report = evaluate_detection([planted], tell=lambda line: None)
+    report = evaluate_detection([planted], log=lambda line: None)
     assert report.lines[0].values[1] == pytest.approx(auroc(far, planted.lesion[planted.counted]))
     darker = from_median(planted, 2.0, "darker")[planted.counted]
     assert np.allclose(darker, -from_median(planted, 2.0, "brighter")[planted.counted])
@@ -67,7 +67,7 @@ def test_a_model_that_expects_a_plain_liver_sees_what_the_smoothed_baseline_sees
     own_grid = {"tasks": {"detect-anomalies": {"spacing_mm": None}}}
     model = exact_model(Prior({LIVER: 100.0}, (-120.0, 240.0), deviation_hu=0.05), patch=64, config=own_grid)
     settings = DetectSettings(noise_levels=(950,), draws=1, smoothing_mm=3.0)
-    raw, smooth, made = evaluate_detection([planted], model, settings, tell=lambda line: None).lines
+    raw, smooth, made = evaluate_detection([planted], model, settings, log=lambda line: None).lines
     assert made.method == "model, t = 950" and made.values == pytest.approx(smooth.values, abs=2e-3)
     assert abs(raw.values[1] - smooth.values[1]) > 4e-3
 
@@ -89,7 +89,7 @@ def folder(tmp_path_factory, data):
 
 
 def test_a_real_lesion_is_what_has_no_organs_name_and_counts_to_the_organ(folder):
-    (case,) = find_cases(Wanted(folder, lesions="nodule:chest"))
+    (case,) = find_cases(CaseSelection(folder, lesions="nodule:chest"))
     assert case.organ == "lungs" and case.lesion.sum() == 4 * 6 * 8 and case.planted is None
     assert case.counted[case.lesion].all() and case.counted.sum() > 1.5 * case.lesion.sum()
     assert case.volume.voxels[case.lesion].mean() > -200  # no lung by threshold
@@ -100,7 +100,7 @@ def test_a_real_lesion_is_what_has_no_organs_name_and_counts_to_the_organ(folder
 def test_without_names_every_label_is_lesion(folder, tmp_path):
     for name in ("nodule.nii.gz", "nodule_seg.nii.gz"):
         shutil.copy(folder / name, tmp_path / name)
-    (case,) = find_cases(Wanted(tmp_path, lesions="nodule:chest"))
+    (case,) = find_cases(CaseSelection(tmp_path, lesions="nodule:chest"))
     assert case.lesion.sum() == 4 * 6 * 8 + 4 * 10 * 8
 
 
@@ -180,7 +180,7 @@ def test_a_scan_that_was_turned_gives_the_same_case(folder, tmp_path):
         turned = sitk.DICOMOrient(sitk.ReadImage(str(folder / name)), "SAR")
         sitk.WriteImage(turned, str(tmp_path / name))
     shutil.copy(folder / "labels.json", tmp_path)
-    cases = [next(find_cases(Wanted(where, lesions="nodule:chest"))) for where in (folder, tmp_path)]
+    cases = [next(find_cases(CaseSelection(where, lesions="nodule:chest"))) for where in (folder, tmp_path)]
     assert np.array_equal(cases[0].volume.voxels, cases[1].volume.voxels)
     assert np.array_equal(cases[0].anatomy.voxels, cases[1].anatomy.voxels)
     assert isinstance(cases[1].volume, Volume) and Planting() == Planting(30.0, -60.0, 2.0, 0)

@@ -16,16 +16,10 @@ from tiny_model import save_tiny_controls, save_tiny_model
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.evaluate.cases import slice_pairs
 from MedDiffFMTraining.evaluate.cases.box import cut_box, read_box
-from MedDiffFMTraining.evaluate.tasks import super_resolve
-from MedDiffFMTraining.evaluate.tasks.super_resolve import (
-    Pair,
-    evaluate_super_resolution,
-    measure,
-    real_pair,
-    simulated_pair,
-    thick_slices,
-)
+from MedDiffFMTraining.evaluate.cases.slice_pairs import SlicePair, real_pair, simulated_pair, thick_slices
+from MedDiffFMTraining.evaluate.tasks.super_resolve import evaluate_super_resolution, measure
 
 
 def ramp(slices, spacing=1.0, start=0.0):
@@ -42,7 +36,7 @@ def test_the_first_and_last_slices_are_left_out_and_the_window_is_the_range():
     thin = np.zeros((20, 16, 16), np.float32)
     made = thin + 18
     made[:5] = made[-5:] = 1000
-    pair = Pair("x", "chest", thick_slices(Volume(thin), 5), thin, 5)
+    pair = SlicePair("x", "chest", thick_slices(Volume(thin), 5), thin, 5)
     psnr, ssim, misfit = measure(pair, made)
     assert psnr == pytest.approx(40, abs=1e-3) and misfit == 1000
     a, b = 1400 / 1800, 1418 / 1800  # flat images: SSIM is its luminance term alone
@@ -58,12 +52,12 @@ def test_interpolation_of_a_ramp_is_known():
     """
     pair = simulated_pair("ramp", "abdomen", ramp(23), 5)
     assert pair.thick.voxels[:, 0, 0].tolist() == [20, 70, 120, 170] and len(pair.thin) == 20
-    report = evaluate_super_resolution([pair], [], tell=lambda line: None)
+    report = evaluate_super_resolution([pair], [], log=lambda line: None)
     linear, cubic, spline = report.lines
     assert linear.values[0] > 100 and linear.values[1] == pytest.approx(1) and linear.values[2] == pytest.approx(6)
     assert cubic.values[0] > 30 and spline.values[0] > 30 and spline.values[2] == pytest.approx(0, abs=1e-3)
     longer = simulated_pair("ramp", "abdomen", ramp(70, 0.3), 5)
-    assert evaluate_super_resolution([longer], [], end_slices=25, tell=lambda line: None).lines[1].values[0] > 55
+    assert evaluate_super_resolution([longer], [], end_slices=25, log=lambda line: None).lines[1].values[0] > 55
     with pytest.raises(InputError, match="too few for two thick ones"):
         simulated_pair("ramp", "abdomen", ramp(9), 5)
 
@@ -143,14 +137,14 @@ def test_the_command_measures_interpolation_and_the_model_on_real_ct(run, tmp_pa
 def test_the_command_takes_a_real_pair(run, tmp_path, data):
     """The repository's chest and means of its slices 3 to 22 as another reconstruction."""
     image = sitk.ReadImage(str(data / "chest_ts_aorta.nii.gz"))[30:60, 30:60, 40:66]
-    thin = super_resolve.axial_slab(Volume.from_sitk(image))
+    thin = slice_pairs.axial_slab(Volume.from_sitk(image))
     whole = thin.with_voxels(thin.voxels.astype(np.int16))
     thick = thick_slices(Volume.from_sitk(whole.to_sitk()[:, :, 3:23]), 4)
     sitk.WriteImage(whole.to_sitk(), str(tmp_path / "thin.nii.gz"))
     sitk.WriteImage(thick.to_sitk(), str(tmp_path / "thick.nii.gz"))
     printed = run("--thick", tmp_path / "thick.nii.gz", "--thin", tmp_path / "thin.nii.gz", "--qualities", "none")
     again = simulated_pair("x", "chest", cut_box(thin, (":", ":", "3:23")), 4)
-    spline = evaluate_super_resolution([again], [], tell=lambda line: None).lines[2]
+    spline = evaluate_super_resolution([again], [], log=lambda line: None).lines[2]
     assert f"{spline.values[0]:.2f}" in printed and "6 → 1.5 mm" in printed and "block means of the thin" not in printed
 
 

@@ -21,7 +21,7 @@ from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.cases.lesions import places, read_diameters
 from MedDiffFMTraining.evaluate.cases.synthesis import load_pair
-from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, Yardstick, compare, measure
+from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, ImageMetrics, compare, measure
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
     medians = {int(n): float(np.median(pair.ct.voxels[pair.labels.voxels == n])) for n in numbers if n}
     knowing = exact_model(Prior(medians, pair.window), patch=32)
     ignorant = exact_model(Prior({}, pair.window, other=-100.0), patch=32)
-    yardstick = Yardstick(None, None)
+    metrics = ImageMetrics(None, None)
     settings = {"levels": "image,patch", "steps": 6}
-    (good, paint), (bad, _) = (compare([pair], m, yardstick, **settings) for m in (knowing, ignorant))
+    (good, paint), (bad, _) = (compare([pair], m, metrics, **settings) for m in (knowing, ignorant))
     assert (good.method, paint.method) == ("exact", PAINTED)
     assert good.values["hu_error"] == pytest.approx(paint.values["hu_error"], abs=10)
     assert bad.values["hu_error"] > good.values["hu_error"] + 100
@@ -82,7 +82,7 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
     assert good.values["ms_ssim"] is None and good.values["lpips"] is None
 
     without = np.where(pair.organs == 52, 118, pair.organs)  # a segmenter that finds all organs but the aorta
-    seen = measure(pair, pair.ct.voxels, "real", Yardstick(None, None, segment=lambda ct: without))
+    seen = measure(pair, pair.ct.voxels, "real", ImageMetrics(None, None, segment=lambda ct: without))
     assert seen.values["dice_of"] == {"lungs": 1, "heart": 1, "aorta": 0} and seen.values["hu_error"] == 0
 
 

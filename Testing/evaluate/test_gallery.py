@@ -3,7 +3,7 @@
 import numpy as np
 
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.evaluate.tasks.super_resolve import thick_slices
+from MedDiffFMTraining.evaluate.cases.slice_pairs import thick_slices
 
 
 def test_thick_slices_are_means_at_the_middle_of_those_they_average():

@@ -9,7 +9,7 @@ from MedDiffFMLib.volumes.volume import Volume
 
 pytest.importorskip("matplotlib")
 
-from MedDiffFMTraining.evaluate.reports.pictures import Row, middle_of, orthogonal_slice, slices_picture
+from MedDiffFMTraining.evaluate.reports.pictures import PictureRow, middle_of, orthogonal_slice, slices_picture
 
 
 def marked() -> Volume:
@@ -39,7 +39,7 @@ def test_a_picture_of_a_real_ct_shows_map_and_outline(data, tmp_path):
     overlay = ct.with_voxels(np.where(liver, np.float32(80), np.float32(0)))
     centre = middle_of(ct) + np.array((60, 0, 130))
     outline = ct.with_voxels(liver.astype(np.uint8))
-    rows = [Row(ct, "CT"), Row(ct, "map", overlay=overlay, outline=outline)]
+    rows = [PictureRow(ct, "CT"), PictureRow(ct, "map", overlay=overlay, outline=outline)]
     slices_picture(rows, tmp_path / "picture.png", centre)
     assert [f.name for f in tmp_path.iterdir()] == ["picture.png"]
     pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "picture.png")))[..., :3].astype(int)

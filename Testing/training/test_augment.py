@@ -9,7 +9,8 @@ import torch
 from MedDiffFMLib.anatomy.classes import number_of
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.data.augment import OTHER_SIDE, mirror
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import draw_crop
 from MedDiffFMTraining.data.store import Case, CaseFacts, write_case
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.trainer import Trainer

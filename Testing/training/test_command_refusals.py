@@ -12,7 +12,7 @@ from tiny_model import TINY, save_tiny_model
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.folder import save_model_folder
 from MedDiffFMTraining.__main__ import main
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.trainer import Trainer
 
@@ -54,17 +54,10 @@ def refused(place, capsys, monkeypatch, *words: str) -> str:
     ("command", "words"),
     [
         ("manifest . out.csv", "cannot be 'leg'"),
-        ("pack store no/file", "a folder that exists"),
-        ("pack store file --most-noise 1", "more noise than 1 HU"),
-        ("unpack nowhere out", "not a packed store"),
-        ("unpack text out", "not a packed store"),
-        ("unpack text text", "text is a file"),
         ("pretrain store text --config settings.json", "text is a file"),
         ("pretrain store out --config settings.json --start-from empty", "empty is not a model folder"),
         ("finetune store out model --config settings.json", "must say what the ControlNet is told"),
         ("distill store out model --config settings.json --from 1024", "powers of two up to 512"),
-        ("split run/last.pt text", "text is a file"),
-        ("join nowhere empty", "empty cannot be written"),
         ("export run/last.pt run/config.json mine --overwrite", "holds other things than a model"),
         ("export run/last.pt run/config.json out --tasks list.json", "by the name of a task"),
         ("export run/last.pt run/config.json out --tasks text", "text cannot be read"),

@@ -11,17 +11,18 @@ from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMTraining.data.coverage import given_box
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop, drawn_from
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import draw_crop, drawn_from
 from MedDiffFMTraining.data.low_dose import simulate_noise
 from MedDiffFMTraining.data.manifest import read_manifest, write_manifest
-from MedDiffFMTraining.data.pack import pack, unpack
 from MedDiffFMTraining.data.prepare import Settings
 from MedDiffFMTraining.data.project_data import manifest_lines
 from MedDiffFMTraining.data.run import prepare_manifest
 from MedDiffFMTraining.data.store import open_store
 from MedDiffFMTraining.learn.batches import Batch
 from MedDiffFMTraining.learn.config import PretrainConfig
-from MedDiffFMTraining.learn.trainer import Trainer, mean_error
+from MedDiffFMTraining.learn.loss import given_voxels, mean_error
+from MedDiffFMTraining.learn.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +82,6 @@ def test_a_blank_is_not_resampled_nor_paired(folder, tmp_path):
         read_manifest(tmp_path / "manifest.csv")
 
 
-def test_it_travels_in_a_pack(folder, case, tmp_path):
-    pack(folder / "store", tmp_path / "pack", 1000.0)
-    unpack(tmp_path / "pack", tmp_path / "again")
-    assert np.array_equal(open_store(tmp_path / "again", "train")[0].coverage, case.coverage)
-
-
 def test_it_is_drawn_only_where_a_recipe_says_so(case, train_cases):
     both = [*train_cases, case]
     assert drawn_from(both, CropConfig())[1].tolist() == [1, 0]
@@ -116,9 +111,9 @@ def test_the_loss_counts_what_was_given(case, train_cases, tmp_path):
     error[0, 0][~crop.covered] = 100
     error[1, 0, 0] = 17
     plain = replace(crop, covered=None)
-    assert mean_error(error, [crop, plain]).tolist() == [1.0, 2.0]
+    assert mean_error(error, given_voxels([crop, plain])).tolist() == [1.0, 2.0]
     nothing = replace(crop, covered=torch.zeros_like(crop.covered))
-    assert mean_error(error, [nothing, plain]).tolist() == [0.0, 2.0]
+    assert mean_error(error, given_voxels([nothing, plain])).tolist() == [0.0, 2.0]
     trainer = Trainer(PretrainConfig(), train_cases, tmp_path)
     epsilon = torch.randn(1, 16, 16, 16)
     other = torch.where(crop.covered, epsilon, epsilon + 3)

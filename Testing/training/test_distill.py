@@ -20,7 +20,7 @@ from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.unet import Denoiser, as_epsilon
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig

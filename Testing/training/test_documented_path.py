@@ -37,7 +37,7 @@ from MedDiffFMLib.volumes.frame import prepare
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.__main__ import main
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.prepare import _onto
 from MedDiffFMTraining.data.store import CaseFacts
 from MedDiffFMTraining.learn.config import PretrainConfig

@@ -13,8 +13,8 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.controlnet_folder import load_control, save_control
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.models.loading import load_model
-from MedDiffFMTraining.data.crops import CropConfig, draw_crop, thick_target
-from MedDiffFMTraining.data.pack import pack, unpack
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import draw_crop, thick_target
 from MedDiffFMTraining.data.store import Case, CaseFacts, open_store
 from MedDiffFMTraining.learn.batches import draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
@@ -155,10 +155,3 @@ def test_a_stopped_run_goes_on_identically(cases, tmp_path):
                 trainer, lambda row, own=losses[name]: own.append(row["loss"]), lambda t=trainer, s=steps: t.step >= s
             )
     assert losses["whole"] == losses["parts"] and len(losses["whole"]) == 4
-
-
-def test_lesions_travel_in_a_pack(store, tmp_path):
-    pack(store, tmp_path / "store.pack")
-    unpack(tmp_path / "store.pack", tmp_path / "again")
-    before, after = open_store(store, "train"), open_store(tmp_path / "again", "train")
-    assert np.array_equal(before[0].lesion, after[0].lesion) and after[1].lesion is None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.data.manifest import Row, read_manifest
+from MedDiffFMTraining.data.manifest import ManifestRow, read_manifest
 from MedDiffFMTraining.data.split import assign_splits, patient_hash, split_of
 
 
@@ -69,7 +69,7 @@ def test_a_patients_hash_tells_no_id():
 
 
 def row(line, patient, split="", path=None, pair=None):
-    return Row(line, f"case{line}", Path(path or f"/ct{line}"), patient, split=split, pair=pair and Path(pair))
+    return ManifestRow(line, f"case{line}", Path(path or f"/ct{line}"), patient, split=split, pair=pair and Path(pair))
 
 
 def test_a_named_split_holds_for_all_volumes_of_the_patient():

@@ -110,14 +110,14 @@ def test_voxels_organs_and_lesion_are_the_files(prepared, data):
     store, _ = prepared
     case = Case(store / "train" / "abdomen")
     image, organs = slab(data, "abd_ts_example")
-    inside = tuple(slice(o, o + n) for o, n in zip(case.place.offset, case.hu.box().shape, strict=True))
+    inside = tuple(slice(o, o + n) for o, n in zip(case.geometry.offset, case.hu.box().shape, strict=True))
     assert case.hu.shape == ras(image).shape and np.array_equal(case.hu[inside], ras(image)[inside])
     given, labels = ras(organs), np.asarray(case.labels)
     assert np.array_equal(labels[given > 0], given[given > 0]) and set(np.unique(labels[given == 0])) >= {0, 118, 120}
     assert np.array_equal(case.lesion, given == 18) and case.facts.region == "abdomen"
     chest = Case(store / "train" / "dicom")
     image = ras(slab(data, "chest_ts_aorta", slices=30)[0])
-    inside = tuple(slice(o, o + n) for o, n in zip(chest.place.offset, chest.hu.box().shape, strict=True))
+    inside = tuple(slice(o, o + n) for o, n in zip(chest.geometry.offset, chest.hu.box().shape, strict=True))
     assert np.array_equal(chest.hu[inside], np.clip(image, -1024, 3071)[inside])
     assert chest.facts.spacing == pytest.approx((1.5, 1.5, 1.5)) and not chest.facts.placed  # a crop around the heart
 
@@ -143,7 +143,7 @@ def test_a_stopped_run_leaves_a_whole_store_and_goes_on(files, prepared, tmp_pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_manifest(files / "manifest.csv", tmp_path / "store", OWN, tell=stop)
+        prepare_manifest(files / "manifest.csv", tmp_path / "store", OWN, on_outcome=stop)
     assert [case.facts.name for case in open_store(tmp_path / "store", "train")] == ["abdomen"]
     assert not list((tmp_path / "store").glob(".stage*"))
     prepare_manifest(files / "manifest.csv", tmp_path / "store", OWN)
@@ -189,7 +189,7 @@ def test_another_spacing_is_the_frame_of_inference(files, tmp_path):
     case = Case(tmp_path / "train" / "fine")
     frame = prepare(read_volume(files / "abdomen.nii.gz"), 2.0)
     assert case.hu.shape == frame.hu.shape == (21, 152, 183) and case.facts.spacing == (2, 2, 2)
-    inside = tuple(slice(o, o + n) for o, n in zip(case.place.offset, case.hu.box().shape, strict=True))
+    inside = tuple(slice(o, o + n) for o, n in zip(case.geometry.offset, case.hu.box().shape, strict=True))
     assert np.array_equal(case.hu[inside], np.clip(np.rint(frame.hu), -1024, 3071)[inside])
     organs = frame.labels(read_volume(files / "organs.nii.gz"))
     assert np.array_equal(np.asarray(case.labels)[organs > 0], organs[organs > 0])
@@ -215,7 +215,7 @@ def test_a_thick_pair_lies_where_inference_puts_thick_slices(files, tmp_path):
     expected = interpolate_slices(thick, 2)
     expected[:, :, 118:] = replicate(thick, 2)[:, :, 118:]
     expected = expected.numpy()[:, ::-1, ::-1]
-    inside = tuple(slice(o, o + n) for o, n in zip(case.place.offset, case.pair.box().shape, strict=True))
+    inside = tuple(slice(o, o + n) for o, n in zip(case.geometry.offset, case.pair.box().shape, strict=True))
     assert np.abs(case.pair[inside] - np.clip(expected, -1024, 3071)[inside]).max() <= 1
     assert outcomes[1].status == "refused" and "<pair> shows only 0% of the body" in outcomes[1].reasons[0]
 
@@ -234,7 +234,7 @@ def test_a_whole_body_is_split_as_at_inference(data, tmp_path):
     for part, name in zip(parts, outcome.cases, strict=True):
         case = Case(tmp_path / "store" / "train" / name)
         assert case.facts.region == part.region.name and case.hu.shape == (part.stop - part.start, *frame.hu.shape[1:])
-        inside = tuple(slice(o, o + n) for o, n in zip(case.place.offset, case.hu.box().shape, strict=True))
+        inside = tuple(slice(o, o + n) for o, n in zip(case.geometry.offset, case.hu.box().shape, strict=True))
         assert np.array_equal(case.hu[inside], np.clip(frame.hu[part.z], -1024, 3071)[inside])
 
 

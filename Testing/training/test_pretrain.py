@@ -11,12 +11,12 @@ import torch
 from small_store import add_case
 
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
-from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.networks.position import window_position
 from MedDiffFMLib.networks.unet import NetworkConfig
-from MedDiffFMTraining.data.crops import CropConfig, box_size, draw_crop, drop_anatomy, read_box, resize
-from MedDiffFMTraining.data.pack import pack, unpack
+from MedDiffFMTraining.data.boxes import read_box, resize
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.data.crops import box_size, draw_crop, drop_anatomy
 from MedDiffFMTraining.data.project_data import SPLIT, region_of, split_of
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.learn.batches import draw_batch, draw_timestep
@@ -270,22 +270,3 @@ def test_config_round_trip_and_unknown_settings(tmp_path):
     path.write_text(json.dumps({"learning_rat": 1}))
     with pytest.raises(ValueError, match="learning_rat"):
         PretrainConfig.from_json(path)
-
-
-def test_pack_and_unpack_within_half_a_step(store, tmp_path):
-    """Noise of 10 HU is stored in steps of 4 HU: no voxel of the body moves by more than 2 HU; the rest is air."""
-    packed, skipped = pack(store, tmp_path / "store.pack", most_noise_hu=30.0)
-    assert (packed, skipped) == (["abd_ts_example", "chest_ts_aorta"], [])
-    unpack(tmp_path / "store.pack", tmp_path / "again")
-    for before, after in zip(open_store(store, "train"), open_store(tmp_path / "again", "train"), strict=True):
-        assert after.facts == before.facts
-        body = np.asarray(before.labels) > 0
-        assert np.array_equal(after.labels, before.labels)
-        clipped = np.clip(np.asarray(before.hu, int), -1024, 1976)
-        assert np.abs(np.asarray(after.hu, int) - clipped)[body].max() == 2
-        assert (np.asarray(after.hu)[~body] == before.place.air_hu).all()
-    raw = sum(3 * case.hu.size for case in open_store(store, "train"))
-    assert (tmp_path / "store.pack").stat().st_size < raw / 3
-    with pytest.raises(InputError, match="more noise than 5 HU"):
-        pack(store, tmp_path / "none.pack", most_noise_hu=5.0)
-    assert not list(tmp_path.glob("none.pack*"))

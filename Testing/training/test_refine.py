@@ -30,7 +30,7 @@ from MedDiffFMLib.volumes.frame import Prepared, prepare
 from MedDiffFMLib.volumes.intensity import to_hu
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.commands import train_app
+from MedDiffFMTraining.commands.train import train_app
 from MedDiffFMTraining.data.pairs import draw_noisy, draw_thick, turned_over
 from MedDiffFMTraining.data.store import Case, write_noise
 from MedDiffFMTraining.learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair
@@ -113,7 +113,7 @@ def test_turning_over_keeps_what_belongs_together(noisy_cases, model):
 
 def test_a_refiner_learns_and_goes_on_where_it_was(noisy_cases, model, tmp_path):
     """A run of 60 updates, and one of 50 that is stopped and goes on, end with the same weights."""
-    files = make_pairs(CONFIG, noisy_cases, model, tmp_path / "pairs", tell=print)
+    files = make_pairs(CONFIG, noisy_cases, model, tmp_path / "pairs", log=print)
     stamps = [file.stat().st_mtime_ns for file in files]
     assert make_pairs(CONFIG, noisy_cases, model, tmp_path / "pairs") == files
     assert stamps == [file.stat().st_mtime_ns for file in files]

@@ -6,12 +6,13 @@ import socket
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from tiny_model import TINY
 from training_runs import run, start
 
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.log import RunLog
 from MedDiffFMTraining.learn.pretrain import pretrain
@@ -54,12 +55,39 @@ def whole(train_cases, validation_cases, tmp_path_factory):
     return folder
 
 
-def board_steps(folder):
+def board_of(folder):
+    """What TensorBoard shows of a run."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    board = EventAccumulator(str(folder / "tensorboard"))
+    board = EventAccumulator(str(folder / "tensorboard"), size_guidance={"images": 0})  # 0: all of them
     board.Reload()
-    return [event.step for event in board.Scalars("loss")]
+    return board
+
+
+def board_steps(folder):
+    return [event.step for event in board_of(folder).Scalars("loss")]
+
+
+def test_the_board_shows_a_resumed_run_and_nothing_that_it_replaced(tmp_path):
+    """Five steps and a torn event, then a resume from step 3: steps 1 to 3 of the first process, 4 and 5 of the second,
+    pictures too. The second file's name is later, as a second later would make it.
+    """
+    for first, loss in ((1, 0.5), (4, 0.25)):
+        log = RunLog(tmp_path, first - 1)
+        for step in range(first, 6):
+            log({"step": step, "loss": loss})
+            log.show({"crop": np.full((4, 4), loss, np.float32)}, step)
+        log.close()
+        if first == 1:
+            (file,) = (tmp_path / "tensorboard").iterdir()
+            file.write_bytes(file.read_bytes()[:-5])
+            file.rename(file.with_name("events.out.tfevents.1.first"))
+    board = board_of(tmp_path)
+    values = [(event.step, event.value) for event in board.Scalars("loss")]
+    assert values == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.25), (5, 0.25)]
+    assert [event.step for event in board.Images("crop")] == [1, 2, 3, 4, 5]
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["loss"]) for row in rows] == values
 
 
 def test_a_run_killed_at_a_random_step_has_the_same_curve(whole, two_cases, tmp_path):

@@ -7,8 +7,8 @@ import torch
 from tiny_model import TINY
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.commands.learn import join, pretrain, split
-from MedDiffFMTraining.data.crops import CropConfig
+from MedDiffFMTraining.commands.train.pretrain import pretrain
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn.checkpoint import read_state
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.trainer import Trainer
@@ -20,25 +20,6 @@ def _command(tmp_path, store, config, **options):
     path = tmp_path / "settings.json"
     path.write_text(config.to_json())
     pretrain(store, tmp_path / "run", path, **{"device": "cpu", "workers": 0, "start_from": None, **options})
-
-
-def test_parts_make_the_very_same_file(train_cases, tmp_path):
-    trainer = Trainer(CONFIG, train_cases, tmp_path)
-    trainer.save()
-    state = tmp_path / "last.pt"
-    split(state, tmp_path / "parts", mib=0.2)
-    parts = sorted((tmp_path / "parts").glob("last.pt.0*"))
-    assert len(parts) > 2 and max(part.stat().st_size for part in parts) <= 0.2 * 2**20
-    index = tmp_path / "parts" / "last.pt.parts.json"
-    join(index, tmp_path / "again" / "last.pt")
-    assert (tmp_path / "again" / "last.pt").read_bytes() == state.read_bytes()
-    parts[1].write_bytes(b"x" + parts[1].read_bytes()[1:])
-    with pytest.raises(InputError, match="bring them again"):
-        join(index, tmp_path / "torn.pt")
-    parts[1].unlink()
-    with pytest.raises(InputError, match="is missing"):
-        join(index, tmp_path / "torn.pt")
-    assert not list(tmp_path.glob("torn*"))
 
 
 def test_a_state_from_before_these_switches_is_restored(train_cases, tmp_path):

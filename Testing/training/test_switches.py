@@ -12,8 +12,8 @@ from training_runs import REPOSITORY
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.networks.unet import BASE
-from MedDiffFMTraining.data.crops import CropConfig
-from MedDiffFMTraining.learn.batches import Steps, draw_batch
+from MedDiffFMTraining.data.crop_config import CropConfig
+from MedDiffFMTraining.learn.batches import StepBatches, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.refine import RefineConfig
 from MedDiffFMTraining.learn.trainer import Trainer, summary
@@ -63,7 +63,7 @@ def test_patches_grow_as_the_schedule_says(train_cases):
     patches = [config.crops_at(step).patch for step in range(10)]
     assert patches == [(8, 8, 8)] * 3 + [(8, 16, 8)] * 2 + [(8, 16, 16)] * 5
     trainer = Trainer(config, train_cases, Path("unused"))
-    shapes = [Steps(train_cases, config, trainer.schedule)[step][0].x_t.shape[2:] for step in (0, 4, 5)]
+    shapes = [StepBatches(train_cases, config, trainer.schedule)[step][0].x_t.shape[2:] for step in (0, 4, 5)]
     assert shapes == [(8, 8, 8), (8, 16, 8), (8, 16, 16)]
 
 
@@ -72,7 +72,7 @@ def test_channels_last_changes_no_result(train_cases, tmp_path):
     rows = {}
     for channels_last in (False, True):
         trainer = Trainer(replace(CONFIG, channels_last=channels_last), train_cases, tmp_path)
-        rows[channels_last] = trainer.update(Steps(train_cases, CONFIG, trainer.schedule)[0])
+        rows[channels_last] = trainer.update(StepBatches(train_cases, CONFIG, trainer.schedule)[0])
         weight = trainer.network.unet.conv_in.conv.weight
         assert weight.is_contiguous(memory_format=torch.channels_last_3d) == channels_last
     assert rows[True] == pytest.approx(rows[False], rel=1e-4)
@@ -83,7 +83,7 @@ def test_the_share_of_a_process():
 
     def firsts(batch, rank, count, step):
         seen = []
-        steps = Steps([], replace(CONFIG, batch=batch), None, rank, count)
+        steps = StepBatches([], replace(CONFIG, batch=batch), None, rank, count)
         with pytest.MonkeyPatch.context() as patch:
             name = "MedDiffFMTraining.learn.batches.draw_batch"
             patch.setattr(name, lambda cases, config, schedule, first, crops: seen.append(first))

@@ -1,1 +1,1 @@
-"""What is learned from: CT volumes, the store made of them, and the random crops drawn of it."""
+"""Training data: CT volumes, the store made of them, and the random crops drawn from it."""

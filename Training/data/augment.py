@@ -7,15 +7,14 @@ so the share of mirrored crops is set by region.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from MedDiffFMLib.anatomy.classes import ORGANS
 
-if TYPE_CHECKING:
-    from .crops import Crop, CropConfig
+from .crop import Crop
+from .crop_config import CropConfig
 
 
 def _other_sides() -> np.ndarray:
@@ -33,7 +32,7 @@ OTHER_SIDE = _other_sides()
 
 
 def draw_zoom(rng: np.random.Generator, config: CropConfig, level: str) -> float:
-    """How many times larger a crop's box is: log-uniform in `zoom`; 1 of the whole image and of the scan's own grid."""
+    """Draw the factor by which a crop's box is larger: log-uniform in `zoom`; 1 for the levels `image` and `own`."""
     least, most = config.zoom
     if least == most == 1 or level not in ("double", "patch"):
         return 1.0
@@ -41,18 +40,18 @@ def draw_zoom(rng: np.random.Generator, config: CropConfig, level: str) -> float
 
 
 def draw_gain(rng: np.random.Generator, config: CropConfig) -> float:
-    """What a crop's HU are multiplied by: 1 ± `hu_gain`."""
+    """Draw the factor that a crop's HU are multiplied by: 1 ± `hu_gain`."""
     return 1 + float(rng.uniform(-1, 1)) * config.hu_gain if config.hu_gain else 1.0
 
 
 def is_mirrored(rng: np.random.Generator, config: CropConfig, region: str) -> bool:
-    """Whether a crop of a region is mirrored."""
+    """Draw whether a crop of a region is mirrored."""
     share = dict(config.mirrored).get(region, 0.0)
     return share > 0 and bool(rng.random() < share)
 
 
 def mirror(crop: Crop) -> Crop:
-    """The same crop of the patient mirrored along x."""
+    """The crop of the patient mirrored along x: image, labels and position, with left and right organs exchanged."""
     px, py, pz = crop.axes
     labels = torch.from_numpy(OTHER_SIDE)[crop.labels.flip(-1).long()]
     covered = None if crop.covered is None else crop.covered.flip(-1)

@@ -31,6 +31,6 @@ def resize(box: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 
 
 def nearest(labels: np.ndarray, size: Sequence[int]) -> torch.Tensor:
-    """Labels (Z, Y, X) on another grid by nearest neighbour, uint8."""
+    """Labels (Z, Y, X) on another grid by nearest neighbor, uint8."""
     values = torch.from_numpy(labels.astype(np.float32))[None, None]
     return F.interpolate(values, size=tuple(size), mode="nearest-exact")[0, 0].to(torch.uint8)

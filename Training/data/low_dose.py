@@ -8,7 +8,7 @@ measured p then has the variance of counting quanta plus that of the electronics
 
 Filtered back-projection is linear, so the noise alone is reconstructed and added: the anatomy stays as it was, voxel
 for voxel, and the noise is correlated in plane and strongest along the thickest paths. Rays are parallel, as they are
-after a scanner has rebinned its fan. Slices are independent: neighbouring slices of a scan share hardly any noise.
+after a scanner has rebinned its fan. Slices are independent: neighboring slices of a scan share hardly any noise.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from MedDiffFMLib.errors import InputError
 
 from .store import Case, write_noise
 
+VERSION = 1  # of the simulation: count up when the same seed gives other noise, so that no cache answers with the old
 MU_WATER = 0.019  # per mm, at about 70 keV, the mean energy of a 120 kV scan
 QUANTA = 1e5  # N₀, quanta a detector element would see without a patient; low, so that thick paths starve
 ELECTRONICS = 10.0  # σₑ, in quanta
@@ -41,7 +42,7 @@ def simulate_low_dose(
     kernel: str = "hann",
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """The same CT as a scan with less dose would show it: `hu` plus noise of `sigma_hu`.
+    """A CT as a scan with less dose would show it: `hu` plus noise of `sigma_hu`.
 
     hu: axial slices (Z, Y, X) in HU, pixels of `pixel_mm` in y and x. `sigma_hu` is the standard deviation of the
     added noise over the soft tissue of the body in all slices given; one factor scales the noise of all of them to it.
@@ -122,7 +123,9 @@ class Scanner:
         self.kernel = kernel
 
     def path_attenuation(self, hu: np.ndarray, angles: int = PATH_ANGLES) -> np.ndarray:
-        """p = ∫µ dl of every ray through a slice (Y, X) in HU. Returns float32 (angles over 180°, detectors)."""
+        """The path attenuation p = ∫µ dl of every ray through a slice (Y, X) in HU. Returns float32 (angles over 180°,
+        detectors).
+        """
         mu = np.maximum(hu.astype(np.float32) / 1000 + 1, 0) * np.float32(MU_WATER)
         projector = self._projector(angles)
         try:
@@ -162,7 +165,9 @@ class Scanner:
 
 
 def ray_variance(path: np.ndarray) -> np.ndarray:
-    """var(p) = 1/N + σₑ²/N² with N = N₀·e^{−p} quanta, never less than one. Same shape as `path`, float32."""
+    """The variance of each ray: var(p) = 1/N + σₑ²/N² with N = N₀·e^{−p} quanta, never less than one. Same shape as
+    `path`, float32.
+    """
     quanta = np.maximum(QUANTA * np.exp(-path), 1.0)
     return 1 / quanta + (ELECTRONICS / quanta) ** 2
 

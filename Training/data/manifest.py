@@ -39,7 +39,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """A line of a manifest. anatomy: a path, or `auto` or `none`; lesion, pair, coverage: None without one."""
 
     line: int
@@ -57,13 +57,13 @@ class Row:
 
     @property
     def files(self) -> dict[str, Path]:
-        """Every file or folder that the case is made of, by column."""
+        """The files and folders that the case is made of, by column."""
         columns = ("path", "anatomy", "lesion", "pair", "coverage")
         found = {column: getattr(self, column) for column in columns}
         return {column: path for column, path in found.items() if isinstance(path, Path)}
 
 
-def read_manifest(path: Path, salt: str = "") -> list[Row]:
+def read_manifest(path: Path, salt: str = "") -> list[ManifestRow]:
     """The rows of a manifest; `salt` goes into the names that are made. InputError if it is none; that files are
     missing shows when they are read.
     """
@@ -79,7 +79,7 @@ def read_manifest(path: Path, salt: str = "") -> list[Row]:
         raise InputError(f"{path} is no CSV file in UTF-8 ({error}): export it again.") from None
     if not rows:
         raise InputError(f"{path} has no lines after its header: list the CTs there.")
-    taken: dict[str, Row] = {}
+    taken: dict[str, ManifestRow] = {}
     for row in rows:
         if (other := taken.setdefault(row.name.lower(), row)) is not row:
             raise InputError(
@@ -110,7 +110,7 @@ def _checked(path: Path, columns: list[str], table: csv.DictReader) -> Iterable[
             yield {name: text.strip() for name, text in values.items()}
 
 
-def _row(manifest: Path, line: int, values: dict[str, str], salt: str) -> Row:
+def _row(manifest: Path, line: int, values: dict[str, str], salt: str) -> ManifestRow:
     where = f"{manifest}, line {line}"
     for column, words in _WORDS.items():
         if values.get(column, "") not in words:
@@ -123,7 +123,7 @@ def _row(manifest: Path, line: int, values: dict[str, str], salt: str) -> Row:
         raise InputError(f"{where}: a CT with coverage can have no lesion and no pair; leave one of them empty.")
     anatomy = values["anatomy"] if values["anatomy"] in (AUTO, NONE) else _path(manifest, values["anatomy"])
     placed = {"yes": True, "no": False}.get(values.get("placed", ""))
-    return Row(
+    return ManifestRow(
         line=line,
         name=_name(where, values, salt),
         path=_path(manifest, values["path"]),

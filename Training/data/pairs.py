@@ -35,9 +35,9 @@ AXES = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # a store's (z, y, x) gr
 
 
 @dataclass(frozen=True)
-class Pair:
-    """told: a `Noisy` or `Thick`; truth: (Z, Y, X) in the model's range; mask: bool, where it counts; weight: how
-    often the pair is drawn.
+class RefinerPair:
+    """A refiner's training pair. told: a `Noisy` or `Thick`; truth: (Z, Y, X) in the model's range; mask: bool, where
+    it counts; weight: how often the pair is drawn.
     """
 
     told: Noisy | Thick
@@ -61,7 +61,7 @@ def draw_box(rng: np.random.Generator, body: np.ndarray, size: Sequence[int]) ->
     return best
 
 
-def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequence[int]) -> Pair:
+def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequence[int]) -> RefinerPair:
     """A pair for denoising. Voxels beyond the window do not count: the task keeps those of the scan."""
     body, hu = np.asarray(case.labels) > 0, case.hu
     box = draw_box(rng, body, size)
@@ -74,7 +74,7 @@ def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequenc
     lowest, highest = scan.window
     mask = torch.from_numpy(body[box] & (low >= lowest) & (low <= highest))
     weight = 1 / (0.15 + (case.facts.noise_hu / sigma) ** 2)  # truth that is noisy itself teaches to keep noise
-    return Pair(noisy.to(torch.device("cpu")), torch.from_numpy(to_model(full, scan.window)), mask, weight)
+    return RefinerPair(noisy.to(torch.device("cpu")), torch.from_numpy(to_model(full, scan.window)), mask, weight)
 
 
 def _noise(rng: np.random.Generator, case: Case, box: tuple[slice, ...]) -> np.ndarray:
@@ -94,13 +94,13 @@ def _noise(rng: np.random.Generator, case: Case, box: tuple[slice, ...]) -> np.n
 
 
 def draw_thick(
-    rng: np.random.Generator, case: Case, model: Model, size: Sequence[int], factors: Sequence[int], turned: float
-) -> Pair:
-    """A pair for super-resolution. size: of the crop, its thin slices cut to a multiple of the factor. turned: the
+    rng: np.random.Generator, case: Case, model: Model, size: Sequence[int], factors: Sequence[int], axis_swap: float
+) -> RefinerPair:
+    """A pair for super-resolution. size: of the crop, its thin slices cut to a multiple of the factor. axis_swap: the
     chance that rows or columns play the slices.
     """
     factor = int(rng.choice(factors))
-    axis = int(rng.integers(1, 3)) if rng.random() < turned else 0
+    axis = int(rng.integers(1, 3)) if rng.random() < axis_swap else 0
     order = [axis, *(other for other in range(3) if other != axis)]
     hu, body = (np.asarray(array).transpose(order) for array in (case.hu, case.labels))
     depth = min(size[0], hu.shape[0]) // factor * factor
@@ -112,14 +112,14 @@ def draw_thick(
     scan, told = one_step_slices.refiner_training_sample(volume, model, factor, case.facts.region)
     mask = torch.from_numpy(np.ascontiguousarray(body[box] > 0))
     mask[:factor], mask[-factor:] = False, False  # beyond them the spline knows nothing
-    return Pair(told, torch.from_numpy(to_model(full, scan.window)), mask, 1.0)
+    return RefinerPair(told, torch.from_numpy(to_model(full, scan.window)), mask, 1.0)
 
 
 def _volume(hu: np.ndarray, spacing: Sequence[float]) -> Volume:
     return Volume(np.ascontiguousarray(hu), tuple(spacing[::-1]), direction=AXES)
 
 
-def turned_over(pair: Pair, rng: np.random.Generator, cut: tuple[slice, slice]) -> Pair:
+def turned_over(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, slice]) -> RefinerPair:
     """The pair cut in plane to `cut` (y, x), and mirrored along any axes and transposed in plane at random."""
     flips = [axis for axis in range(3) if rng.random() < 0.5]
     transposed = rng.random() < 0.5
@@ -133,4 +133,4 @@ def turned_over(pair: Pair, rng: np.random.Generator, cut: tuple[slice, slice]) 
         told = Noisy(*(change(image.float()) for image in (told.y, told.of_model, told.nlm)), told.sigma_n)
     else:
         told = Thick(change(told.thick.float()), change(told.of_model.float()), told.factor)
-    return Pair(told, change(pair.truth.float()), change(pair.mask), pair.weight)
+    return RefinerPair(told, change(pair.truth.float()), change(pair.mask), pair.weight)

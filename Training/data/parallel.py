@@ -10,13 +10,13 @@ from pathlib import Path
 
 from MedDiffFMLib.errors import DiskFullError, InputError
 
-from .manifest import Row
+from .manifest import ManifestRow
 from .prepare import Outcome, Settings, prepare_row
 from .split import patient_hash
 
 CONNECT_SECONDS = 10
 
-Work = tuple[Row, str]  # a row and its split
+Work = tuple[ManifestRow, str]  # a row and its split
 
 
 def run_rows(

@@ -1,4 +1,4 @@
-"""One CT of a manifest to the store: read, checked, ordered, split into regions, labelled, cropped, written."""
+"""One CT of a manifest to the store: read, checked, ordered, split into regions, labeled, cropped, written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from MedDiffFMLib.volumes.io import read_labels, read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 from .coverage import given_box
-from .manifest import AUTO, NONE, Row
+from .manifest import AUTO, NONE, ManifestRow
 from .quality import Quality, content_hash, examine, remove_padding
 from .split import STORED, patient_hash
 from .store import CaseFacts, write_case
@@ -32,8 +32,8 @@ LEAST_COVERED = 0.9  # of the body by the second CT of a pair
 
 @dataclass(frozen=True)
 class Settings:
-    """How a store is made. spacing_mm: the isotropic grid (the paper's is 1 mm), None for the scan's own; salt: of the
-    patients' hashes.
+    """The settings of a store. spacing_mm: the isotropic grid (the paper's is 1 mm), None for the scan's own; salt: of
+    the patients' hashes.
     """
 
     spacing_mm: float | None = 1.0
@@ -42,7 +42,7 @@ class Settings:
 
 @dataclass
 class Outcome:
-    """What became of a row. status: accepted, warning, or refused; cases: their names in the store, none of test and
+    """The outcome of a row. status: accepted, warning, or refused; cases: their names in the store, none of test and
     held-out patients; content: see `content_hash`; sources: see `run.fingerprint`.
     """
 
@@ -63,7 +63,7 @@ class Outcome:
         self.status, self.reasons, self.cases = "refused", [reason], []
 
 
-def prepare_row(row: Row, split: str, settings: Settings, folder: Path) -> Outcome:
+def prepare_row(row: ManifestRow, split: str, settings: Settings, folder: Path) -> Outcome:
     """Prepare one CT: its cases come to folder/SPLIT/NAME, and what became of it is returned, whatever happened.
 
     Only a full disk and Ctrl-C are not about this CT and are raised.
@@ -84,7 +84,7 @@ def prepare_row(row: Row, split: str, settings: Settings, folder: Path) -> Outco
     return outcome
 
 
-def _prepare(row: Row, settings: Settings, folder: Path, outcome: Outcome) -> None:
+def _prepare(row: ManifestRow, settings: Settings, folder: Path, outcome: Outcome) -> None:
     volume, padding = remove_padding(read_volume(row.path))
     scan = to_frame(volume)
     outcome.content = content_hash(scan.hu)
@@ -120,7 +120,12 @@ def _prepare(row: Row, settings: Settings, folder: Path, outcome: Outcome) -> No
 
 
 def _write(
-    row: Row, scan: Prepared, parts: Sequence[RegionSpan], images: dict[str, np.ndarray], folder: Path, outcome: Outcome
+    row: ManifestRow,
+    scan: Prepared,
+    parts: Sequence[RegionSpan],
+    images: dict[str, np.ndarray],
+    folder: Path,
+    outcome: Outcome,
 ) -> None:
     """Write the cases of a scan, one of each part; images: of its frame, by the names of `write_case`."""
     for part in parts:
@@ -135,9 +140,9 @@ def _write(
         outcome.cases.append(name)
 
 
-def _parts(row: Row, scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> list[RegionSpan]:
+def _parts(row: ManifestRow, scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> list[RegionSpan]:
     """The regions of a scan as at inference: each part is a whole image of its own, with what it shares with its
-    neighbours.
+    neighbors.
     """
     if row.region != AUTO:
         return [whole_scan(REGIONS[row.region], len(body))]
@@ -145,7 +150,7 @@ def _parts(row: Row, scan: Prepared, body: np.ndarray, organs: np.ndarray | None
     return parts or [whole_scan(detect_region(scan.hu, scan.spacing, body), len(body))]
 
 
-def _organs(row: Row, volume: Volume) -> Anatomy | None:
+def _organs(row: ManifestRow, volume: Volume) -> Anatomy | None:
     """The row's label map on the CT's grid; None without one."""
     if row.anatomy == NONE:
         return None
@@ -167,7 +172,7 @@ def _labels(scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> np.n
     return complete_labels(tissue, found)
 
 
-def _lesion(row: Row, volume: Volume) -> Volume | None:
+def _lesion(row: ManifestRow, volume: Volume) -> Volume | None:
     """The row's lesions on the CT's grid as 0 and 1; None without a mask."""
     if row.lesion is None:
         return None
@@ -176,12 +181,12 @@ def _lesion(row: Row, volume: Volume) -> Volume | None:
     return mask.with_voxels(marked.astype(mask.voxels.dtype))
 
 
-def _pair(row: Row) -> Volume | None:
+def _pair(row: ManifestRow) -> Volume | None:
     return None if row.pair is None else remove_padding(read_volume(row.pair))[0]
 
 
-def _coverage(row: Row, volume: Volume) -> Volume | None:
-    """Where the row's CT was given, as 0 and 1 on its grid; None of a whole one."""
+def _coverage(row: ManifestRow, volume: Volume) -> Volume | None:
+    """The mask of where the row's CT was given, 0 and 1 on its grid; None for a whole CT."""
     if row.coverage is None:
         return None
     mask = read_labels(row.coverage, like=volume)
@@ -209,7 +214,7 @@ def _onto(pair: Volume, frame: Volume, body: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(resample.Execute(pair.to_sitk()))
 
 
-def _without_names(text: str, row: Row) -> str:
+def _without_names(text: str, row: ManifestRow) -> str:
     """A reason without the row's paths and patient, which may tell who it is: the columns stand for them."""
     for column, path in sorted(row.files.items(), key=lambda item: -len(str(item[1]))):
         text = text.replace(str(path), f"<{column}>")

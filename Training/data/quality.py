@@ -31,7 +31,7 @@ CUT_BORDER = 0.3  # of the image's border that is body, in the mean slice: the p
 
 @dataclass
 class Quality:
-    """What was measured of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it cannot be told.
+    """The measurements of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it cannot be told.
 
     air_hu, tissue_hu: the peaks around and in the body. padding: share below −1100 HU. clipped_low, clipped_high:
     share of voxels, or of the body's, at the lowest and highest value. cut_slices: share of the slices whose body is
@@ -106,7 +106,7 @@ def examine(
 
 
 def content_hash(hu: np.ndarray) -> str:
-    """The same for the same voxels, whatever the file they came in: of int16 HU (Z, Y, X) in RAS order."""
+    """SHA-256 of a CT's voxels, equal whatever the file they came in: of int16 HU (Z, Y, X) in RAS order."""
     voxels = np.ascontiguousarray(np.clip(np.rint(hu), -1024, 3071).astype("<i2"))
     return hashlib.sha256(repr(voxels.shape).encode() + voxels.tobytes()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What became of every row of a manifest: a table to print, report.csv and report.json beside the cases."""
+"""Reports of the outcomes of a manifest's rows: a table to print, report.csv and report.json beside the cases."""
 
 from __future__ import annotations
 

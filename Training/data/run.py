@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from MedDiffFMLib.errors import InputError
 
-from .manifest import AUTO, Row, read_manifest
+from .manifest import AUTO, ManifestRow, read_manifest
 from .parallel import run_rows
 from .prepare import Outcome, Settings
 from .quality import Quality
@@ -39,41 +39,41 @@ def prepare_manifest(
     settings: Settings,
     jobs: int = 1,
     scheduler: str | None = None,
-    tell: Callable[[Outcome, int, int], None] = lambda outcome, done, of: None,
+    on_outcome: Callable[[Outcome, int, int], None] = lambda outcome, done, of: None,
 ) -> list[Outcome]:
     """Prepare every row of a manifest; returns what became of each, in the manifest's order.
 
-    jobs: processes here; scheduler: address of a Dask cluster that sees the same files instead. tell: is given each
-    outcome as it comes, how many there are, and of how many. Stopped at any moment (Ctrl-C), the store is whole and the
-    same command goes on. InputError for a wrong manifest, split or cluster.
+    jobs: processes here; scheduler: address of a Dask cluster that sees the same files instead. on_outcome: is called
+    with each outcome as it comes, how many are done, and of how many. Stopped at any moment (Ctrl-C), the store is
+    whole and the same command goes on. InputError for a wrong manifest, split or cluster.
     """
     rows = read_manifest(manifest, settings.salt)
     splits = assign_splits(rows, settings.salt)
     _check_segmenter(rows)
     store = Path(store)
     with _locked(store) as stage:
-        keeper = Keeper(store, stage, rows, splits)
-        keeper.check_patients(settings.salt)
+        writer = StoreWriter(store, stage, rows, splits)
+        writer.check_patients(settings.salt)
         sources = {row.name: fingerprint(row, splits[row.name], settings) for row in rows}
-        standing = [row.name for row in rows if keeper.stands(row.name, sources[row.name])]
-        for done, name in enumerate(standing, 1):
-            tell(keeper.outcomes[name], done, len(rows))
-        waiting = [(row, splits[row.name]) for row in rows if row.name not in set(standing)]
+        done_before = [row.name for row in rows if writer.is_done(row.name, sources[row.name])]
+        for done, name in enumerate(done_before, 1):
+            on_outcome(writer.outcomes[name], done, len(rows))
+        waiting = [(row, splits[row.name]) for row in rows if row.name not in set(done_before)]
         try:
             ends = run_rows(waiting, settings, stage, jobs, scheduler)
             with contextlib.closing(ends):
-                for done, outcome in enumerate(ends, len(standing) + 1):
+                for done, outcome in enumerate(ends, len(done_before) + 1):
                     outcome.sources = sources[outcome.name]
-                    keeper.take(outcome)
-                    tell(outcome, done, len(rows))
+                    writer.commit(outcome)
+                    on_outcome(outcome, done, len(rows))
         finally:
             record = {"spacing_mm": settings.spacing_mm or "own", "version": VERSION}
-            write_report(store, keeper.of_manifest(), record)
-    return keeper.of_manifest()
+            write_report(store, writer.of_manifest(), record)
+    return writer.of_manifest()
 
 
-def fingerprint(row: Row, split: str, settings: Settings) -> str:
-    """What a prepared row depends on: its files by size and time, its line, its split and the settings."""
+def fingerprint(row: ManifestRow, split: str, settings: Settings) -> str:
+    """A hash of what a prepared row depends on: its files by size and time, its line, its split and the settings."""
     files = {column: _state(path) for column, path in row.files.items()}
     line = [row.patient, row.region, str(row.anatomy), row.lesion_labels, row.placed, split]
     record = [VERSION, settings.spacing_mm, settings.salt, files, {k: str(v) for k, v in row.files.items()}, line]
@@ -88,10 +88,10 @@ def _state(path: Path) -> list:
         return []
 
 
-class Keeper:
-    """What the store holds, by row; takes over what workers made, and never holds a CT twice."""
+class StoreWriter:
+    """The writer of a store: its outcomes by row, and the commit of cases that workers made; no CT is held twice."""
 
-    def __init__(self, store: Path, stage: Path, rows: Sequence[Row], splits: dict[str, str]):
+    def __init__(self, store: Path, stage: Path, rows: Sequence[ManifestRow], splits: dict[str, str]):
         self.store, self.stage, self.splits = store, stage, splits
         self.rows = {row.name: row for row in rows}
         self.outcomes = {outcome.name: outcome for outcome in _read_outcomes(store)}
@@ -107,8 +107,8 @@ class Keeper:
                     f"the store has in {outcome.split}: give them the same split, or start another store."
                 )
 
-    def stands(self, name: str, sources: str) -> bool:
-        """Whether a row is done, of these sources, or of some that are gone now. What was refused is tried again."""
+    def is_done(self, name: str, sources: str) -> bool:
+        """Whether a row was prepared from these sources, or from files that are gone now; not if it was refused."""
         outcome, row = self.outcomes.get(name), self.rows[name]
         if outcome is None or outcome.status == "refused" or outcome.split != self.splits[name]:
             return False
@@ -117,9 +117,9 @@ class Keeper:
         outcome.line = row.line
         return all((self.store / outcome.split / case / "case.json").exists() for case in outcome.cases)
 
-    def take(self, outcome: Outcome) -> None:
-        """Take over a new outcome and its cases, in place of what stood for that row. Of two rows with the same voxels
-        the one that is further from training is kept, or the earlier.
+    def commit(self, outcome: Outcome) -> None:
+        """Move the cases of a new outcome into the store, in place of the row's earlier ones. Of two rows with the same
+        voxels the one that is further from training is kept, or the earlier.
         """
         self._remove_cases(self.outcomes.get(outcome.name))
         twin = self._twin(outcome)
@@ -166,7 +166,7 @@ def _read_outcomes(store: Path) -> Iterator[Outcome]:
         yield Outcome(**record | {"quality": quality})
 
 
-def _check_segmenter(rows: Sequence[Row]) -> None:
+def _check_segmenter(rows: Sequence[ManifestRow]) -> None:
     """InputError if a row's anatomy is `auto` and TotalSegmentator cannot run here."""
     row = next((row for row in rows if row.anatomy == AUTO), None)
     if row is None:

@@ -1,4 +1,4 @@
-"""Which patient is for what: training, validation, test (paper, IV-A1: 90, 5 and 5 %), by a hash of the patient's id.
+"""The split of patients into training, validation and test (paper, IV-A1: 90, 5 and 5 %), by a hash of their ids.
 
 A hash needs no list and no order: a patient stays where it is when others are added. A split that the manifest names
 wins, for all volumes of the patient.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from MedDiffFMLib.errors import InputError
 
-from .manifest import Row
+from .manifest import ManifestRow
 
 TRAIN, VALIDATION, TEST, HELD_OUT = "train", "validation", "test", "held-out"
 SPLITS = (TRAIN, VALIDATION, TEST, HELD_OUT)
@@ -21,7 +21,7 @@ SHARES = {TRAIN: 0.90, VALIDATION: 0.05, TEST: 0.05}
 
 
 def split_of(patient: str, salt: str = "") -> str:
-    """train, validation or test for a patient's id; another `salt` draws another split."""
+    """The split (train, validation or test) of a patient's id; another `salt` draws another split."""
     draw = int(_digest(f"split\n{salt}\n{patient}")[:13], 16) / 16**13
     if draw < SHARES[TRAIN]:
         return TRAIN
@@ -29,14 +29,14 @@ def split_of(patient: str, salt: str = "") -> str:
 
 
 def patient_hash(patient: str, salt: str = "") -> str:
-    """What stands for a patient in the store: 12 hex digits that tell patients apart and do not tell their ids.
+    """The hash of a patient's id that the store keeps: 12 hex digits, which tell patients apart but not their ids.
 
     Whoever can guess ids can try them: a secret `salt` prevents that.
     """
     return _digest(f"patient\n{salt}\n{patient}")[:12]
 
 
-def assign_splits(rows: Sequence[Row], salt: str = "") -> dict[str, str]:
+def assign_splits(rows: Sequence[ManifestRow], salt: str = "") -> dict[str, str]:
     """The split of every row, by the row's name.
 
     InputError if the manifest puts two volumes of a patient, or one file, on two sides.
@@ -57,9 +57,9 @@ def assign_splits(rows: Sequence[Row], salt: str = "") -> dict[str, str]:
     return splits
 
 
-def _check_files(rows: Sequence[Row], splits: dict[str, str]) -> None:
+def _check_files(rows: Sequence[ManifestRow], splits: dict[str, str]) -> None:
     """InputError if a CT, or the pair of one, is in rows of two splits."""
-    owner: dict[str, Row] = {}
+    owner: dict[str, ManifestRow] = {}
     for row in rows:
         for path in filter(None, (row.path, row.pair)):
             other = owner.setdefault(str(path), row)

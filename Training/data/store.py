@@ -1,6 +1,6 @@
 """The training store: a folder of CT volumes ready for random crops.
 
-    SPLIT/NAME/case.json     what the case is, and its place (`CaseFacts`, `Place`)
+    SPLIT/NAME/case.json     what the case is, and where its box lies (`CaseFacts`, `BoxGeometry`)
     SPLIT/NAME/hu.b2nd       int16 HU, (z, y, x), RAS order, cropped to the body with a margin
     SPLIT/NAME/labels.b2nd   uint8: organs, elsewhere what `find_tissue` finds
     SPLIT/NAME/lesion.b2nd   bool, where lesions are marked; and lesion_voxels.npy, their indices
@@ -29,12 +29,11 @@ from MedDiffFMLib.errors import InputError
 CHUNK, BLOCK = 64, 32  # voxels along each axis; a block is what is decompressed at once
 MARGIN_MM = 10.0  # of what surrounds the body
 HU_RANGE = (-1024, 3071)  # what CT scanners tell in 12 bits; padding below is air, metal above tells nothing more
-ARRAYS = ("hu", "labels", "lesion", "pair", "coverage")
 
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What a case is. `patient`: not the id but a hash of it (`split.patient_hash`); `spacing`: (z, y, x) in mm;
+    """The facts of a case. `patient`: not the id but a hash of it (`split.patient_hash`); `spacing`: (z, y, x) in mm;
     `placed`: the volume shows its whole region, so positions hold.
     """
 
@@ -47,8 +46,8 @@ class CaseFacts:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the stored box lies in the whole image, in its voxels (z, y, x).
+class BoxGeometry:
+    """The position of the stored box in the whole image, in its voxels (z, y, x).
 
     shape: the whole image's; offset: its voxel at the box's first; body: first and last + 1 index of the body along
     each axis; air_hu: what surrounds the box, and what lies outside of the whole image.
@@ -65,12 +64,12 @@ class FramedArray:
     outside of the box. Only the blocks that an index meets are read.
     """
 
-    def __init__(self, path: Path, place: Place, fill: int | bool):
+    def __init__(self, path: Path, geometry: BoxGeometry, fill: int | bool):
         import blosc2
 
         self._stored = blosc2.open(str(path), mode="r", mmap_mode="r", dparams=blosc2.DParams(nthreads=1))
-        self.shape, self.dtype, self._offset, self._fill = place.shape, self._stored.dtype, place.offset, fill
-        self.size, self.ndim = int(np.prod(place.shape)), 3
+        self.shape, self.dtype, self._offset, self._fill = geometry.shape, self._stored.dtype, geometry.offset, fill
+        self.size, self.ndim = int(np.prod(geometry.shape)), 3
 
     def __getitem__(self, index: tuple[slice | int, ...]) -> np.ndarray:
         """Voxels of a box: `index` has three slices of step 1, or integers, within the frame."""
@@ -106,14 +105,14 @@ class Case:
         place = record.pop("place")
         self.facts = CaseFacts(**record | {"spacing": tuple(record["spacing"])})
         body = tuple(tuple(ends) for ends in place["body"])
-        self.place = Place(tuple(place["shape"]), tuple(place["offset"]), body, place["air_hu"])
+        self.geometry = BoxGeometry(tuple(place["shape"]), tuple(place["offset"]), body, place["air_hu"])
 
     def __reduce__(self):
         return Case, (self.folder,)  # open files do not travel to a DataLoader's workers
 
     @cached_property
     def hu(self) -> FramedArray:
-        return self._array("hu", self.place.air_hu)
+        return self._array("hu", self.geometry.air_hu)
 
     @cached_property
     def labels(self) -> FramedArray:
@@ -126,16 +125,16 @@ class Case:
     @cached_property
     def pair(self) -> FramedArray | None:
         """A second CT of the patient on the grid of `hu`, in HU; None without one."""
-        return self._array("pair", self.place.air_hu)
+        return self._array("pair", self.geometry.air_hu)
 
     @cached_property
     def coverage(self) -> FramedArray | None:
-        """Where the CT was given, of a scan that was given in part; None of a whole one."""
+        """The mask of where a scan was given that was given in part; None for a whole scan."""
         return self._array("coverage", False)
 
     @cached_property
     def noise(self) -> FramedArray | None:
-        """Simulated noise of low dose, of `low_dose.NOISE_HU` in soft tissue; None without."""
+        """Simulated noise of low dose, `low_dose.NOISE_HU` in soft tissue; None if none was simulated."""
         return self._array("noise", 0)
 
     @cached_property
@@ -147,11 +146,11 @@ class Case:
     @property
     def body_box(self) -> tuple[tuple[int, int], ...]:
         """First and last+1 index of the body along z, y and x."""
-        return self.place.body
+        return self.geometry.body
 
     def _array(self, name: str, fill: int | bool) -> FramedArray | None:
         path = self.folder / f"{name}.b2nd"
-        return FramedArray(path, self.place, fill) if path.exists() else None
+        return FramedArray(path, self.geometry, fill) if path.exists() else None
 
 
 def open_store(folder: Path, split: str) -> list[Case]:
@@ -185,7 +184,7 @@ def write_case(
     kept = bounding_box(labels > 0 if lesion is None else (labels > 0) | lesion)
     margins = [round(MARGIN_MM / s) for s in facts.spacing]
     box = tuple(slice(max(0, a - m), min(n, b + m)) for (a, b), m, n in zip(kept, margins, hu.shape, strict=True))
-    place = Place(hu.shape, tuple(s.start for s in box), tuple(body), _air(hu, labels))
+    geometry = BoxGeometry(hu.shape, tuple(s.start for s in box), tuple(body), _air(hu, labels))
     arrays = {"hu": _as_int16(hu[box]), "labels": labels[box].astype(np.uint8)}
     if lesion is not None:
         arrays["lesion"] = lesion[box]
@@ -193,11 +192,13 @@ def write_case(
         arrays["pair"] = _as_int16(pair[box])
     if coverage is not None:
         arrays["coverage"] = coverage[box]
-    return write_boxes(folder, split, facts, place, arrays)
+    return _write_boxes(folder, split, facts, geometry, arrays)
 
 
-def write_boxes(folder: Path, split: str, facts: CaseFacts, place: Place, arrays: dict[str, np.ndarray]) -> Path:
-    """Write one case of boxes that are cropped already (`ARRAYS` by name); into a `.part` folder, then renamed."""
+def _write_boxes(
+    folder: Path, split: str, facts: CaseFacts, geometry: BoxGeometry, arrays: dict[str, np.ndarray]
+) -> Path:
+    """Write the arrays of a case, cropped already, by name; into a `.part` folder, then renamed."""
     target = Path(folder) / split / facts.name
     part = target.with_name(f".{facts.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -205,9 +206,9 @@ def write_boxes(folder: Path, split: str, facts: CaseFacts, place: Place, arrays
     for name, array in arrays.items():
         _write_array(part / f"{name}.b2nd", array)
     if "lesion" in arrays:
-        voxels = np.argwhere(arrays["lesion"]) + np.array(place.offset)
+        voxels = np.argwhere(arrays["lesion"]) + np.array(geometry.offset)
         np.save(part / "lesion_voxels.npy", voxels.astype(np.int16))
-    record = asdict(facts) | {"place": asdict(place)}
+    record = asdict(facts) | {"place": asdict(geometry)}
     (part / "case.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     remove_case(target)
     os.replace(part, target)
@@ -254,7 +255,7 @@ def _as_int16(hu: np.ndarray) -> np.ndarray:
 def _write_array(path: Path, array: np.ndarray) -> None:
     import blosc2
 
-    fit = lambda most: tuple(min(most, n) for n in array.shape)  # noqa: E731
+    chunks, blocks = (tuple(min(most, n) for n in array.shape) for most in (CHUNK, BLOCK))
     settings = blosc2.CParams(codec=blosc2.Codec.ZSTD, clevel=5, filters=[blosc2.Filter.SHUFFLE], nthreads=1)
     array = np.ascontiguousarray(array)
-    blosc2.asarray(array, chunks=fit(CHUNK), blocks=fit(BLOCK), urlpath=str(path), mode="w", cparams=settings)
+    blosc2.asarray(array, chunks=chunks, blocks=blocks, urlpath=str(path), mode="w", cparams=settings)

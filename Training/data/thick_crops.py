@@ -16,7 +16,10 @@ from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.diffusion.slice_operators import replicate
 from MedDiffFMLib.networks.position import window_axes
 
-from .crops import Crop, CropConfig, Slices, _start, draw_window, drawn_from, drop_anatomy, read_box
+from .boxes import read_box
+from .crop import Crop, Slices
+from .crop_config import CropConfig
+from .crops import box_start, draw_window, drawn_from, drop_anatomy
 from .store import Case
 
 
@@ -43,7 +46,7 @@ def draw_thick_crop(
     order = [axis, *(other for other in range(3) if other != axis)]
     size = (depth(factor, config.patch[0], divisor), *config.patch[1:])
     box = [size[order.index(own)] for own in range(3)]
-    start = _start(rng, case, box, 0.0)
+    start = box_start(rng, case, box, 0.0)
     flips = [axis for axis in range(3) if rng.random() < 0.5] if rng.random() < config.flipped else []
 
     def cut(array, fill) -> np.ndarray:
@@ -51,7 +54,7 @@ def draw_thick_crop(
 
     labels = cut(case.labels, 0)
     low, high = draw_window(rng, case, config)
-    thin = (torch.from_numpy(cut(case.hu, case.place.air_hu)).float() - low) * (2 / (high - low)) - 1
+    thin = (torch.from_numpy(cut(case.hu, case.geometry.air_hu)).float() - low) * (2 / (high - low)) - 1
     slices = Slices(thin[None], torch.from_numpy(labels > 0)[None], factor)
     whole, at = (case.hu.shape, start) if axis == 0 else (size, (0, 0, 0))
     placed = not flips and axis == 0 and case.facts.placed and bool(rng.random() < config.keep_position)

@@ -1,3 +1,1 @@
-"""How good is it: simulated low-dose CT, metrics, classical tools, and the commands that compare the model with
-them.
-"""
+"""Evaluation of models: cases, metrics, classical tools to compare with, and reports."""

@@ -1,1 +1,1 @@
-"""How weights are made: pre-training and the fine-tuning of ControlNets."""
+"""Training of weights: pre-training, ControlNets, refiners, distillation, and their export."""

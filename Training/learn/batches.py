@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from MedDiffFMLib.diffusion.schedule import Schedule
+from MedDiffFMLib.diffusion.schedule import Schedule, add_noise, predict_eps
 
-from ..data.crops import Crop, CropConfig, draw_crop
+from ..data.crop import Crop
+from ..data.crop_config import CropConfig
+from ..data.crops import draw_crop
 from ..data.noise import ct_noise
 from ..data.store import Case
 from ..data.thick_crops import draw_factor, draw_thick_crop
@@ -24,14 +26,14 @@ from .config import PretrainConfig
 
 
 def draw_timestep(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule) -> int:
-    """t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over the noise that CT has."""
+    """Draw a timestep: t uniform in [0, T), or for a share of the samples σ̄_t log-uniform over CT's noise."""
     if rng.random() < config.low_noise:
         return schedule.t_of_sigma(math.exp(rng.uniform(*np.log(config.low_sigma))))
     return int(rng.integers(schedule.T))
 
 
 def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Schedule, crop: Crop, t: int) -> np.ndarray:
-    """White noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is."""
+    """Draw white noise; for a share of the scans' own crops at CT's noise levels, noise correlated as CT's is."""
     fits = crop.level == "own" and schedule.sigma_bar(t) <= config.low_sigma[1]
     if fits and rng.random() < config.ct_noise:
         return ct_noise(rng, crop.x0.shape)
@@ -48,35 +50,29 @@ class Batch:
     crops: list[Crop]
 
 
-def mix(schedule: Schedule, crop: Crop, epsilon: torch.Tensor, t: int) -> torch.Tensor:
-    """x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε   (paper, eq. 1)."""
-    alpha = float(schedule.alpha_bar[t])
-    return math.sqrt(alpha) * crop.x0 + math.sqrt(1 - alpha) * epsilon
-
-
 def draw_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig | None = None
 ) -> Batch:
-    """Samples first … first + batch − 1 of the run; `crops` says how they are cut, without it `config.crops`."""
+    """Draw the samples first … first + batch − 1 of the run, cut by `crops` (default: `config.crops`)."""
     crops = crops or config.crops
     if crops.target == "thick-slices":
-        return direct_batch(cases, config, schedule, first, crops)
+        return one_step_batch(cases, config, schedule, first, crops)
     drawn = []
     for number in range(first, first + config.batch):
         rng = np.random.default_rng([config.seed, number])
         crop = draw_crop(rng, cases, crops)
         t = draw_timestep(rng, config, schedule)
         epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
-        drawn.append((mix(schedule, crop, epsilon, t), epsilon, t, crop))
+        drawn.append((add_noise(crop.x0, t, schedule, epsilon), epsilon, t, crop))
     noisy, noises, times, kept = zip(*drawn, strict=True)
     return Batch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), list(kept))
 
 
-def direct_batch(
+def one_step_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig
 ) -> Batch:
-    """Samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline through
-    the thick slices, without noise. ε is what leads there from x_0.
+    """Draw samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline
+    through the thick slices, without noise. ε is what leads there from x_0.
     """
     factor = draw_factor(np.random.default_rng([config.seed, first, 0]), crops)
     divisor = 2 ** (len(config.network.channels) - 1)
@@ -85,11 +81,10 @@ def direct_batch(
     alpha = float(schedule.alpha_bar[config.direct_t])
     x_t = torch.stack([math.sqrt(alpha) * crop.slices.spline.clamp(-1, 1) for crop in drawn])
     x0 = torch.stack([crop.x0 for crop in drawn])
-    epsilon = (x_t - math.sqrt(alpha) * x0) / math.sqrt(1 - alpha)
-    return Batch(x_t, epsilon, torch.full((config.batch,), config.direct_t), drawn)
+    return Batch(x_t, predict_eps(x_t, x0, alpha), torch.full((config.batch,), config.direct_t), drawn)
 
 
-class Steps(Dataset):
+class StepBatches(Dataset):
     """The batches of each step of a run, by the step's number, for a DataLoader to draw ahead in its workers.
 
     Of `count` processes the one of number `rank` gets its share: a pass of all of them together has the samples of one

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 
+from MedDiffFMLib.diffusion.schedule import T_START
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.networks.unet import SMALL, Denoiser, NetworkConfig
 
-from ..data.crops import CropConfig, require
+from ..data.crop_config import CropConfig, require
 
 PRECISIONS = ("float32", "bfloat16")  # not float16: its narrow range would need the loss to be scaled
 PREDICTIONS = ("epsilon", "v")
@@ -74,7 +75,7 @@ class PretrainConfig:
         require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
         require(self.min_snr >= 0, "min_snr", self.min_snr, "0 (off) or γ, such as 5")
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
-        require(0 < self.direct_t < 990, "direct_t", self.direct_t, "a timestep from 1 to 989")
+        require(0 < self.direct_t < T_START, "direct_t", self.direct_t, f"a timestep from 1 to {T_START - 1}")
         prediction = self.network.prediction
         require(prediction in PREDICTIONS, "network.prediction", prediction, " or ".join(PREDICTIONS))
         for name in ("low_noise", "ct_noise", "decay_to"):
@@ -91,7 +92,7 @@ class PretrainConfig:
             require(fits, "patch", list(patch), f"three multiples of {divisor}, as the network halves it so often")
 
     def crops_at(self, step: int) -> CropConfig:
-        """How crops are drawn at a step: small patches first, if there is a schedule (Wang et al. 2023, Patch
+        """The settings of crops at a step: small patches first, if there is a schedule (Wang et al. 2023, Patch
         Diffusion), `crops.patch` after it.
         """
         end = 0.0

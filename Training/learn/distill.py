@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from MedDiffFMLib.diffusion.schedule import trailing_steps
+from MedDiffFMLib.diffusion.schedule import T_START, add_noise, trailing_steps
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.config import verify
 from MedDiffFMLib.models.folder import load_network
@@ -36,24 +36,23 @@ from .batches import Batch
 from .config import PretrainConfig
 from .trainer import Trainer
 
-T_START = 990  # where synthesis begins, see SynthesizeSettings
 MOST_STEPS = 512  # of the first walk; more would meet a timestep twice
 HARD = 2  # rounds down to 2 and 1 steps take twice as many updates, as in the source
 
 
 def shrink(alpha_from: torch.Tensor, alpha_to: torch.Tensor) -> torch.Tensor:
-    """r = √((1 − ᾱ_to)/(1 − ᾱ_from)): what a DDIM step leaves of x_t."""
+    """The share r = √((1 − ᾱ_to)/(1 − ᾱ_from)) of x_t that a DDIM step leaves."""
     return ((1 - alpha_to) / (1 - alpha_from)).sqrt()
 
 
 def ddim_step(x_t: torch.Tensor, x0: torch.Tensor, alpha_t: torch.Tensor, alpha_s: torch.Tensor) -> torch.Tensor:
-    """x_s of x_t and an estimate of x_0; ᾱ (float64) broadcast over them."""
+    """The DDIM step to x_s from x_t and an estimate of x_0; ᾱ (float64) broadcast over them."""
     r = shrink(alpha_t, alpha_s)
     return (alpha_s.sqrt() - r * alpha_t.sqrt()).float() * x0 + r.float() * x_t
 
 
 def weight_of_second(alpha_t: torch.Tensor, alpha_m: torch.Tensor, alpha_s: torch.Tensor) -> torch.Tensor:
-    """w, the share of the teacher's second estimate in what the student must say; float64, in (0, 1]."""
+    """The weight w of the teacher's second estimate in the student's target; float64, in (0, 1]."""
     second = alpha_s.sqrt() - shrink(alpha_m, alpha_s) * alpha_m.sqrt()
     return second / (alpha_s.sqrt() - shrink(alpha_t, alpha_s) * alpha_t.sqrt())
 
@@ -63,7 +62,7 @@ class DistillTrainer(Trainer):
 
     def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, teacher: Denoiser, **options):
         if teacher.config.prediction != "v":
-            raise InputError("The teacher tells ε, of which a single step makes nothing: distil a model that tells v.")
+            raise InputError("The teacher tells ε, of which a single step makes nothing: distill a model that tells v.")
         self.teacher = teacher
         settings = replace(config, network=teacher.config, low_noise=0.0, ct_noise=0.0, sample_every=0)
         super().__init__(settings, cases, folder, **options)
@@ -79,7 +78,7 @@ class DistillTrainer(Trainer):
         return super().update([self.on_walk(batch) for batch in batches])
 
     def losses(self, batch: Batch) -> torch.Tensor:
-        """As in pre-training; validation, too, asks with any t."""
+        """The loss of each sample, (B,), at the student's timesteps: validation, too, asks with any t."""
         return super().losses(self.on_walk(batch))
 
     def on_walk(self, batch: Batch) -> Batch:
@@ -89,13 +88,13 @@ class DistillTrainer(Trainer):
         """
         steps = self.walk[2::2]
         t = steps[batch.t * len(steps) // self.schedule.T]
-        alpha = self._alpha(torch.searchsorted(self.walk, t))
-        x0 = torch.stack([crop.x0 for crop in batch.crops])
-        return replace(batch, t=t, x_t=alpha.sqrt().float() * x0 + (1 - alpha).sqrt().float() * batch.epsilon)
+        samples = zip(batch.crops, t.tolist(), batch.epsilon, strict=True)
+        x_t = torch.stack([add_noise(crop.x0, at, self.schedule, epsilon) for crop, at, epsilon in samples])
+        return replace(batch, t=t, x_t=x_t)
 
     @torch.no_grad()
     def target(self, batch: Batch) -> torch.Tensor:
-        """v of x̃_0, (B, 1, Z, Y, X), for a batch of `on_walk`."""
+        """The student's target, v of x̃_0, (B, 1, Z, Y, X), for a batch of `on_walk`."""
         x_t, t, *conditions = self.inputs(batch)
         index = torch.searchsorted(self.walk, batch.t)
         alpha_t, alpha_m, alpha_s = (self._alpha(index - back).to(self.device) for back in range(3))

@@ -1,4 +1,4 @@
-"""What a run would take, measured on one step of it; nothing is written."""
+"""Sizes, memory and time of a run, measured on one step of it; nothing is written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .batches import Batch, Steps
+from .batches import Batch, StepBatches
 from .log import memory_mib
 from .trainer import Trainer
 
@@ -18,7 +18,9 @@ def dry_run(trainer: Trainer) -> list[tuple[str, str]]:
     """Names and values to print: sizes, memory and time. Two real steps are taken, the first to warm up; of all
     processes together, so each must call it.
     """
-    steps = Steps(trainer.cases, trainer.config, trainer.schedule, trainer.processes.rank, trainer.processes.count)
+    steps = StepBatches(
+        trainer.cases, trainer.config, trainer.schedule, trainer.processes.rank, trainer.processes.count
+    )
     began = time.perf_counter()
     batches = steps[0]
     drawing = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""From a run's folder to a model folder: its facts, its averaged weights, its card."""
+"""Export of a run as a model folder: its facts, its averaged weights, its card."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Run:
 
     @property
     def training(self) -> dict:
-        """What a config.json tells of how the weights came to be."""
+        """The record of the training for the model's config.json."""
         return {
             "steps": self.steps,
             "samples": self.samples,
@@ -46,7 +46,7 @@ class Run:
 
 
 def write_facts(trainer: Trainer) -> None:
-    """Tell in a run's folder on what it is trained, in numbers alone, and what from."""
+    """Write the facts of a run into its folder: its data, in numbers alone, and the weights that it began from."""
     cases = [case.facts for case in trainer.cases]
     regions = dict(sorted(Counter(facts.region for facts in cases).items()))
     data = {"volumes": len(cases), "patients": len({facts.patient for facts in cases}), "regions": regions}

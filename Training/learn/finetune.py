@@ -1,8 +1,8 @@
-"""Fine-tuning of a ControlNet, the U-Net locked (paper, III-B, eq. 4):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a, c_t)‖₁.
+"""Fine-tuning of a ControlNet, the U-Net locked (paper, III-B; `loss.controlnet_loss`).
 
 `config.crops.target` says what c_t is: "thick-ct", made of the crop by block mean; "pair", the same crop of another CT
 of the patient on the case's grid (thick slices, low dose); or "lesion-mask". With "thick-slices" the ControlNet learns
-to restore in a single evaluation (see `direct`). The loop, its random numbers and its exact resume are pre-training's.
+to restore in one evaluation (`one_step`). The loop, its random numbers and its exact resume are pre-training's.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from MedDiffFMLib.networks.controlnet import Control, ControlConfig
 from ..data.store import Case
 from .batches import Batch
 from .config import PretrainConfig
-from .direct import direct_losses
+from .loss import controlnet_loss
+from .one_step import one_step_loss
 from .trainer import Trainer
-
-LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much more
 
 
 def control_config(config: PretrainConfig) -> ControlConfig:
-    """What the ControlNet of a run is told, and how it is to be used."""
+    """The configuration of a run's ControlNet: the kind of its condition, and how it is to be used."""
     direct = config.crops.target == "thick-slices"
     return ControlConfig(kind=config.crops.target, direct_t=config.direct_t if direct else None)
 
@@ -58,12 +57,9 @@ class ControlTrainer(Trainer):
             return self.base(*inputs, self.model(*inputs, target)).float()
 
     def losses(self, batch: Batch) -> torch.Tensor:
-        """The mean error of each sample; in a lesion every voxel counts more."""
-        if self.config.crops.target == "thick-slices":
+        """The loss of each sample, (B,)."""
+        kind = self.config.crops.target
+        if kind == "thick-slices":
             alpha = float(self.schedule.alpha_bar[self.config.direct_t])
-            return direct_losses(self.estimate(batch), batch, alpha, self.config.network.prediction)
-        error = (self.estimate(batch) - self.target(batch)).abs()
-        if self.config.crops.target != "lesion-mask":
-            return error.mean(dim=(1, 2, 3, 4))
-        weight = 1 + LESION_WEIGHT * torch.stack([crop.target for crop in batch.crops]).to(self.device)
-        return (error * weight).sum(dim=(1, 2, 3, 4)) / weight.sum(dim=(1, 2, 3, 4))
+            return one_step_loss(self.estimate(batch), batch, alpha, self.config.network.prediction)
+        return controlnet_loss(self.estimate, batch, self.target(batch), kind)

@@ -1,4 +1,4 @@
-"""What a run tells: one JSON line a step in `log.jsonl`, and the same with pictures in TensorBoard."""
+"""The log of a run: one JSON line a step in `log.jsonl`, and the same with pictures in TensorBoard."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ import torch
 
 
 class RunLog:
-    """The log of a run that stands at `step`: what an earlier process wrote beyond it, whole or torn, is forgotten."""
+    """The log of a run that goes on from `step`: rows and events of later steps, whole or torn, are dropped."""
 
     def __init__(self, folder: Path, step: int = 0):
         from torch.utils.tensorboard import SummaryWriter
 
-        board = folder / "tensorboard"
-        board.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         keep_lines(folder / "log.jsonl", step)
-        for file in sorted(board.glob("events.out.tfevents.*")):
-            keep_events(file, step)
         self.file = (folder / "log.jsonl").open("a", encoding="utf-8")
-        self.board = SummaryWriter(str(board))
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # hides events from there on
 
     def __call__(self, row: dict) -> None:
         self.file.write(json.dumps(row) + "\n")
@@ -31,7 +28,7 @@ class RunLog:
                 self.board.add_scalar(name, value, row["step"])
 
     def show(self, images: dict[str, np.ndarray], step: int) -> None:
-        """Pictures (H, W) in [0, 1], for TensorBoard alone."""
+        """Show pictures (H, W) in [0, 1], in TensorBoard alone."""
         for name, image in images.items():
             self.board.add_image(name, image, step, dataformats="HW")
 
@@ -41,7 +38,7 @@ class RunLog:
 
 
 def keep_lines(path: Path, step: int) -> None:
-    """Leave of a log the rows up to `step`; a torn last line goes too."""
+    """Keep the rows of a log up to `step`, and drop later ones and a torn last line."""
     if not path.exists():
         return
     kept = []
@@ -54,22 +51,6 @@ def keep_lines(path: Path, step: int) -> None:
     replace_file(path, "".join(kept).encode())
 
 
-def keep_events(path: Path, step: int) -> None:
-    """Leave of a TensorBoard file the events up to `step`; a torn last one goes too."""
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    part = path.with_name(f"part.{path.name}")
-    with part.open("wb") as file:
-        writer = RecordWriter(file)
-        for record in RawEventFileLoader(str(path)).Load():
-            if Event.FromString(record).step <= step:
-                writer.write(record)
-        writer.flush()
-    part.replace(path)
-
-
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     part = path.with_name(f"{path.name}.part")
@@ -78,7 +59,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def memory_mib(device: torch.device) -> float:
-    """The most memory in use so far: of the GPU by tensors, or of this process; 0 where it cannot be told."""
+    """The peak memory so far in MiB: of tensors on the GPU, or of this process; 0 where it is not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     try:

@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch.utils.data import DataLoader
 
-from .batches import Batch, Steps, draw_batch
+from .batches import Batch, StepBatches
 from .log import memory_mib
 from .trainer import Trainer
 from .validation import pictures, validate
-
-__all__ = ["Batch", "Trainer", "draw_batch", "pretrain"]
 
 Log = Callable[[dict], None]
 Show = Callable[[dict[str, np.ndarray], int], None]
@@ -50,7 +48,7 @@ def pretrain(
 def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[Batch]]]:
     """The batches of every step from the trainer's own on, each with the seconds that it was waited for."""
     here = trainer.processes
-    steps = Steps(trainer.cases, trainer.config, trainer.schedule, here.rank, here.count)
+    steps = StepBatches(trainer.cases, trainer.config, trainer.schedule, here.rank, here.count)
     order = range(trainer.step, trainer.config.steps)
     loader = iter(DataLoader(steps, sampler=order, batch_size=None, num_workers=workers))
     for _ in order:

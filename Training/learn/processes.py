@@ -28,7 +28,7 @@ class OneProcess:
         return network
 
     def without_exchange(self, network: torch.nn.Module) -> AbstractContextManager:
-        """Within it `backward` leaves each process its own gradient: for all passes of an update but the last."""
+        """A context in which `backward` exchanges no gradients: for all passes of an update but the last."""
         return nullcontext()
 
     def gather(self, rows: torch.Tensor) -> torch.Tensor:
@@ -36,11 +36,11 @@ class OneProcess:
         return rows
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether the flag is set in any process."""
         return flag
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
 
 
 class ManyProcesses(OneProcess):

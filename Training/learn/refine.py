@@ -30,8 +30,8 @@ from MedDiffFMLib.networks.refiner import Refiner
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE, Noisy
 from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, Thick
 
-from ..data.crops import require
-from ..data.pairs import Pair, draw_noisy, draw_thick, turned_over
+from ..data.crop_config import require
+from ..data.pairs import RefinerPair, draw_noisy, draw_thick, turned_over
 from ..data.store import Case
 from .checkpoint import read_state, write_state
 from .export import FACTS
@@ -92,7 +92,7 @@ def _fixed(value: object) -> object:
 
 
 def make_pairs(
-    config: RefineConfig, cases: Sequence[Case], model: Model, folder: Path, tell: Callable[[str], None] = print
+    config: RefineConfig, cases: Sequence[Case], model: Model, folder: Path, log: Callable[[str], None] = print
 ) -> list[Path]:
     """The pairs of a run as files, those that are there already left as they are. Each depends on the seed and its
     number alone. InputError if no case can be drawn from.
@@ -114,37 +114,42 @@ def make_pairs(
         if config.kind == LOW_DOSE.kind:
             pair = draw_noisy(rng, case, model, config.size)
         else:
-            turned = dict(config.turned).get(case.facts.name, 0.0)
-            pair = draw_thick(rng, case, model, config.size, config.factors, turned)
+            axis_swap = dict(config.turned).get(case.facts.name, 0.0)
+            pair = draw_thick(rng, case, model, config.size, config.factors, axis_swap)
         _write_pair(pair, file)
         made += 1
         if made % 20 == 0:
             left = (time.monotonic() - started) / made * (config.pairs - number - 1)
-            tell(f"pair {number + 1}/{config.pairs}, {left / 60:.0f} min left")
+            log(f"pair {number + 1}/{config.pairs}, {left / 60:.0f} min left")
     return files
 
 
-def _write_pair(pair: Pair, file: Path) -> None:
+def _write_pair(pair: RefinerPair, file: Path) -> None:
     part = file.with_name(f".{file.name}.part")
     arrays = dataclasses.asdict(pair.told) | {"truth": pair.truth, "mask": pair.mask, "weight": pair.weight}
-    half = lambda v: v.numpy().astype(np.float16) if isinstance(v, torch.Tensor) and v.is_floating_point() else v  # noqa: E731
     with part.open("wb") as stream:
-        np.savez(stream, **{name: half(value) for name, value in arrays.items()})
+        np.savez(stream, **{name: _half(value) for name, value in arrays.items()})
     os.replace(part, file)
 
 
-def read_pair(file: Path, kind: str) -> Pair:
+def _half(value: object) -> object:
+    """A float tensor as a float16 array; anything else as it is."""
+    is_float = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.numpy().astype(np.float16) if is_float else value
+
+
+def read_pair(file: Path, kind: str) -> RefinerPair:
     """A pair as it was written, its images float16."""
     with np.load(file, allow_pickle=False) as arrays:
         values = {name: torch.from_numpy(arrays[name]) if arrays[name].ndim else arrays[name].item() for name in arrays}
     truth, mask, weight = (values.pop(name) for name in ("truth", "mask", "weight"))
-    return Pair(Noisy(**values) if kind == LOW_DOSE.kind else Thick(**values), truth, mask, weight)
+    return RefinerPair(Noisy(**values) if kind == LOW_DOSE.kind else Thick(**values), truth, mask, weight)
 
 
 class RefineTrainer:
-    """A run: the refiner, its average, optimiser and step, saved and restored as a whole."""
+    """A run: the refiner, its average, optimizer and step, saved and restored as a whole."""
 
-    def __init__(self, config: RefineConfig, pairs: Sequence[Pair], folder: Path, device: torch.device):
+    def __init__(self, config: RefineConfig, pairs: Sequence[RefinerPair], folder: Path, device: torch.device):
         self.config, self.pairs, self.folder, self.device = config, pairs, folder, device
         torch.manual_seed(config.seed)
         self.network = Refiner(KINDS[config.kind]).to(device, memory_format=torch.channels_last)
@@ -162,7 +167,7 @@ class RefineTrainer:
         fall = (1 + math.cos(math.pi * self.step / self.config.steps)) / 2
         return self.config.learning_rate * min(1.0, (self.step + 1) / max(self.config.warmup, 1)) * (0.02 + 0.98 * fall)
 
-    def draw(self) -> Pair:
+    def draw(self) -> RefinerPair:
         """The part of a pair that this step sees."""
         rng = np.random.default_rng([self.config.seed, 1, self.step])
         pair = self.pairs[rng.choice(len(self.pairs), p=self.shares / self.shares.sum())]
@@ -171,7 +176,7 @@ class RefineTrainer:
         return turned_over(pair, rng, tuple(slice(s, s + m) for s, m in zip(starts, self.config.cut, strict=True)))
 
     def update(self) -> dict[str, float]:
-        """One optimiser step. Returns its loss, and that of the estimate which was to be refined."""
+        """One optimizer step. Returns its loss, and that of the estimate which was to be refined."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         pair = self.draw()
@@ -179,7 +184,10 @@ class RefineTrainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             x0 = told.refined(self.network)
         scale = told.sigma_n if isinstance(told, Noisy) else SCALE
-        error = lambda x: ((((x.clamp(-1, 1) - truth) / scale) ** 2) * mask).sum() / mask.sum().clamp(min=1)  # noqa: E731
+
+        def error(x: torch.Tensor) -> torch.Tensor:
+            return ((((x.clamp(-1, 1) - truth) / scale) ** 2) * mask).sum() / mask.sum().clamp(min=1)
+
         loss = error(x0)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

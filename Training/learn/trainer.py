@@ -1,4 +1,4 @@
-"""A run of ε_θ (paper, III-B, eq. 3):  E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a)‖₁,  x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε."""
+"""The trainer of a run: one optimizer step after the other, with the loss of `loss`; its state saved and restored."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from torch.optim.swa_utils import AveragedModel
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.networks.unet import Denoiser, v_target
+from MedDiffFMLib.networks.unet import Denoiser
 
-from ..data.crops import Crop
 from ..data.store import Case
 from .batches import Batch
 from .checkpoint import read_state, write_state
 from .config import PretrainConfig
+from .loss import diffusion_loss, snr_weights, training_target
 from .processes import OneProcess
 
 T_BANDS = (30, 100, 300, 1000)
 
 
 class Trainer:
-    """The state of a run: network, EMA, optimiser and step; saved and restored as a whole.
+    """The state of a run: network, EMA, optimizer and step; saved and restored as a whole.
 
     `network` is what is trained, `model` the same as it is to be called (compiled, one of several processes').
     """
@@ -57,7 +57,7 @@ class Trainer:
         self.origin: dict[str, str] = {}  # what else than data the weights come from, for the run's facts
 
     def make_network(self) -> torch.nn.Module:
-        """What is trained."""
+        """The network that is trained."""
         return Denoiser(self.config.network)
 
     def _ema(self, average: torch.Tensor, value: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
@@ -69,7 +69,7 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within it `estimate` computes with the averaged weights, and without gradients."""
+        """A context in which `estimate` computes with the averaged weights, and without gradients."""
         model, self.model = self.model, self.average.module
         try:
             with torch.no_grad():
@@ -78,7 +78,7 @@ class Trainer:
             self.model = model
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then a linear fall to `decay_to` at the last step."""
+        """The learning rate at this step: linear warm-up, then a linear fall to `decay_to` at the last step."""
         c = self.config
         fall = 1 - (1 - c.decay_to) * self.step / max(c.steps, 1)
         return c.learning_rate * min(1.0, (self.step + 1) / max(c.warmup, 1)) * fall
@@ -93,7 +93,7 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """x_t, t, position, anatomy and region of a batch, as `Denoiser` takes them."""
+        """The network's inputs for a batch: x_t, t, position, anatomy and region, as `Denoiser` takes them."""
         frequencies = self.config.network.position_frequencies
         codes = [crop.codes(frequencies, self.device) for crop in batch.crops]
         position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
@@ -103,31 +103,19 @@ class Trainer:
         return x_t, batch.t.to(self.device), position, anatomy, region
 
     def target(self, batch: Batch) -> torch.Tensor:
-        """What the network should say: ε (the paper's), or v."""
-        if self.config.network.prediction == "epsilon":
-            return batch.epsilon.to(self.device)
-        x0 = torch.stack([crop.x0 for crop in batch.crops])
-        alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
-        return v_target(x0, batch.epsilon, alpha_bar).to(self.device)
+        """The output that the network should have for a batch: ε (the paper's), or v."""
+        return training_target(batch, self.schedule, self.config.network.prediction).to(self.device)
 
     def losses(self, batch: Batch) -> torch.Tensor:
-        """The mean error of each sample, (B,)."""
-        return mean_error((self.estimate(batch) - self.target(batch)).abs(), batch.crops)
+        """The loss of each sample, (B,)."""
+        return diffusion_loss(self.estimate, batch, self.target(batch))
 
     def weights(self, t: torch.Tensor) -> torch.Tensor:
-        """How much a sample at timestep t counts, (B,): 1 (the paper), or min-SNR-γ (Hang et al. 2023).
-
-        SNR = ᾱ/(1 − ᾱ);  min(SNR, γ)/SNR where ε is predicted, min(SNR, γ)/(SNR + 1) where v is.
-        """
-        if not self.config.min_snr:
-            return torch.ones(len(t), device=self.device)
-        alpha_bar = torch.from_numpy(self.schedule.alpha_bar)[t.cpu()]
-        snr = alpha_bar / (1 - alpha_bar)
-        whole = snr if self.config.network.prediction == "epsilon" else snr + 1
-        return (snr.clamp(max=self.config.min_snr) / whole).float().to(self.device)
+        """The weight of a sample at timestep t, (B,)."""
+        return snr_weights(t, self.schedule, self.config.min_snr, self.config.network.prediction).to(self.device)
 
     def update(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """One optimiser step over the accumulated batches, of all processes. Returns what it was like: the loss, the
+        """One optimizer step over the accumulated batches, of all processes. Returns what it was like: the loss, the
         losses by band of t and by region, the learning rate and the gradient's norm before it was clipped.
         """
         for group in self.optimizer.param_groups:
@@ -208,19 +196,8 @@ class Trainer:
             ) from None
 
 
-def mean_error(error: torch.Tensor, crops: Sequence[Crop]) -> torch.Tensor:
-    """The mean of an error (B, 1, Z, Y, X) over each sample's voxels, (B,), or over those that were given of a scan
-    that was given in part: 0 if none of them was.
-    """
-    if all(crop.covered is None for crop in crops):
-        return error.mean(dim=(1, 2, 3, 4))
-    whole = torch.ones(error.shape[2:], dtype=torch.bool)
-    counts = torch.stack([whole if crop.covered is None else crop.covered for crop in crops])[:, None].to(error)
-    return (error * counts).sum(dim=(1, 2, 3, 4)) / counts.sum(dim=(1, 2, 3, 4)).clamp(min=1)
-
-
 def summary(samples: torch.Tensor) -> dict[str, float]:
-    """What a step was like, from rows of (t, region, loss, weight): the loss that was lowered, and means of the
+    """The log row of a step, from rows of (t, region, loss, weight): the loss that was lowered, and means of the
     unweighted losses by band of t and by region.
     """
     groups: dict[str, list[float]] = {}

@@ -1,4 +1,4 @@
-"""How good the averaged weights are on patients they never saw, in a number and in pictures.
+"""Validation of the averaged weights on patients that they never saw, in a number and in pictures.
 
 Crops, noise and timesteps are the same whenever it is asked and in every run, so that the figures can be compared.
 """
@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from MedDiffFMLib.diffusion.samplers import clip, ddim, predict_x0
-from MedDiffFMLib.diffusion.schedule import uniform_steps
+from MedDiffFMLib.diffusion.schedule import T_START, add_noise, uniform_steps
 from MedDiffFMLib.networks.unet import as_epsilon
 
-from ..data.crops import Crop, draw_crop, has_target
+from ..data.crop import Crop
+from ..data.crops import draw_crop, has_target
 from ..data.store import Case
-from .batches import Batch, mix
-from .direct import validate_directly
+from .batches import Batch
+from .one_step import validate_one_step
 from .trainer import T_BANDS, Trainer
 
 TIMESTEPS = (15, 60, 200, 650)  # one in each of T_BANDS
@@ -28,7 +29,7 @@ PICTURED = (100, 400, 800)
 DDIM_STEPS = 20
 
 
-def usable(cases: Sequence[Case], target: str) -> list[Case]:
+def cases_with_target(cases: Sequence[Case], target: str) -> list[Case]:
     """The cases that a run can be validated with: those that have what a ControlNet is told."""
     return [case for case in cases if has_target(case, target)]
 
@@ -46,13 +47,13 @@ def fixed_crops(trainer: Trainer, count: int) -> list[tuple[Crop, torch.Tensor]]
 
 
 def _noisy(trainer: Trainer, crop: Crop, epsilon: torch.Tensor, t: int) -> Batch:
-    return Batch(mix(trainer.schedule, crop, epsilon, t)[None], epsilon[None], torch.tensor([t]), [crop])
+    return Batch(add_noise(crop.x0, t, trainer.schedule, epsilon)[None], epsilon[None], torch.tensor([t]), [crop])
 
 
 def validate(trainer: Trainer) -> dict[str, float]:
     """The mean unweighted loss of the averaged weights, all timesteps alike, and that at each timestep."""
     if trainer.config.crops.target == "thick-slices":
-        return validate_directly(trainer)
+        return validate_one_step(trainer)
     losses: dict[int, list[float]] = {t: [] for t in TIMESTEPS}
     with trainer.averaged():
         for crop, epsilon in fixed_crops(trainer, trainer.config.validate_crops):
@@ -75,7 +76,7 @@ def pictures(trainer: Trainer) -> dict[str, np.ndarray]:
         for number, (crop, epsilon) in enumerate(fixed_crops(trainer, PICTURES)):
             columns = []
             for t in PICTURED:
-                x_t = mix(trainer.schedule, crop, epsilon, t)
+                x_t = add_noise(crop.x0, t, trainer.schedule, epsilon)
                 columns.append((x_t, _x0(trainer, crop, x_t, t)))
             columns.append((crop.x0, _sample(trainer, crop, epsilon)))
             rows = [np.concatenate([_slice(column[row]) for column in columns], axis=1) for row in (0, 1)]
@@ -94,10 +95,10 @@ def _x0(trainer: Trainer, crop: Crop, x_t: torch.Tensor, t: int) -> torch.Tensor
 
 
 def _sample(trainer: Trainer, crop: Crop, noise: torch.Tensor) -> torch.Tensor:
-    steps = uniform_steps(trainer.schedule.T - 10, DDIM_STEPS)
+    steps = uniform_steps(T_START, DDIM_STEPS)
     return ddim(lambda x, t: _epsilon(trainer, crop, x, t), noise, trainer.schedule, steps, data_step=clip)
 
 
 def _slice(volume: torch.Tensor) -> np.ndarray:
-    """The central axial slice of (1, Z, Y, X), anterior up, as a grey picture."""
+    """The central axial slice of (1, Z, Y, X), anterior up, as a gray picture."""
     return np.clip((volume[0, volume.shape[1] // 2].numpy()[::-1] + 1) / 2, 0, 1)

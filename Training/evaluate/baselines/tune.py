@@ -12,7 +12,7 @@ import numpy as np
 
 from MedDiffFMLib.anatomy.tissue import body_mask
 
-from ..cases.volumes import Case
+from ..cases.volumes import LowDoseCase
 from ..metrics.psnr_ssim import quality, to_unit
 from .classical import denoise_classically
 
@@ -27,7 +27,7 @@ EVERY = {"bm3d": 4}  # slow, and slice by slice anyway: every fourth slice will 
 EDGE = 192  # pixels of the slices' middle that are tuned on
 
 
-def tune(tool: str, cases: Sequence[Case], report: Callable[[dict, list[float]], None]) -> dict:
+def tune(tool: str, cases: Sequence[LowDoseCase], report: Callable[[dict, list[float]], None]) -> dict:
     """The settings of a tool with the largest mean PSNR gain over the cases; `report` gets each and its gains in dB."""
     grid, mean_gains = GRIDS[tool], []
     choices = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
@@ -38,7 +38,7 @@ def tune(tool: str, cases: Sequence[Case], report: Callable[[dict, list[float]],
     return choices[int(np.argmax(mean_gains))]
 
 
-def gain(tool: str, case: Case, settings: dict) -> float:
+def gain(tool: str, case: LowDoseCase, settings: dict) -> float:
     """PSNR in dB that a tool gains over the low-dose slab."""
     low, high = case.window
     body = body_mask(case.full.voxels)

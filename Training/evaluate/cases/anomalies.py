@@ -2,7 +2,7 @@
 
 A planted anomaly is an ellipsoid of a known longest axis at a random place wholly inside the organ. The voxels' own
 HU, with their noise and texture, are raised or lowered by a known number of HU, which fades in over the first
-millimetres from its surface; then rounded to whole HU. It is far from a tumour, but its truth is certain, and it can be
+millimeters from its surface; then rounded to whole HU. It is far from a tumor, but its truth is certain, and it can be
 planted into CT that nobody has drawn a lesion in.
 """
 
@@ -53,7 +53,7 @@ IN_REPOSITORY = ((), ("abd_ts_example", "chest_ts_aorta"))
 
 @dataclass(frozen=True)
 class Planting:
-    """What is planted: longest axis in mm, HU added, the depth in mm over which it fades in, and the place's seed."""
+    """An anomaly to plant: longest axis in mm, HU added, depth in mm over which it fades in, and the place's seed."""
 
     diameter_mm: float = 30.0
     offset_hu: float = -60.0
@@ -62,9 +62,10 @@ class Planting:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`. organ: in
-    all cases, None for each one's own. diameter_mm, offset_hu: None for 30 mm and −60 HU, in lungs 20 mm and +300 HU.
+class CaseSelection:
+    """The selection of cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`.
+    organ: in all cases, None for each one's own. diameter_mm, offset_hu: None for 30 mm and −60 HU, in lungs 20 mm and
+    +300 HU.
     """
 
     data: Path | None = None
@@ -103,7 +104,7 @@ class AnomalyCase:
         return np.isin(self.anatomy.voxels, numbers_of(self.organ))
 
 
-def find_cases(wanted: Wanted) -> Iterator[AnomalyCase]:
+def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
     """The cases, one by one. InputError at once for an unknown name, region or organ, or a file that is not there."""
     drawn, planted = wanted.lesions, wanted.plantings
     if not drawn and not planted:

@@ -16,7 +16,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.io import onto_grid, read_labels, read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
-from .synthesis import Pair
+from .synthesis import LabeledCt
 from .volumes import axial_slab, find_volume
 
 # What people call a lesion's label, by the kind of ControlNet that draws it, and the organ that it lies in
@@ -60,11 +60,11 @@ def lesion_numbers(file: Path) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a new lesion comes in a healthy CT: a mask (0 and 1) on the pair's grid."""
+class LesionPlace:
+    """The place of a new lesion in a healthy CT: a mask (0 and 1) on the pair's grid."""
 
     name: str
-    pair: Pair
+    pair: LabeledCt
     mask: Volume
 
     @property
@@ -72,7 +72,7 @@ class Place:
         return self.mask.voxels > 0
 
 
-def places(pair: Pair, kind: str, diameters_mm: Sequence[float], seed: int) -> Iterator[Place]:
+def places(pair: LabeledCt, kind: str, diameters_mm: Sequence[float], seed: int) -> Iterator[LesionPlace]:
     """An ellipsoid of each diameter at a random place in the organ of a kind of lesion. One that does not fit, or whose
     organ is not there, is left out. What is dense in a lung (a lesion, a vessel) is no place.
     """
@@ -87,10 +87,10 @@ def places(pair: Pair, kind: str, diameters_mm: Sequence[float], seed: int) -> I
             mask = place_lesion(where, (1,), diameter, seed + number)
         except InputError:
             continue
-        yield Place(f"{pair.name}_{diameter:g}mm", pair, mask)
+        yield LesionPlace(f"{pair.name}_{diameter:g}mm", pair, mask)
 
 
-def own_place(lesion: RealLesion, pair: Pair) -> Iterator[Place]:
+def own_place(lesion: RealLesion, pair: LabeledCt) -> Iterator[LesionPlace]:
     """The place of a real lesion in the label map of its own CT, to draw another one there; none where it is cut off by
     the CT's border, or lies outside of what thresholds take for the body.
     """
@@ -99,15 +99,15 @@ def own_place(lesion: RealLesion, pair: Pair) -> Iterator[Place]:
         check_place(lesion_voxels(mask, pair.ct), pair.body, lesion.name)
     except InputError:
         return
-    yield Place(f"{lesion.name}_own_mask", pair, mask)
+    yield LesionPlace(f"{lesion.name}_own_mask", pair, mask)
 
 
 def read_diameters(text: str) -> list[float]:
-    """Of "12,20,30". InputError for anything that is no diameter of 5 to 100 mm."""
+    """The diameters in a text such as "12,20,30", in mm. InputError unless each is 5 to 100 mm."""
     try:
         found = [float(part) for part in text.split(",")]
     except ValueError:
         found = []
     if not found or not all(5 <= mm <= 100 for mm in found):
-        raise InputError(f"--diameters cannot be {text!r}: write millimetres from 5 to 100, as 12,20,30.")
+        raise InputError(f"--diameters cannot be {text!r}: write millimeters from 5 to 100, as 12,20,30.")
     return found

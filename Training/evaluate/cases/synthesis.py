@@ -23,7 +23,7 @@ from .volumes import axial_slab
 
 
 @dataclass(frozen=True)
-class Pair:
+class LabeledCt:
     """A real CT (float32 HU) and its label map (0–121) on one grid.
 
     labels: what the model is told; organs: those of `labels` or more, which medians and Dice go by. made_by: where the
@@ -53,7 +53,7 @@ def load_pair(
     slab_mm: float | None = None,
     segment: bool = False,
     tell_organs: bool = True,
-) -> Pair:
+) -> LabeledCt:
     """A CT and its label map: the organs of NAME_seg.nii.gz beside it, if there are any (or TotalSegmentator's, if
     `segment`), and over the rest what thresholds find: body, lungs, bones, gas.
 
@@ -74,7 +74,7 @@ def load_pair(
     frame = prepare(smoothed(ct, spacing_mm) if spacing_mm else ct, spacing_mm)
     told, known = (frame.labels(ct.with_voxels(labels)) for labels in (told, known))
     labels = replace(frame.frame, voxels=told, source="")
-    return Pair(file.name.removesuffix(".nii.gz"), region, frame.frame, labels, known, made_by)
+    return LabeledCt(file.name.removesuffix(".nii.gz"), region, frame.frame, labels, known, made_by)
 
 
 def given_organs(file: Path, ct: Volume) -> Anatomy | None:
@@ -99,8 +99,8 @@ def smoothed(ct: Volume, spacing_mm: float) -> Volume:
     return ct.with_voxels(ndimage.gaussian_filter(ct.voxels, 0.5 * np.sqrt(factors**2 - 1), mode="nearest"))
 
 
-def painted(pair: Pair) -> Volume:
-    """Every label in the real CT's own median HU: what the label map alone gives, without any texture."""
+def painted(pair: LabeledCt) -> Volume:
+    """The label map in HU: each label in the real CT's own median, without any texture."""
     voxels = np.full(pair.ct.voxels.shape, -1000, np.float32)
     for number in np.unique(pair.organs[pair.body]):
         where = pair.body & (pair.organs == number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ TRAINED_ON = set(
 
 
 @dataclass(frozen=True)
-class Case:
+class LowDoseCase:
     """A full-dose slab (axial slices, z to superior) and the same with simulated low dose, float32 HU on one grid."""
 
     name: str
@@ -71,7 +70,7 @@ def trained_on(name: str) -> bool:
     return name in TRAINED_ON
 
 
-def marked(name: str) -> str:
+def starred(name: str) -> str:
     """A case's name, with a star if the bundled model was trained on it."""
     return f"{name} *" if trained_on(name) else name
 
@@ -109,7 +108,9 @@ def find_volume(folder: Path | None, name: str) -> Path:
     raise InputError(f"There is no {name}.nii.gz in {folder}; name the folder of the volumes with --data.")
 
 
-def load_case(file: Path, region: str, slices: int | None = None, seed: int = 0, cache: Path | None = None) -> Case:
+def load_case(
+    file: Path, region: str, slices: int | None = None, seed: int = 0, cache: Path | None = None
+) -> LowDoseCase:
     """Read a CT, take its central `slices` (all if None) and simulate low dose. See `simulated` for the cache."""
     from MedDiffFMLib.volumes.checks import check_ct
     from MedDiffFMLib.volumes.io import read_volume
@@ -118,7 +119,7 @@ def load_case(file: Path, region: str, slices: int | None = None, seed: int = 0,
     check_ct(volume)
     full = axial_slab(volume, slices)
     low = full.with_voxels(simulated(full, PROTOCOL[region][1], seed, cache))
-    return Case(Path(file).name.removesuffix(".nii.gz"), region, full, low)
+    return LowDoseCase(Path(file).name.removesuffix(".nii.gz"), region, full, low)
 
 
 def axial_slab(volume: Volume, slices: int | None = None) -> Volume:
@@ -139,12 +140,8 @@ def simulated(full: Volume, sigma_hu: float, seed: int, cache: Path | None = Non
     x, y, _ = full.spacing
     if not math.isclose(x, y, rel_tol=1e-3):
         raise InputError(f"Low dose is simulated in square pixels, but those of {full.source} are {x:g} × {y:g} mm.")
-    code = inspect.getsource(low_dose)  # another simulation is not the same noise
-    return cached(
-        cache,
-        (full.voxels, x, sigma_hu, seed, code),
-        lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed),
-    )
+    content = (full.voxels, x, sigma_hu, seed, low_dose.VERSION)
+    return cached(cache, content, lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed))
 
 
 def cached(folder: Path | None, content: Sequence, make) -> np.ndarray:

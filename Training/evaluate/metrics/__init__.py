@@ -1,1 +1,1 @@
-"""What is measured: PSNR and SSIM, anomaly scores, anatomy, lesions, similarity of image sets."""
+"""Metrics: PSNR and SSIM, anomaly scores, anatomy, lesions, similarity of image sets."""

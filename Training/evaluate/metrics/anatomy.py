@@ -73,8 +73,8 @@ def organ_medians(
             continue
         core = ndimage.binary_erosion(labels == number)
         if core.sum() >= LEAST_VOXELS:
-            median = lambda hu, core=core: float(np.median(np.clip(hu[core], *window)))  # noqa: E731
-            found[ORGANS[int(number)]] = {name: median(hu) for name, hu in volumes.items()}
+            inside = {name: np.clip(hu[core], *window) for name, hu in volumes.items()}
+            found[ORGANS[int(number)]] = {name: float(np.median(hu)) for name, hu in inside.items()}
     return found
 
 
@@ -85,7 +85,7 @@ def within_real_range(medians: dict[str, dict[str, float]], volume: str) -> dict
 
 
 def seam(hu: np.ndarray, borders: Sequence[Sequence[int]], body: np.ndarray) -> float | None:
-    """Mean |difference| of neighbouring voxels across the borders of windows over that elsewhere, within the body: 1
+    """Mean |difference| of neighboring voxels across the borders of windows over that elsewhere, within the body: 1
     where no seam can be seen.
 
     hu: (Z, Y, X). borders: by axis, each b lying between the voxels b − 1 and b. None if there is no border, or
@@ -106,7 +106,7 @@ def seam(hu: np.ndarray, borders: Sequence[Sequence[int]], body: np.ndarray) -> 
 
 
 def window_borders(shape: Sequence[int], fine: Sequence[int], patch: int, overlap: float) -> list[list[int]]:
-    """By axis, where windows begin or end in a volume of `shape`; they were laid over its image of `fine` voxels."""
+    """The borders of tiles in a volume of `shape`, by axis; the tiles were laid over its image of `fine` voxels."""
     plan, found = plan_windows(fine, (patch,) * 3, overlap), []
     for axis, (n, m) in enumerate(zip(shape, fine, strict=True)):
         ends = {s + e for s in {w.start[axis] for w in plan.windows} for e in (0, plan.size[axis])}

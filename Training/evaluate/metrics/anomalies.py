@@ -1,4 +1,4 @@
-"""How well an anomaly map finds lesions: the metrics of BMAD (Bao et al. 2024) as the paper's Table VI takes them.
+"""Metrics of anomaly maps against known lesions: those of BMAD (Bao et al. 2024) as the paper's Table VI takes them.
 
 An image is an axial slice. Everything is counted among `counted` voxels, an organ's: BMAD's images are organs on a
 black ground that is easily told from a lesion and raises its pixel AUROC, ours leave it out.

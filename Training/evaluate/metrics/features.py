@@ -39,7 +39,7 @@ class Features:
     @torch.inference_mode()
     def maps(self, x: np.ndarray, region: str) -> list[torch.Tensor]:
         """The maps of all crops of 64³ voxels that cover a volume (Z, Y, X), in a fixed order; crops at the volume's
-        far ends overlap their neighbours.
+        far ends overlap their neighbors.
         """
         volume = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
         if self.per_volume:
@@ -144,7 +144,7 @@ def own_features(model: Model) -> Features:
     name = f"{model.name}'s own encoder"
     note = (
         f"Features: {name}, in crops of {CROP}³ voxels. LPIPS, FID and MMD by it can be compared within this table, "
-        "not with the paper's (MedicalNet), and favour what the model itself finds likely."
+        "not with the paper's (MedicalNet), and favor what the model itself finds likely."
     )
     return Features(name, note, of_crop)
 

@@ -1,4 +1,4 @@
-"""What a lesion looks like in a CT, real or drawn, without a segmentation network.
+"""Measurements of a lesion in a CT, real or drawn, without a segmentation network.
 
 CT and masks are (z, y, x), spacing is (z, y, x) in mm, HU as in the scan.
 """
@@ -31,7 +31,7 @@ def measure_lesion(hu: np.ndarray, lesion: np.ndarray, spacing: tuple[float, flo
 
 
 def rim_gradient(hu: np.ndarray, lesion: np.ndarray, spacing: tuple[float, float, float]) -> float:
-    """Mean |difference| in HU/mm of neighbouring voxels of a slice of which one is lesion and one is not.
+    """Mean |difference| in HU/mm of neighboring voxels of a slice of which one is lesion and one is not.
 
     Within slices alone: their spacing is much the same in all scans, that of slices is not.
     """
@@ -57,8 +57,8 @@ def halfway_dice(hu: np.ndarray, lesion: np.ndarray, spacing: tuple[float, float
 
 
 def measure_change(hu: np.ndarray, before: np.ndarray, lesion: np.ndarray) -> dict:
-    """What was drawn: changed voxels outside the mask (must be 0), and the Dice of the mask with where |change| is more
-    than half of its median inside.
+    """Measurements of the change by drawing: changed voxels outside the mask (must be 0), and the Dice of the mask with
+    where |change| is more than half of its median inside.
     """
     change = np.abs(hu.astype(np.float64) - before)
     return {

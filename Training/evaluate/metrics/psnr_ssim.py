@@ -25,7 +25,7 @@ def to_unit(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
 
 
 def quality(hu: np.ndarray, reference: np.ndarray, body: np.ndarray, window: tuple[float, float]) -> Quality:
-    """How close `hu` is to `reference` within `body`; both clipped to `window`, whose width is the data range.
+    """PSNR and SSIM of `hu` against `reference` within `body`; both clipped to `window`, whose width is the data range.
 
     All (Z, Y, X), axial slices of at least 11 × 11 pixels; body is bool. PSNR is over the body's voxels. SSIM (Wang
     et al. 2004: Gaussian of σ 1.5 in 11 × 11 pixels, K 0.01 and 0.03) is computed slice by slice, its map averaged

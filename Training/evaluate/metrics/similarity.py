@@ -1,4 +1,4 @@
-"""How close synthetic volumes are to real ones, one by one (MS-SSIM, LPIPS) and as a whole (FID, MMD)."""
+"""The similarity of synthetic volumes to real ones, one by one (MS-SSIM, LPIPS) and as a whole (FID, MMD)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def perceptual_distance(one: Sequence[torch.Tensor], other: Sequence[torch.Tenso
 
 
 def pooled(maps: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Each crop's mean features, (N, C)."""
+    """The mean features of each crop, (N, C)."""
     return torch.cat([m.mean(dim=(2, 3, 4)) for m in maps])
 
 

@@ -1,6 +1,6 @@
-"""Does a ControlNet listen? What another condition changes in its result, beside what other noise changes.
+"""Does a ControlNet use its condition? The change by another condition, beside the change by another noise seed.
 
-In pixel space ControlNets were seen that ignore what they are told, with a loss like any other's.
+A ControlNet in pixel space can ignore its condition without its loss showing it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from MedDiffFMLib.diffusion.schedule import uniform_steps
+from MedDiffFMLib.diffusion.schedule import T_START, add_noise, uniform_steps
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.networks.controlnet import Control
 from MedDiffFMLib.networks.unet import v_target
@@ -18,7 +18,6 @@ from MedDiffFMLib.networks.unet import v_target
 from ..reports.report import Line, Metric, Report
 from .crops import Sample, output_of, synthesize_crop
 
-T_START = 990
 BANDS = ((0, 30), (30, 100), (100, 300), (300, 600), (600, 1000))
 LOSSES = (Metric("right", "down", 4), Metric("wrong", "", 4), Metric("none", "", 4), Metric("gain %", "up", 1, True))
 CHANGES = (
@@ -33,17 +32,17 @@ NOTES = (
 )
 
 
-def another(targets: Sequence[torch.Tensor], kind: str) -> list[torch.Tensor]:
+def wrong_conditions(targets: Sequence[torch.Tensor], kind: str) -> list[torch.Tensor]:
     """A wrong condition for each: of a mask its mirror image from left to right, else the next crop's."""
     if kind == "lesion-mask":
         return [target.flip(-1) for target in targets]
     return [*targets[1:], *targets[:1]]
 
 
-def losses(model: Model, control: Control, samples: Sequence[Sample], tell: Callable[[str], None]) -> list[dict]:
+def losses(model: Model, control: Control, samples: Sequence[Sample], log: Callable[[str], None]) -> list[dict]:
     """For each crop and band of t, the mean |error| with the right condition, a wrong one, and without the control."""
     rows, targets = [], [sample.crop.target for sample in samples]
-    for number, (sample, wrong) in enumerate(zip(samples, another(targets, control.config.kind), strict=True)):
+    for number, (sample, wrong) in enumerate(zip(samples, wrong_conditions(targets, control.config.kind), strict=True)):
         rng = np.random.default_rng([number, 2])
         for low, high in BANDS:
             t = int(rng.integers(low, high))
@@ -51,29 +50,29 @@ def losses(model: Model, control: Control, samples: Sequence[Sample], tell: Call
             for told, with_control, target in (("right", control, sample.crop.target), ("wrong", control, wrong)):
                 rows[-1][told] = _loss(model, sample, t, with_control, target)
             rows[-1]["none"] = _loss(model, sample, t, None, None)
-        tell(f"loss, crop {number + 1}/{len(samples)}")
+        log(f"loss, crop {number + 1}/{len(samples)}")
     return rows
 
 
 def _loss(model: Model, sample: Sample, t: int, control: Control | None, target: torch.Tensor | None) -> float:
     alpha = torch.tensor(float(model.schedule.alpha_bar[t]))
     x0, noise = sample.crop.x0, sample.noise
-    x_t = alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise
+    x_t = add_noise(x0, t, model.schedule, noise)
     truth = v_target(x0, noise, alpha) if model.network.config.prediction == "v" else noise
     return float((output_of(model, sample.crop, control, target)(x_t, t) - truth).abs().mean())
 
 
 def reactions(
-    model: Model, control: Control, samples: Sequence[Sample], steps: int, tell: Callable[[str], None]
+    model: Model, control: Control, samples: Sequence[Sample], steps: int, log: Callable[[str], None]
 ) -> list[dict]:
-    """What another condition, and none of it, and other noise change in each crop's result, in HU.
+    """The change of each crop's result by another condition, by an empty one and by other noise, in HU.
 
     `correlation` is of the change of the result with the change of the condition, over the voxels: 1 if it follows.
     For a mask "blank" is the empty one, and `inside` and `outside` say where removing it changes how much.
     """
     walk, rows = uniform_steps(T_START, steps), []
     targets = [sample.crop.target for sample in samples]
-    for number, (sample, wrong) in enumerate(zip(samples, another(targets, control.config.kind), strict=True)):
+    for number, (sample, wrong) in enumerate(zip(samples, wrong_conditions(targets, control.config.kind), strict=True)):
         right, blank = sample.crop.target, torch.zeros_like(sample.crop.target)
         noise = torch.from_numpy(np.random.default_rng([number, 3]).standard_normal(right.shape, np.float32))
 
@@ -87,7 +86,7 @@ def reactions(
             change, mask = make(blank) - base, right[0].numpy() > 0
             row |= {"inside": _mean(change[mask]), "outside": _mean(change[~mask])}
         rows.append(row)
-        tell(f"reaction, crop {number + 1}/{len(samples)}")
+        log(f"reaction, crop {number + 1}/{len(samples)}")
     return rows
 
 
@@ -102,11 +101,11 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def check_condition(
-    model: Model, control: Control, samples: Sequence[Sample], steps: int = 10, tell: Callable[[str], None] = print
+    model: Model, control: Control, samples: Sequence[Sample], steps: int = 10, log: Callable[[str], None] = print
 ) -> tuple[Report, Report]:
     """Two tables: the losses by band of t, and the changes of the result of `steps` steps."""
     facts = {"model": model.name, "sha256": model.sha256, "kind": control.config.kind, "crops": len(samples)}
-    by_band, changed = losses(model, control, samples, tell), reactions(model, control, samples, steps, tell)
+    by_band, changed = losses(model, control, samples, log), reactions(model, control, samples, steps, log)
     lines = [Line("", band, _loss_values(by_band, band)) for band in dict.fromkeys(row["band"] for row in by_band)]
     loss = Report("condition-loss", "Loss by condition", LOSSES, lines, notes=NOTES[:1], facts=facts, cases=by_band)
     metrics = [metric for metric in CHANGES if any(metric.name in row for row in changed)]

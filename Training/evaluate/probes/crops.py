@@ -18,7 +18,9 @@ from MedDiffFMLib.networks.controlnet import Control
 from MedDiffFMLib.networks.unet import as_epsilon
 from MedDiffFMLib.volumes.intensity import to_hu
 
-from ...data.crops import Crop, CropConfig, draw_crop
+from ...data.crop import Crop
+from ...data.crop_config import CropConfig
+from ...data.crops import draw_crop
 from ...data.store import Case
 
 

@@ -1,4 +1,4 @@
-"""How much few steps cost: students of `train distill` beside their teacher at the same steps and at 50."""
+"""The cost of few steps: students of `train distill` beside their teacher at the same steps and at 50."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from scipy.stats import wasserstein_distance
 
-from MedDiffFMLib.diffusion.schedule import trailing_steps, uniform_steps
+from MedDiffFMLib.diffusion.schedule import T_START, trailing_steps, uniform_steps
 from MedDiffFMLib.models.loading import Model
 
 from ..metrics.psnr_ssim import quality
 from ..reports.report import Line, Metric, Report
 from .crops import Sample, synthesize_crop
 
-T_START, REFERENCE = 990, 50
+REFERENCE = 50
 METRICS = (
     Metric("evaluations", "", 0),
     Metric("HU from 50 steps", "down", 1),
@@ -35,7 +35,7 @@ NOTES = (
 
 
 def walks(teacher: Model, students: Sequence[Model]) -> dict[str, tuple[Model, list[int], bool]]:
-    """What to compare, by name: model, timesteps, and whether it starts from other noise."""
+    """The walks to compare, by name: model, timesteps, and whether it starts from other noise."""
     counts = [steps_of(student) for student in students]
     compared = {
         "teacher, 50 steps": (teacher, uniform_steps(T_START, REFERENCE), False),
@@ -57,7 +57,7 @@ def steps_of(student: Model) -> int:
 
 
 def compare_steps(
-    teacher: Model, students: Sequence[Model], samples: Sequence[Sample], tell: Callable[[str], None] = print
+    teacher: Model, students: Sequence[Model], samples: Sequence[Sample], log: Callable[[str], None] = print
 ) -> Report:
     """The table of every walk, mean over the samples, and every single measurement."""
     compared, cases = walks(teacher, students), []
@@ -70,7 +70,7 @@ def compare_steps(
             values = measure(made, reference, sample)
             cases.append({"crop": number, "region": sample.region.name, "method": name, "evaluations": len(steps)})
             cases[-1] |= values
-        tell(f"crop {number + 1}/{len(samples)} ({sample.region.name}, {sample.crop.level})")
+        log(f"crop {number + 1}/{len(samples)} ({sample.region.name}, {sample.crop.level})")
     lines = [Line("", name, _means(cases, name)) for name in compared]
     facts = {"model": teacher.name, "sha256": teacher.sha256, "students": {s.name: s.sha256 for s in students}}
     facts |= {"crops": len(samples), "patch": list(samples[0].crop.x0.shape[1:])}
@@ -94,7 +94,7 @@ def measure(made: np.ndarray, reference: np.ndarray, sample: Sample) -> dict[str
 
 
 def detail(hu: np.ndarray, body: np.ndarray) -> float:
-    """Mean absolute difference of neighbours within the body, over the three axes: what blur takes away."""
+    """Mean absolute difference of neighbors within the body, over the three axes: what blur takes away."""
     steps = []
     for axis in range(3):
         both = np.minimum(*(np.take(body, range(n, body.shape[axis] - 1 + n), axis) for n in (0, 1)))

@@ -1,4 +1,4 @@
-"""Pictures of results: volumes in three orthogonal slices, as radiologists look at them, a map over them in colour."""
+"""Pictures of results: volumes in three orthogonal slices, as radiologists look at them, a map over them in color."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ INCHES = 3.2  # a panel's width
 
 
 @dataclass(frozen=True)
-class Row:
+class PictureRow:
     """One volume of a picture.
 
-    hu_range: what is black and what is white. overlay: a map or mask on the same grid, in colour where it is not 0;
-    overlay_range: the values at the ends of the colours (negative ones blue, positive ones red), None for its largest.
+    hu_range: what is black and what is white. overlay: a map or mask on the same grid, in color where it is not 0;
+    overlay_range: the values at the ends of the colors (negative ones blue, positive ones red), None for its largest.
     outline: a mask on the same grid, drawn as a line. centre_ras: its own point, in place of the picture's.
     """
 
@@ -33,7 +33,7 @@ class Row:
     centre_ras: Sequence[float] | None = None
 
 
-def slices_picture(rows: Sequence[Row], path: Path, centre_ras: Sequence[float] | None = None) -> None:
+def slices_picture(rows: Sequence[PictureRow], path: Path, centre_ras: Sequence[float] | None = None) -> None:
     """A PNG with one row a volume: its axial, coronal and sagittal slice through one point.
 
     centre_ras: the point in mm, RAS, the same for all rows; None for the middle of the first volume. A row whose volume
@@ -81,7 +81,7 @@ def orthogonal_slice(volume: Volume, cut: int, centre_ras: np.ndarray) -> tuple[
     return (pixels if cut == 0 else pixels[::-1]), height / width
 
 
-def _draw(axis, row: Row, cut: int, centre: np.ndarray) -> None:
+def _draw(axis, row: PictureRow, cut: int, centre: np.ndarray) -> None:
     pixels, aspect = orthogonal_slice(row.volume, cut, centre)
     low, high = row.hu_range
     axis.imshow(pixels, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
@@ -89,8 +89,8 @@ def _draw(axis, row: Row, cut: int, centre: np.ndarray) -> None:
         values = orthogonal_slice(row.overlay, cut, centre)[0].astype(float)
         limit = row.overlay_range or float(np.abs(row.overlay.voxels).max()) or 1.0
         strength = np.clip(np.abs(values) / limit, 0, 1) * 0.8  # faint where the map is small
-        colours = {"cmap": "bwr", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
-        axis.imshow(values, alpha=strength, aspect=aspect, **colours)
+        colors = {"cmap": "bwr", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
+        axis.imshow(values, alpha=strength, aspect=aspect, **colors)
     if row.outline is not None:
         mask = orthogonal_slice(row.outline, cut, centre)[0] > 0
         if mask.any():

@@ -1,4 +1,4 @@
-"""What an evaluation found: a table in the paper's layout beside the paper's own, JSON, and a plot."""
+"""Reports of evaluations: a table in the paper's layout beside the paper's own, JSON, and a plot."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _table(metrics: Sequence[Metric], lines: Sequence[Line]):
 
 
 def _heads(lines: Sequence[Line]) -> list[str]:
-    """What stands before each line: its group's name beside the first, a line of it each, the rest beside the last."""
+    """The first column of a table: a line of a group's name beside each of its rows, the rest beside the last."""
     heads: list[str] = []
     for _, group in itertools.groupby(lines, key=lambda line: line.group):
         group = list(group)
@@ -123,7 +123,7 @@ def _heads(lines: Sequence[Line]) -> list[str]:
 
 
 def write_json(report: Report, file: Path) -> None:
-    """Everything that was measured, and the paper's table, as JSON; the file appears whole or not at all."""
+    """Write every measurement and the paper's table as JSON; the file appears whole or not at all."""
     content = {
         "task": report.task,
         **report.facts,
@@ -145,7 +145,7 @@ def write_json(report: Report, file: Path) -> None:
 
 
 def _valid(thing: object) -> object:
-    """The same as JSON can say it: a number that is not finite (PSNR of equal images) becomes null."""
+    """A copy of a value that JSON can hold: a number that is not finite (PSNR of equal images) becomes null."""
     if isinstance(thing, Mapping):
         return {name: _valid(value) for name, value in thing.items()}
     if isinstance(thing, list | tuple):

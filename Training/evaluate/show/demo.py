@@ -13,7 +13,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.noise_level import estimate_noise
 from MedDiffFMLib.volumes.volume import Volume
 
-from ..cases.volumes import TESTING_DATA, Case, load_case
+from ..cases.volumes import TESTING_DATA, LowDoseCase, load_case
 from ..metrics.psnr_ssim import quality
 
 CASE, REGION = "chest_ts_aorta", "chest"  # never trained on
@@ -55,13 +55,13 @@ def _make_folder(folder: Path) -> None:
     check_place(folder / "demo.png")
 
 
-def _as_scanners_store(case: Case) -> Case:
+def _as_scanners_store(case: LowDoseCase) -> LowDoseCase:
     """Whole HU, int16."""
     full, low = (volume.with_voxels(np.rint(volume.voxels).astype(np.int16)) for volume in (case.full, case.low))
     return replace(case, full=full, low=low)
 
 
-def print_table(case: Case, volumes: dict[str, Volume]) -> None:
+def print_table(case: LowDoseCase, volumes: dict[str, Volume]) -> None:
     """Noise in HU, PSNR and SSIM of the three volumes."""
     from rich import print as show
     from rich.table import Table

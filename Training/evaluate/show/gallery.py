@@ -23,9 +23,9 @@ from MedDiffFMLib.tasks.synthesize import synthesize
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume, to_ras
 
+from ..cases.slice_pairs import thick_slices
 from ..cases.volumes import testing_data
-from ..reports.pictures import Row, middle_of, slices_picture
-from ..tasks.super_resolve import thick_slices
+from ..reports.pictures import PictureRow, middle_of, slices_picture
 
 SOFT, LUNG = (-160.0, 240.0), (-1100.0, 300.0)
 THICK = 4  # slices averaged into one
@@ -66,7 +66,7 @@ def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | 
     rows, summaries = [], []
     for title, volume in (("as it is", ct), ("a ball made darker", changed)):
         result = detect_anomalies(volume, model, organs, progress, organ="liver")
-        rows.append(Row(volume, f"liver, {title}", SOFT, result.map, 60.0, outline=result.mask))
+        rows.append(PictureRow(volume, f"liver, {title}", SOFT, result.map, 60.0, outline=result.mask))
         summaries.append(result.summary())
     slices_picture(rows, path, centre(ball))
     return "; ".join(summaries)
@@ -79,8 +79,8 @@ def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | 
         labels = organs.with_voxels(complete_labels(organs.voxels, tissue(real).voxels))
         made = synthesize(labels, model, progress, region=region)
         middle = tuple(middle_of(real))
-        rows += [Row(real, f"{region}, real", hu, centre_ras=middle)]
-        rows += [Row(made.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
+        rows += [PictureRow(real, f"{region}, real", hu, centre_ras=middle)]
+        rows += [PictureRow(made.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
         summaries.append(made.summary())
     slices_picture(rows, path)
     return "; ".join(summaries)
@@ -92,8 +92,8 @@ def picture_of_super_resolution(model: Model, path: Path, progress: ProgressCall
     thick = thick_slices(ct, THICK)
     made = super_resolve(thick, model, progress=progress, factor=THICK, region="chest")
     mm = f"{thick.spacing[2]:g} mm"
-    rows = [Row(ct, f"real, {ct.spacing[2]:g} mm", LUNG), Row(thick, f"averaged to {mm}", LUNG)]
-    slices_picture([*rows, Row(made.volume, f"made of the {mm}", LUNG)], path)
+    rows = [PictureRow(ct, f"real, {ct.spacing[2]:g} mm", LUNG), PictureRow(thick, f"averaged to {mm}", LUNG)]
+    slices_picture([*rows, PictureRow(made.volume, f"made of the {mm}", LUNG)], path)
     return made.summary()
 
 
@@ -103,8 +103,8 @@ def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback |
     mask = place_lesion(tissue(ct), (119,), LESION_MM, seed=1)
     made = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
     titles = [f"with a lesion, seed {seed}" for seed in made.facts["seeds"]]
-    rows = [Row(ct, "real, the mask outlined", LUNG, outline=mask)]
-    rows += [Row(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
+    rows = [PictureRow(ct, "real, the mask outlined", LUNG, outline=mask)]
+    rows += [PictureRow(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
     slices_picture(rows, path, centre(mask))
     return made.summary()
 
@@ -116,8 +116,8 @@ def picture_of_generation(model: Model, path: Path, progress: ProgressCallback |
     mask = place_lesion(labels, (119,), LESION_MM, seed=1)
     made = generate_lesion(labels, mask, model, progress, region="chest")
     rows = [
-        Row(ct, "real, the mask outlined", LUNG, outline=mask),
-        Row(made.volumes[0], "synthetic, with a lesion", LUNG),
+        PictureRow(ct, "real, the mask outlined", LUNG, outline=mask),
+        PictureRow(made.volumes[0], "synthetic, with a lesion", LUNG),
     ]
     slices_picture(rows, path, centre(mask))
     return made.summary()

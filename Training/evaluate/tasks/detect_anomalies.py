@@ -19,7 +19,7 @@ from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.pseudo_healthy import smooth_within
 
 from ..cases.anomalies import AnomalyCase
-from ..cases.volumes import marked, trained_on
+from ..cases.volumes import starred, trained_on
 from ..metrics.anomalies import detection_quality
 from ..reports import paper
 from ..reports.report import Line, Report, with_means
@@ -30,8 +30,9 @@ METRIC_NAMES = ("image_auroc", "pixel_auroc", "pro", "dice")
 
 @dataclass(frozen=True)
 class DetectSettings:
-    """How the model looks. noise_levels: each t is a line of the table, empty for the model's own; draws: of noise,
-    None for the model's own. direction: either, darker or brighter. smoothing_mm: of the map and the smoothed baseline.
+    """Settings of the model's map. noise_levels: each t is a line of the table, empty for the model's own; draws: of
+    noise, None for the model's own. direction: either, darker or brighter. smoothing_mm: of the map and the smoothed
+    baseline.
     """
 
     noise_levels: tuple[int, ...] = ()
@@ -45,7 +46,7 @@ def evaluate_detection(
     cases: Iterable[AnomalyCase],
     model: Model | None = None,
     settings: DetectSettings | None = None,
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Report:
     """The baselines, and the model if there is one, on every case."""
     settings = settings or DetectSettings()
@@ -53,7 +54,7 @@ def evaluate_detection(
     for case in cases:
         millilitres = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
         share = case.lesion.sum() / case.counted.sum()
-        tell(f"{case.name}: {case.organ}, lesion of {millilitres:.1f} ml, {100 * share:.2g} % of it")
+        log(f"{case.name}: {case.organ}, lesion of {millilitres:.1f} ml, {100 * share:.2g} % of it")
         for method, run in _methods(case, model, settings):
             started = time.perf_counter()
             score = run()
@@ -62,7 +63,7 @@ def evaluate_detection(
             lines.append(Line(_group(case), method, values))
             rows.append(_row(case, millilitres, share, method, values, seconds))
             named = zip(METRIC_NAMES, values, strict=True)
-            tell(f"  {method}: " + ", ".join(f"{n} {v:.3f}" for n, v in named if v is not None) + f", {seconds:.0f} s")
+            log(f"  {method}: " + ", ".join(f"{n} {v:.3f}" for n, v in named if v is not None) + f", {seconds:.0f} s")
     return Report(
         task="detect-anomalies",
         title="Anomaly detection, among the organ's voxels",
@@ -94,7 +95,7 @@ def _name(t: int | None) -> str:
 
 
 def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.ndarray:
-    """How far each voxel is from the organ's median, within the region's HU window, smoothed within the organ."""
+    """The distance of each voxel from the organ's median, within the region's HU window, smoothed within the organ."""
     counted = case.counted
     hu = np.clip(case.volume.voxels.astype(np.float32), *REGIONS[case.region].window)
     difference = np.where(counted, hu - np.median(hu[counted]), np.float32(0))
@@ -102,7 +103,7 @@ def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.nd
 
 
 def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int | None) -> np.ndarray:
-    """How far the model's map is from its median in the organ. t: None for the model's own."""
+    """The distance of the model's map from its median in the organ. t: None for the model's own."""
     options = {"organ": case.organ, "region": case.region, "smoothing": settings.smoothing_mm, "seed": settings.seed}
     result = detect_anomalies(
         case.volume, model, case.anatomy, noise_level=t, draws=settings.draws, min_volume=NO_FINDINGS_ML, **options
@@ -119,9 +120,9 @@ def directed(difference: np.ndarray, counted: np.ndarray, direction: str) -> np.
 
 def _group(case: AnomalyCase) -> str:
     if case.planted is None:
-        return f"{marked(case.name)}\n{case.organ}, real lesion"
+        return f"{starred(case.name)}\n{case.organ}, real lesion"
     planted = case.planted
-    return f"{marked(case.name)}\n{case.organ}, planted\n{planted.diameter_mm:g} mm, {planted.offset_hu:+g} HU"
+    return f"{starred(case.name)}\n{case.organ}, planted\n{planted.diameter_mm:g} mm, {planted.offset_hu:+g} HU"
 
 
 def _row(case: AnomalyCase, millilitres: float, share: float, method: str, values: Sequence, seconds: float) -> dict:
@@ -143,7 +144,7 @@ def _notes(rows: Sequence[dict]) -> list[str]:
     notes = [
         "Counted are the organ's voxels (its mask holds the lesion); an image is an axial slice, its score that of its "
         "highest voxel. BMAD counts the black ground around the organ too, which raises its pixel AUROC.",
-        "PRO: false positive rate up to 0.3, normalised; Dice: the map of each slice with a lesion scaled to [0, 1], "
+        "PRO: false positive rate up to 0.3, normalized; Dice: the map of each slice with a lesion scaled to [0, 1], "
         "threshold 0.5, averaged over these slices. “–”: every slice shows the lesion.",
     ]
     if any(row["organ"] == "body" for row in rows):

@@ -19,14 +19,14 @@ from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.tasks.synthesize import synthesize
 from MedDiffFMLib.volumes.volume import Volume
 
-from ..cases.lesions import Place, RealLesion
+from ..cases.lesions import LesionPlace, RealLesion
 from ..cases.volumes import trained_on
 from ..metrics.anatomy import mean
 from ..metrics.lesions import measure_change, measure_lesion
 from ..reports import paper
 from ..reports.report import Line, Metric, Report
 from . import nnunet
-from .synthesize import Measured, Yardstick, distances, measure
+from .synthesize import ImageMetrics, Measured, distances, measure
 
 REAL, HEALTHY = "real", "the same place, before"
 LOOKS = {
@@ -50,7 +50,7 @@ MEASURED = "measured.json"
 
 @dataclass
 class Lesions:
-    """What was measured: a dictionary a lesion (case, method, and the names of `COLUMNS`), and by method what only all
+    """The measurements: a dictionary a lesion (case, method, and the names of `COLUMNS`), and by method what only all
     together have (FID, MMD). keep: nnU-Net's folder, None for none; facts and notes are what it was made with.
     """
 
@@ -86,7 +86,11 @@ def add_real(lesions: Lesions, real: Iterable[RealLesion], keep: bool) -> None:
 
 
 def inpaint_all(
-    lesions: Lesions, places: Iterable[Place], model: Model, progress: ProgressCallback | None = None, **parameters
+    lesions: Lesions,
+    places: Iterable[LesionPlace],
+    model: Model,
+    progress: ProgressCallback | None = None,
+    **parameters,
 ) -> None:
     """Two lesions of two seeds in each place, and the place as it was. parameters: of `inpaint_lesion`."""
     for place in places:
@@ -103,9 +107,9 @@ def inpaint_all(
 
 def generate_all(
     lesions: Lesions,
-    places: Sequence[Place],
+    places: Sequence[LesionPlace],
     model: Model,
-    yardstick: Yardstick,
+    metrics: ImageMetrics,
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> None:
@@ -122,7 +126,7 @@ def generate_all(
             without[pair.name] = twin.volumes[0].voxels
         made = generate_lesion(pair.labels, place.mask, model, progress, region=pair.region, **parameters)
         volume = made.volumes[0]
-        rows.append(measure(pair, volume.voxels, model.name, yardstick))
+        rows.append(measure(pair, volume.voxels, model.name, metrics))
         similar = {name: rows[-1].values[name] for name in ("ms_ssim", "lpips", "trained_on")}
         change = measure_change(volume.voxels, without[pair.name], place.lesion)
         lesions.add(place.name, model.name, volume, place.lesion, **similar, **change)
@@ -131,7 +135,9 @@ def generate_all(
 
 
 def with_dice(keep: Path, predictions: Path, task: str) -> Lesions:
-    """What `--keep` left, with the Dice of an nnU-Net's predictions. InputError if it is of another task or missing."""
+    """The measurements that `--keep` left, with the Dice of an nnU-Net's predictions. InputError if it is of another
+    task or missing.
+    """
     file = keep / MEASURED
     if not file.is_file():
         raise InputError(f"There is no {file}: make the images first, with --keep {keep} alone.")
@@ -178,7 +184,7 @@ def notes_on(lesions: Lesions) -> list[str]:
     notes.append(f"Voxels outside the masks that differ from {against}: {outside}.")
     if all(case["dice"] is None for case in lesions.cases):
         notes.append("Dice: of an nnU-Net trained on real lesions, not measured: --keep, then --segmentations.")
-    notes.append("Rim: mean |HU difference| of neighbouring pixels across the mask's edge, per mm.")
+    notes.append("Rim: mean |HU difference| of neighboring pixels across the mask's edge, per mm.")
     notes.append(
         "Half-way Dice: the mask and a threshold half-way between lesion and surroundings (6 mm); change Dice: the "
         "mask and where the change is more than half its median. Neither is the paper's Dice."

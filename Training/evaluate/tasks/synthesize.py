@@ -17,7 +17,7 @@ from MedDiffFMLib.volumes.frame import AIR_HU
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
 
-from ..cases.synthesis import Pair, grouped, painted
+from ..cases.synthesis import LabeledCt, grouped, painted
 from ..cases.volumes import trained_on
 from ..metrics import similarity
 from ..metrics.anatomy import (
@@ -44,8 +44,8 @@ PAINTED = "labels in their median HU"
 
 
 @dataclass(frozen=True)
-class Yardstick:
-    """What images are measured by. kernel: of MS-SSIM, None for none. segment: a CT to labels, None for tissues."""
+class ImageMetrics:
+    """Settings of an image's metrics. kernel: of MS-SSIM, None for none. segment: a CT to labels, None for tissues."""
 
     features: Features | None
     kernel: int | None
@@ -63,9 +63,9 @@ class Measured:
 
 
 def compare(
-    pairs: Sequence[Pair],
+    pairs: Sequence[LabeledCt],
     model: Model,
-    yardstick: Yardstick,
+    metrics: ImageMetrics,
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> list[Measured]:
@@ -74,13 +74,13 @@ def compare(
     for pair in pairs:
         made = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
         borders = _borders(made.facts, pair, model, parameters)
-        rows.append(measure(pair, made.volumes[0].voxels, model.name, yardstick, borders))
-        rows.append(measure(pair, painted(pair).voxels, PAINTED, yardstick))
+        rows.append(measure(pair, made.volumes[0].voxels, model.name, metrics, borders))
+        rows.append(measure(pair, painted(pair).voxels, PAINTED, metrics))
     return rows
 
 
 def measure(
-    pair: Pair, hu: np.ndarray, method: str, yardstick: Yardstick, borders: Sequence[Sequence[int]] | None = None
+    pair: LabeledCt, hu: np.ndarray, method: str, metrics: ImageMetrics, borders: Sequence[Sequence[int]] | None = None
 ) -> Measured:
     """An image in HU (Z, Y, X) beside the pair's real CT. borders: of its windows by axis, None for one without."""
     real = np.where(pair.body, pair.ct.voxels, AIR_HU)  # a table is none of the label map's
@@ -88,14 +88,14 @@ def measure(
     medians = organ_medians(pair.organs, pair.window, real=real, synthetic=hu)
     whole = organ_medians(pair.organs, UNCLIPPED, real=real, synthetic=hu)
     within = within_real_range(whole, "synthetic")
-    parts = _dice(pair, hu, real, yardstick)
+    parts = _dice(pair, hu, real, metrics)
     values = {
         "region": pair.region,
         "trained_on": trained_on(pair.name),
         "labels": pair.made_by,
         "size": list(hu.shape[::-1]),
         "spacing_mm": [round(s, 3) for s in pair.ct.spacing],
-        "ms_ssim": similarity.ms_ssim(*units, yardstick.kernel) if yardstick.kernel else None,
+        "ms_ssim": similarity.ms_ssim(*units, metrics.kernel) if metrics.kernel else None,
         "lpips": None,
         "dice": mean(list(parts.values())),
         "dice_of": parts,
@@ -106,19 +106,19 @@ def measure(
         "in_range": mean([float(inside) for inside in within.values()]),
         **_seams(hu, real, borders, pair.body),
     }
-    if yardstick.features is None:
+    if metrics.features is None:
         return Measured(pair.name, method, values)
-    maps = [yardstick.features.maps(2 * unit - 1, pair.region) for unit in units]
+    maps = [metrics.features.maps(2 * unit - 1, pair.region) for unit in units]
     values["lpips"] = similarity.perceptual_distance(*maps)
     return Measured(pair.name, method, values, tuple(similarity.pooled(each) for each in maps))
 
 
-def _dice(pair: Pair, hu: np.ndarray, real: np.ndarray, yardstick: Yardstick) -> dict[str, float]:
-    """Of organs: those found in the image and those asked for; of tissues: those found in the image and in the real."""
-    if yardstick.segment is None:
+def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetrics) -> dict[str, float]:
+    """Dice by organ, of those found and those asked for, or by tissue, of those found in the image and the real CT."""
+    if metrics.segment is None:
         found, given = (find_tissues(image, pair.window, pair.body) for image in (hu, real))
         return dice_of_each(found, given)
-    found = organ_masks(yardstick.segment(pair.ct.with_voxels(np.asarray(hu, np.float32))), pair.region)
+    found = organ_masks(metrics.segment(pair.ct.with_voxels(np.asarray(hu, np.float32))), pair.region)
     return dice_of_each(found, organ_masks(pair.organs, pair.region))
 
 
@@ -128,8 +128,8 @@ def _seams(hu: np.ndarray, real: np.ndarray, borders, body: np.ndarray) -> dict[
     return {"seam": own, "seam_of_real": other, "seam_ratio": own / other if own and other else None}
 
 
-def _borders(facts: dict, pair: Pair, model: Model, parameters: dict) -> list[list[int]]:
-    """Where the windows of the last level begin and end, in voxels of the label map."""
+def _borders(facts: dict, pair: LabeledCt, model: Model, parameters: dict) -> list[list[int]]:
+    """The borders of the last level's tiles by axis, in voxels of the label map."""
     quality = parameters.get("quality", "balanced")
     settings = settings_for(model, "synthesize", QUALITIES[quality], quality)
     shape, patch = pair.labels.voxels.shape, model.network.config.patch
@@ -161,7 +161,10 @@ def distances(rows: Sequence[Measured]) -> tuple[float | None, float | None]:
 
 
 def _values(rows: Sequence[Measured]) -> tuple[float | None, ...]:
-    of = lambda name: mean([row.values[name] for row in rows])  # noqa: E731
+
+    def of(name: str) -> float | None:
+        return mean([row.values[name] for row in rows])
+
     return (
         of("ms_ssim"),
         of("lpips"),
@@ -172,26 +175,26 @@ def _values(rows: Sequence[Measured]) -> tuple[float | None, ...]:
     )
 
 
-def notes_on(rows: Sequence[Measured], yardstick: Yardstick, spacing_mm: float | None) -> list[str]:
-    """What a reader must know to read the table."""
+def notes_on(rows: Sequence[Measured], metrics: ImageMetrics, spacing_mm: float | None) -> list[str]:
+    """The notes that a reader of the table needs."""
     first = rows[0].method
     crops = {row.case: len(row.features[0]) for row in rows if row.features is not None and row.method == first}
     notes = [f"{name}: {values['region']}, labels by {values['labels']}" for name, values in _of_first(rows, first)]
     grid = f"{spacing_mm:g} mm" if spacing_mm else "the CT's own"
     notes.append(f"Grid: {grid} (the paper: 1 mm). Images in the region's HU window, air outside the body.")
-    if yardstick.kernel:
-        notes.append(f"MS-SSIM: 3D, five scales, kernel {yardstick.kernel}³: 11³ needs 176 voxels along every axis.")
+    if metrics.kernel:
+        notes.append(f"MS-SSIM: 3D, five scales, kernel {metrics.kernel}³: 11³ needs 176 voxels along every axis.")
     else:
         notes.append("MS-SSIM: not measured, its five scales need 48 voxels along every axis.")
-    if yardstick.features is None:
+    if metrics.features is None:
         notes.append("LPIPS, FID, MMD: not measured (--features none).")
     else:
         count = sum(crops.values())
-        notes.append(yardstick.features.note)
+        notes.append(metrics.features.note)
         notes.append(
             f"FID and MMD: of {count} crops, not of volumes; of so few FID is too large, MMD 0 where chance hides it."
         )
-    if yardstick.segment is None:
+    if metrics.segment is None:
         notes.append(
             "Dice: of tissues told apart by HU (lung and gas, fat, soft tissue, bone, as far as the window shows them) "
             "in the synthetic and in the real CT; not of TotalSegmentator's organs, as the paper's."

@@ -1,4 +1,4 @@
-"""`meddiff-fm train refine | export-refiner`: what is added to the foundation model's estimates, trained on pairs."""
+"""`meddiff-fm train refine`: a refiner of the foundation model's estimates, trained on pairs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
-from .evaluate_options import require_packages
+from ..options import PairsRun, require_packages
 
 if TYPE_CHECKING:
     from MedDiffFMLib.models.loading import Model
 
-    from ..learn.refine import RefineConfig, RefineTrainer
-
-Run = Annotated[Path, typer.Argument(help="Folder of the run: its pairs, state and log.")]
+    from ...learn.refine import RefineConfig, RefineTrainer
 
 
 def refine(
     store: Annotated[Path, typer.Argument(help="Training store on the scans' own grid, with simulated noise.")],
-    run: Run,
+    run: PairsRun,
     model: Annotated[Path, typer.Argument(help="Model folder whose estimates are to be refined.")],
     config: Annotated[Path, typer.Option(help="Settings (JSON): recipes/small/refine-*.json.")],
     device: Annotated[str, typer.Option(help="cpu, cuda[:N] or auto.")] = "auto",
@@ -34,8 +32,8 @@ def refine(
     require_packages("blosc2")
     from MedDiffFMLib.models.loading import load_model
 
-    from ..data.store import open_store
-    from ..learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair
+    from ...data.store import open_store
+    from ...learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair
 
     settings = RefineConfig.from_json(config)
     loaded, cases = load_model(model, device), open_store(store, "train")
@@ -47,19 +45,10 @@ def refine(
     train(trainer)
 
 
-def export_refiner(
-    run: Run, model: Annotated[Path, typer.Argument(help="Model folder that the run was made with, to write it into.")]
-) -> None:
-    """Write a run's averaged refiner into its model's folder: float16, checksum."""
-    from ..learn.refine import export_refiner as export
-
-    print(export(run, model))
-
-
 def _same_run(run: Path, settings: RefineConfig, model: Model) -> None:
     """Make the run's folder, its settings and its model's name in it. InputError if it is that of other pairs."""
-    from ..learn.export import FACTS
-    from ..learn.refine import check_base
+    from ...learn.export import FACTS
+    from ...learn.refine import check_base
 
     record, file = json.loads(json.dumps(dataclasses.asdict(settings))), run / "config.json"
     plan = ("steps", "learning_rate", "warmup", "save_every", "pairs")
@@ -78,7 +67,7 @@ def _same_run(run: Path, settings: RefineConfig, model: Model) -> None:
 
 
 def train(trainer: RefineTrainer) -> None:
-    """Every update to the last one; the state is kept every `save_every` of them, with a line of what was gained."""
+    """Run a trainer to its last update; every `save_every` updates its state is saved and a line printed."""
     rows, started, first = [], time.monotonic(), trainer.step
     config = trainer.config
     while trainer.step < config.steps:

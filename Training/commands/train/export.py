@@ -1,4 +1,4 @@
-"""`meddiff-fm train export | export-control`: a run's weights as a model folder."""
+"""`meddiff-fm train export`: a run's weights as a model folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
-State = Annotated[Path, typer.Argument(help="State of a run (last.pt).")]
-Config = Annotated[Path, typer.Argument(help="The run's config.json.")]
+from ..options import RunConfig, State
 
 
 def export(
     state: State,
-    config: Config,
+    config: RunConfig,
     folder: Annotated[Path, typer.Argument(help="Model folder to write.")],
     name: Annotated[str | None, typer.Option(help="The model's name. Default: meddiff-fm-small.")] = None,
     tasks: Annotated[Path | None, typer.Option(help="Task defaults found in validation (JSON).")] = None,
@@ -29,23 +28,11 @@ def export(
 
     A distilled model takes its own few steps when it synthesizes, without being told.
     """
-    from ..learn.export import export_model, read_run
+    from ...learn.export import export_model, read_run
 
     defaults = _defaults(tasks) if tasks else {}
     text = _text_of(card, "a model card")
     print(export_model(read_run(state, config), folder, name, defaults, text, licence, overwrite))
-
-
-def export_control(
-    state: State,
-    config: Config,
-    model: Annotated[Path, typer.Argument(help="Model folder that the ControlNet was trained with, to write it into.")],
-    name: Annotated[str, typer.Argument(help="Its name there: super-resolution, lesion-lung, …")],
-) -> None:
-    """Write a run's averaged ControlNet into its model folder: float16, checksum."""
-    from ..learn import export
-
-    print(export.export_control(export.read_run(state, config), model, name))
 
 
 def _defaults(file: Path) -> dict:

@@ -17,7 +17,8 @@ from MedDiffFMLib.diffusion.samplers import predict_x0
 from MedDiffFMLib.diffusion.slice_operators import with_block_means
 from MedDiffFMLib.networks.unet import as_epsilon
 
-from ..data.crops import Crop, CropConfig
+from ..data.crop import Crop
+from ..data.crop_config import CropConfig
 from .batches import Batch, draw_batch
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ SQUARES = 10.0
 VALIDATION_SEED = 2024
 
 
-def direct_losses(output: torch.Tensor, batch: Batch, alpha: float, prediction: str) -> torch.Tensor:
-    """The mean of |e| + 10·e² of each sample within the body; output: the network's, (B, 1, Z, Y, X)."""
+def one_step_loss(output: torch.Tensor, batch: Batch, alpha: float, prediction: str) -> torch.Tensor:
+    """The loss of each sample, (B,): the mean of |e| + 10·e² within the body.
+
+    output: the network's, (B, 1, Z, Y, X).
+    """
     x_t = batch.x_t.to(output.device)
     x0 = predict_x0(x_t, as_epsilon(output, x_t, alpha, prediction), alpha)
     error = torch.stack([_error(one, crop) for one, crop in zip(x0, batch.crops, strict=True)])
@@ -38,7 +42,7 @@ def direct_losses(output: torch.Tensor, batch: Batch, alpha: float, prediction: 
 
 
 def _error(x0: torch.Tensor, crop: Crop) -> torch.Tensor:
-    """How far the finished slices are from the true ones, (1, Z, Y, X); 0 where both lie beyond the same end."""
+    """The error of the finished slices, (1, Z, Y, X), in the model's range; 0 where both lie beyond the same end."""
     slices = crop.slices
     thin, spline, thick = (v.to(x0.device) for v in (slices.thin, slices.spline, slices.thick))
     made = with_block_means(spline + (x0 - spline.clamp(-1, 1)), thick, slices.factor)
@@ -46,7 +50,7 @@ def _error(x0: torch.Tensor, crop: Crop) -> torch.Tensor:
     return torch.where(beyond, torch.zeros_like(made), made - thin.clamp(-1, 1))
 
 
-def validate_directly(trainer: Trainer) -> dict[str, float]:
+def validate_one_step(trainer: Trainer) -> dict[str, float]:
     """The mean loss of the averaged weights on fixed crops of the validation patients."""
     crops: CropConfig = replace(trainer.config.crops, window_jitter_hu=0.0, case_weights=(), turned=())
     config = replace(trainer.config, crops=crops, batch=1, seed=VALIDATION_SEED)

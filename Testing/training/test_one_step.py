@@ -21,14 +21,15 @@ from MedDiffFMLib.tasks.one_step_slices import start_of
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.data.crops import Crop, CropConfig, Slices
+from MedDiffFMTraining.data.crop import Crop, Slices
+from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store, write_case
 from MedDiffFMTraining.data.thick_crops import depth, draw_thick_crop
 from MedDiffFMTraining.learn.batches import Batch, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
-from MedDiffFMTraining.learn.direct import direct_losses
 from MedDiffFMTraining.learn.export import export_control, read_run, write_facts
 from MedDiffFMTraining.learn.finetune import ControlTrainer
+from MedDiffFMTraining.learn.one_step import one_step_loss
 from MedDiffFMTraining.learn.pretrain import pretrain
 
 CROPS = CropConfig(patch=(16, 16, 16), levels=(0, 0, 0, 1), target="thick-slices", factors=(5, 2), flipped=0.5)
@@ -112,7 +113,7 @@ def test_the_truth_costs_nothing_and_one_voxel_what_it_should(prediction):
     def loss(x0: torch.Tensor) -> float:
         epsilon = (x_t - alpha**0.5 * x0) / (1 - alpha) ** 0.5
         output = v_target(x0, epsilon, torch.tensor(alpha)) if prediction == "v" else epsilon
-        return float(direct_losses(output[None].float(), batch, float(alpha), prediction))
+        return float(one_step_loss(output[None].float(), batch, float(alpha), prediction))
 
     assert loss(thin) == pytest.approx(0, abs=1e-5)
     shift = torch.randn(1, 4, 4, 4, generator=generator).repeat_interleave(2, 1)
