@@ -17,6 +17,7 @@ from .runner.job import Job, inputFile, outputFiles, previewFile, sharedWorker
 from .scene import exchange
 from .scene.checks import problemOf, targetProblem
 from .scene.nrrd import readNrrd, writeNrrd
+from .scene.written_volume import writtenVolume
 
 
 class PanelLogic(ScriptedLoadableModuleLogic):
@@ -166,22 +167,22 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         for name, node in inputs.items():
             path = folder / f"{name}.nrrd"
             if kinds[name].kind == "ct":
-                voxels = slicer.util.arrayFromVolume(node)
-                yield from writeNrrd(path, voxels, exchange.ijkToRAS(node), compress=place.remote)
+                path = yield from writtenVolume(sharedWorker()).file(node, name, place.remote)
             else:
                 yield from _writeLabels(path, node, first, place.remote)
             files[name] = inputFile(path, place.remote)
         if request == "run":
-            files |= {slot.name: _outputName(slot) for slot in kinds.values() if slot.output}
+            outputs = {slot.name: folder / _outputName(slot) for slot in kinds.values() if slot.output}
+            files |= {name: path.name if place.remote else sharedWorker().named(path) for name, path in outputs.items()}
         values = {name: value for name, value in values.items() if value not in (None, "")}
         if not isinstance(values.get("anatomy", ""), str):
             path = folder / "anatomy.nrrd"
             yield from _writeLabels(path, values["anatomy"], first, place.remote)
-            values["anatomy"] = inputFile(path, True) if place.remote else sharedWorker().named(path)
+            values["anatomy"] = inputFile(path, place.remote)
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
         whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
-        return whole | ({"inline": True} if place.remote else {"folder": sharedWorker().named(folder)})
+        return whole | ({"inline": True} if place.remote else {"folder": "."})  # where the worker works
 
     def _read(self, event, folder, source, target):
         """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""

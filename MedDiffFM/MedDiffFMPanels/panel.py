@@ -17,6 +17,7 @@ from .module import forgetShared
 from .runner.job import sharedWorker
 from .runner.setup_obstacles import slicerProblem
 from .scene import exchange
+from .scene.written_volume import writtenVolume
 from .sections.advanced import AdvancedPart
 from .sections.batch import BatchPart
 from .sections.estimate import LookPart
@@ -116,6 +117,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._wait.disconnect("timeout()", self.update)
         self.removeObservers()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
+        writtenVolume(sharedWorker()).drop()
         if sharedWorker().job is None:
             sharedWorker().end()
         if self.bindings:

@@ -182,9 +182,9 @@ def outputFiles(event, slot, folder):
 
 
 def inputFile(path, remote):
-    """A file of the job's folder as a request names it; for a worker elsewhere its name and bytes."""
+    """A file of the worker's folder as a request names it; for a worker elsewhere its name and bytes."""
     if not remote:
-        return path.name
+        return sharedWorker().named(path)
     return {"name": path.name, "data": base64.b64encode(path.read_bytes()).decode("ascii")}
 
 

@@ -23,6 +23,7 @@ class SharedWorker:
 
     def __init__(self):
         self._process, self._folder, self._timer, self._seen = None, None, None, True
+        self._discarded = []  # folders within the own one that no later job needs
         self.job = None  # the one that runs
         atexit.register(self.end)
 
@@ -36,8 +37,13 @@ class SharedWorker:
         return self._folder
 
     def named(self, path):
-        """A path of a job's folder as the worker finds it from where it works."""
+        """A path in the folder as the worker finds it from where it works."""
         return path.relative_to(self.folder).as_posix()
+
+    def discard(self, folder):
+        """Remove a folder in `folder` as soon as no job may read what it holds."""
+        self._discarded.append(folder)
+        self._tidy()
 
     def process(self, place):
         """A running worker at `place`. Failure if it cannot be started."""
@@ -93,7 +99,13 @@ class SharedWorker:
         self._tidy()
 
     def _tidy(self):
-        if self._process is None and self.job is None and self._folder:
+        if self.job is not None:
+            return
+        for folder in self._discarded:
+            shutil.rmtree(folder, ignore_errors=True)
+        # on Windows what is being read stays until a later time
+        self._discarded = [folder for folder in self._discarded if folder.exists()]
+        if self._process is None and self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 

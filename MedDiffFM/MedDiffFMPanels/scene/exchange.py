@@ -45,6 +45,12 @@ def stateOf(segmentationNode):
     return (segmentationNode.GetID(), segmentation.GetMTime(), *names)
 
 
+def volumeKey(volumeNode):
+    """What changes with a volume's voxels and geometry, and not with its display or attributes."""
+    image = volumeNode.GetImageData()
+    return f"{volumeNode.GetID()} {image.GetMTime() if image else 0} {ijkToRAS(volumeNode).tolist()}"
+
+
 def gridOf(labelsNode):
     """The voxels of a segmentation or label map as a volume node without a scene, for its geometry alone; None if there
     are none.
