@@ -162,12 +162,15 @@ class AdvancedPart:
     def onSetUp(self, checked=False):
         from ..dialogs.setup import offerSetUp
 
+        self._panel.lookAhead.stop()
+        self.stopAsking()
         sharedWorker().end()
         self._hello = None
         done = offerSetUp(slicer.util.mainWindow())
         if done:
             self._panel.run.tell(_("The packages are there. Click Run."))
         self._panel.lookAhead.forget()
+        self._panel.update()
         return done
 
     def listModels(self):

@@ -5,15 +5,19 @@ import html
 import qt
 from slicer.i18n import tr as _
 
+from MedDiffFMLib.parameters import TASKS
+
 from ..failures import Failure
 from ..runner import environment
 from ..runner.backend import savedPlace
 from ..runner.job import sharedWorker
-from ..scene.exchange import boxOf, ijkToRAS, stateOf
+from ..scene.exchange import boxOf, stateOf, volumeKey
 from ..views.colors import quiet, warning, warningsInWords
 from .run import timeInWords
 
 DELAY_MS = 700
+TRIES = 2  # to ask for one state, where the worker ended without an answer
+LASTING = ("input", "usage", "missing-model", "disk-full", "packages")  # failures that asking again would not mend
 
 
 class LookPart:
@@ -22,6 +26,7 @@ class LookPart:
     def __init__(self, panel):
         self._panel, self._logic = panel, panel.makeLogic()
         self._ready, self._asked, self._facts = None, None, None
+        self._tries = (None, 0)  # of asking: for which state, how often
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -45,8 +50,9 @@ class LookPart:
             self._timer.start()
 
     def forget(self):
-        """The place or its packages have changed."""
-        self._ready = self._asked = None
+        """The place or its packages have changed: what runs there now is not waited for."""
+        self.stop()
+        self._ready, self._asked, self._tries = None, None, (None, 0)
 
     def stop(self):
         """Ask no more for now; what was not answered is asked again with the next change."""
@@ -68,7 +74,12 @@ class LookPart:
         """All that the answer depends on."""
         nodes = [node for node in self._panel.inputs().values() if node]
         values = self._panel.parameters()
-        plain = {name: value if isinstance(value, str) else _mark(value) for name, value in values.items()}
+        aside = TASKS[self._logic.task].without_effect_on_estimate()
+        plain = {
+            name: value if isinstance(value, str) else _mark(value)
+            for name, value in values.items()
+            if name not in aside
+        }
         return (tuple(map(_mark, nodes)), tuple(sorted(plain.items(), key=str)))
 
     def _ask(self):
@@ -76,6 +87,7 @@ class LookPart:
             self._timer.start()
             return
         self._asked = self._state()
+        self._tries = (self._asked, self._tries[1] + 1 if self._tries[0] == self._asked else 1)
         try:
             self._logic.look(self._panel.inputs(), self._panel.parameters(), self._onEnd, savedPlace())
         except Failure:
@@ -83,8 +95,13 @@ class LookPart:
         self._panel.run.showEstimate(quiet(_("Looking at the volume…")))
 
     def _onEnd(self, event, failure):
-        """What is wrong with the input is said at once, what else cannot be found out beforehand by the run."""
+        """What is wrong with the input is said at once, what else cannot be found out beforehand by the run. A worker
+        that ended under way, by whatever it was, is started and asked once more.
+        """
         self._show(event["facts"] if event else None, event["warnings"] if event else ())
+        lasting = event or (failure and failure.kind in LASTING)
+        if not lasting and self._tries[1] < TRIES:
+            self._asked = None
         if failure and failure.kind == "input":
             self._panel.run.showEstimate(warning(html.escape(failure.message)))
         self._panel.update()
@@ -119,10 +136,4 @@ def _mark(node):
         return boxOf(node)
     if node.IsA("vtkMRMLSegmentationNode"):
         return str(stateOf(node))
-    return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else _volumeMark(node)
-
-
-def _volumeMark(node):
-    """Changes with voxels and geometry, not with display or attributes."""
-    image = node.GetImageData()
-    return f"{node.GetID()} {image.GetMTime() if image else 0} {ijkToRAS(node).tolist()}"
+    return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else volumeKey(node)
