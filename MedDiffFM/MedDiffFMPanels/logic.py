@@ -44,7 +44,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         """
         problem = self.inputProblem(inputVolume)
         if problem:
-            raise Failure("input", problem.reason, problem.wayOn)
+            raise Failure("input", problem.reason, problem.suggestion)
         ends, name = [], TASKS[self.task].files[0].name
         self.start({name: inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), place=place)
         while not ends:
@@ -71,7 +71,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         values = self._checked(parameters)
         problem = targetProblem(target, inputs.values())
         if problem:
-            raise Failure("input", problem.reason, problem.wayOn)
+            raise Failure("input", problem.reason, problem.suggestion)
         watched = _Watch([*inputs.values(), *([target] if target else [])], self)
         ended = onEnd or (lambda nodes, failure: None)
 

@@ -3,8 +3,9 @@
 import slicer
 from slicer.i18n import tr as _
 
+from ..failures import Problem
 from ..scene import exchange
-from ..scene.checks import Problem, transformProblem
+from ..scene.checks import transformProblem
 from ..scene.organ_names import SHOWN, namesProblem, organsOf
 from ..toolkit.bindings import nodesOffered
 from ..views.colors import quiet, quietColor, warning

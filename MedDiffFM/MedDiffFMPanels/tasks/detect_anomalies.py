@@ -6,9 +6,9 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.anatomy.classes import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, label_of, numbers_of
 
+from ..failures import Problem
 from ..logic import PanelLogic
 from ..scene import exchange
-from ..scene.checks import Problem
 from ..scene.findings_nodes import FindingsNodes, automaticRule, colorMap
 from ..sections.findings import FindingsPart
 from ..sections.run import timeInWords

@@ -5,9 +5,9 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
 
+from ..failures import Problem
 from ..logic import PanelLogic
 from ..scene import exchange
-from ..scene.checks import Problem
 from ..sections.run import timeInWords
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities

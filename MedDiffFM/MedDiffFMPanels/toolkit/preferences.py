@@ -5,9 +5,9 @@ A scene that holds its own settings keeps them. Only what a hand has chosen is r
 
 import slicer
 
-from ..runner.backend import GROUP
 from .bindings import PROPERTY
 
+GROUP = "MedDiffFM/"  # in Slicer's settings
 EVERYWHERE, OF_A_TASK = ("deviceBox", "modelBox"), ("qualityBox",)
 
 
