@@ -23,8 +23,12 @@ LASTING = ("input", "usage", "missing-model", "disk-full", "packages")  # failur
 class LookPart:
     """Asks only on this computer and where the packages are there; a run goes first."""
 
-    def __init__(self, panel):
-        self._panel, self._logic = panel, panel.makeLogic()
+    def __init__(self, logic, inputs, parameters, show, onFacts, onEnd):
+        """logic: of the task, for this alone; inputs, parameters: give them as the panel shows them; show: takes rich
+        text; onFacts: takes what was found, None while it is not known; onEnd: called after an answer.
+        """
+        self._logic, self._inputs, self._parameters, self._showText = logic, inputs, parameters, show
+        self._onFacts, self._ended = onFacts, onEnd
         self._ready, self._asked, self._facts = None, None, None
         self._tries = (None, 0)  # of asking: for which state, how often
         self._timer = qt.QTimer()
@@ -37,9 +41,7 @@ class LookPart:
         return self._logic.busy
 
     def schedule(self, problem):
-        """Something may have changed: what is known of another state is not shown. Only for a panel that is seen."""
-        if not self._panel.parent.isEntered:
-            return
+        """Something may have changed: what is known of another state is not shown."""
         state = None if problem else self._state()
         if state == self._asked:
             return
@@ -72,27 +74,26 @@ class LookPart:
 
     def _state(self):
         """All that the answer depends on."""
-        nodes = [node for node in self._panel.inputs().values() if node]
-        values = self._panel.parameters()
+        nodes = [node for node in self._inputs().values() if node]
         aside = TASKS[self._logic.task].without_effect_on_estimate()
         plain = {
             name: value if isinstance(value, str) else _mark(value)
-            for name, value in values.items()
+            for name, value in self._parameters().items()
             if name not in aside
         }
         return (tuple(map(_mark, nodes)), tuple(sorted(plain.items(), key=str)))
 
     def _ask(self):
-        if sharedWorker().job is not None or self._panel.logic.busy:
+        if sharedWorker().job is not None:
             self._timer.start()
             return
         self._asked = self._state()
         self._tries = (self._asked, self._tries[1] + 1 if self._tries[0] == self._asked else 1)
         try:
-            self._logic.look(self._panel.inputs(), self._panel.parameters(), self._onEnd, savedPlace())
+            self._logic.look(self._inputs(), self._parameters(), self._onEnd, savedPlace())
         except Failure:
             return
-        self._panel.run.showEstimate(quiet(_("Looking at the volume…")))
+        self._showText(quiet(_("Looking at the volume…")))
 
     def _onEnd(self, event, failure):
         """What is wrong with the input is said at once, what else cannot be found out beforehand by the run. A worker
@@ -103,15 +104,13 @@ class LookPart:
         if not lasting and self._tries[1] < TRIES:
             self._asked = None
         if failure and failure.kind == "input":
-            self._panel.run.showEstimate(warning(html.escape(failure.message)))
-        self._panel.update()
-        if event:
-            self._panel.advanced.askOnce()
+            self._showText(warning(html.escape(failure.message)))
+        self._ended(answered=event is not None)
 
     def _show(self, facts, warnings=()):
         self._facts = facts
-        self._panel.task.looked(facts)
-        self._panel.run.showEstimate(estimateInWords(facts) + warningsInWords(warnings) if facts else "")
+        self._onFacts(facts)
+        self._showText(estimateInWords(facts) + warningsInWords(warnings) if facts else "")
 
 
 def estimateInWords(facts):

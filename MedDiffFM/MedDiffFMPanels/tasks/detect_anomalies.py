@@ -56,7 +56,7 @@ class DetectAnomaliesPart(TaskPart):
             getattr(ui, f"{button}Button").visible = False
         ui.resultSection.layout().addWidget(ui.findingsWidget)
         fillCombo(ui.organBox, organsToChoose(BY_THRESHOLD))
-        self.findings = FindingsPart(panel)
+        self.findings = FindingsPart(ui, panel.bindings)
 
     # which organ
 
