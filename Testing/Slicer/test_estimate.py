@@ -212,3 +212,23 @@ def test_the_seed_alone_has_no_effect_on_an_estimate(slicer):
     from MedDiffFMLib.parameters import TASKS
 
     assert {name for task in TASKS.values() for name in task.without_effect_on_estimate()} == {"seed"}
+
+
+def test_the_set_up_leaves_a_run_alone(slicer, open_one, tmp_path, monkeypatch):
+    """It would end the worker under it."""
+    from MedDiffFMPanels.dialogs import setup
+
+    monkeypatch.setattr(setup, "offerSetUp", lambda parent: pytest.fail("it was offered"))
+    panel = open_one()
+    wait_for_estimate(panel)
+    text = (tmp_path / "worker.py").read_text()
+    assert text.count('answer = {"event": "hello"}') == 1
+    panel.lookAhead.stop()
+    panel.advanced.stopAsking()
+    (tmp_path / "worker.py").write_text(text.replace('answer = {"event": "hello"}', "time.sleep(2); sys.exit('later')"))
+    end(panel)
+    harness.click(panel.ui.runButton)
+    panel.advanced.onSetUp()
+    assert "Wait for its end" in panel.ui.messageLabel.text and panel.logic.busy
+    wait_until(lambda: not panel.logic.busy, 30)
+    assert "later" in panel.ui.messageLabel.text, "it was not the set-up that ended it"
