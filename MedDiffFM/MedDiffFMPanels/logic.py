@@ -1,4 +1,4 @@
-"""What runs a task on nodes of the scene, with a panel or from a script. No widgets."""
+"""The logic that runs a task on nodes of the scene, with a panel or from a script. No widgets."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
     """A task of MedDiffFMLib on nodes.
 
     task: its name there. `inputProblem` says why a node cannot be the first input. `resultName` gives a result its
-    name. What other kinds of outputs become in the scene is for a subclass: `takeIn`.
+    name. What other kinds of outputs become in the scene is for a subclass: `addOutputToScene`.
     """
 
     task = ""
@@ -122,12 +122,12 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             self._job.cancel(failure)
 
     def abandon(self):
-        """Stop at once and tell nobody."""
+        """Stop the job at once without calling its `onEnd`, and end the worker."""
         if self._job:
             self._job.abandon()
 
     def leave(self):
-        """Let the worker drop the job, and tell nobody; the worker and its model stay."""
+        """Stop the job without calling its `onEnd`; the worker and its model stay."""
         if self._job:
             self._job.abandon(keepWorker=True)
 
@@ -138,11 +138,11 @@ class PanelLogic(ScriptedLoadableModuleLogic):
     # what a task may do in its own way
 
     def resultName(self, sourceNode, number=0):
-        """Of a result: `<input> <task>`."""
+        """The name of a result node: `<input> <task>`, unless a task has another one."""
         return f"{sourceNode.GetName()} {self.task}"
 
-    def takeIn(self, slot, voxels, matrix, provenance, source, target):
-        """An output volume as a node."""
+    def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
+        """Add an output volume to the scene, or fill the target with it. Returns the node."""
         return exchange.addResult(source, voxels, matrix, self.resultName(source), provenance, target)
 
     # the way there and back
@@ -191,7 +191,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
                 voxels, matrix = yield from readNrrd(path)
                 read.append((slot, voxels, matrix, json.loads(provenance) | told))
-        return [self.takeIn(slot, voxels, matrix, record, source, target) for slot, voxels, matrix, record in read]
+        return [self.addOutputToScene(*output, source, target) for output in read]
 
 
 def _outputName(slot):

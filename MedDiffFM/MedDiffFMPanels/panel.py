@@ -191,7 +191,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.lookAhead.schedule(problem)
 
     def _otherBusy(self):
-        """What else runs, in a sentence, or an empty text."""
+        """A sentence on what else runs in this Slicer, or an empty text."""
         mine = self.logic.busy or self.lookAhead.busy or self.advanced.asking
         if sharedWorker().job is None or mine:
             return ""
@@ -264,7 +264,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onLooked(self, answered):
         self.update()
         if answered:
-            self.advanced.askOnce()
+            self.advanced.askForModelOnce()
 
     def onPlaceChanged(self):
         self.lookAhead.forget()

@@ -1,6 +1,6 @@
 """The worker's process: requests to its stdin, events from its log file, and its end with everything it started.
 
-Nothing here waits: a timer calls `turn` (Slicer's main thread keeps Python's lock while it idles, so threads starve).
+Nothing here waits: a timer calls `poll` (Slicer's main thread keeps Python's lock while it idles, so threads starve).
 """
 
 import contextlib
@@ -80,11 +80,11 @@ class WorkerProcess:
         return self._events.tell()
 
     def send(self, request):
-        """Put a request in line; `turn` passes it on as the pipe takes it."""
+        """Put a request in line; `poll` passes it on as the pipe takes it."""
         self._unsent.append(memoryview(json.dumps(request).encode() + b"\n"))
         self._pass()
 
-    def turn(self):
+    def poll(self):
         """Pass on what waits, and return the events that have arrived."""
         self._pass()
         data = self._events.read(AT_ONCE)

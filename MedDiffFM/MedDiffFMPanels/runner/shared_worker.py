@@ -59,24 +59,24 @@ class SharedWorker:
 
     @property
     def pid(self):
-        """Of the process, or None."""
+        """The id of the worker's process, or None while there is none."""
         return self._process.pid if self._process and self._process.running else None
 
     def log(self):
         return self._process.messages() if self._process else ""
 
     def entered(self):
-        """A panel is seen."""
+        """Note that a panel is shown: an idle worker stays for `IDLE_SECONDS`."""
         self._seen = True
         self.rest()
 
     def left(self):
-        """No panel is seen: a job goes on, a worker without one ends soon."""
+        """Note that no panel is shown: a job goes on, an idle worker ends after `LEFT_SECONDS`."""
         self._seen = False
         self.rest()
 
     def rest(self):
-        """A job may have ended: from now on the worker is idle, if it is."""
+        """Start counting idle time anew; called when a job has ended."""
         if self.job is None and self._process and self._process.heard > MOST_HEARD:
             self.end()
         self._tidy()

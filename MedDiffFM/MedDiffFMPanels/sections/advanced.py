@@ -102,7 +102,7 @@ class AdvancedPart:
     def asking(self):
         return self._asking is not None
 
-    def askOnce(self):
+    def askForModelOnce(self):
         """Once a worker has answered another question: who it is, if that is not known yet."""
         if self._hello is None and sharedWorker().pid is not None and sharedWorker().job is None:
             self._ask(self._showHello)

@@ -65,7 +65,7 @@ class BatchPart:
 
     @property
     def _folders(self):
-        """Of the inputs and for the results, as they are typed."""
+        """The folders of the inputs and for the results, as they are typed."""
         return self.ui.batchInputEdit.text.strip(), self.ui.batchOutputEdit.text.strip()
 
     def look(self):
@@ -164,7 +164,7 @@ class BatchPart:
         self._begun()
 
     def abandon(self):
-        """Stop at once and tell nobody."""
+        """Stop the batch at once, without a word in the panel."""
         if self.running:
             self._command.abandon()
             self._command = None
@@ -245,7 +245,7 @@ def _states():
 
 
 def _inWords(rows):
-    """For example: 3 of 5 done, 2 failed."""
+    """The counts of a batch's table in words, for example: 3 of 5 done, 2 failed."""
     states = [status for status, *_rest in rows.values()]
     done = states.count("done") + states.count("skipped")
     text = _("{done} of {all} done").format(done=done, all=len(states) - states.count("left out"))

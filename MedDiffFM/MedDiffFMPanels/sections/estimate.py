@@ -1,4 +1,4 @@
-"""What a run would take, and what the worker sees in the input: asked a moment after the last change."""
+"""The estimate of a run's time and memory, asked of the worker a moment after the last change."""
 
 import html
 
@@ -11,7 +11,7 @@ from ..failures import Failure
 from ..runner import environment
 from ..runner.backend import savedPlace
 from ..runner.job import sharedWorker
-from ..scene.exchange import boxOf, stateOf, volumeKey
+from ..scene.exchange import boxOf, changeKey, volumeKey
 from ..views.colors import quiet, warning, warningsInWords
 from .run import timeInWords
 
@@ -21,7 +21,7 @@ LASTING = ("input", "usage", "missing-model", "disk-full", "packages")  # failur
 
 
 class LookPart:
-    """Asks only on this computer and where the packages are there; a run goes first."""
+    """Asks the worker for an estimate, on this computer only and where the packages are there; a run goes first."""
 
     def __init__(self, logic, inputs, parameters, show, onFacts, onEnd):
         """logic: of the task, for this alone; inputs, parameters: give them as the panel shows them; show: takes rich
@@ -64,7 +64,7 @@ class LookPart:
         self._logic.leave()
 
     def _possible(self):
-        """Nothing leaves this computer unasked, and nothing starts that cannot work."""
+        """Whether the worker may be asked: nothing leaves this computer unasked, nothing starts that cannot work."""
         place = savedPlace()
         if place.remote:
             return False
@@ -73,7 +73,7 @@ class LookPart:
         return self._ready
 
     def _state(self):
-        """All that the answer depends on."""
+        """A key of all that the estimate depends on: it changes when another estimate is needed."""
         nodes = [node for node in self._inputs().values() if node]
         aside = TASKS[self._logic.task].without_effect_on_estimate()
         plain = {
@@ -134,5 +134,5 @@ def _mark(node):
     if node.IsA("vtkMRMLMarkupsROINode"):
         return boxOf(node)
     if node.IsA("vtkMRMLSegmentationNode"):
-        return str(stateOf(node))
+        return str(changeKey(node))
     return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else volumeKey(node)

@@ -32,16 +32,16 @@ class LabelInputPart(InputPart):
     problemOf = staticmethod(lambda node: labelsProblem(node))
 
     def changed(self, node):
-        return exchange.stateOf(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
+        return exchange.changeKey(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
 
-    def inWords(self, node):
+    def text(self, node):
         """Found out once for each state and color of words, as `problemOf`: it reads many voxels."""
         state = (self._checked[0], quietColor())
         if self._words[0] != state:
-            self._words = (state, self._inWords(node))
+            self._words = (state, self._text(node))
         return self._words[1]
 
-    def _inWords(self, node):
+    def _text(self, node):
         known, others = organsOf(node)
         shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
         grid = exchange.gridOf(node)

@@ -38,7 +38,7 @@ class LesionLogic(PanelLogic):
     """Puts a lesion where a segmentation says so."""
 
     def process(self, inputVolume, lesion, target=None, place=None, **parameters):
-        """As `PanelLogic.process`; lesion: a segmentation node with one segment on the input's grid."""
+        """Run the task as `PanelLogic.process` does. lesion: a segmentation with one segment on the input's grid."""
         box = parameters.get("roi")
         box = None if isinstance(box, str) else box
         problem = self.inputProblem(inputVolume) or lesionProblem(lesion, inputVolume, box)
@@ -201,7 +201,7 @@ class LesionPart(TaskPart):
         return False  # the panel compares it with its source
 
     def onOutline(self, shown):
-        """What was drawn, over the slices or not: its line hides the very rim that one wants to judge."""
+        """Show or hide the outline of the lesion in the slices: it hides the very rim that one wants to judge."""
         display = self.lesion.GetDisplayNode() if self.panel.bindings and self.lesion else None
         if display:
             display.SetVisibility2D(shown)

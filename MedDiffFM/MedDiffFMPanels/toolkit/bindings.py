@@ -129,7 +129,7 @@ class Bindings:
         self._onChange()
 
     def setDefault(self, name, text):
-        """What a setting is where a parameter node does not say it."""
+        """Set the value of a setting for parameter nodes that do not hold it."""
         self._defaults[name] = text
 
     def value(self, name):
