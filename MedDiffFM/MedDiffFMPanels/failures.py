@@ -11,6 +11,21 @@ LAUNCHERS_WORDS = "exit abnormally"  # of CTKAppLauncher, for a program that a s
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Why something cannot be used or done now: `reason` says what is wrong, `suggestion` what to do, and `fix` names
+    what the panel can do about it at a click, if it can.
+    """
+
+    reason: str
+    suggestion: str
+    fix: str = ""
+
+    @property
+    def text(self):
+        return f"{self.reason} {self.suggestion}"
+
+
+@dataclass(frozen=True)
 class Failure(Exception):
     """Why a job gave no result. kind: as of the worker's errors, or one of this file's own."""
 

@@ -1,4 +1,4 @@
-"""What runs a task on nodes of the scene, with a panel or from a script. No widgets."""
+"""The logic that runs a task on nodes of the scene, with a panel or from a script. No widgets."""
 
 import json
 import shlex
@@ -17,13 +17,14 @@ from .runner.job import Job, inputFile, outputFiles, previewFile, sharedWorker
 from .scene import exchange
 from .scene.checks import problemOf, targetProblem
 from .scene.nrrd import readNrrd, writeNrrd
+from .scene.written_volume import writtenVolume
 
 
 class PanelLogic(ScriptedLoadableModuleLogic):
     """A task of MedDiffFMLib on nodes.
 
     task: its name there. `inputProblem` says why a node cannot be the first input. `resultName` gives a result its
-    name. What other kinds of outputs become in the scene is for a subclass: `takeIn`.
+    name. What other kinds of outputs become in the scene is for a subclass: `addOutputToScene`.
     """
 
     task = ""
@@ -43,7 +44,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         """
         problem = self.inputProblem(inputVolume)
         if problem:
-            raise Failure("input", problem.reason, problem.wayOn)
+            raise Failure("input", problem.reason, problem.suggestion)
         ends, name = [], TASKS[self.task].files[0].name
         self.start({name: inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), place=place)
         while not ends:
@@ -70,7 +71,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         values = self._checked(parameters)
         problem = targetProblem(target, inputs.values())
         if problem:
-            raise Failure("input", problem.reason, problem.wayOn)
+            raise Failure("input", problem.reason, problem.suggestion)
         watched = _Watch([*inputs.values(), *([target] if target else [])], self)
         ended = onEnd or (lambda nodes, failure: None)
 
@@ -121,12 +122,12 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             self._job.cancel(failure)
 
     def abandon(self):
-        """Stop at once and tell nobody."""
+        """Stop the job at once without calling its `onEnd`, and end the worker."""
         if self._job:
             self._job.abandon()
 
     def leave(self):
-        """Let the worker drop the job, and tell nobody; the worker and its model stay."""
+        """Stop the job without calling its `onEnd`; the worker and its model stay."""
         if self._job:
             self._job.abandon(keepWorker=True)
 
@@ -137,11 +138,11 @@ class PanelLogic(ScriptedLoadableModuleLogic):
     # what a task may do in its own way
 
     def resultName(self, sourceNode, number=0):
-        """Of a result: `<input> <task>`."""
+        """The name of a result node: `<input> <task>`, unless a task has another one."""
         return f"{sourceNode.GetName()} {self.task}"
 
-    def takeIn(self, slot, voxels, matrix, provenance, source, target):
-        """An output volume as a node."""
+    def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
+        """Add an output volume to the scene, or fill the target with it. Returns the node."""
         return exchange.addResult(source, voxels, matrix, self.resultName(source), provenance, target)
 
     # the way there and back
@@ -166,22 +167,22 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         for name, node in inputs.items():
             path = folder / f"{name}.nrrd"
             if kinds[name].kind == "ct":
-                voxels = slicer.util.arrayFromVolume(node)
-                yield from writeNrrd(path, voxels, exchange.ijkToRAS(node), compress=place.remote)
+                path = yield from writtenVolume(sharedWorker()).file(node, name, place.remote)
             else:
                 yield from _writeLabels(path, node, first, place.remote)
             files[name] = inputFile(path, place.remote)
         if request == "run":
-            files |= {slot.name: _outputName(slot) for slot in kinds.values() if slot.output}
+            outputs = {slot.name: folder / _outputName(slot) for slot in kinds.values() if slot.output}
+            files |= {name: path.name if place.remote else sharedWorker().named(path) for name, path in outputs.items()}
         values = {name: value for name, value in values.items() if value not in (None, "")}
         if not isinstance(values.get("anatomy", ""), str):
             path = folder / "anatomy.nrrd"
             yield from _writeLabels(path, values["anatomy"], first, place.remote)
-            values["anatomy"] = inputFile(path, True) if place.remote else sharedWorker().named(path)
+            values["anatomy"] = inputFile(path, place.remote)
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
         whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
-        return whole | ({"inline": True} if place.remote else {"folder": sharedWorker().named(folder)})
+        return whole | ({"inline": True} if place.remote else {"folder": "."})  # where the worker works
 
     def _read(self, event, folder, source, target):
         """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
@@ -190,7 +191,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
                 voxels, matrix = yield from readNrrd(path)
                 read.append((slot, voxels, matrix, json.loads(provenance) | told))
-        return [self.takeIn(slot, voxels, matrix, record, source, target) for slot, voxels, matrix, record in read]
+        return [self.addOutputToScene(*output, source, target) for output in read]
 
 
 def _outputName(slot):

@@ -1,4 +1,4 @@
-"""What the six modules say of themselves."""
+"""Title, help and acknowledgement of the six modules, and what *Reload* drops."""
 
 import sys
 
@@ -33,6 +33,6 @@ def describeModule(parent, tutorial, whatItDoes, steps=""):
 
 
 def forgetShared():
-    """What the modules share is imported anew when next asked for."""
+    """Drop the packages that the modules share, so that they are imported anew when next needed."""
     for name in [one for one in sys.modules if one.split(".")[0] in ("MedDiffFMPanels", "MedDiffFMLib")]:
         del sys.modules[name]

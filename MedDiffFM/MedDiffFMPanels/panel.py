@@ -9,16 +9,17 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from MedDiffFMLib.parameters import TASKS
-
 from .failures import Failure
 from .logic import commandLine
 from .module import forgetShared
+from .runner.backend import savedPlace
 from .runner.job import sharedWorker
 from .runner.setup_obstacles import slicerProblem
 from .scene import exchange
+from .scene.written_volume import writtenVolume
 from .sections.advanced import AdvancedPart
 from .sections.batch import BatchPart
+from .sections.choices import chosenInputs, chosenParameters
 from .sections.estimate import LookPart
 from .sections.input import InputPart
 from .sections.result import ResultPart
@@ -28,7 +29,7 @@ from .toolkit import announcement as announce
 from .toolkit import keyboard
 from .toolkit.bindings import Bindings, firstVolume
 from .toolkit.preferences import Preferences
-from .toolkit.resources import RESOURCES
+from .toolkit.resources import loadPanel
 from .views.preview import Preview
 
 WAIT_MS = 1000  # until a panel that waits for another one looks again
@@ -54,12 +55,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         self.logic = self.makeLogic()
-        self._loadWidgets()
-        self.task = self.taskPart(self)
-        self.input, self.run = self.inputPart(self.ui), RunPart(self.ui)
-        self.result, self.advanced = ResultPart(self.ui, self.task), AdvancedPart(self.ui, self)
-        self.lookAhead, self.preview, self.batch = LookPart(self), Preview(), BatchPart(self)
-        self.bindings = Bindings(vars(self.ui).values(), self.update)
+        self._root, self.ui = loadPanel(self.resourcePath(f"UI/{self.moduleName}.ui"))
+        self.layout.addWidget(self._root)
+        self._area, self.bindings = SettingsArea(self.ui.settingsArea), Bindings(self.update)
+        self.task, self.run = self.taskPart(self), RunPart(self.ui)
+        self._makeSections()
+        self.bindings.bind(vars(self.ui).values())
         self.preferences = Preferences(self.ui, self.bindings, self.logic.task)
         self._connect()
         self._escape = keyboard.prepare(self._root, self.ui, self.onEscape)
@@ -77,21 +78,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         forgetShared()
         ScriptedLoadableModuleWidget.onReload(self)
 
-    def _loadWidgets(self):
-        """The shared panel with the task's own .ui inside; every widget by its name in `self.ui`."""
-        shared, own = RESOURCES / "UI", self.resourcePath(f"UI/{self.moduleName}.ui")
-        files = (shared / "MedDiffFMPanel.ui", own, shared / "MedDiffFMBatch.ui")
-        self._root, own, batch = (slicer.util.loadUI(str(file)) for file in files)
-        self.layout.addWidget(self._root)
-        self.ui = slicer.util.childWidgetVariables(self._root)
-        for part in (own, batch):
-            for name, widget in vars(slicer.util.childWidgetVariables(part)).items():
-                setattr(self.ui, name, widget)
-        self.ui.taskSection.layout().addWidget(own)
-        self._root.layout().insertWidget(self._root.layout().count() - 1, batch)  # above the space at the end
-        self._root.setMRMLScene(slicer.mrmlScene)
-        own.setMRMLScene(slicer.mrmlScene)
-        self._area = SettingsArea(self.ui.settingsArea)
+    def _makeSections(self):
+        self.input, self.result, self.preview = self.inputPart(self.ui), ResultPart(self.ui, self.task), Preview()
+        self.lookAhead = LookPart(
+            self.makeLogic(), self.inputs, self.parameters, self.run.showEstimate, self.task.looked, self.onLooked
+        )
+        self.advanced = AdvancedPart(self.ui, self.lookAhead.stop, self.onPlaceChanged, self.run.tell)
+        ends = (self.onBatchBegin, self.onBatchEnd)
+        self.batch = BatchPart(self.ui, self.logic.task, self.parameters, self.makeReady, *ends)
 
     def _connect(self):
         self.ui.runButton.connect("clicked(bool)", self.onRunButton)
@@ -116,6 +110,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._wait.disconnect("timeout()", self.update)
         self.removeObservers()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
+        writtenVolume(sharedWorker()).drop()
         if sharedWorker().job is None:
             sharedWorker().end()
         if self.bindings:
@@ -179,34 +174,24 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return self.bindings.chosenNode("input") if self.bindings else None
 
     def inputs(self):
-        """Nodes by the names of the task's input files."""
-        return {TASKS[self.logic.task].files[0].name: self.inputNode} | self.task.inputs()
+        return chosenInputs(self.logic.task, self.task, self.bindings)
 
     def parameters(self):
-        """The task's parameters as the panel shows them; what is not set is left out. Nodes stay nodes."""
-        known = {field["name"] for field in TASKS[self.logic.task].describe()}
-        texts = {name: self.bindings.value(name) for name in known | {"model", "device"}}
-        values = {name: text for name, text in texts.items() if text != ""}
-        kind = self.bindings.value("anatomyKind")
-        if "anatomy" in known:
-            values["anatomy"] = self.bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else kind
-        if self.bindings.value("area") == "box":
-            values["roi"] = self.bindings.chosenNode("roi")
-        return values | self.task.parameters()
+        return chosenParameters(self.logic.task, self.task, self.bindings)
 
     def update(self):
         """Show what can be done now, and if not, why."""
-        if self.bindings is None or self.bindings.node is None or not hasattr(self, "lookAhead"):
+        if self.bindings is None or self.bindings.node is None:
             return
         self.task.update()
         problem = slicerProblem() or self.input.show(self.bindings) or self.task.problem()
         self.run.showReady(problem, self.logic.busy, self._otherBusy())
         self.batch.update()
-        if not self.logic.busy:
+        if not self.logic.busy and self.parent.isEntered:
             self.lookAhead.schedule(problem)
 
     def _otherBusy(self):
-        """What else runs, in a sentence, or an empty text."""
+        """A sentence on what else runs in this Slicer, or an empty text."""
         mine = self.logic.busy or self.lookAhead.busy or self.advanced.asking
         if sharedWorker().job is None or mine:
             return ""
@@ -228,25 +213,25 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.task.escape() and self.logic.busy and self.ui.runButton.focus:
             self.onRunButton()
 
-    def startRun(self):
+    def makeReady(self):
+        """Whether a run can begin; what else this panel asks the worker is dropped then."""
         if not self.advanced.readyToRun():
-            return
+            return False
         self.lookAhead.stop()
         self.advanced.stopAsking()
+        return True
+
+    def startRun(self):
+        if not self.makeReady():
+            return
         self.run.begin()
         self._unseen = []
         self.preview.begin(self.inputNode)
         announce.begin(_("{task}: {name}").format(task=self.title, name=self.inputNode.GetName()))
         try:
-            self.logic.start(
-                self.inputs(),
-                self.parameters(),
-                self.bindings.chosenNode("target"),
-                onProgress=self.onProgress,
-                onPreview=self.onPreview,
-                onEnd=self.onEnd,
-                place=self.advanced.place,
-            )
+            nodes, target = self.inputs(), self.bindings.chosenNode("target")
+            heard = (self.onProgress, self.onPreview, self.onEnd)
+            self.logic.start(nodes, self.parameters(), target, *heard, place=savedPlace())
         except Failure as failure:
             self.onEnd(None, failure)
         self.update()
@@ -274,6 +259,23 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.advanced.showModelAndDevice(exchange.provenanceOf(nodes[0]))
         if seen:
             self._showUnseen()
+        self.update()
+
+    def onLooked(self, answered):
+        self.update()
+        if answered:
+            self.advanced.askForModelOnce()
+
+    def onPlaceChanged(self):
+        self.lookAhead.forget()
+        self.update()
+
+    def onBatchBegin(self):
+        announce.begin(_("{task}: a batch").format(task=self.title))
+        self.update()
+
+    def onBatchEnd(self, text):
+        announce.end(f"{self.title}: {text}", stays=not self.parent.isEntered)
         self.update()
 
     def _showUnseen(self):

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from ..errors import InputError
+from ..processes import end_process_group, own_group
 from ..volumes.io import onto_grid, write_volume
 from ..volumes.volume import Volume
 from .label_maps.reading import Anatomy, anatomy_of, read_anatomy
@@ -110,14 +111,14 @@ def _run(arguments: list[str], folder: Path, tick: Callable[[], None]) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONPATH": paths},
-            start_new_session=True,
+            **own_group(),
         )
         try:
             while not _ended(process):
                 tick()
         finally:
             process.stdin.close()  # it ends itself then, with all that it started
-            process.wait()
+            end_process_group(process)
         if process.returncode:
             log.seek(0)
             last = (log.read().strip().splitlines() or ["no message"])[-1]

@@ -37,7 +37,8 @@ def parameter(default, kind: str, help: str, **limits):
 
     kind: choice | number | integer | flag | text. `limits`: label, choices (the only values of a choice; words
     allowed in place of a number or text), unit, minimum, maximum, metavar, pattern (with `expected` in words),
-    advanced (hidden at first in a panel). A default of None means: not set, the task decides.
+    advanced (hidden at first in a panel), affects_estimate (False: what a run takes does not depend on it). A default
+    of None means: not set, the task decides.
     """
     return dataclasses.field(default=default, metadata={"kind": kind, "help": help, **limits})
 
@@ -64,10 +65,16 @@ class Parameters:
 
     @classmethod
     def describe(cls) -> list[dict]:
-        """Every parameter as a dict for JSON: name, default, and the metadata of `parameter`. A panel is built from
-        it.
+        """Every parameter as a dict for JSON: name, default, and the metadata of `parameter` but `affects_estimate`. A
+        panel is built from it.
         """
-        return [{"name": f.name, "default": f.default, **f.metadata} for f in dataclasses.fields(cls)]
+        about = [{"name": f.name, "default": f.default, **f.metadata} for f in dataclasses.fields(cls)]
+        return [{key: value for key, value in one.items() if key != "affects_estimate"} for one in about]
+
+    @classmethod
+    def without_effect_on_estimate(cls) -> set[str]:
+        """Names of the parameters that change neither time nor memory of a run, nor what is found beforehand."""
+        return {f.name for f in dataclasses.fields(cls) if not f.metadata.get("affects_estimate", True)}
 
     def to_dict(self) -> dict:
         """Names and values, ready for JSON; `from_dict` gives the same object back."""

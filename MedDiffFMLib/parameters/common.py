@@ -149,6 +149,7 @@ def seed_parameter():
         maximum=2**32 - 1,
         metavar="N",
         advanced=True,
+        affects_estimate=False,
     )
 
 

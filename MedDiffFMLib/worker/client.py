@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import NEXT_STEPS
 from ..last_words import last_words
+from ..processes import end_process_group, own_group
 
 ENDS = ("result", "error", "cancelled")
 STOP_SECONDS = 2.0  # a worker that has not ended so long after it was told to is killed
@@ -62,8 +63,7 @@ class WorkerProcess:
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            end_process_group(process, patience=0)
 
     @property
     def closed(self) -> bool:
@@ -75,14 +75,14 @@ class WorkerProcess:
             raise OSError("closed")
         if self._process is None or self._process.poll() is not None:
             self._log = tempfile.TemporaryFile()
-            # a session of its own: Ctrl-C reaches the caller alone, which ends the worker in order
+            # a group of its own: Ctrl-C reaches the caller alone, which ends the worker in order
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 env=self._environment,
-                start_new_session=True,
+                **own_group(),
             )
             if self._closed.is_set():  # in the meantime
                 self.close()
@@ -97,11 +97,11 @@ class WorkerProcess:
         return {"event": "error", "kind": "crash", "message": message + lines, "next": NEXT_STEPS["crash"]}
 
     def _code(self) -> int:
-        """The worker's exit code; one that goes on though it was not understood is killed."""
+        """The worker's exit code; one that goes on though it was not understood is ended, with what it started."""
         try:
             return self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            end_process_group(self._process, patience=0)
             return self._process.wait()
 
     def _last_words(self) -> str:

@@ -208,10 +208,9 @@ def test_missing_weights(panel, monkeypatch):
 
 def test_a_full_disk(panel, monkeypatch):
     """/dev/full answers as a full disk does."""
-    from MedDiffFMPanels import logic
-    from MedDiffFMPanels.scene import nrrd
+    from MedDiffFMPanels.scene import nrrd, written_volume
 
-    monkeypatch.setattr(logic, "writeNrrd", lambda path, *rest, **more: nrrd.writeNrrd("/dev/full", *rest, **more))
+    monkeypatch.setattr(written_volume, "writeNrrd", lambda path, *rest: nrrd.writeNrrd("/dev/full", *rest))
     before = names_in_scene()
     run(panel)
     assert "The disk is full" in panel.ui.messageLabel.text and "Free some space" in panel.ui.messageLabel.text

@@ -18,11 +18,13 @@ from harness import wait_until
 DOUBTFUL = """#!{python}
 import sys
 sys.argv = ["meddiff-fm", *sys.argv[3:]]
-from MedDiffFMLib import anatomy_io, jobs, volume_io
-read = volume_io.read_volume
+from MedDiffFMLib.anatomy.label_maps import reading
+from MedDiffFMLib.jobs import inputs
+from MedDiffFMLib.volumes import io
+read = io.read_volume
 def doubtful(path):
     return read(path).with_warning(f"{{path}} says <two> things about its grid; the first was taken.")
-anatomy_io.read_volume = jobs.read_volume = volume_io.read_volume = doubtful
+reading.read_volume = inputs.read_volume = io.read_volume = doubtful
 from MedDiffFMLib.cli.app import main
 raise SystemExit(main())
 """

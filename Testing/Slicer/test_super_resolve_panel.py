@@ -32,7 +32,7 @@ def add_thick(thin, name="Thick"):
 def thin(slicer):
     for view in ("Red", "Yellow", "Green"):
         slicer.app.layoutManager().sliceWidget(view)
-    return add_chest("Thin", x=slice(30, 62), y=slice(40, 72))
+    return add_chest("Thin", x=slice(30, 62), y=slice(30, 62))
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ sys.exit(1 if code < 0 else code)
 TELLING = f"""
 import os, signal, sys
 sys.path.append({str(ROOT)!r})
-from MedDiffFMLib.system import tell_faults
+from MedDiffFMLib.models.hardware import tell_faults
 tell_faults()
 """
 
@@ -151,10 +151,10 @@ def test_pipes_take_a_whole_turn(slicer, monkeypatch):
 
 def test_a_process_on_windows_is_asked_before_it_is_killed(slicer, monkeypatch):
     """There is no killpg and no signal there: a closed stdin asks, and taskkill takes the launcher's child too."""
-    from MedDiffFMPanels.runner import process
+    from MedDiffFMLib import processes
 
     names = {name: value for name, value in vars(os).items() if name not in ("killpg", "set_blocking")}
-    monkeypatch.setattr(process, "os", types.SimpleNamespace(**(names | {"name": "nt"})))
+    monkeypatch.setattr(processes, "os", types.SimpleNamespace(**(names | {"name": "nt"})))
     killed = []
     own = {name: getattr(subprocess, name) for name in ("Popen", "PIPE", "TimeoutExpired")} | {"CREATE_NO_WINDOW": 0}
 
@@ -162,14 +162,14 @@ def test_a_process_on_windows_is_asked_before_it_is_killed(slicer, monkeypatch):
         killed.append(command)
         deaf.kill()
 
-    monkeypatch.setattr(process, "subprocess", types.SimpleNamespace(run=taskkill, **own))
+    monkeypatch.setattr(processes, "subprocess", types.SimpleNamespace(run=taskkill, **own))
     willing, deaf = (
         subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
         for code in ("import sys; sys.stdin.read()", "import time; time.sleep(600)")
     )
     for one, patience in ((willing, 20), (deaf, 0.5)):
         one.stdin.close()
-        process.endTree(one, patience)
+        processes.end_process_group(one, patience)
         assert one.poll() is not None
     assert killed == [["taskkill", "/F", "/T", "/PID", str(deaf.pid)]]
 

@@ -13,13 +13,14 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     *("cli", "batch", "worker", "self_test", "jobs", "tasks", "inference", "refinement", "models", "networks"),
     *("anatomy", "progress", "volumes", "parameters", "atomic", "diffusion", "last_words", "errors", "putting"),
-    *("extras",),
+    *("processes", "extras"),
 )
-FILES = ("progress", "atomic", "errors", "last_words", "putting", "extras")  # rooms that are one file of the root
+# rooms that are one file of the root
+FILES = ("progress", "atomic", "errors", "last_words", "putting", "processes", "extras")
 ROOM_OF = {"__main__": "cli", "worker_process": "worker"}  # other files of the root, and the room that they belong to
 # what needs nothing but the standard library, so that panels and the command line's help may import it
 STANDARD = (
-    *("", "parameters", "errors", "atomic", "last_words", "putting", "extras"),
+    *("", "parameters", "errors", "atomic", "last_words", "putting", "processes", "extras"),
     *("anatomy.classes", "anatomy.regions", "models.config", "worker.protocol", "worker.client"),
 )
 MATHEMATICS, MAY_IMPORT = "diffusion", {"torch", "numpy", "scipy"}

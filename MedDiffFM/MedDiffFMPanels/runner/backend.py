@@ -13,7 +13,8 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-GROUP = "MedDiffFM/"
+from ..toolkit.preferences import GROUP
+
 KINDS = ("slicer", "python", "command")
 
 

@@ -56,7 +56,7 @@ class Command:
 
     def _turn(self):
         code = self._process.exitCode  # before reading: nothing that it wrote is missed
-        events = self._process.turn()
+        events = self._process.poll()
         for event in events:
             if self.running:  # it may be abandoned by what it tells
                 self._onEvent(event)

@@ -54,7 +54,7 @@ class Job:
         self._walk = self._steps()
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
-        self._timer.connect("timeout()", self.turn)
+        self._timer.connect("timeout()", self.poll)
         self._timer.start()
 
     def cancel(self, failure=None):
@@ -75,7 +75,7 @@ class Job:
                 sharedWorker().end()
             self._close(None, None)
 
-    def turn(self):
+    def poll(self):
         """Work for a moment, then let Slicer go on."""
         until = time.monotonic() + TURN
         try:
@@ -96,7 +96,7 @@ class Job:
             self._close(None, failures.unexpected(error))
 
     def _steps(self):
-        request = yield from self._heeding(self._prepare(self.folder, self.place))
+        request = yield from self._untilCancelled(self._prepare(self.folder, self.place))
         process = sharedWorker().process(self.place)
         process.send(request | {"id": self.id})
         event = yield from self._listen(process)
@@ -104,11 +104,11 @@ class Job:
             raise failures.fromEvent(event)
         if event["event"] == "cancelled":
             raise _Cancelled
-        result = yield from self._heeding(self._finish(event, self.folder))
+        result = yield from self._untilCancelled(self._finish(event, self.folder))
         return result
 
-    def _heeding(self, walk):
-        """A walk that ends when the user cancels."""
+    def _untilCancelled(self, walk):
+        """The result of a walk of which every step is taken, unless the job is cancelled meanwhile."""
         while True:
             try:
                 next(walk)
@@ -124,7 +124,7 @@ class Job:
         began = time.monotonic()
         while True:
             code = process.exitCode  # before reading: nothing that it wrote is missed
-            events = process.turn()
+            events = process.poll()
             for event in events:
                 mine = event.get("id") in (self.id, None)
                 if mine and event["event"] in ENDS:
@@ -146,7 +146,7 @@ class Job:
     def _close(self, result, failure):
         self._timer.stop()
         # what is connected lives as long as the timer, and with it the nodes that these functions know
-        self._timer.disconnect("timeout()", self.turn)
+        self._timer.disconnect("timeout()", self.poll)
         self._timer.deleteLater()
         worker, onEnd = sharedWorker(), self._onEnd
         self.log = self.log or worker.log()
@@ -166,7 +166,7 @@ class _Cancelled(Exception):
 
 
 def outputFiles(event, slot, folder):
-    """Of a result event, the files of an output as (path, provenance text); those within the line are written to
+    """The files of an output as (path, provenance text), from a result event; those within the line are written to
     `folder` first.
     """
     found = []
@@ -182,9 +182,9 @@ def outputFiles(event, slot, folder):
 
 
 def inputFile(path, remote):
-    """A file of the job's folder as a request names it; for a worker elsewhere its name and bytes."""
+    """A file of the worker's folder as a request names it; for a worker elsewhere its name and bytes."""
     if not remote:
-        return path.name
+        return sharedWorker().named(path)
     return {"name": path.name, "data": base64.b64encode(path.read_bytes()).decode("ascii")}
 
 

@@ -1,19 +1,19 @@
 """The worker's process: requests to its stdin, events from its log file, and its end with everything it started.
 
-Nothing here waits: a timer calls `turn` (Slicer's main thread keeps Python's lock while it idles, so threads starve).
+Nothing here waits: a timer calls `poll` (Slicer's main thread keeps Python's lock while it idles, so threads starve).
 """
 
 import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import slicer
+
+from MedDiffFMLib.processes import end_process_group, own_group
 
 TAIL = 10_000  # characters of the messages that are kept for the log
 AT_ONCE = 1 << 20  # bytes passed in one turn
@@ -49,7 +49,7 @@ class WorkerProcess:
                     stderr=messages,
                     env=self.place.environment(),
                     cwd=self._home,
-                    **_ownGroup(),
+                    **own_group(),
                 )
         except BaseException:
             self.close()
@@ -80,11 +80,11 @@ class WorkerProcess:
         return self._events.tell()
 
     def send(self, request):
-        """Put a request in line; `turn` passes it on as the pipe takes it."""
+        """Put a request in line; `poll` passes it on as the pipe takes it."""
         self._unsent.append(memoryview(json.dumps(request).encode() + b"\n"))
         self._pass()
 
-    def turn(self):
+    def poll(self):
         """Pass on what waits, and return the events that have arrived."""
         self._pass()
         data = self._events.read(AT_ONCE)
@@ -127,31 +127,9 @@ class WorkerProcess:
         kills.
         """
         self.close()
-        endTree(self._process, patience)
+        end_process_group(self._process, patience)
         self._events.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def endTree(process, patience=0.5):
-    """End a process started with `_ownGroup` and all of its group: asked first, killed after `patience` seconds."""
-    if os.name != "posix":  # the interpreter is a launcher there: its child must go too
-        with contextlib.suppress(subprocess.TimeoutExpired):  # no signal can ask it, but its closed stdin does
-            process.wait(patience)
-            return
-        command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
-        subprocess.run(command, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-        return
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        if number == signal.SIGTERM:
-            deadline = time.monotonic() + patience
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(1)
 
 
 def temporaryFolder():
@@ -161,12 +139,6 @@ def temporaryFolder():
         os.makedirs(path, exist_ok=True)
         return path
     return tempfile.gettempdir()
-
-
-def _ownGroup():
-    if os.name == "posix":
-        return {"start_new_session": True}
-    return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
 
 
 def _pipe():

@@ -9,7 +9,7 @@ import tempfile
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene.checks import Problem
+from ..failures import Problem
 from . import environment
 
 OLDEST = (5, 10)  # the first with a Python that MedDiffFMLib runs in: 5.8 has 3.9

@@ -23,6 +23,7 @@ class SharedWorker:
 
     def __init__(self):
         self._process, self._folder, self._timer, self._seen = None, None, None, True
+        self._discarded = []  # folders within the own one that no later job needs
         self.job = None  # the one that runs
         atexit.register(self.end)
 
@@ -36,8 +37,13 @@ class SharedWorker:
         return self._folder
 
     def named(self, path):
-        """A path of a job's folder as the worker finds it from where it works."""
+        """A path in the folder as the worker finds it from where it works."""
         return path.relative_to(self.folder).as_posix()
+
+    def discard(self, folder):
+        """Remove a folder in `folder` as soon as no job may read what it holds."""
+        self._discarded.append(folder)
+        self._tidy()
 
     def process(self, place):
         """A running worker at `place`. Failure if it cannot be started."""
@@ -53,24 +59,24 @@ class SharedWorker:
 
     @property
     def pid(self):
-        """Of the process, or None."""
+        """The id of the worker's process, or None while there is none."""
         return self._process.pid if self._process and self._process.running else None
 
     def log(self):
         return self._process.messages() if self._process else ""
 
     def entered(self):
-        """A panel is seen."""
+        """Note that a panel is shown: an idle worker stays for `IDLE_SECONDS`."""
         self._seen = True
         self.rest()
 
     def left(self):
-        """No panel is seen: a job goes on, a worker without one ends soon."""
+        """Note that no panel is shown: a job goes on, an idle worker ends after `LEFT_SECONDS`."""
         self._seen = False
         self.rest()
 
     def rest(self):
-        """A job may have ended: from now on the worker is idle, if it is."""
+        """Start counting idle time anew; called when a job has ended."""
         if self.job is None and self._process and self._process.heard > MOST_HEARD:
             self.end()
         self._tidy()
@@ -93,7 +99,13 @@ class SharedWorker:
         self._tidy()
 
     def _tidy(self):
-        if self._process is None and self.job is None and self._folder:
+        if self.job is not None:
+            return
+        for folder in self._discarded:
+            shutil.rmtree(folder, ignore_errors=True)
+        # on Windows what is being read stays until a later time
+        self._discarded = [folder for folder in self._discarded if folder.exists()]
+        if self._process is None and self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 

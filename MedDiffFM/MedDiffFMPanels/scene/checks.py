@@ -1,26 +1,13 @@
-"""Can this node be the input of a task? Every refusal has a reason and a way on."""
-
-from dataclasses import dataclass
+"""Can this node be the input of a task? Every refusal has a reason and a suggestion."""
 
 import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ..failures import Problem
+
 SAMPLE = 500_000  # voxels looked at
-
-
-@dataclass(frozen=True)
-class Problem:
-    """reason: what is wrong; wayOn: what to do; fix: the name of what the panel can do about it at a click, or "" """
-
-    reason: str
-    wayOn: str
-    fix: str = ""
-
-    @property
-    def text(self):
-        return f"{self.reason} {self.wayOn}"
 
 
 def problemOf(volumeNode):
@@ -76,20 +63,20 @@ def _valueProblem(node):
         return Problem(_("This volume has voxels without a number (NaN)."), _("Replace them, for air with -1000."))
     low, high = float(some.min()), float(some.max())
     span = _("values {low:g} to {high:g}").format(low=low, high=high)
-    wayOn = _("Choose a CT in Hounsfield units.")
+    suggestion = _("Choose a CT in Hounsfield units.")
     if low == high:
-        return Problem(_("This volume has the same value everywhere ({span}).").format(span=span), wayOn)
+        return Problem(_("This volume has the same value everywhere ({span}).").format(span=span), suggestion)
     if high - low < 10:
-        return Problem(_("The values of this volume look rescaled ({span}).").format(span=span), wayOn)
+        return Problem(_("The values of this volume look rescaled ({span}).").format(span=span), suggestion)
     if some.dtype.itemsize == 1 or (low >= 0 and high <= 255 and high - low > 200):
-        return Problem(_("This looks like a picture of 8 bits ({span}).").format(span=span), wayOn)
+        return Problem(_("This looks like a picture of 8 bits ({span}).").format(span=span), suggestion)
     if low >= 0 and (high - low > 400 or low > 600):
         return Problem(
             _("This volume has no negative values ({span}): an MR, or a CT that is offset by 1024.").format(span=span),
-            wayOn,
+            suggestion,
         )
     if np.mean(some > 3071) > 0.01 or np.percentile(some, 99.5) < -200:
-        return Problem(_("These are not the values of a CT of a patient ({span}).").format(span=span), wayOn)
+        return Problem(_("These are not the values of a CT of a patient ({span}).").format(span=span), suggestion)
     return None
 
 
@@ -97,17 +84,17 @@ def targetProblem(targetNode, inputs):
     """Why a result may not fill a volume, or None: nobody gets back what it held. inputs: the nodes of the run."""
     if targetNode is None:
         return None
-    wayOn = _("Choose “A new volume”, or another one, under Advanced, “Result goes to”.")
+    suggestion = _("Choose “A new volume”, or another one, under Advanced, “Result goes to”.")
     name, role = targetNode.GetName(), slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     if targetNode in inputs:
-        return Problem(_("The result would overwrite the input “{name}”.").format(name=name), wayOn)
+        return Problem(_("The result would overwrite the input “{name}”.").format(name=name), suggestion)
     for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         follows = segmentation.GetNodeReferenceID("MedDiffFM.map")  # findings, which are made anew with their map
         if segmentation.GetNodeReference(role) is targetNode and not follows:
             what = _("The result would overwrite “{name}”, on which “{segmentation}” was drawn.")
-            return Problem(what.format(name=name, segmentation=segmentation.GetName()), wayOn)
+            return Problem(what.format(name=name, segmentation=segmentation.GetName()), suggestion)
     if targetNode.GetAttribute("DICOM.instanceUIDs"):
-        return Problem(_("The result would overwrite “{name}”, a scan from DICOM.").format(name=name), wayOn)
+        return Problem(_("The result would overwrite “{name}”, a scan from DICOM.").format(name=name), suggestion)
     return None
 
 

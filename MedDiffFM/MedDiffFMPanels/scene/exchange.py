@@ -38,11 +38,17 @@ def boxOf(roiNode):
     return ",".join(f"{number:.2f}" for number in bounds)
 
 
-def stateOf(segmentationNode):
-    """What changes when segments are drawn or renamed."""
+def changeKey(segmentationNode):
+    """A key of a segmentation that changes when segments are drawn or renamed."""
     segmentation = segmentationNode.GetSegmentation()
     names = [segmentation.GetSegment(key).GetName() for key in segmentation.GetSegmentIDs()]
     return (segmentationNode.GetID(), segmentation.GetMTime(), *names)
+
+
+def volumeKey(volumeNode):
+    """A key of a volume that changes with its voxels and geometry, and not with its display or attributes."""
+    image = volumeNode.GetImageData()
+    return f"{volumeNode.GetID()} {image.GetMTime() if image else 0} {ijkToRAS(volumeNode).tolist()}"
 
 
 def gridOf(labelsNode):
@@ -155,7 +161,7 @@ def markResult(node, sourceNode, provenance):
 
 
 def _markForExport(node, provenance):
-    """What Slicer's “Export to DICOM” takes from a node's item: without it, it writes the CT of a scanner."""
+    """Set the DICOM tags that Slicer's export takes from a node's item: without them it writes the CT of a scanner."""
     task, model = provenance.get("task", ""), provenance.get("model", {}).get("name", "")
     what = f"SYNTHETIC MedDiff-FM {task}" if provenance.get("synthetic") else f"MedDiff-FM {task}, AI-derived"
     tags = {
@@ -196,7 +202,7 @@ def _copyDisplay(source, node, window):
 
 
 def placeBeside(source, node):
-    """The same folder, study or patient as the source's."""
+    """Move a node to the folder, study or patient of its source in the subject hierarchy."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     itsItem = hierarchy.GetItemByDataNode(source)
     parent = hierarchy.GetItemParent(itsItem) if itsItem else hierarchy.GetSceneItemID()

@@ -26,14 +26,14 @@ def automaticRule(mapNode):
 
 
 class FindingsNodes:
-    """Of one map; the segmentation and the table are found again in a loaded scene, and made anew if deleted."""
+    """The segmentation and the table of one map, found again in a loaded scene and made anew if deleted."""
 
     def __init__(self, mapNode):
         self._mapId, self._box = mapNode.GetID(), None
 
     @property
     def map(self):
-        """None once it is gone."""
+        """The map's node, or None once it is gone."""
         return slicer.mrmlScene.GetNodeByID(self._mapId)
 
     @property
@@ -191,7 +191,7 @@ def showOver(mapNode, source, opacity):
 
 
 def setOpacity(mapNode, opacity):
-    """Of the map where it is shown over something."""
+    """Set the opacity (0 to 1) of a map in all views that show it over a volume."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     for composite in composites:
         if composite.GetForegroundVolumeID() == mapNode.GetID():

@@ -8,8 +8,9 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from ..failures import Problem
 from . import exchange
-from .checks import Problem, maskProblem, transformProblem
+from .checks import maskProblem, transformProblem
 from .organ_names import SHOWN, organsOf
 
 SEGMENT = "Lesion"
@@ -126,7 +127,7 @@ def lesionProblem(lesionNode, owner, box=None):
         )
     problem = transformProblem(lesionNode)
     if problem:
-        return Problem(problem.reason.replace(_("volume"), _("lesion")), problem.wayOn)
+        return Problem(problem.reason.replace(_("volume"), _("lesion")), problem.suggestion)
     grid = exchange.gridOf(owner)
     problem = maskProblem(lesionNode, grid, _("lesion"))
     if problem:

@@ -105,7 +105,7 @@ def _fields(file):
 
 
 def _matrix(fields):
-    """Index to mm in RAS, of the header's directions and origin."""
+    """The 4 × 4 matrix of index to mm in RAS, from the header's directions and origin."""
     axes = np.array([_numbers(part) for part in fields["space directions"].replace(") (", ")|(").split("|")])
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = axes.T, _numbers(fields["space origin"])

@@ -8,8 +8,9 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.anatomy.classes import ORGANS, label_of
 
+from ..failures import Problem
 from . import exchange
-from .checks import SAMPLE, Problem
+from .checks import SAMPLE
 
 SHOWN = 6  # names one by one
 GIVEN_BY_SLICER = r"segment(ation)?([ _]\d+)*"  # what a segment is called until somebody names it

@@ -88,7 +88,7 @@ def _write(manifest, rows):
 def _digest(node):
     """A mark of what the lesion was put into: all lesions in one CT are one patient's, without a name."""
     if not node.IsA("vtkMRMLVolumeNode"):
-        return hashlib.sha256(repr(exchange.stateOf(node)).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(exchange.changeKey(node)).encode()).hexdigest()[:12]
     digest = hashlib.sha256()
     for layer in slicer.util.arrayFromVolume(node):
         digest.update(np.ascontiguousarray(layer).tobytes())

@@ -8,14 +8,18 @@ from ..failures import Failure
 from ..runner import environment
 from ..runner.backend import Place, savedPlace, savePlace
 from ..runner.job import Job, sharedWorker
+from ..toolkit import announcement as announce
 from ..toolkit.bindings import fillCombo
 
 HELLO_SECONDS = 180  # a worker has answered by then, even if PyTorch is read from a slow disk for the first time
 
 
 class AdvancedPart:
-    def __init__(self, ui, panel):
-        self.ui, self._panel = ui, panel
+    def __init__(self, ui, pause, onChange, tell):
+        """pause: drops an estimate that is being made; onChange: place or packages have changed; tell: takes a
+        sentence for the user.
+        """
+        self.ui, self._pause, self._onChange, self._tell = ui, pause, onChange, tell
         self._hello, self._asking = None, None  # what the worker said of itself, and the job that asks it
         fillCombo(
             ui.deviceBox, [("auto", _("Automatic")), ("cuda", _("Graphics card (GPU)")), ("cpu", _("Processor (CPU)"))]
@@ -72,12 +76,13 @@ class AdvancedPart:
             self._savePlace(Place(old.kind, old.python, text))
 
     def _savePlace(self, place):
-        if place != savedPlace():
+        changed = place != savedPlace()
+        if changed:
             savePlace(place)
             self._hello = None
-            self._panel.lookAhead.forget()
         self._showPlace(place)
-        self._panel.update()
+        if changed:
+            self._onChange()
 
     def onTest(self, checked=False):
         """Start the worker and ask who it is."""
@@ -97,7 +102,7 @@ class AdvancedPart:
     def asking(self):
         return self._asking is not None
 
-    def askOnce(self):
+    def askForModelOnce(self):
         """Once a worker has answered another question: who it is, if that is not known yet."""
         if self._hello is None and sharedWorker().pid is not None and sharedWorker().job is None:
             self._ask(self._showHello)
@@ -162,12 +167,17 @@ class AdvancedPart:
     def onSetUp(self, checked=False):
         from ..dialogs.setup import offerSetUp
 
+        self._pause()
+        self.stopAsking()
+        if sharedWorker().job is not None:  # a run needs the worker, and the packages as they are
+            self._tell(announce.whyToWait())
+            return False
         sharedWorker().end()
         self._hello = None
         done = offerSetUp(slicer.util.mainWindow())
         if done:
-            self._panel.run.tell(_("The packages are there. Click Run."))
-        self._panel.lookAhead.forget()
+            self._tell(_("The packages are there. Click Run."))
+        self._onChange()
         return done
 
     def listModels(self):

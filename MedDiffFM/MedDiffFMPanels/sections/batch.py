@@ -12,6 +12,7 @@ from MedDiffFMLib.parameters import TASKS
 
 from ..failures import Failure
 from ..logic import optionWords
+from ..runner.backend import savedPlace
 from ..runner.command import Command
 from ..runner.job import sharedWorker
 from ..toolkit import announcement as announce
@@ -26,10 +27,14 @@ TABLE = "status.csv"  # that the batch keeps in the output folder
 class BatchPart:
     """While it runs it is the one job of this Slicer, as a run is: two at once would not fit everywhere."""
 
-    def __init__(self, panel):
-        self.ui, self._panel = panel.ui, panel
+    def __init__(self, ui, task, parameters, ready, onBegin, onEnd):
+        """task: its name; parameters: gives them as the panel shows them; ready: whether a run could begin, nothing
+        else of the panel runs then; onBegin, onEnd: called when a batch has begun and ended, with what came of it.
+        """
+        self.ui, self._task, self._parameters, self._ready = ui, task, parameters, ready
+        self._begun, self._ended = onBegin, onEnd
         self._command, self._rows, self._looked = None, {}, (None, "")
-        slots = TASKS[panel.logic.task].files
+        slots = TASKS[task].files
         inputs = [slot for slot in slots if not slot.output]
         self._mask = inputs[1] if len(inputs) > 1 else None
         self._further = [slot for slot in slots if slot.output][1:]
@@ -60,7 +65,7 @@ class BatchPart:
 
     @property
     def _folders(self):
-        """Of the inputs and for the results, as they are typed."""
+        """The folders of the inputs and for the results, as they are typed."""
         return self.ui.batchInputEdit.text.strip(), self.ui.batchOutputEdit.text.strip()
 
     def look(self):
@@ -84,7 +89,7 @@ class BatchPart:
     def problem(self):
         """Why no batch can be run now, in a sentence, or an empty text."""
         source, target = self._folders
-        values = self._panel.parameters()
+        values = self._parameters()
         if not source:
             return _("Choose the folder with the inputs.")
         if not target or source == target:
@@ -97,7 +102,7 @@ class BatchPart:
             return _("A segmentation of the scene belongs to one CT: choose another anatomy under Input.")
         if not isinstance(values.get("roi", ""), str):
             return _("A box belongs to one CT: choose the whole volume under Input.")
-        if self._panel.advanced.place.remote:
+        if savedPlace().remote:
             return _("A batch runs on this computer: choose Slicer's Python or another one under Advanced.")
         return announce.whyToWait() if sharedWorker().job else ""
 
@@ -118,8 +123,7 @@ class BatchPart:
     def _words(self):
         """The command and its options."""
         source, target = self._folders
-        task = self._panel.logic.task
-        words = ["batch", task, source, target, "--events", *optionWords(task, self._panel.parameters())]
+        words = ["batch", self._task, source, target, "--events", *optionWords(self._task, self._parameters())]
         if self._mask:
             words += [f"--{self._mask.name.replace('_', '-')}", self.ui.batchMaskEdit.text.strip()]
         for slot in self._further:
@@ -143,27 +147,24 @@ class BatchPart:
 
     def start(self):
         """Begin with the present settings, or go on where an earlier batch stopped."""
-        if not self._panel.advanced.readyToRun():
+        if not self._ready():
             return
-        self._panel.lookAhead.stop()
-        self._panel.advanced.stopAsking()
         sharedWorker().end()  # its model would take memory beside the batch's own
         self._show({})
         try:
-            self._command = Command(self._words(), self._onEvent, self._onEnd, self._panel.advanced.place)
+            self._command = Command(self._words(), self._onEvent, self._onEnd, savedPlace())
         except Failure as failure:
             self._onEnd(None, failure)
             return
         sharedWorker().job = self
-        announce.begin(_("{task}: a batch").format(task=self._panel.title))
         self.ui.batchRunButton.text, self.ui.batchRunButton.enabled = _("Cancel"), True
         self.ui.batchRunButton.toolTip = _("Stop. What is done stays, nothing is left half written.")
         self.ui.batchProgressBar.maximum, self.ui.batchProgressBar.visible = 0, True
         self.ui.batchStatusLabel.text = _("Starting…")
-        self._panel.update()
+        self._begun()
 
     def abandon(self):
-        """Stop at once and tell nobody."""
+        """Stop the batch at once, without a word in the panel."""
         if self.running:
             self._command.abandon()
             self._command = None
@@ -192,9 +193,8 @@ class BatchPart:
         else:
             text = f"{_inWords(self._rows)}."
         self.ui.batchStatusLabel.text = html.escape(text)
-        announce.end(f"{self._panel.title}: {text}", stays=not self._panel.parent.isEntered)
         self.ui.batchOpenButton.enabled = os.path.isdir(self._folders[1])
-        self._panel.update()
+        self._ended(text)
 
     def onOpen(self, checked=False):
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(self.ui.batchOutputEdit.text.strip()))
@@ -245,7 +245,7 @@ def _states():
 
 
 def _inWords(rows):
-    """For example: 3 of 5 done, 2 failed."""
+    """The counts of a batch's table in words, for example: 3 of 5 done, 2 failed."""
     states = [status for status, *_rest in rows.values()]
     done = states.count("done") + states.count("skipped")
     text = _("{done} of {all} done").format(done=done, all=len(states) - states.count("left out"))

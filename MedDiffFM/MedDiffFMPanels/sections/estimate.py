@@ -1,27 +1,36 @@
-"""What a run would take, and what the worker sees in the input: asked a moment after the last change."""
+"""The estimate of a run's time and memory, asked of the worker a moment after the last change."""
 
 import html
 
 import qt
 from slicer.i18n import tr as _
 
+from MedDiffFMLib.parameters import TASKS
+
 from ..failures import Failure
 from ..runner import environment
 from ..runner.backend import savedPlace
 from ..runner.job import sharedWorker
-from ..scene.exchange import boxOf, ijkToRAS, stateOf
+from ..scene.exchange import boxOf, changeKey, volumeKey
 from ..views.colors import quiet, warning, warningsInWords
 from .run import timeInWords
 
 DELAY_MS = 700
+TRIES = 2  # to ask for one state, where the worker ended without an answer
+LASTING = ("input", "usage", "missing-model", "disk-full", "packages")  # failures that asking again would not mend
 
 
 class LookPart:
-    """Asks only on this computer and where the packages are there; a run goes first."""
+    """Asks the worker for an estimate, on this computer only and where the packages are there; a run goes first."""
 
-    def __init__(self, panel):
-        self._panel, self._logic = panel, panel.makeLogic()
+    def __init__(self, logic, inputs, parameters, show, onFacts, onEnd):
+        """logic: of the task, for this alone; inputs, parameters: give them as the panel shows them; show: takes rich
+        text; onFacts: takes what was found, None while it is not known; onEnd: called after an answer.
+        """
+        self._logic, self._inputs, self._parameters, self._showText = logic, inputs, parameters, show
+        self._onFacts, self._ended = onFacts, onEnd
         self._ready, self._asked, self._facts = None, None, None
+        self._tries = (None, 0)  # of asking: for which state, how often
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -32,9 +41,7 @@ class LookPart:
         return self._logic.busy
 
     def schedule(self, problem):
-        """Something may have changed: what is known of another state is not shown. Only for a panel that is seen."""
-        if not self._panel.parent.isEntered:
-            return
+        """Something may have changed: what is known of another state is not shown."""
         state = None if problem else self._state()
         if state == self._asked:
             return
@@ -45,8 +52,9 @@ class LookPart:
             self._timer.start()
 
     def forget(self):
-        """The place or its packages have changed."""
-        self._ready = self._asked = None
+        """The place or its packages have changed: what runs there now is not waited for."""
+        self.stop()
+        self._ready, self._asked, self._tries = None, None, (None, 0)
 
     def stop(self):
         """Ask no more for now; what was not answered is asked again with the next change."""
@@ -56,7 +64,7 @@ class LookPart:
         self._logic.leave()
 
     def _possible(self):
-        """Nothing leaves this computer unasked, and nothing starts that cannot work."""
+        """Whether the worker may be asked: nothing leaves this computer unasked, nothing starts that cannot work."""
         place = savedPlace()
         if place.remote:
             return False
@@ -65,36 +73,44 @@ class LookPart:
         return self._ready
 
     def _state(self):
-        """All that the answer depends on."""
-        nodes = [node for node in self._panel.inputs().values() if node]
-        values = self._panel.parameters()
-        plain = {name: value if isinstance(value, str) else _mark(value) for name, value in values.items()}
+        """A key of all that the estimate depends on: it changes when another estimate is needed."""
+        nodes = [node for node in self._inputs().values() if node]
+        aside = TASKS[self._logic.task].without_effect_on_estimate()
+        plain = {
+            name: value if isinstance(value, str) else _mark(value)
+            for name, value in self._parameters().items()
+            if name not in aside
+        }
         return (tuple(map(_mark, nodes)), tuple(sorted(plain.items(), key=str)))
 
     def _ask(self):
-        if sharedWorker().job is not None or self._panel.logic.busy:
+        if sharedWorker().job is not None:
             self._timer.start()
             return
         self._asked = self._state()
+        self._tries = (self._asked, self._tries[1] + 1 if self._tries[0] == self._asked else 1)
         try:
-            self._logic.look(self._panel.inputs(), self._panel.parameters(), self._onEnd, savedPlace())
+            self._logic.look(self._inputs(), self._parameters(), self._onEnd, savedPlace())
         except Failure:
             return
-        self._panel.run.showEstimate(quiet(_("Looking at the volume…")))
+        self._showText(quiet(_("Looking at the volume…")))
 
     def _onEnd(self, event, failure):
-        """What is wrong with the input is said at once, what else cannot be found out beforehand by the run."""
+        """What is wrong with the input is said at once, what else cannot be found out beforehand by the run. A worker
+        that ended under way, by whatever it was, is started and asked once more.
+        """
         self._show(event["facts"] if event else None, event["warnings"] if event else ())
+        lasting = event or (failure and failure.kind in LASTING)
+        if not lasting and self._tries[1] < TRIES:
+            self._asked = None
         if failure and failure.kind == "input":
-            self._panel.run.showEstimate(warning(html.escape(failure.message)))
-        self._panel.update()
-        if event:
-            self._panel.advanced.askOnce()
+            self._showText(warning(html.escape(failure.message)))
+        self._ended(answered=event is not None)
 
     def _show(self, facts, warnings=()):
         self._facts = facts
-        self._panel.task.looked(facts)
-        self._panel.run.showEstimate(estimateInWords(facts) + warningsInWords(warnings) if facts else "")
+        self._onFacts(facts)
+        self._showText(estimateInWords(facts) + warningsInWords(warnings) if facts else "")
 
 
 def estimateInWords(facts):
@@ -118,11 +134,5 @@ def _mark(node):
     if node.IsA("vtkMRMLMarkupsROINode"):
         return boxOf(node)
     if node.IsA("vtkMRMLSegmentationNode"):
-        return str(stateOf(node))
-    return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else _volumeMark(node)
-
-
-def _volumeMark(node):
-    """Changes with voxels and geometry, not with display or attributes."""
-    image = node.GetImageData()
-    return f"{node.GetID()} {image.GetMTime() if image else 0} {ijkToRAS(node).tolist()}"
+        return str(changeKey(node))
+    return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else volumeKey(node)

@@ -31,8 +31,8 @@ ROWS = 100  # of the table in the panel; the table in the scene has all
 class FindingsPart:
     """Follows the map that the parameter node refers to as `anomalyMap`."""
 
-    def __init__(self, panel):
-        self.panel, self.ui = panel, panel.ui
+    def __init__(self, ui, bindings):
+        self.ui, self._bindings = ui, bindings
         self._nodes, self._followed, self._walk, self.findings = None, None, None, []
         self._turning, self._crosshair = False, Crosshair()
         sides = [("both", _("Brighter and darker")), ("brighter", _("Brighter only")), ("darker", _("Darker only"))]
@@ -53,7 +53,7 @@ class FindingsPart:
 
     def show(self, mapNode, source):
         """A new map: in color over its CT, its own threshold, and all that follows."""
-        node, automatic = self.panel.bindings.node, automaticRule(mapNode)
+        node, automatic = self._bindings.node, automaticRule(mapNode)
         self._leave()
         before = node.StartModify()
         node.SetParameter("findingThreshold", f"{automatic.limit:.1f}")
@@ -66,7 +66,7 @@ class FindingsPart:
         """A setting or a node has changed."""
         if self._turning:  # the walk itself adds nodes
             return
-        mapNode = self.panel.bindings.chosenNode("anomalyMap")
+        mapNode = self._bindings.chosenNode("anomalyMap")
         if mapNode is None or mapNode.GetImageData() is None:
             self._leave()
             return
@@ -75,7 +75,7 @@ class FindingsPart:
             if not hasColors(mapNode):
                 colorMap(mapNode)
             far = 10 * automaticRule(mapNode).limit  # where the slider ends
-            self.ui.thresholdSlider.maximum = max(100.0, far, float(self.panel.bindings.value("findingThreshold")))
+            self.ui.thresholdSlider.maximum = max(100.0, far, float(self._bindings.value("findingThreshold")))
             self.ui.resultSection.visible = True
         setOpacity(mapNode, self._opacity)
         rule = self._rule(mapNode)
@@ -93,10 +93,10 @@ class FindingsPart:
 
     @property
     def _opacity(self):
-        return float(self.panel.bindings.value("overlayOpacity") or 0) / 100
+        return float(self._bindings.value("overlayOpacity") or 0) / 100
 
     def _rule(self, mapNode):
-        value, sides = self.panel.bindings.value, self.panel.bindings.value("sides")
+        value, sides = self._bindings.value, self._bindings.value("sides")
         return Rule(
             automaticRule(mapNode).centre,
             float(value("findingThreshold")),
@@ -118,7 +118,7 @@ class FindingsPart:
 
     def _turn(self, seconds):
         """Work for a moment, as long as there is something to work on."""
-        if self._walk is None or self._nodes.map is None or self.panel.bindings.node is None:
+        if self._walk is None or self._nodes.map is None or self._bindings.node is None:
             self._timer.stop()
             return
         until, self._turning = time.monotonic() + seconds, True

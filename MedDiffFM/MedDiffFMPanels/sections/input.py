@@ -42,7 +42,7 @@ class InputPart:
             problem = boxProblem(bindings.chosenNode("roi"), node)
         if problem is None:
             problem = targetProblem(bindings.chosenNode("target"), [node])
-        self.ui.inputLabel.text = warning(problem.text) if problem else self.inWords(node)
+        self.ui.inputLabel.text = warning(problem.text) if problem else self.text(node)
         self.ui.fixButton.visible = bool(problem and problem.fix == "harden")
         return problem
 
@@ -60,10 +60,10 @@ class InputPart:
         return self._checked[1]
 
     def changed(self, node):
-        """What else of a node than its own time tells that it has to be looked at again."""
+        """A key that changes, besides the node's own time, when the node has to be checked again."""
 
-    def inWords(self, node):
-        """What the input is, for below its selector."""
+    def text(self, node):
+        """The input's size in words, for below its selector."""
         return sizeInWords(node)
 
     def harden(self, node):

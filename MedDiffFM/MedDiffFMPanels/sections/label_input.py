@@ -3,8 +3,9 @@
 import slicer
 from slicer.i18n import tr as _
 
+from ..failures import Problem
 from ..scene import exchange
-from ..scene.checks import Problem, transformProblem
+from ..scene.checks import transformProblem
 from ..scene.organ_names import SHOWN, namesProblem, organsOf
 from ..toolkit.bindings import nodesOffered
 from ..views.colors import quiet, quietColor, warning
@@ -31,16 +32,16 @@ class LabelInputPart(InputPart):
     problemOf = staticmethod(lambda node: labelsProblem(node))
 
     def changed(self, node):
-        return exchange.stateOf(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
+        return exchange.changeKey(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
 
-    def inWords(self, node):
+    def text(self, node):
         """Found out once for each state and color of words, as `problemOf`: it reads many voxels."""
         state = (self._checked[0], quietColor())
         if self._words[0] != state:
-            self._words = (state, self._inWords(node))
+            self._words = (state, self._text(node))
         return self._words[1]
 
-    def _inWords(self, node):
+    def _text(self, node):
         known, others = organsOf(node)
         shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
         grid = exchange.gridOf(node)

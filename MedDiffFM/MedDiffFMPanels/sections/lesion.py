@@ -9,11 +9,10 @@ from slicer.i18n import tr as _
 from MedDiffFMLib.errors import NO_ROOM, MissingModelError
 from MedDiffFMLib.models import store as model_store
 
-from ..failures import Failure, diskFull
+from ..failures import Failure, Problem, diskFull
 from ..logic import PanelLogic
 from ..runner.backend import savedPlace
 from ..scene import exchange
-from ..scene.checks import Problem
 from ..scene.lesion_segmentation import (
     digestOf,
     isDrawable,
@@ -39,12 +38,12 @@ class LesionLogic(PanelLogic):
     """Puts a lesion where a segmentation says so."""
 
     def process(self, inputVolume, lesion, target=None, place=None, **parameters):
-        """As `PanelLogic.process`; lesion: a segmentation node with one segment on the input's grid."""
+        """Run the task as `PanelLogic.process` does. lesion: a segmentation with one segment on the input's grid."""
         box = parameters.get("roi")
         box = None if isinstance(box, str) else box
         problem = self.inputProblem(inputVolume) or lesionProblem(lesion, inputVolume, box)
         if problem:
-            raise Failure("input", problem.reason, problem.wayOn)
+            raise Failure("input", problem.reason, problem.suggestion)
         return PanelLogic.process(self, inputVolume, target, place, lesion_mask=lesion, **parameters)
 
     def start(self, inputs, parameters, *arguments, **options):
@@ -185,9 +184,9 @@ class LesionPart(TaskPart):
     def _kindProblem(self):
         if self._kinds is None:  # another computer's models are known there alone
             return None
-        kind, wayOn = self.panel.bindings.value("kind"), _("Choose another model under Advanced.")
+        kind, suggestion = self.panel.bindings.value("kind"), _("Choose another model under Advanced.")
         if not self._kinds:
-            return Problem(_("This model cannot draw lesions: it has no ControlNet for them."), wayOn)
+            return Problem(_("This model cannot draw lesions: it has no ControlNet for them."), suggestion)
         if kind not in ("", "auto", *self._kinds):
             what = _("This model has no ControlNet for lesions of the kind “{kind}”.").format(kind=kindInWords(kind))
             return Problem(what, _("Choose another kind, or another model under Advanced."))
@@ -202,7 +201,7 @@ class LesionPart(TaskPart):
         return False  # the panel compares it with its source
 
     def onOutline(self, shown):
-        """What was drawn, over the slices or not: its line hides the very rim that one wants to judge."""
+        """Show or hide the outline of the lesion in the slices: it hides the very rim that one wants to judge."""
         display = self.lesion.GetDisplayNode() if self.panel.bindings and self.lesion else None
         if display:
             display.SetVisibility2D(shown)

@@ -36,11 +36,11 @@ class TaskPart:
         return False
 
     def problem(self):
-        """What is wrong with the task's own settings: a Problem, or None."""
+        """The Problem of the task's own settings, or None."""
         return None
 
     def looked(self, facts):
-        """The worker has looked at the input: region, noise_hu, seconds, memory_gb. None while it is not known."""
+        """Show the facts of an estimate (region, noise_hu, seconds, memory_gb), or hide them if there are None."""
 
     def showResult(self, nodes, source):
         """Show a result in the views. True if the task did; else the panel compares it with its source."""

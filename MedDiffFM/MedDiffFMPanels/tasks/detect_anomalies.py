@@ -6,9 +6,9 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.anatomy.classes import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, label_of, numbers_of
 
+from ..failures import Problem
 from ..logic import PanelLogic
 from ..scene import exchange
-from ..scene.checks import Problem
 from ..scene.findings_nodes import FindingsNodes, automaticRule, colorMap
 from ..sections.findings import FindingsPart
 from ..sections.run import timeInWords
@@ -25,8 +25,8 @@ class DetectAnomaliesLogic(PanelLogic):
     def resultName(self, sourceNode, number=0):
         return _("{name} deviation").format(name=sourceNode.GetName())
 
-    def takeIn(self, slot, voxels, matrix, provenance, source, target):
-        node = PanelLogic.takeIn(self, slot, voxels, matrix, provenance, source, target)
+    def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
+        node = PanelLogic.addOutputToScene(self, slot, voxels, matrix, provenance, source, target)
         colorMap(node)
         return node
 
@@ -56,7 +56,7 @@ class DetectAnomaliesPart(TaskPart):
             getattr(ui, f"{button}Button").visible = False
         ui.resultSection.layout().addWidget(ui.findingsWidget)
         fillCombo(ui.organBox, organsToChoose(BY_THRESHOLD))
-        self.findings = FindingsPart(panel)
+        self.findings = FindingsPart(ui, panel.bindings)
 
     # which organ
 
@@ -84,7 +84,7 @@ class DetectAnomaliesPart(TaskPart):
         chosen, classes = self.panel.bindings.value("organ") or "body", self._classes()
         offer = organsToChoose(classes)
         if chosen not in dict(offer):
-            offer.append((chosen, _("{organ} (not in this anatomy)").format(organ=inWords(chosen))))
+            offer.append((chosen, _("{organ} (not in this anatomy)").format(organ=organText(chosen))))
         box = self.ui.organBox
         if offer != self._offer:
             self._offer = offer
@@ -101,7 +101,7 @@ class DetectAnomaliesPart(TaskPart):
         if set(numbers_of(organ)) & self._classes():
             return None
         return Problem(
-            _("The anatomy does not show this: {organ}.").format(organ=inWords(organ)),
+            _("The anatomy does not show this: {organ}.").format(organ=organText(organ)),
             _("Choose a segmentation that has it under Anatomy, or another organ."),
         )
 
@@ -116,7 +116,7 @@ class DetectAnomaliesPart(TaskPart):
 
     def resultInWords(self, nodes, provenance):
         facts, seconds = provenance.get("facts", {}), provenance.get("seconds", 0)
-        organ = html.escape(inWords(facts.get("organ", "")))
+        organ = html.escape(organText(facts.get("organ", "")))
         where = _("{organ} of “{name}”, compared with what the model expects, in {time}").format(
             organ=organ, name=html.escape(exchange.sourceOf(nodes[0]).GetName()), time=timeInWords(seconds)
         )
@@ -133,10 +133,10 @@ def organsToChoose(classes):
     groups |= {"spine": _("Spine"), "ribs": _("Ribs"), "bowel": _("Bowel"), "vessels": _("Vessels")}
     offer = [("body", _("Whole body")), ("lungs", _("Lungs")), ("bones", _("Bones"))]
     offer += [(name, words) for name, words in groups.items() if len(set(GROUPS[name]) & classes) > 1]
-    return offer + [(ORGANS[number], inWords(ORGANS[number])) for number in sorted(classes) if number < BODY]
+    return offer + [(ORGANS[number], organText(ORGANS[number])) for number in sorted(classes) if number < BODY]
 
 
-def inWords(organ):
+def organText(organ):
     """kidney_right → Kidney right."""
     words = organ.replace("_", " ")
     return words[:1].upper() + words[1:]

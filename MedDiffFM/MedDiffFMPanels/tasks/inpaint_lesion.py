@@ -14,7 +14,7 @@ class InpaintLesionLogic(LesionLogic):
     def resultName(self, sourceNode, number=0):
         return _("{name} with lesion, seed {seed}").format(name=sourceNode.GetName(), seed=number)
 
-    def takeIn(self, slot, voxels, matrix, provenance, source, target):
+    def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
         """The first sample fills the target, if there is one; every other one becomes a volume of its own."""
         number = provenance.get("sample", 1)
         seed = (provenance.get("facts", {}).get("seeds") or [0] * number)[number - 1]

@@ -5,9 +5,9 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
 
+from ..failures import Problem
 from ..logic import PanelLogic
 from ..scene import exchange
-from ..scene.checks import Problem
 from ..sections.run import timeInWords
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities
@@ -19,7 +19,7 @@ class SuperResolveLogic(PanelLogic):
     def resultName(self, sourceNode, number=0):
         return _("{name}, {distance:.3g} mm slices").format(name=sourceNode.GetName(), distance=number)
 
-    def takeIn(self, slot, voxels, matrix, provenance, source, target):
+    def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
         name = self.resultName(source, provenance["facts"]["slice_distance_mm"][1])
         return exchange.addResult(source, voxels, matrix, name, provenance, target)
 
@@ -84,7 +84,7 @@ class SuperResolvePart(TaskPart):
 
 
 def slicesOf(volumeNode):
-    """Of the slices that the task splits: how many, how far apart in mm, and their plane in words."""
+    """Number, distance in mm and plane (in words) of the slices that the task splits."""
     spacing, size = np.array(volumeNode.GetSpacing()), volumeNode.GetImageData().GetDimensions()
     directions = np.abs(exchange.ijkToRAS(volumeNode)[:3, :3] / spacing)
     planes = [(2, _("axial")), (1, _("coronal")), (0, _("sagittal"))]

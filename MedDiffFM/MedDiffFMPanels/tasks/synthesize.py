@@ -21,7 +21,7 @@ class SynthesizeLogic(PanelLogic):
     def resultName(self, sourceNode, number=0):
         return _("{name} synthetic CT, seed {seed}").format(name=sourceNode.GetName(), seed=number)
 
-    def takeIn(self, slot, voxels, matrix, provenance, source, target):
+    def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
         """The first sample fills the target, if there is one; every other one becomes a volume of its own."""
         facts, number = provenance.get("facts", {}), provenance.get("sample", 1)
         seed = (facts.get("seeds") or [0] * number)[number - 1]

@@ -72,14 +72,13 @@ def _toolTipRole():
 class Bindings:
     """Keeps the widgets of a panel and a parameter node equal. `onChange` is called after either has changed."""
 
-    def __init__(self, widgets, onChange):
-        """widgets: by their names; those without the dynamic property are left alone."""
-        self._bound = {}
-        for widget in widgets:
-            name = widget.property(PROPERTY)
-            if name:
-                self._bound[name] = widget
+    def __init__(self, onChange):
+        self._bound, self._defaults = {}, {}
         self._onChange, self._node, self._tag, self._busy = onChange, None, None, False
+
+    def bind(self, widgets):
+        """Bind those widgets that carry the dynamic property; what they show now are the defaults."""
+        self._bound = {name: widget for widget in widgets if (name := widget.property(PROPERTY))}
         self._defaults = {name: KINDS[w.className()][0](w) for name, w in self._bound.items() if not _holdsNode(w)}
         for widget in self._bound.values():
             signal = "currentNodeChanged(vtkMRMLNode*)" if _holdsNode(widget) else KINDS[widget.className()][2]
@@ -130,7 +129,7 @@ class Bindings:
         self._onChange()
 
     def setDefault(self, name, text):
-        """What a setting is where a parameter node does not say it."""
+        """Set the value of a setting for parameter nodes that do not hold it."""
         self._defaults[name] = text
 
     def value(self, name):

@@ -1,13 +1,13 @@
-"""What a user chose last, for the next scene and the next start of Slicer: device, model, and each task's quality.
+"""A user's last choices, kept for the next scene and the next start of Slicer: device, model, each task's quality.
 
 A scene that holds its own settings keeps them. Only what a hand has chosen is remembered, not what a scene brought.
 """
 
 import slicer
 
-from ..runner.backend import GROUP
 from .bindings import PROPERTY
 
+GROUP = "MedDiffFM/"  # in Slicer's settings
 EVERYWHERE, OF_A_TASK = ("deviceBox", "modelBox"), ("qualityBox",)
 
 
@@ -24,7 +24,7 @@ class Preferences:
         self.takeOver()
 
     def takeOver(self):
-        """What is remembered becomes what holds where the scene says nothing; a model that is gone does not."""
+        """Make what is remembered the default where the scene says nothing, unless it is a model that is gone."""
         for box, key in self._keys.values():
             text = slicer.app.userSettings().value(key)
             if text is not None and box.findData(str(text)) >= 0:

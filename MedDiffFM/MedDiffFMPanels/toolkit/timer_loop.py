@@ -39,7 +39,7 @@ class Walk:
         onEnd(result, error)
 
     def _release(self):
-        """What is connected lives as long as the timer, and with it all that the functions know."""
+        """Let go of the timer: what is connected lives as long as it, and with it all that the functions know."""
         timer, self._timer, self._onEnd = self._timer, None, None
         if timer is not None:
             timer.stop()

@@ -29,7 +29,7 @@ class OverlayViews:
         """Nothing takes turns here."""
 
     def settle(self, mode, before):
-        """As `CompareViews.settle`: the organs as they were shown before."""
+        """Show the organs as they were shown before; returns the mode, as `CompareViews.settle`."""
         organs, shown = self._node("input"), self._shown
         self.restoreLayout()
         return mode if organs is None or shown is None else ("input" if shown else "result")
