@@ -105,7 +105,7 @@ def _unusual(some: np.ndarray, span: str) -> str:
     if below < 1e-5 and np.median(rest) < 5:  # water has noise on both sides of 0
         return f"has no negative values and hardly any above 5 {span}, as a PET or a map of scores; {_HINT}"
     if _sign_turned(some):
-        return f"has its sign turned, with air or lung above 400 {span}; multiply all voxels by -1"
+        return f"has its sign turned, with air or lung above 600 {span}; multiply all voxels by -1"
     if _has_offset(rest, below):
         do = "subtract 1024 from all voxels, or 1000 if that is what brings air to -1000"
         return f"has hardly any negative values {span}: its HU look offset by 1024; {do}"
@@ -120,7 +120,7 @@ def _unusual(some: np.ndarray, span: str) -> str:
 def _sign_turned(some: np.ndarray) -> bool:
     """Whether air and lung are where no CT has so much, and bone is where no tissue is."""
     bone, below = float(np.mean(some < -250)), float(np.mean(some < -700))
-    return bone > 0.001 and (_share(some, 900, 1100) > 0.3 or (_share(some, 400, 1100) > 0.25 and below < 0.01))
+    return bone > 0.001 and (_share(some, 900, 1100) > 0.3 or (_share(some, 600, 1100) > 0.25 and below < 0.01))
 
 
 def _has_offset(some: np.ndarray, below: float) -> bool:
