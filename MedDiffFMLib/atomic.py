@@ -102,7 +102,7 @@ def _longest_name(folder: Path) -> int:
         return LONGEST_NAME
 
 
-def sweep(folder: Path, older_than: float = 0.0) -> int:
+def remove_partial_files(folder: Path, older_than: float = 0.0) -> int:
     """Remove what killed runs left under hidden names in a folder, last changed so many seconds ago; nobody may be
     writing those. Returns their number.
     """

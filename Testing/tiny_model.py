@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from MedDiffFMLib.models.controlnet_folder import save_control
+from MedDiffFMLib.models.controlnet_folder import save_controlnet
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.models.refiner_folder import save_refiner
-from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 from MedDiffFMLib.networks.refiner import Refiner, RefinerConfig
 from MedDiffFMLib.networks.unet import Denoiser, NetworkConfig
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE
@@ -43,12 +43,12 @@ def save_tiny_controls(folder: Path) -> Path:
     torch.manual_seed(1)
     denoiser = make_tiny_network()
     for name, kind in (("super-resolution", "thick-ct"), ("lesion-lung", "lesion-mask")):
-        control = Control(TINY, ControlConfig(kind=kind))
+        control = ControlNet(TINY, ControlNetConfig(kind=kind))
         control.start_from(denoiser)
         for weights in control.parameters():
             if not weights.any():
                 torch.nn.init.normal_(weights, std=0.1)
-        save_control(folder, name, control)
+        save_controlnet(folder, name, control)
     return folder
 
 
@@ -65,12 +65,12 @@ def save_full_tiny_model(folder: Path, patch: int = 16) -> Path:
     """A tiny model with all that a model may have: the ControlNets, that of a single evaluation, both refiners."""
     save_tiny_controls(save_tiny_model(folder, patch=patch))
     torch.manual_seed(3)
-    control = Control(TINY, ControlConfig(kind="thick-slices", direct_t=300))
+    control = ControlNet(TINY, ControlNetConfig(kind="thick-slices", direct_t=300))
     control.start_from(make_tiny_network())
     for weights in control.parameters():
         if not weights.any():
             torch.nn.init.normal_(weights, std=0.1)
-    save_control(folder, "super-resolution-direct", control)
+    save_controlnet(folder, "super-resolution-direct", control)
     save_tiny_refiner(folder, LOW_DOSE)
     save_tiny_refiner(folder, THICK_SLICES)
     return folder

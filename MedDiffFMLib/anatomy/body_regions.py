@@ -1,7 +1,7 @@
 """A whole-body scan in its parts: head-neck, chest and abdomen, each computed as its own image, joined without a seam
 (paper, IV-A2).
 
-Neighbours share some centimetres around the cut, in which one fades into the other as cos².
+Neighbors share some centimeters around the cut, in which one fades into the other as cos².
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..volumes.volume import Volume
-from .classes import numbers_of
+from .classes import label_numbers
 from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
 from .tissue import LUNG_LABEL, lung_mask
 
@@ -29,7 +29,7 @@ _ORGANS = {
     "chest": "lung_left lung_right heart sternum atrial_appendage_left pulmonary_vein superior_vena_cava",
     "head-neck": "brain skull vertebrae_C1 vertebrae_C2 vertebrae_C3 vertebrae_C4 vertebrae_C5 vertebrae_C6",
 }
-_LOBES = (*numbers_of("lung_left"), *numbers_of("lung_right"))
+_LOBES = (*label_numbers("lung_left"), *label_numbers("lung_right"))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def split_body(
 
 
 def split_labels(labels: np.ndarray, spacing: tuple[float, float, float]) -> list[RegionSpan]:
-    """The parts of a label map (Z, Y, X) without its CT, as `split_body`: what is labelled lung counts as such."""
+    """The parts of a label map (Z, Y, X) without its CT, as `split_body`: what is labeled lung counts as such."""
     return _split(np.isin(labels, (*_LOBES, LUNG_LABEL)), spacing, labels > 0, labels)
 
 
@@ -118,7 +118,7 @@ def _contradictions(
 
 
 def _numbers(region: Region) -> list[int]:
-    return [number for name in _ORGANS[region.name].split() for number in numbers_of(name)]
+    return [number for name in _ORGANS[region.name].split() for number in label_numbers(name)]
 
 
 def _best_cuts(against: np.ndarray) -> tuple[int, int]:

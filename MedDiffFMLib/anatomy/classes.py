@@ -133,7 +133,7 @@ _BONE_KEYS = {_key(name) for name in _BONES}
 _GROUP_KEYS = {_key(name): numbers for name, numbers in GROUPS.items()}
 
 
-def number_of(name: str) -> int:
+def label_number(name: str) -> int:
     """The number (1–121) of the one class of this name; case, the order of words and plurals do not matter.
 
     InputError, with the names that come closest, if there is none.
@@ -144,16 +144,16 @@ def number_of(name: str) -> int:
     return number
 
 
-def numbers_of(name: str) -> tuple[int, ...]:
+def label_numbers(name: str) -> tuple[int, ...]:
     """The numbers of an organ or of a group (`GROUPS`): "liver" → (5,), "kidneys" → (3, 2).
 
-    "body" is everything but the background. InputError as `number_of`.
+    "body" is everything but the background. InputError as `label_number`.
     """
     numbers = _GROUP_KEYS.get(_key(name))
-    return (number_of(name),) if numbers is None else numbers
+    return (label_number(name),) if numbers is None else numbers
 
 
-def label_of(name: str) -> int | None:
+def label_for_foreign_name(name: str) -> int | None:
     """The number that stands for a name in somebody's label map, None if no class does.
 
     Besides the classes: any part of the lungs is 119, any part of the bones 120, as thresholds would find them.
@@ -178,7 +178,7 @@ def misspelled(name: str) -> list[str]:
     """The classes that a name of no class is surely meant for: a letter or two differ, and no number or side does."""
     plain = "_".join(re.findall(r"[a-z0-9]+", name.lower()))
     same = [one for one in (*_NUMBERS, *_ALIASES) if _exact_words(one) == _exact_words(plain)]
-    if label_of(name) is not None or _key(name) in _GROUP_KEYS:
+    if label_for_foreign_name(name) is not None or _key(name) in _GROUP_KEYS:
         return []
     swapped = [one for one in same if one[:1] == plain[:1] and sorted(one) == sorted(plain)]
     near = difflib.get_close_matches(plain, same, n=3, cutoff=_SURELY)

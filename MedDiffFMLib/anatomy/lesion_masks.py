@@ -65,7 +65,7 @@ def volume_ml(mask: np.ndarray, spacing: Sequence[float]) -> float:
     return float(np.count_nonzero(mask) * np.prod(spacing) / 1000)
 
 
-def bounds(mask: np.ndarray) -> list[tuple[int, int]]:
+def bounding_box(mask: np.ndarray) -> list[tuple[int, int]]:
     """First voxel of a mask and the one after its last, along z, y and x. The mask must not be empty."""
     found = []
     for axis in range(3):
@@ -74,13 +74,13 @@ def bounds(mask: np.ndarray) -> list[tuple[int, int]]:
     return found
 
 
-def inner_share(lesion: np.ndarray, spacing: Sequence[float], blend_mm: float) -> np.ndarray:
+def blend_weights(lesion: np.ndarray, spacing: Sequence[float], blend_mm: float) -> np.ndarray:
     """How much of the new lesion shows in each voxel: float32, 0 outside the mask, from its edge up to 1 at a depth of
     `blend_mm`. In a small lesion at half its greatest depth, so that it has a core that is all new.
 
     Depth is the distance to the nearest voxel outside. The mask must not reach the array's border.
     """
-    box = tuple(slice(first - 1, last + 1) for first, last in bounds(lesion))
+    box = tuple(slice(first - 1, last + 1) for first, last in bounding_box(lesion))
     depth = ndimage.distance_transform_edt(lesion[box], sampling=spacing)
     share = np.zeros(lesion.shape, np.float32)
     share[box] = np.clip(depth / max(min(blend_mm, depth.max() / 2), 1e-6), 0, 1)
@@ -99,13 +99,13 @@ def place_ellipsoid(
 ) -> np.ndarray:
     """A lesion's mask at a random place wholly inside an organ: an ellipsoid in a random direction.
 
-    organ: bool (z, y, x). diameter_mm: the longest axis; the others are 0.7 to 1 times as long. The centre is drawn
+    organ: bool (z, y, x). diameter_mm: the longest axis; the others are 0.7 to 1 times as long. The center is drawn
     evenly from the voxels about which a ball of that diameter fits (and touches no border of the volume), so that the
     ellipsoid does. InputError, with the largest diameter that fits, if there is none.
     """
     if not organ.any():
         raise InputError("There is nothing of the organ in this anatomy: choose another organ.")
-    box = tuple(slice(max(first - 1, 0), last + 1) for first, last in bounds(organ))
+    box = tuple(slice(max(first - 1, 0), last + 1) for first, last in bounding_box(organ))
     inside = np.zeros(organ.shape, bool)
     inside[1:-1, 1:-1, 1:-1] = organ[1:-1, 1:-1, 1:-1]
     room = ndimage.distance_transform_edt(inside[box], sampling=spacing)
@@ -124,7 +124,7 @@ def place_ellipsoid(
 def _ellipsoid(
     shape: Sequence[int], spacing: Sequence[float], centre: np.ndarray, axes: np.ndarray, rotation: np.ndarray
 ) -> np.ndarray:
-    """The voxels whose centres lie within: |Rᵀ(p − c)/a| ≤ 1, semi-axes a in mm, c in voxels. Bool, `shape`."""
+    """The voxels whose centers lie within: |Rᵀ(p − c)/a| ≤ 1, semi-axes a in mm, c in voxels. Bool, `shape`."""
     reach = np.ceil(axes.max() / np.asarray(spacing)).astype(int)
     first, last = np.maximum(centre - reach, 0), np.minimum(centre + reach + 1, shape)
     box = tuple(slice(f, t) for f, t in zip(first, last, strict=True))

@@ -7,7 +7,7 @@ hollow organs with their contents. Where a training volume has the organ's mask 
 
 from __future__ import annotations
 
-from .classes import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
+from .classes import BODY, BONE, GAS, LUNG, ORGANS, label_numbers
 
 AIR, FAT, SOFT_TISSUE = -1000.0, -100.0, 30.0
 
@@ -54,7 +54,7 @@ _USUAL = {
     "costal cartilages": 112,
 }
 
-USUAL_HU: dict[int, float] = {number: float(hu) for name, hu in _USUAL.items() for number in numbers_of(name)}
+USUAL_HU: dict[int, float] = {number: float(hu) for name, hu in _USUAL.items() for number in label_numbers(name)}
 USUAL_HU |= {BODY: SOFT_TISSUE, LUNG: -830.0, BONE: 420.0, GAS: -950.0}
 BONE_OF_A_HEAD = 850.0  # what thresholds find there is skull and jaw, with little marrow
 

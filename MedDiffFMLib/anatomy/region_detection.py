@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .classes import BODY, BONE, GAS, number_of, numbers_of
+from .classes import BODY, BONE, GAS, label_number, label_numbers
 from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
 
 
@@ -40,10 +40,10 @@ def detect_region(hu: np.ndarray, spacing: tuple[float, float, float], body: np.
     return HEAD_NECK if narrow and bone > 0.055 else ABDOMEN
 
 
-LUNGS = numbers_of("lungs")
+LUNGS = label_numbers("lungs")
 
 
-HEAD_AND_NECK = tuple(map(number_of, ("thyroid_gland", "brain", "skull", *(f"vertebrae_C{n}" for n in range(1, 8)))))
+HEAD_AND_NECK = tuple(map(label_number, ("thyroid_gland", "brain", "skull", *(f"vertebrae_C{n}" for n in range(1, 8)))))
 
 
 def region_of_labels(labels: np.ndarray) -> Region | None:

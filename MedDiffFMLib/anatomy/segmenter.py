@@ -19,7 +19,7 @@ import torch
 
 from ..errors import InputError
 from ..processes import end_process_group, own_group
-from ..volumes.io import onto_grid, write_volume
+from ..volumes.io import resample_labels_to, write_volume
 from ..volumes.volume import Volume
 from .label_maps.reading import Anatomy, anatomy_of, read_anatomy
 
@@ -45,7 +45,7 @@ def find_organs(volume: Volume, device: torch.device | None = None, tick: Callab
         organs = read_anatomy(folder / "organs.nii")
     if not organs.same_grid(volume):
         raise InputError(f"TotalSegmentator gave its organs on another grid than the CT's: update it, {_INSTEAD}.")
-    return anatomy_of(onto_grid(organs, volume), f"totalsegmentator ({_MODES[mode][0]})")
+    return anatomy_of(resample_labels_to(organs, volume), f"totalsegmentator ({_MODES[mode][0]})")
 
 
 def choose_mode(device: torch.device | None = None) -> str:

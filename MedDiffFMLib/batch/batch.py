@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..atomic import TABLE, sweep, whole_file
+from ..atomic import TABLE, remove_partial_files, whole_file
 from ..errors import InputError, UsageError
 from ..parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
 from .inputs import find_inputs, look_through, suffix_of
@@ -219,7 +219,7 @@ class Batch:
     def _clean(self) -> None:
         """Remove the hidden files that killed runs left."""
         for folder in self._folders():
-            sweep(folder)
+            remove_partial_files(folder)
 
     def _write(self) -> None:
         """Write the status table, whole or not at all."""

@@ -15,7 +15,7 @@ log = logging.getLogger("MedDiffFMLib")
 
 
 def _is_usage(error: BaseException) -> bool:
-    """Typer's own refusals (unknown option, missing argument); recognised by shape, as their class moved between
+    """Typer's own refusals (unknown option, missing argument); recognized by shape, as their class moved between
     versions.
     """
     return hasattr(error, "format_message") and hasattr(error, "exit_code")

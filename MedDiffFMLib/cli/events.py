@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..models.hardware import tell_faults
+from ..models.hardware import report_faults
 from .errors import CANCELLED
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def send(event: str, **values) -> None:
 
 def heed_stdin(stop: Callable[[], None] | None = None) -> None:
     """Call `stop` (without one: cancel, as Ctrl-C does) when stdin closes."""
-    tell_faults()
+    report_faults()
 
     def wait() -> None:
         with contextlib.suppress(OSError):

@@ -37,15 +37,15 @@ def list_models() -> None:
 
 @models_app.command("show")
 def show_model(model: ModelName = None) -> None:
-    """Show a model's config.json (architecture, conditions, training, licence, checksum), ControlNets and refiners."""
-    from ..models.components import ADDITIONS
+    """Show a model's config.json (architecture, conditions, training, license, checksum), ControlNets and refiners."""
+    from ..models.components import COMPONENTS
     from ..models.store import find_model
 
     found = find_model(model)
     config = _read(found)
     schedule = {key: value for key, value in config["schedule"].items() if key != "alpha_bar"}
     more = {
-        kind.folder: {name: kind.config(found.folder, name) for name in kind.names(found.folder)} for kind in ADDITIONS
+        kind.folder: {name: kind.config(found.folder, name) for name in kind.names(found.folder)} for kind in COMPONENTS
     }
     print(json.dumps(config | {"schedule": schedule} | more, indent=2, ensure_ascii=False))
 
@@ -53,14 +53,14 @@ def show_model(model: ModelName = None) -> None:
 @models_app.command("verify")
 def verify_model(model: ModelName = None) -> None:
     """Check a model's files, its ControlNets and refiners too, against the checksums in their config.json."""
-    from ..models.components import ADDITIONS
+    from ..models.components import COMPONENTS
     from ..models.config import verify
     from ..models.store import find_model
 
     found = find_model(model)
     config = verify(found.folder)
     print(f"{config['name']}: the weights have the stated SHA-256 {config['weights']['sha256']} ({found.folder})")
-    for kind in ADDITIONS:
+    for kind in COMPONENTS:
         for name in kind.names(found.folder):
             checksum = kind.verify(found.folder, name)["weights"]["sha256"]
             print(f"{kind.word} {name}: belongs to them, and has the stated SHA-256 {checksum}")

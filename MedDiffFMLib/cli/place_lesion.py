@@ -28,12 +28,12 @@ def place_lesion(
 ) -> None:
     """Place an ellipsoidal lesion mask wholly inside an organ, at random."""
     from ..anatomy import lesion_masks as lesions
-    from ..anatomy.classes import numbers_of
+    from ..anatomy.classes import label_numbers
     from ..anatomy.label_maps.reading import read_anatomy
     from ..volumes.io import check_output, write_volume
 
     check_output(output, overwrite)
-    labels = (int(organ),) if organ.isdecimal() else numbers_of(organ)
+    labels = (int(organ),) if organ.isdecimal() else label_numbers(organ)
     mask = lesions.place_lesion(read_anatomy(anatomy), labels, diameter, seed)
     write_volume(mask, output, overwrite)
     millilitres = lesions.volume_ml(mask.voxels, mask.spacing)

@@ -104,7 +104,7 @@ def ancestral(
 ) -> torch.Tensor:
     """DDPM's ancestral sampling (Ho et al. 2020, eq. 6 and 7; paper eq. 2), with the β of the steps really taken.
 
-    x_s ~ q(x_s | x_t, x_0),   β = 1 − ᾱ_t/ᾱ_s between neighbours of the list, whatever lies between them
+    x_s ~ q(x_s | x_t, x_0),   β = 1 − ᾱ_t/ᾱ_s between neighbors of the list, whatever lies between them
     """
     x0_of = _x0_estimator(eps, schedule, data_step, callback)
     for i, t, abar_t, abar_s in _walk(schedule, steps):

@@ -31,7 +31,7 @@ class Schedule:
         return len(self.alpha_bar)
 
     def sigma_bar(self, t: int) -> float:
-        """σ̄_t = √((1 − ᾱ_t)/ᾱ_t): the noise level of x_t/√ᾱ_t, in units of the normalised image."""
+        """σ̄_t = √((1 − ᾱ_t)/ᾱ_t): the noise level of x_t/√ᾱ_t, in units of the normalized image."""
         return math.sqrt((1.0 - self.alpha_bar[t]) / self.alpha_bar[t])
 
     def t_of_sigma(self, sigma: float) -> int:

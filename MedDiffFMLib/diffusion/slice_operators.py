@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 
 
 def block_mean(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """H: every `factor` neighbouring slices averaged. Their number must divide by `factor`."""
+    """H: every `factor` neighboring slices averaged. Their number must divide by `factor`."""
     return thin.unflatten(axis, (-1, factor)).mean(dim=axis)
 
 
@@ -23,21 +23,21 @@ def replicate(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
 
 
 def interpolate_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """Thin slices by linear interpolation between the centres of thick ones (Z, Y, X); the end slice beyond them."""
+    """Thin slices by linear interpolation between the centers of thick ones (Z, Y, X); the end slice beyond them."""
     size = list(thick.shape)
     size[axis] *= factor
     return F.interpolate(thick[None, None], size=size, mode="trilinear", align_corners=False)[0, 0]
 
 
 # what a ControlNet of a kind is told of thick slices, on the thin grid: (thick, factor, axis)
-TOLD = {"thick-ct": interpolate_slices, "thick-slices": replicate, "pair": interpolate_slices}
+CONTROL_INPUTS = {"thick-ct": interpolate_slices, "thick-slices": replicate, "pair": interpolate_slices}
 
 
 def cubic_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
     """Thin slices by a cubic spline, whose block means are the thick ones: what is known without a model.
 
     The spline runs through the sums of the slices up to each boundary; a thin slice is its rise. Nearer to real thin
-    slices than linear interpolation, or a spline through the slices' centres; it overshoots as splines do.
+    slices than linear interpolation, or a spline through the slices' centers; it overshoots as splines do.
     """
     n = thick.shape[axis]
     sums = np.concatenate([np.zeros((1, n)), np.cumsum(np.eye(n), axis=0)])
@@ -47,20 +47,20 @@ def cubic_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tens
     return torch.tensordot(weights, thick, dims=([1], [axis])).movedim(0, axis)
 
 
-def range_around(thick: torch.Tensor, axis: int = -3) -> tuple[torch.Tensor, torch.Tensor]:
-    """The lowest and the highest of each slice and its two neighbours, voxel by voxel."""
+def neighbor_range(thick: torch.Tensor, axis: int = -3) -> tuple[torch.Tensor, torch.Tensor]:
+    """The lowest and the highest of each slice and its two neighbors, voxel by voxel."""
     n = thick.shape[axis]
     before = torch.cat([thick.narrow(axis, 0, 1), thick.narrow(axis, 0, n - 1)], dim=axis)
     after = torch.cat([thick.narrow(axis, 1, n - 1), thick.narrow(axis, n - 1, 1)], dim=axis)
     return torch.minimum(torch.minimum(before, after), thick), torch.maximum(torch.maximum(before, after), thick)
 
 
-def with_block_means(thin: torch.Tensor, thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
+def project_to_block_means(thin: torch.Tensor, thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
     """The nearest image to `thin` whose block means are `thick`: thin + Hᵀ(thick − H·thin)."""
     return thin + replicate(thick - block_mean(thin, factor, axis), factor, axis)
 
 
-def within(
+def limit_within_blocks(
     thin: torch.Tensor,
     thick: torch.Tensor,
     factor: int,

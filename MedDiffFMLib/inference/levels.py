@@ -31,11 +31,11 @@ class Level:
 
     @property
     def offset(self) -> tuple[float, float, float]:
-        """The voxel of the whole, fractional, that the first sample is centred on."""
+        """The voxel of the whole, fractional, that the first sample is centered on."""
         return tuple(d / 2 - 0.5 for d in self.step)
 
     def labels(self, labels: np.ndarray) -> np.ndarray:
-        """A label map of the whole at this level, by nearest neighbour."""
+        """A label map of the whole at this level, by nearest neighbor."""
         index = [
             np.clip(np.floor(d / 2 + d * np.arange(n)).astype(int), 0, have - 1)
             for d, n, have in zip(self.step, self.shape, self.whole, strict=True)

@@ -17,17 +17,17 @@ import torch
 from ..diffusion.schedule import predict_eps
 from ..networks.conditions import Conditions
 from ..networks.unet import as_epsilon
-from .tiles import Window, WindowPlan, plan_windows
+from .tiles import Tile, TilePlan, plan_tiles
 
 if TYPE_CHECKING:
     from ..models.loading import Model
-    from ..networks.controlnet import Control
+    from ..networks.controlnet import ControlNet
 
 
 GPU_BATCH_VOXELS = 8 * 64**3  # eight windows of the small model, one of the base model
 
 
-class NoiseModel:
+class NoisePredictor:
     """ε(x_t, t) for volumes of one shape, under fixed conditions.
 
     `on_window(done, total)` is called after every batch of windows; it may raise to stop. Memory: two volumes and
@@ -43,7 +43,7 @@ class NoiseModel:
         overlap: float = 0.25,
         batch: int | None = None,
         on_window: Callable[[int, int], None] = lambda done, total: None,
-        control: Control | None = None,
+        control: ControlNet | None = None,
     ):
         """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. batch: windows at once;
         without it one on a CPU, where more gain nothing, and some on a GPU. control: a ControlNet for the target of
@@ -53,7 +53,7 @@ class NoiseModel:
         self.on_window, self.control = on_window, control
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
-        self.plan = plan_of(model, body.shape, overlap)
+        self.plan = tile_plan(model, body.shape, overlap)
         self.active = self.plan.touching(body)
         on_gpu = model.device.type == "cuda"
         self.batch = batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
@@ -78,8 +78,8 @@ class NoiseModel:
         return epsilon
 
     def worth(self, voxels: int, cost: float) -> float:
-        """Other work as a number of windows, see `worth_in_windows`."""
-        return worth_in_windows(self.model, self.plan, voxels, cost)
+        """Other work as a number of windows, see `worth_in_tiles`."""
+        return worth_in_tiles(self.model, self.plan, voxels, cost)
 
     @torch.inference_mode()
     def seconds_of_a_window(self, x_t: torch.Tensor, t: int) -> float:
@@ -94,7 +94,7 @@ class NoiseModel:
                 break
         return seconds
 
-    def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Window]) -> torch.Tensor:
+    def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Tile]) -> torch.Tensor:
         """The network on some windows at once: float32, (B, Z, Y, X)."""
         device, size = self.model.device, self.plan.size
         alpha = float(self.model.schedule.alpha_bar[t])
@@ -114,12 +114,12 @@ class NoiseModel:
         return noise[:, 0, : size[0], : size[1], : size[2]]
 
 
-def plan_of(model: Model, shape: tuple[int, int, int], overlap: float) -> WindowPlan:
+def tile_plan(model: Model, shape: tuple[int, int, int], overlap: float) -> TilePlan:
     """The windows of a volume (Z, Y, X) for a model's network."""
-    return plan_windows(shape, (model.network.config.patch,) * 3, overlap)
+    return plan_tiles(shape, (model.network.config.patch,) * 3, overlap)
 
 
-def worth_in_windows(model: Model, plan: WindowPlan, voxels: int, cost: float) -> float:
+def worth_in_tiles(model: Model, plan: TilePlan, voxels: int, cost: float) -> float:
     """Other work as a number of windows, for the time that it takes. cost: of one of its voxels, where a voxel of a
     window costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
     """

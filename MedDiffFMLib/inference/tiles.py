@@ -17,7 +17,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class Window:
+class Tile:
     """One window: its first voxel (z, y, x) and its blending weights along z, y and x."""
 
     start: tuple[int, int, int]
@@ -30,18 +30,18 @@ class Window:
 
 
 @dataclass(frozen=True)
-class WindowPlan:
+class TilePlan:
     """All windows of a volume of `shape`; `size` is the same for each. All (z, y, x) in voxels."""
 
     shape: tuple[int, int, int]
     size: tuple[int, int, int]
-    windows: tuple[Window, ...]
+    windows: tuple[Tile, ...]
 
-    def slices(self, window: Window) -> tuple[slice, ...]:
+    def slices(self, window: Tile) -> tuple[slice, ...]:
         """Where the window lies in the volume."""
         return tuple(slice(s, s + n) for s, n in zip(window.start, self.size, strict=True))
 
-    def touching(self, mask: np.ndarray) -> list[Window]:
+    def touching(self, mask: np.ndarray) -> list[Tile]:
         """The windows that contain at least one voxel of a boolean (Z, Y, X) mask."""
         return [w for w in self.windows if mask[self.slices(w)].any()]
 
@@ -68,10 +68,10 @@ def axis_weights(length: int, size: int, starts: Sequence[int]) -> list[torch.Te
     return [(bell / total[s : s + size]).float() for s in starts]
 
 
-def plan_windows(shape: Sequence[int], patch: Sequence[int], overlap: float) -> WindowPlan:
+def plan_tiles(shape: Sequence[int], patch: Sequence[int], overlap: float) -> TilePlan:
     """Windows of `patch` voxels over a volume; an axis shorter than the patch gets one window of its own length.
 
-    shape, patch: (z, y, x). overlap: 0 … 0.9, the share of a window that its neighbour covers too. ValueError
+    shape, patch: (z, y, x). overlap: 0 … 0.9, the share of a window that its neighbor covers too. ValueError
     otherwise.
     """
     if not 0 <= overlap <= 0.9:
@@ -81,5 +81,5 @@ def plan_windows(shape: Sequence[int], patch: Sequence[int], overlap: float) -> 
     for length, extent in zip(shape, size, strict=True):
         starts = axis_starts(length, extent, overlap)
         axes.append(list(zip(starts, axis_weights(length, extent, starts), strict=True)))
-    windows = tuple(Window((z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in itertools.product(*axes))
-    return WindowPlan(tuple(shape), size, windows)
+    windows = tuple(Tile((z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in itertools.product(*axes))
+    return TilePlan(tuple(shape), size, windows)

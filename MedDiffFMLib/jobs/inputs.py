@@ -9,7 +9,7 @@ from ..anatomy.label_maps.reading import read_anatomy
 from ..parameters import TASKS, FileSlot
 from ..volumes.checks import ensure_ct
 from ..volumes.io import read_volume
-from ..volumes.padding import with_padding_told
+from ..volumes.padding import with_padding_warning
 from ..volumes.volume import Volume
 
 
@@ -68,4 +68,4 @@ def read_inputs(task: str, files: dict[str, Path | None], last: LastVolume | Non
 
 
 def _read_ct(path: Path) -> Volume:
-    return with_padding_told(ensure_ct(read_volume(path)))
+    return with_padding_warning(ensure_ct(read_volume(path)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..anatomy.label_maps.reading import read_anatomy
-from ..atomic import DAY, sweep
+from ..atomic import DAY, remove_partial_files
 from ..models.hardware import memory_gb
 from ..parameters import ANATOMY_WORDS, TASKS, CommonParameters, Parameters
 from ..progress import ProgressCallback, Reporter
@@ -23,9 +23,9 @@ from ..volumes.checks import check_ct
 from ..volumes.roi import Box, Part, cut
 from ..volumes.volume import Volume
 from .inputs import LastVolume, input_slots, read_inputs
-from .outputs import Item, check_outputs_fit, check_result_path, output_paths, write_results
+from .outputs import OutputItem, check_outputs_fit, check_result_path, output_paths, write_results
 from .provenance import describe_run, provenance_path, without_names
-from .resume import Standing, what_stands
+from .resume import OutputState, existing_outputs
 
 if TYPE_CHECKING:
     from ..models.loading import Model
@@ -82,7 +82,7 @@ def open_job(
     every = [path for some in paths.values() for path in some]
     if not resume:
         for folder in {path.parent for path in every if path.parent.is_dir()}:
-            sweep(folder, older_than=DAY)
+            remove_partial_files(folder, older_than=DAY)
     resume = resume and any(path.exists() or provenance_path(path).exists() for path in every)
     if not resume:
         for path in every:
@@ -130,10 +130,10 @@ class Job:
         record = describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
         overwrite = self.common.overwrite
         if self.resume:
-            stands = what_stands(self.paths, record)
-            if stands is Standing.DONE:
+            stands = existing_outputs(self.paths, record)
+            if stands is OutputState.DONE:
                 return Report(self.task, self.paths, {}, "Already done", 0.0, True, self.warnings)
-            overwrite = overwrite or stands is Standing.UNFINISHED
+            overwrite = overwrite or stands is OutputState.UNFINISHED
             for some in self.paths.values():
                 for path in some:
                     check_result_path(path, overwrite)
@@ -209,7 +209,7 @@ class Job:
         region = region_at(place, labels, frame.spacing, default=region_of_labels(labels))
         return region.name if region else "auto"
 
-    def _items(self, made: dict, parts: list[Part], record: dict) -> list[Item]:
+    def _items(self, made: dict, parts: list[Part], record: dict) -> list[OutputItem]:
         slots = {slot.name: slot for slot in TASKS[self.task].files}
         of_ct = input_slots(self.task)[0].kind == "ct"
         items = []
@@ -217,7 +217,7 @@ class Job:
             for number, (path, one) in enumerate(zip(some, _each(made[name]), strict=True), 1):
                 if parts and isinstance(one, Volume):
                     one = parts[0].paste(one, slots[name].kind, of_ct)
-                items.append(Item(path, one, record | {"output": name, "sample": number}, slots[name].columns))
+                items.append(OutputItem(path, one, record | {"output": name, "sample": number}, slots[name].columns))
         return items
 
 

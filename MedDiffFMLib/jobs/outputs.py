@@ -46,7 +46,7 @@ def check_result_path(output: Path, overwrite: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Item:
+class OutputItem:
     """Something to write: a volume, or the rows of a table, and the provenance that goes beside a volume.
 
     columns: of the table, which need no row then; without them, those of its first row.
@@ -58,7 +58,7 @@ class Item:
     columns: tuple[str, ...] = ()
 
 
-def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
+def write_results(items: Sequence[OutputItem], overwrite: bool = False) -> None:
     """Write volumes with their provenance, and tables (CSV): all of them or none.
 
     Everything is written under hidden names first; a file or folder takes its own name only once all stand, the
@@ -87,7 +87,7 @@ def write_results(items: Sequence[Item], overwrite: bool = False) -> None:
             shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)
 
 
-def _write(item: Item, path: Path) -> None:
+def _write(item: OutputItem, path: Path) -> None:
     """Write an item's table or volume as `path`, in the format that its own name asks for."""
     if isinstance(item.content, list):
         _write_table(item, path)
@@ -99,7 +99,7 @@ def _write(item: Item, path: Path) -> None:
         write_volume(item.content, path, named=item.path)
 
 
-def _write_table(item: Item, path: Path) -> None:
+def _write_table(item: OutputItem, path: Path) -> None:
     """An item's rows as `path`: CSV with a header line."""
     columns = item.columns or tuple(item.content[0] if item.content else ())
     with path.open(**TABLE) as file:

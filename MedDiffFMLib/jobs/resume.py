@@ -12,7 +12,7 @@ _SAME = ("task", "source", "further_sources", "anatomy")
 _FREE = ("device", "model")  # where it ran, and how the model was named: the model is told by its checksum
 
 
-class Standing(enum.Enum):
+class OutputState(enum.Enum):
     """DONE: all that the job would write. UNFINISHED: a part of it. OTHER: files of other runs, or of another
     maker.
     """
@@ -22,15 +22,15 @@ class Standing(enum.Enum):
     OTHER = "other"
 
 
-def what_stands(paths: dict[str, list[Path]], record: dict) -> Standing:
+def existing_outputs(paths: dict[str, list[Path]], record: dict) -> OutputState:
     """paths: the outputs by name; record: the provenance that the job would write (`describe_run`)."""
     every = [path for some in paths.values() for path in some]
     volumes = [path for path in every if path.suffix.lower() != ".csv"]
     ours = [path for path in volumes if _is_ours(provenance_path(path), record)]
     foreign = [p for p in volumes if p not in ours and (p.exists() or provenance_path(p).exists())]
     if foreign or not ours:
-        return Standing.OTHER
-    return Standing.DONE if ours == volumes and all(path.exists() for path in every) else Standing.UNFINISHED
+        return OutputState.OTHER
+    return OutputState.DONE if ours == volumes and all(path.exists() for path in every) else OutputState.UNFINISHED
 
 
 def _is_ours(provenance: Path, record: dict) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..atomic import DAY, hidden_name, sweep
+from ..atomic import DAY, hidden_name, remove_partial_files
 from ..errors import InputError
 from .config import CONFIG, WEIGHTS, sha256_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Addition:
+class Component:
     """A kind of network that a model folder holds more of: in which folder, and what it is called."""
 
     folder: str
@@ -50,7 +50,7 @@ class Addition:
         weights = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
         target = model / self.folder / name
         target.parent.mkdir(exist_ok=True)
-        sweep(target.parent, older_than=DAY)
+        remove_partial_files(target.parent, older_than=DAY)
         part = hidden_name(target, "")
         part.mkdir()
         try:
@@ -110,4 +110,4 @@ class Addition:
         return model / self.folder / name / WEIGHTS
 
 
-CONTROLNETS, REFINERS = ADDITIONS = Addition("controlnets", "ControlNet"), Addition("refiners", "refiner")
+CONTROLNETS, REFINERS = COMPONENTS = Component("controlnets", "ControlNet"), Component("refiners", "refiner")

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from ..anatomy.regions import REGIONS
 from ..errors import InputError
-from ..networks.controlnet import Control, ControlConfig
+from ..networks.controlnet import ControlNet, ControlNetConfig
 from ..networks.unet import NetworkConfig
 from .components import CONTROLNETS
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from .loading import Model
 
 
-def control_names(folder: Path) -> list[str]:
+def controlnet_names(folder: Path) -> list[str]:
     """The names of the ControlNets in a model folder, sorted."""
     return CONTROLNETS.names(folder)
 
 
-def save_control(
-    folder: Path, name: str, control: Control, training: dict | None = None, float16: bool = False
+def save_controlnet(
+    folder: Path, name: str, control: ControlNet, training: dict | None = None, float16: bool = False
 ) -> Path:
-    """Write a ControlNet into the model folder that it was trained with (see `Addition.save`)."""
+    """Write a ControlNet into the model folder that it was trained with (see `Component.save`)."""
     facts = {
         "kind": control.config.kind,
         "target_channels": control.config.target_channels,
@@ -39,21 +39,21 @@ def save_control(
     return CONTROLNETS.save(folder, name, control, facts, training, float16)
 
 
-def load_control(model: Model, name: str) -> Control:
+def load_controlnet(model: Model, name: str) -> ControlNet:
     """A ControlNet of a loaded model, on its device, ready to predict. InputError if it is not there or not sound."""
     config = CONTROLNETS.verify(model.folder, name)
     weights = CONTROLNETS.weights(model.folder, name)
     try:
         architecture = NetworkConfig.from_dict(model.config["architecture"])
-        control = Control(architecture, ControlConfig.from_dict(config), region_count=len(REGIONS))
+        control = ControlNet(architecture, ControlNetConfig.from_dict(config), region_count=len(REGIONS))
         control.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{weights} does not fit its config.json: get the model again.") from error
     return control.eval().requires_grad_(False).to(model.device)
 
 
-def check_kind(model: Model, name: str, control: Control, kinds: Collection[str]) -> Control:
-    """The ControlNet, if it is told one of `kinds` (see `ControlConfig`; without any, whatever it is told); else
+def check_kind(model: Model, name: str, control: ControlNet, kinds: Collection[str]) -> ControlNet:
+    """The ControlNet, if it is told one of `kinds` (see `ControlNetConfig`; without any, whatever it is told); else
     InputError.
     """
     if kinds and control.config.kind not in kinds:

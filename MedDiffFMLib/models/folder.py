@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..anatomy.regions import REGIONS
-from ..atomic import DAY, hidden_name, sweep, whole_file
+from ..atomic import DAY, hidden_name, remove_partial_files, whole_file
 from ..diffusion.schedule import Schedule, cosine_schedule
 from ..errors import InputError
 from ..networks.unet import Denoiser, NetworkConfig
@@ -73,7 +73,7 @@ def save_model_folder(
     folder = Path(folder)
     _check_replaceable(folder, overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep(folder.parent, older_than=DAY)
+    remove_partial_files(folder.parent, older_than=DAY)
     part = hidden_name(folder, "")
     part.mkdir()
     try:
@@ -124,7 +124,7 @@ def _to_json(config: dict) -> str:
 
 def _short_card(config: dict) -> str:
     notice = "For research only: not a medical device."
-    return f"# {config['name']}\n\nA MedDiff-FM model. Licence: {config['licence']}. {notice}\n"
+    return f"# {config['name']}\n\nA MedDiff-FM model. License: {config['licence']}. {notice}\n"
 
 
 def load_network(folder: Path, config: dict) -> Denoiser:

@@ -48,7 +48,7 @@ def _windows_memory() -> int:
     return status.total
 
 
-def tell_faults() -> None:
+def report_faults() -> None:
     """Report faults of native code on stderr from now on: whoever watches can tell them from a process that was ended
     because the memory ran out.
     """

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from ..diffusion.schedule import Schedule
-from ..networks.controlnet import Control
+from ..networks.controlnet import ControlNet
 from ..networks.refiner import Refiner
 from ..networks.unet import Denoiser
-from .components import CONTROLNETS, REFINERS, Addition
+from .components import CONTROLNETS, REFINERS, Component
 from .config import CONFIG, verify
-from .controlnet_folder import check_kind, load_control
+from .controlnet_folder import check_kind, load_controlnet
 from .device import choose_device, choose_dtype
 from .folder import load_network, read_schedule
 from .refiner_folder import load_refiner
@@ -41,15 +41,15 @@ class Model:
     sha256: str
     _loaded: dict[tuple[str, str], tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def controlnet(self, name: str, kinds: Collection[str] = ()) -> Control:
-        """A ControlNet of the model's folder, loaded and verified once. Errors as of `load_control`, `check_kind`."""
-        return check_kind(self, name, self._once(CONTROLNETS, name, load_control), kinds)
+    def controlnet(self, name: str, kinds: Collection[str] = ()) -> ControlNet:
+        """A ControlNet of the model's folder, loaded and verified once. Errors: `load_controlnet`, `check_kind`."""
+        return check_kind(self, name, self._once(CONTROLNETS, name, load_controlnet), kinds)
 
     def refiner(self, kind: str) -> Refiner:
         """A refiner of the model's folder, loaded and verified once. Errors as of `load_refiner`."""
         return self._once(REFINERS, kind, load_refiner)
 
-    def _once(self, component: Addition, name: str, load: Callable) -> Control | Refiner:
+    def _once(self, component: Component, name: str, load: Callable) -> ControlNet | Refiner:
         """What `load` gives, kept until the files change that it was read from."""
         files = (component.weights(self.folder, name), component.weights(self.folder, name).with_name(CONFIG))
         state = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..atomic import DAY, hidden_name, sweep
+from ..atomic import DAY, hidden_name, remove_partial_files
 from ..errors import Cancelled, InputError, MissingModelError
 
 DEFAULT_MODELS = ("meddiff-fm-base", "meddiff-fm-small")  # the best that is installed comes first
@@ -108,7 +108,7 @@ def remove(folder: Path) -> None:
     if folder.is_symlink():  # what it points to is not ours
         folder.unlink()
         return
-    sweep(folder.parent, older_than=DAY)
+    remove_partial_files(folder.parent, older_than=DAY)
     gone = hidden_name(folder, "")
     os.replace(folder, gone)
     shutil.rmtree(gone)

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
-from monai.networks.nets import ControlNet
+from monai.networks import nets
 
 from .unet import Denoiser, NetworkConfig
 
@@ -18,7 +18,7 @@ Residuals = tuple[list[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class ControlConfig:
+class ControlNetConfig:
     """What a ControlNet is told; written to and read from its config.json.
 
     kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the same,
@@ -33,18 +33,18 @@ class ControlConfig:
     direct_t: int | None = None
 
     @classmethod
-    def from_dict(cls, values: dict) -> ControlConfig:
+    def from_dict(cls, values: dict) -> ControlNetConfig:
         known = {f.name for f in dataclasses.fields(cls)}
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
 
 
-class Control(torch.nn.Module):
+class ControlNet(torch.nn.Module):
     """The trainable copy with its target encoder and zero convolutions."""
 
-    def __init__(self, network: NetworkConfig, config: ControlConfig, region_count: int = 3):
+    def __init__(self, network: NetworkConfig, config: ControlNetConfig, region_count: int = 3):
         super().__init__()
         self.network, self.config = network, config
-        self.net = ControlNet(
+        self.net = nets.ControlNet(
             **network.encoder_arguments(),
             num_class_embeds=region_count,
             conditioning_embedding_in_channels=config.target_channels,

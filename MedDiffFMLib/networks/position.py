@@ -20,7 +20,7 @@ import torch
 def axis_coordinates(whole: int, start: float, size: int, step: float = 1.0) -> torch.Tensor:
     """Coordinates in [-1, 1] of `size` samples along one axis of a whole image of `whole` voxels.
 
-    The first sample is centred on voxel `start` (may be fractional), neighbours are `step` voxels apart: 1 for a
+    The first sample is centered on voxel `start` (may be fractional), neighbors are `step` voxels apart: 1 for a
     crop, 2 for a crop of twice the patch, whole/size for the image level. Voxel 0 is −1 and voxel whole−1 is +1.
     Returns float64, shape (size,).
     """

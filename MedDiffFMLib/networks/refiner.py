@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     pass
 
 SLICES = 8  # computed at once: bounds the memory
-COST = 0.5  # of a voxel in one orientation, see `NoiseModel.worth`
+COST = 0.5  # of a voxel in one orientation, see `NoisePredictor.worth`
 MIRRORS = ((), (-1,), (-2,), (-2, -1))  # along no axis, x, y, both
 ORIENTATIONS = tuple((turned, axes) for turned in (False, True) for axes in MIRRORS)  # turned: x and y exchanged
 
@@ -93,7 +93,7 @@ def at(image: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     return image[z.clamp(0, len(image) - 1)]
 
 
-def in_slabs(
+def apply_slabwise(
     refiner: Refiner,
     told: Callable[[torch.Tensor], torch.Tensor],
     like: torch.Tensor,

@@ -71,7 +71,7 @@ class Denoiser(torch.nn.Module):
         residuals: tuple[Sequence[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position (B, 6L, Z, Y, X), anatomy (B, 7, Z,
-        Y, X) code, region (B,) class indices, residuals of a `Control`. Returns ε̂ or v̂, as `config.prediction`
+        Y, X) code, region (B,) class indices, residuals of a `ControlNet`. Returns ε̂ or v̂, as `config.prediction`
         says, shape (B, 1, Z, Y, X). Z, Y and X must divide by 2^(levels−1).
         """
         inputs = torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)

@@ -161,7 +161,7 @@ def overlap_parameter():
     return parameter(
         None,
         "number",
-        "Share of a window that its neighbour covers too, in place of the quality's own: more is smoother, and slower.",
+        "Share of a window that its neighbor covers too, in place of the quality's own: more is smoother, and slower.",
         label="Overlap of windows",
         minimum=0,
         maximum=0.75,

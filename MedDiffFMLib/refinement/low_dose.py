@@ -19,18 +19,18 @@ from functools import cached_property
 import torch
 from monai.networks.layers import GaussianFilter
 
-from ..networks.refiner import SLICES, Refiner, RefinerConfig, at, in_slabs
+from ..networks.refiner import SLICES, Refiner, RefinerConfig, apply_slabwise, at
 from ..progress import counted
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 NLM_SHARE = 0.5  # of b
 USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
 SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
-MEANS_COST = 0.12  # of a voxel, see `NoiseModel.worth`
+MEANS_COST = 0.12  # of a voxel, see `NoisePredictor.worth`
 
 
 @dataclass(frozen=True)
-class Noisy:
+class LowDoseInputs:
     """A scan and two estimates of what is under its noise: y, of_model and nlm (Z, Y, X), in the model's range."""
 
     y: torch.Tensor
@@ -38,9 +38,9 @@ class Noisy:
     nlm: torch.Tensor
     sigma_n: float
 
-    def to(self, device: torch.device) -> Noisy:
+    def to(self, device: torch.device) -> LowDoseInputs:
         """These inputs on another device."""
-        return Noisy(self.y.to(device), self.of_model.to(device), self.nlm.to(device), self.sigma_n)
+        return LowDoseInputs(self.y.to(device), self.of_model.to(device), self.nlm.to(device), self.sigma_n)
 
     @cached_property
     def base(self) -> torch.Tensor:
@@ -59,10 +59,10 @@ class Noisy:
     def refined(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
-        """b + σ_n·f, as it is trained. mirrored, on_part: see `refiner.in_slabs`."""
-        return self.base + self.sigma_n * in_slabs(refiner, self.told, self.base, mirrored, on_part)
+        """b + σ_n·f, as it is trained. mirrored, on_part: see `refiner.apply_slabwise`."""
+        return self.base + self.sigma_n * apply_slabwise(refiner, self.told, self.base, mirrored, on_part)
 
-    def with_its_means(
+    def restore_local_means(
         self,
         refined: torch.Tensor,
         body: torch.Tensor,

@@ -21,7 +21,7 @@ PATCH = 3  # voxels along each axis
 DISTANCE = 3  # the farthest q along each axis
 H_FACTOR = 0.85  # h over σ
 SLAB = 24  # slices at once: bounds the memory
-COST = 0.75  # of a voxel, see `NoiseModel.worth`
+COST = 0.75  # of a voxel, see `NoisePredictor.worth`
 
 
 def non_local_means(

@@ -15,8 +15,8 @@ from functools import cached_property
 
 import torch
 
-from ..diffusion.slice_operators import block_mean, cubic_slices, replicate, with_block_means
-from ..networks.refiner import Refiner, RefinerConfig, at, in_slabs
+from ..diffusion.slice_operators import block_mean, cubic_slices, project_to_block_means, replicate
+from ..networks.refiner import Refiner, RefinerConfig, apply_slabwise, at
 
 THICK_SLICES = RefinerConfig(kind="thick-slices", inputs=12)
 SCALE = 0.1  # S: of the errors, in the model's range
@@ -25,7 +25,7 @@ USUAL_FACTOR = 5
 
 
 @dataclass(frozen=True)
-class Thick:
+class ThickSliceInputs:
     """Thick slices (Z, Y, X), and thin ones that the foundation model makes of them (Z · factor, Y, X), whose block
     means they need not keep; in the model's range.
     """
@@ -34,9 +34,9 @@ class Thick:
     of_model: torch.Tensor
     factor: int
 
-    def to(self, device: torch.device) -> Thick:
+    def to(self, device: torch.device) -> ThickSliceInputs:
         """These inputs on another device."""
-        return Thick(self.thick.to(device), self.of_model.to(device), self.factor)
+        return ThickSliceInputs(self.thick.to(device), self.of_model.to(device), self.factor)
 
     @cached_property
     def spline(self) -> torch.Tensor:
@@ -49,7 +49,7 @@ class Thick:
     @cached_property
     def base(self) -> torch.Tensor:
         """b: the estimate that the refiner corrects (module docstring)."""
-        return (with_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
+        return (project_to_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
 
     def told(self, z: torch.Tensor) -> torch.Tensor:
         """What f is told of the thin slices z (n,): (n, 12, Y, X)."""
@@ -72,6 +72,6 @@ class Thick:
     def refined(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
-        """x̂_0. mirrored, on_part: see `refiner.in_slabs`."""
-        found = in_slabs(refiner, self.told, self.base, mirrored, on_part)
+        """x̂_0. mirrored, on_part: see `refiner.apply_slabwise`."""
+        found = apply_slabwise(refiner, self.told, self.base, mirrored, on_part)
         return self.base + SCALE * (found - replicate(block_mean(found, self.factor), self.factor))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ..anatomy.classes import numbers_of
+from ..anatomy.classes import label_numbers
 from ..anatomy.tissue import BODY_LABEL, BONE_LABEL, LUNG_LABEL
 from ..diffusion.slice_operators import block_mean, interpolate_slices
 from ..errors import InputError
@@ -32,7 +32,7 @@ from ..volumes.io import read_volume
 from ..volumes.volume import Volume
 
 FOLDER = Path(__file__).resolve().parents[1] / "bundled" / "self-test"
-LIVER = numbers_of("liver")[0]
+LIVER = label_numbers("liver")[0]
 NOISE_HU = 26.0  # of the CT, in its liver
 FACTOR = 4
 LESION_CENTRE, LESION_RADIUS_MM = (18, 24, 23), 12.0  # (z, y, x), in the lung

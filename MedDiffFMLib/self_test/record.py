@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..models.components import ADDITIONS
+from ..models.components import COMPONENTS
 from ..models.config import sha256_of, verify
 from ..models.folder import set_in_config
 from ..models.hardware import versions
@@ -55,7 +55,7 @@ def record(folder: Path, progress: ProgressCallback | None = None) -> tuple[dict
     InputError if a ControlNet or a refiner is damaged, or something is no finite number: then nothing is written.
     """
     verify(folder)
-    for addition in ADDITIONS:  # what is damaged would be left out as if it were not there
+    for addition in COMPONENTS:  # what is damaged would be left out as if it were not there
         for name in addition.names(folder):
             addition.verify(folder, name)
     found: list[dict] = []

@@ -15,16 +15,16 @@ import torch
 
 from ..anatomy.body_regions import RegionBlender, whole_scan
 from ..errors import InputError
-from ..inference.noise_predictor import NoiseModel
+from ..inference.noise_predictor import NoisePredictor
 from ..models.components import REFINERS
 from ..models.loading import Model, load_model
 from ..networks.refiner import Refiner
 from ..parameters import DenoiseParameters
 from ..progress import ProgressCallback, Reporter
-from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, Noisy
+from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, LowDoseInputs
 from ..volumes.checks import ensure_ct
 from ..volumes.noise_level import estimate_noise
-from ..volumes.volume import Volume, as_input_type
+from ..volumes.volume import Volume, cast_like
 from .denoise_region import QUALITIES, DenoiseSettings, RegionDenoiser, merge
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
@@ -119,7 +119,7 @@ def plan(
     for span in spans:
         part = scan.part(span, settings.windows_hu)
         conditions = part.conditions(model, labels[span.z])
-        eps = NoiseModel(model, conditions, part.body, part.air, settings.overlap, on_window=reporter.window)
+        eps = NoisePredictor(model, conditions, part.body, part.air, settings.overlap, on_window=reporter.window)
         regions.append(RegionDenoiser(span, part, eps, sigma_hu, settings, refiner))
     return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter)
 
@@ -157,7 +157,7 @@ class DenoisePlan:
             whole.add(one.span, merge(one.scan.frame.hu, estimate, one.scan.body, one.scan.window, self.sigma_hu))
         after = estimate_noise(whole.values, self.scan.body, self.scan.frame.spacing)
         source = self.scan.frame.source
-        restored = source.with_voxels(as_input_type(self._on_input_grid(whole.values), like=source))
+        restored = source.with_voxels(cast_like(self._on_input_grid(whole.values), like=source))
         noise = {"sigma_hu": self.sigma_hu, "noise_before_hu": self.noise_hu, "noise_after_hu": after}
         facts = {**noise, "anatomy": str(self.anatomy), **self._facts()}
         return DenoiseResult(restored, self.sigma_hu, self.noise_hu, after, facts)
@@ -242,7 +242,7 @@ def _sigma(sigma: str | float, found: float | None) -> float:
     return max(found, 1.0)
 
 
-def refiner_training_sample(volume: Volume, model: Model, sigma_hu: float, region: str) -> tuple[Scan, Noisy]:
+def refiner_training_sample(volume: Volume, model: Model, sigma_hu: float, region: str) -> tuple[Scan, LowDoseInputs]:
     """A scan of one region and, on its own grid, what a refiner is told of it: `train refine` makes its pairs so."""
     params = DenoiseParameters(sigma=sigma_hu, region=region, quality="fast")
     ready = plan(volume, params, model, "auto", Reporter(None))

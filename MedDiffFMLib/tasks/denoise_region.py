@@ -22,11 +22,11 @@ from ..anatomy.regions import REGIONS
 from ..diffusion.data_steps import denoising_data_step
 from ..diffusion.samplers import diffpir, identity
 from ..diffusion.schedule import uniform_steps
-from ..inference.noise_predictor import NoiseModel
+from ..inference.noise_predictor import NoisePredictor
 from ..networks.refiner import COST as REFINER_COST
 from ..networks.refiner import Refiner
 from ..progress import Reporter
-from ..refinement.low_dose import MEANS_COST, Noisy
+from ..refinement.low_dose import MEANS_COST, LowDoseInputs
 from ..refinement.non_local_means import COST as NLM_COST
 from ..refinement.non_local_means import non_local_means
 from ..volumes.intensity import to_hu
@@ -74,7 +74,7 @@ class RegionDenoiser:
 
     span: RegionSpan
     scan: Scan
-    eps: NoiseModel
+    eps: NoisePredictor
     sigma_hu: float
     settings: DenoiseSettings
     refiner: Refiner | None = None
@@ -121,17 +121,17 @@ class RegionDenoiser:
         with torch.inference_mode(), self.eps.model.autocast():
             refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.window)
         reporter.next_step()
-        found = noisy.with_its_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.window)
+        found = noisy.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.window)
         reporter.next_step()
         return found
 
-    def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> Noisy:
+    def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> LowDoseInputs:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
         nlm = non_local_means(y, self.sigma_n, on_part=reporter.window)
         reporter.next_step()
-        return Noisy(y, of_model, nlm, self.sigma_n)
+        return LowDoseInputs(y, of_model, nlm, self.sigma_n)
 
-    def refiner_inputs(self, reporter: Reporter) -> Noisy:
+    def refiner_inputs(self, reporter: Reporter) -> LowDoseInputs:
         """What a refiner is told of this whole region, the model's own estimate included: `train refine` makes its
         pairs so.
         """

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..anatomy.classes import BODY, BONE, GAS, LUNG, ORGANS, numbers_of
+from ..anatomy.classes import BODY, BONE, GAS, LUNG, ORGANS, label_numbers
 from ..anatomy.tissue import complete_labels, find_tissue
 from ..diffusion.samplers import clip, predict_x0, randn_like
 from ..diffusion.schedule import add_noise
 from ..errors import InputError
-from ..inference.noise_predictor import NoiseModel
+from ..inference.noise_predictor import NoisePredictor
 from ..models.loading import Model, load_model
 from ..parameters import DetectAnomaliesParameters
 from ..progress import ProgressCallback, Reporter
@@ -139,8 +139,8 @@ def plan(
     told = labels if known.word != "none" else np.zeros_like(labels)
     told = np.where(organ, told, np.uint8(0)) if settings.organ_alone else told  # what became air is background
     conditions = scan.conditions(model, told)
-    eps = NoiseModel(model, conditions, organ, scan.air, settings.overlap, on_window=reporter.window)
-    aerated = set(classes) <= set(numbers_of("lungs"))
+    eps = NoisePredictor(model, conditions, organ, scan.air, settings.overlap, on_window=reporter.window)
+    aerated = set(classes) <= set(label_numbers("lungs"))
     start = painted_in_median(scan, organ, aerated) if settings.organ_painted else None
     return DetectAnomaliesPlan(scan, known, settings, params, organ, organ_on_input, eps, start, reporter)
 
@@ -170,7 +170,7 @@ class DetectAnomaliesPlan:
     params: DetectAnomaliesParameters
     organ: np.ndarray
     organ_on_input: np.ndarray
-    eps: NoiseModel
+    eps: NoisePredictor
     start: np.ndarray | None
     reporter: Reporter
 
@@ -272,7 +272,7 @@ def _at_the_organ(scan: Scan, organ: np.ndarray, labels: np.ndarray) -> Scan:
 
 def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:
     """The labels of an organ or group. InputError if there is no such organ, or only a label map could show it."""
-    classes = numbers_of(organ)
+    classes = label_numbers(organ)
     known = isinstance(anatomy, Volume) or anatomy == "totalsegmentator"
     if not known and not {BODY, LUNG, BONE, GAS} & set(classes):
         raise InputError(

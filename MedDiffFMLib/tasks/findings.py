@@ -64,9 +64,9 @@ def find_parts(
 def table_of(
     deviation: np.ndarray, parts: np.ndarray, threshold: Threshold, volume: Volume, organ_of: Callable[[tuple], str]
 ) -> list[dict]:
-    """A row a part, the most abnormal first (|mean − centre| × volume); the arrays are on the grid of `volume`.
+    """A row a part, the most abnormal first (|mean − center| × volume); the arrays are on the grid of `volume`.
 
-    peak_hu and mean_hu: the map's value furthest from the threshold's centre, and its mean. centre: of mass, in mm,
+    peak_hu and mean_hu: the map's value furthest from the threshold's center, and its mean. center: of mass, in mm,
     RAS. organ_of: the organ's name for the voxels of a part, given as an index into such arrays.
     """
     rows = []

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ..anatomy.classes import BODY, BONE, numbers_of
+from ..anatomy.classes import BODY, BONE, label_numbers
 from ..anatomy.reference_hu import AIR, BONE_OF_A_HEAD, FAT, SOFT_TISSUE, USUAL_HU
 from ..anatomy.regions import HEAD_NECK, Region
 from ..inference.levels import Level, level_of, resample
@@ -20,7 +20,7 @@ from ..volumes.intensity import to_hu, to_model
 
 SKIN_FAT_MM = 12.0  # by training volumes: within it most of the unlabelled body is fat, deeper in most is not
 EDGE_MM = 1.0  # σ of the painted edges
-MUSCLES = numbers_of("muscles")
+MUSCLES = label_numbers("muscles")
 
 
 def paint(labels: np.ndarray, spacing: tuple[float, float, float], region: Region) -> np.ndarray:
@@ -41,7 +41,7 @@ def paint(labels: np.ndarray, spacing: tuple[float, float, float], region: Regio
 
 
 @dataclass(frozen=True)
-class Paint:
+class HuTemplate:
     """A painted label map. hu: float32 (Z, Y, X) with hard edges; spacing (z, y, x) in mm."""
 
     hu: np.ndarray

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..anatomy.lesion_masks import bounds, lesion_voxels
+from ..anatomy.lesion_masks import bounding_box, lesion_voxels
 from ..anatomy.region_detection import detect_region
 from ..models.loading import Model, load_model
 from ..parameters import InpaintLesionParameters
@@ -49,7 +49,7 @@ def inpaint_lesion(
     volume: HU on any grid. lesion_mask: on the same grid, everything above 0 is lesion. anatomy: a label map (0–121) on
     the same grid, or a word (see `KnownAnatomy`). parameters: those of `InpaintLesionParameters`; sample n of a
     seed is sample 1 of seed + n − 1. Every voxel outside the mask is bit-identical; all within are new, also those
-    beyond the HU window, and fade into what was there over the first millimetres of depth. InputError for a mask that
+    beyond the HU window, and fade into what was there over the first millimeters of depth. InputError for a mask that
     is empty, too large, outside the body, on another grid or at the volume's border; what `progress` raises passes
     through.
     """
@@ -128,7 +128,7 @@ def _at_the_lesion(scan: Scan, lesion_mask: Volume) -> Scan:
     lesion = scan.frame.labels(lesion_mask.with_voxels((lesion_mask.voxels > 0).astype(np.uint8))) > 0
     if not lesion.any():
         return scan
-    (first, last), around = bounds(lesion)[0], round(AROUND_MM / scan.frame.spacing[0])
+    (first, last), around = bounding_box(lesion)[0], round(AROUND_MM / scan.frame.spacing[0])
     some = slice(max(first - around, 0), last + around)
     region = detect_region(scan.frame.hu[some], scan.frame.spacing, scan.body[some])
     return replace(scan, region=region, window=region.window)

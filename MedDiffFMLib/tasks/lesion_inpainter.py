@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ..anatomy.lesion_masks import bounds, check_place, inner_share, lesion_voxels, volume_ml
+from ..anatomy.lesion_masks import blend_weights, bounding_box, check_place, lesion_voxels, volume_ml
 from ..anatomy.regions import Region
 from ..diffusion.samplers import clip, randn_like, repaint, repaint_evaluations
 from ..diffusion.schedule import T_START, add_noise, quadratic_steps
 from ..errors import InputError
-from ..inference.noise_predictor import NoiseModel
-from ..models.controlnet_folder import control_names
+from ..inference.noise_predictor import NoisePredictor
+from ..models.controlnet_folder import controlnet_names
 from ..models.loading import Model
 from ..parameters import GenerateLesionParameters, InpaintLesionParameters
 from ..progress import Reporter
 from ..volumes.intensity import to_hu, to_model
-from ..volumes.volume import Volume, as_input_type
+from ..volumes.volume import Volume, cast_like
 from .scan import Scan
 from .settings import settings_for
 
@@ -77,7 +77,7 @@ def choose_kind(model: Model, kind: str, region: Region) -> str:
     """The name of the ControlNet for a kind of lesion: liver or lesion-liver. "auto" is the model's only one, or the
     one for the region's usual organ. InputError, with those that there are, for any other.
     """
-    kinds = [name.removeprefix(PREFIX) for name in control_names(model.folder) if name.startswith(PREFIX)]
+    kinds = [name.removeprefix(PREFIX) for name in controlnet_names(model.folder) if name.startswith(PREFIX)]
     if not kinds:
         raise InputError(f"The model {model.name} has no ControlNet for lesions: choose another model with --model.")
     if kind == "auto":
@@ -109,7 +109,7 @@ def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
     along each axis, moved into the volume and no larger than it. A small lesion lies in its middle.
     """
     start, size = [], []
-    for (first, last), length in zip(bounds(lesion), lesion.shape, strict=True):
+    for (first, last), length in zip(bounding_box(lesion), lesion.shape, strict=True):
         extent = min(max(last - first + 2 * round(margin * patch), patch), length)
         start.append(min(max((first + last - extent) // 2, 0), length - extent))
         size.append(extent)
@@ -144,7 +144,7 @@ class LesionInpainter:
         self.lesion = lesion[self.box.slices]
         control = model.controlnet(self.kind, kinds=("lesion-mask",))
         conditions = scan.conditions(model, labels, target=lesion[None].astype(np.float32))
-        self.noise_model = NoiseModel(
+        self.noise_predictor = NoisePredictor(
             model,
             conditions.part(self.box.start, self.box.size),
             self.lesion,  # in a window without lesion all is known: it is not computed
@@ -164,20 +164,20 @@ class LesionInpainter:
     @property
     def windows(self) -> int:
         """Windows that meet the lesion."""
-        return len(self.noise_model.active)
+        return len(self.noise_predictor.active)
 
     def paint(self, seed: int) -> Volume:
         """The CT with a new lesion, on its grid and of its type; outside the mask bit-identical."""
         x = self.scan.x
-        known = torch.from_numpy(x[self.box.slices]).to(self.noise_model.model.device)
+        known = torch.from_numpy(x[self.box.slices]).to(self.noise_predictor.model.device)
         generator = torch.Generator().manual_seed(seed)
-        schedule = self.noise_model.model.schedule
+        schedule = self.noise_predictor.model.schedule
         begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
         low, high = (float(to_model(end, self.scan.window)) for end in self.look_of_kind.range_hu)
         start = add_noise(begin, self.steps[0], schedule, randn_like(known, generator))
         done = self.reporter.done
         x0 = repaint(
-            self.noise_model,
+            self.noise_predictor,
             start,
             schedule,
             self.steps,
@@ -210,20 +210,20 @@ class LesionInpainter:
     def _blended(self, new: np.ndarray) -> np.ndarray:
         """New HU on the source's grid, fading into what was there within the mask's edge; kept outside the mask."""
         source = self.scan.frame.source
-        share = inner_share(self.voxels, source.spacing[::-1], self.settings.blend_mm)
+        share = blend_weights(self.voxels, source.spacing[::-1], self.settings.blend_mm)
         mixed = share * new + (1 - share) * source.voxels
-        return np.where(self.voxels, as_input_type(mixed, like=source), source.voxels)
+        return np.where(self.voxels, cast_like(mixed, like=source), source.voxels)
 
     def estimate(self, samples: int) -> dict:
         """What `samples` lesions would take: `seconds_each` of a window, measured, and how many `network_evaluations`;
         with the region and the kind.
         """
-        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.noise_model.model.device)
+        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.noise_predictor.model.device)
         return {
             "region": self.scan.region.name,
             "kind": self.kind.removeprefix(PREFIX),
             "network_evaluations": self.evaluations * self.windows * samples,
-            "seconds_each": self.noise_model.seconds_of_a_window(known, self.steps[0]) if self.windows else None,
+            "seconds_each": self.noise_predictor.seconds_of_a_window(known, self.steps[0]) if self.windows else None,
         }
 
     def facts(self, samples: int) -> dict:

@@ -1,7 +1,7 @@
 """Thin slices in a single evaluation, by a ControlNet trained for it: beyond the paper.
 
 The ControlNet, told the thick slices, and the locked U-Net make of x_t = √ᾱ_t·s the estimate
-x̂_0 = (x_t − √(1 − ᾱ_t)·ε̂)/√ᾱ_t, at the one t that they were trained at (`ControlConfig.direct_t`). s is the cubic
+x̂_0 = (x_t − √(1 − ᾱ_t)·ε̂)/√ᾱ_t, at the one t that they were trained at (`ControlNetConfig.direct_t`). s is the cubic
 spline that keeps the block means; no noise is added, so there is nothing to draw. Trained by squared errors, x̂_0 tends
 to the mean of all thin slices that the thick ones allow: nearer to the truth than a sample of them, and smoother.
 Averaged over mirror images, which it was trained on too, it comes nearer still; and nearer by far with a refiner
@@ -20,30 +20,30 @@ import torch
 
 from ..diffusion.samplers import predict_x0
 from ..diffusion.slice_operators import cubic_slices
-from ..inference.noise_predictor import NoiseModel, worth_in_windows
-from ..inference.tiles import WindowPlan
+from ..inference.noise_predictor import NoisePredictor, worth_in_tiles
+from ..inference.tiles import TilePlan
 from ..models.components import REFINERS
 from ..models.loading import Model
-from ..networks.controlnet import Control
+from ..networks.controlnet import ControlNet
 from ..networks.refiner import COST, Refiner
 from ..progress import Reporter
-from ..refinement.thick_slices import THICK_SLICES, Thick
+from ..refinement.thick_slices import THICK_SLICES, ThickSliceInputs
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
 from .known_anatomy import KnownAnatomy
 from .scan import Scan, analyze_scan
-from .thin_slices import Cut, thin_noise_model
+from .thin_slices import SliceSplit, thin_noise_predictor
 
 ONE_STEP = "super-resolution-direct"
 MIRRORS = ((), (-1,), (-3,), (-3, -1))  # along no axis, x, z, both
 
 
-def is_one_step(control: Control | None) -> bool:
+def is_one_step(control: ControlNet | None) -> bool:
     """Whether the ControlNet is one for a single evaluation."""
     return control is not None and control.config.direct_t is not None
 
 
-def thick_slices_refiner(model: Model, control: Control | None) -> Refiner | None:
+def thick_slices_refiner(model: Model, control: ControlNet | None) -> Refiner | None:
     """The model's refiner, where it has one and a single evaluation is what that goes on from."""
     wanted = is_one_step(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
     return model.refiner(THICK_SLICES.kind) if wanted else None
@@ -56,7 +56,7 @@ def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float
 
 
 def one_step_estimate(
-    scan: Scan, eps: NoiseModel, cut: Cut, mirrored: int, reporter: Reporter
+    scan: Scan, eps: NoisePredictor, cut: SliceSplit, mirrored: int, reporter: Reporter
 ) -> tuple[np.ndarray, list[int]]:
     """The estimate in HU, within the window (Z, Y, X), and the timestep of each evaluation of the whole.
 
@@ -76,25 +76,25 @@ def one_step_estimate(
     return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), [t] * len(images)
 
 
-def one_step_costs(plan: WindowPlan, body: np.ndarray, mirrored: int) -> list[float]:
+def one_step_costs(plan: TilePlan, body: np.ndarray, mirrored: int) -> list[float]:
     """The cost of each step of `one_step_estimate` in windows. body: bool, on the thin grid."""
     return [len(plan.touching(np.flip(body, axes))) for axes in MIRRORS[:mirrored]]
 
 
-def cost_of_refining(model: Model, plan: WindowPlan, scan: Scan, cut: Cut, mirrored: int) -> float:
+def cost_of_refining(model: Model, plan: TilePlan, scan: Scan, cut: SliceSplit, mirrored: int) -> float:
     """The cost of the refiner's pass over the thin slices in windows."""
-    return worth_in_windows(model, plan, scan.voxels_in_box * cut.factor, COST * mirrored)
+    return worth_in_tiles(model, plan, scan.voxels_in_box * cut.factor, COST * mirrored)
 
 
 def refined(
-    model: Model, refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: Cut, mirrored: int, reporter: Reporter
+    model: Model, refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: SliceSplit, mirrored: int, reporter: Reporter
 ) -> np.ndarray:
     """The estimate (HU, thin, (Z, Y, X)) after the refiner where there is a body, HU within the window."""
     device, result = next(refiner.parameters()).device, estimate.copy()
     for box in scan.body_box:
         thin = list(box)
         thin[cut.axis] = slice(box[cut.axis].start * cut.factor, box[cut.axis].stop * cut.factor)
-        told = told_of(scan.x[box], to_model(estimate[tuple(thin)], scan.window), cut).to(device)
+        told = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), cut).to(device)
         with torch.inference_mode(), model.autocast():
             x0 = told.refined(refiner, mirrored, reporter.window)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
@@ -102,22 +102,22 @@ def refined(
     return result
 
 
-def told_of(thick: np.ndarray, thin: np.ndarray, cut: Cut) -> Thick:
+def thick_slice_inputs(thick: np.ndarray, thin: np.ndarray, cut: SliceSplit) -> ThickSliceInputs:
     """What a refiner is told: slices and the estimate (Z, Y, X), in the model's range; there the cut axis is first."""
-    return Thick(*(torch.from_numpy(image).movedim(cut.axis, 0) for image in (thick, thin)), cut.factor)
+    return ThickSliceInputs(*(torch.from_numpy(image).movedim(cut.axis, 0) for image in (thick, thin)), cut.factor)
 
 
-def refiner_training_sample(volume: Volume, model: Model, factor: int, region: str) -> tuple[Scan, Thick]:
+def refiner_training_sample(volume: Volume, model: Model, factor: int, region: str) -> tuple[Scan, ThickSliceInputs]:
     """An axial scan of one region and what a refiner is told of it: `train refine` makes its pairs so."""
-    reporter, cut = Reporter(None), Cut(-3, factor)
+    reporter, cut = Reporter(None), SliceSplit(-3, factor)
     scan = analyze_scan(volume, region, reporter)
     labels = KnownAnatomy().labels(scan)
-    eps = thin_noise_model(scan, cut, labels, model, model.controlnet(ONE_STEP), 0.25, reporter)
+    eps = thin_noise_predictor(scan, cut, labels, model, model.controlnet(ONE_STEP), 0.25, reporter)
     estimate, _ = one_step_estimate(scan, eps, cut, 1, reporter)
-    return scan, told_of(scan.x, to_model(estimate, scan.window), cut)
+    return scan, thick_slice_inputs(scan.x, to_model(estimate, scan.window), cut)
 
 
-def _mirrored(eps: NoiseModel, body: np.ndarray, axes: Sequence[int]) -> NoiseModel:
+def _mirrored(eps: NoisePredictor, body: np.ndarray, axes: Sequence[int]) -> NoisePredictor:
     """The noise prediction of the volume mirrored along `axes`, without its place in the body: that is not mirrored."""
     image, told = copy.copy(eps), eps.conditions
     labels, target = np.flip(told.labels, axes), np.flip(told.target, axes)

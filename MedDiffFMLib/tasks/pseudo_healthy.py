@@ -2,7 +2,7 @@
 
 A lesion larger than what the noise hides is still in x̃_t, and the model then expects it. In an organ of one tissue the
 median is healthy (as long as less than half of the organ is not), so the model begins there and adds what it knows.
-In mixed tissue the median HU may not occur anywhere. A lung that a large tumour or effusion fills is of two tissues,
+In mixed tissue the median HU may not occur anywhere. A lung that a large tumor or effusion fills is of two tissues,
 but the one that holds air is known to be the lung's.
 """
 

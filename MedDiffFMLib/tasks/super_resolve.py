@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..anatomy.body_regions import RegionBlender, RegionSpan, whole_scan
-from ..diffusion.slice_operators import block_mean, with_block_means
+from ..diffusion.slice_operators import block_mean, project_to_block_means
 from ..models.loading import Model, load_model
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM
@@ -25,8 +25,8 @@ from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .one_step_slices import thick_slices_refiner
 from .scan import Scan, analyze_scan
 from .settings import settings_for
-from .super_resolve_region import QUALITIES, SliceSplitter, choose_control
-from .thin_slices import Cut, choose_factor, on_input_axes, slice_axis
+from .super_resolve_region import QUALITIES, SliceSplitter, choose_controlnet
+from .thin_slices import SliceSplit, choose_factor, on_input_axes, slice_axis
 
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
@@ -101,11 +101,11 @@ def plan(
     model = model or load_model()
     factor = choose_factor(volume, params)
     settings = settings_for(model, "super-resolve", QUALITIES[params.quality], params.quality, params.overlap)
-    control = choose_control(model, params)
+    control = choose_controlnet(model, params)
     refiner = thick_slices_refiner(model, control)
     known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
     scan = analyze_scan(volume, params.region, reporter)
-    cut, labels = Cut(slice_axis(scan.frame.spacing), factor), known.labels(scan)
+    cut, labels = SliceSplit(slice_axis(scan.frame.spacing), factor), known.labels(scan)
     by_region = params.region == "auto" and cut.axis == -3
     spans = scan.regions(labels) if by_region else [whole_scan(scan.region, len(scan.body))]
     whole_numbers = np.issubdtype(volume.voxels.dtype, np.integer)
@@ -125,7 +125,7 @@ class SuperResolvePlan:
 
     def estimate(self) -> dict:
         """Region, factor and costs, as `look` returns them."""
-        steps, plans = self.how.steps, [self.how.plan_of(part) for _, part in self.regions]
+        steps, plans = self.how.steps, [self.how.tile_plan(part) for _, part in self.regions]
         count = len(steps) * sum(active for _, active in plans)
         cost = count + sum(sum(self.how.costs(part)[len(steps) :]) for _, part in self.regions)
         each = None
@@ -159,7 +159,7 @@ class SuperResolvePlan:
             hu, facts = self.how.thin(part, self.labels[span.z])
             whole.add(span.times(cut.factor), hu.numpy())
             each.append({**self._facts(part, hu), **facts})
-        hu = with_block_means(torch.from_numpy(whole.values), thick, cut.factor, cut.axis)
+        hu = project_to_block_means(torch.from_numpy(whole.values), thick, cut.factor, cut.axis)
         hu = self.how.as_stored(hu)
         region = {"region": " + ".join(part.region.name for _, part in self.regions), "parts": each}
         count = sum(facts["network_evaluations"] for facts in each)

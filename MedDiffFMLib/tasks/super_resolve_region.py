@@ -12,13 +12,13 @@ import torch
 from ..diffusion.data_steps import super_resolution_data_step
 from ..diffusion.samplers import diffpir, randn_like
 from ..diffusion.schedule import T_START, add_noise, uniform_steps
-from ..diffusion.slice_operators import TOLD, round_in_blocks
+from ..diffusion.slice_operators import CONTROL_INPUTS, round_in_blocks
 from ..errors import InputError
-from ..inference.noise_predictor import NoiseModel, plan_of
-from ..inference.tiles import WindowPlan
-from ..models.controlnet_folder import control_names
+from ..inference.noise_predictor import NoisePredictor, tile_plan
+from ..inference.tiles import TilePlan
+from ..models.controlnet_folder import controlnet_names
 from ..models.loading import Model
-from ..networks.controlnet import Control
+from ..networks.controlnet import ControlNet
 from ..networks.refiner import Refiner
 from ..parameters import SuperResolveParameters
 from ..progress import Reporter
@@ -26,7 +26,7 @@ from ..refinement.thick_slices import THICK_SLICES
 from ..volumes.intensity import to_hu
 from .one_step_slices import ONE_STEP, cost_of_refining, is_one_step, one_step_costs, one_step_estimate, refined
 from .scan import Scan
-from .thin_slices import Cut, finish, thin_noise_model
+from .thin_slices import SliceSplit, compose_thin_slices, thin_noise_predictor
 
 CONTROL = "super-resolution"
 
@@ -63,9 +63,9 @@ class SliceSplitter:
     refiner if there is one.
     """
 
-    cut: Cut
+    cut: SliceSplit
     model: Model
-    control: Control | None
+    control: ControlNet | None
     refiner: Refiner | None
     settings: SuperResolveSettings
     params: SuperResolveParameters
@@ -80,15 +80,15 @@ class SliceSplitter:
         t_start = min(self.settings.t_start, self.model.schedule.T - 1)
         return uniform_steps(t_start, self.params.steps or self.settings.steps)
 
-    def plan_of(self, part: Scan) -> tuple[WindowPlan, int]:
+    def tile_plan(self, part: Scan) -> tuple[TilePlan, int]:
         """The windows of a region's thin grid, and how many of them hold a part of the body."""
         body = part.body.repeat(self.cut.factor, self.cut.axis)
-        windows = plan_of(self.model, body.shape, self.settings.overlap)
+        windows = tile_plan(self.model, body.shape, self.settings.overlap)
         return windows, len(windows.touching(body))
 
     def costs(self, part: Scan) -> list[float]:
         """The cost of each progress step in units of one network evaluation of a window."""
-        (windows, active), settings = self.plan_of(part), self.settings
+        (windows, active), settings = self.tile_plan(part), self.settings
         if not is_one_step(self.control):
             return [active] * len(self.steps)
         body = part.body.repeat(self.cut.factor, self.cut.axis)
@@ -114,16 +114,18 @@ class SliceSplitter:
             "windows_of_air": len(eps.skipped),
             "network_evaluations": len(steps) * len(eps.active),
         }
-        return self.as_stored(finish(estimate, part, self.cut)), facts
+        return self.as_stored(compose_thin_slices(estimate, part, self.cut)), facts
 
     def as_stored(self, hu: torch.Tensor) -> torch.Tensor:
         """HU rounded where the input's are whole numbers, so that block means stay."""
         return round_in_blocks(hu, self.cut.factor, self.cut.axis) if self.whole_numbers else hu
 
-    def _eps(self, part: Scan, labels: np.ndarray) -> NoiseModel:
-        return thin_noise_model(part, self.cut, labels, self.model, self.control, self.settings.overlap, self.reporter)
+    def _eps(self, part: Scan, labels: np.ndarray) -> NoisePredictor:
+        return thin_noise_predictor(
+            part, self.cut, labels, self.model, self.control, self.settings.overlap, self.reporter
+        )
 
-    def _estimate(self, part: Scan, eps: NoiseModel) -> tuple[np.ndarray, list[int]]:
+    def _estimate(self, part: Scan, eps: NoisePredictor) -> tuple[np.ndarray, list[int]]:
         """The thin slices in HU, within the window, and the timesteps."""
         cut, settings, reporter = self.cut, self.settings, self.reporter
         if not is_one_step(self.control):
@@ -133,7 +135,7 @@ class SliceSplitter:
             hu = refined(self.model, self.refiner, part, hu, cut, settings.refiner_mirrored, reporter)
         return hu, steps
 
-    def _sample(self, part: Scan, eps: NoiseModel) -> tuple[np.ndarray, list[int]]:
+    def _sample(self, part: Scan, eps: NoisePredictor) -> tuple[np.ndarray, list[int]]:
         """DiffPIR from the noised interpolated image. Returns HU within the window, and the timesteps."""
         schedule, settings, cut, done = self.model.schedule, self.settings, self.cut, self.reporter.done
         steps, generator = self.steps, torch.Generator().manual_seed(self.params.seed)
@@ -148,21 +150,21 @@ class SliceSplitter:
         return to_hu(x0.clamp(-1, 1).cpu().numpy(), part.window), steps
 
 
-def _control_input(eps: NoiseModel) -> torch.Tensor:
+def _control_input(eps: NoisePredictor) -> torch.Tensor:
     """What the ControlNet is told, on the model's device; in a walk the interpolated image, where it starts."""
     return torch.from_numpy(eps.conditions.target[0]).to(eps.model.device)
 
 
-def choose_control(model: Model, params: SuperResolveParameters) -> Control | None:
+def choose_controlnet(model: Model, params: SuperResolveParameters) -> ControlNet | None:
     """The ControlNet that is asked for: that of a single evaluation where there is one and no walk is wanted."""
     if params.control == "none":
         return None
-    names = control_names(model.folder)
+    names = controlnet_names(model.folder)
     if ONE_STEP in names and params.quality != "paper" and params.steps is None:
-        return model.controlnet(ONE_STEP, kinds=TOLD)
+        return model.controlnet(ONE_STEP, kinds=CONTROL_INPUTS)
     if CONTROL not in names:
         raise InputError(
             f"The model {model.name} has no ControlNet {CONTROL!r}: use another model, or the foundation model alone "
             "with --control none."
         )
-    return model.controlnet(CONTROL, kinds=TOLD)
+    return model.controlnet(CONTROL, kinds=CONTROL_INPUTS)

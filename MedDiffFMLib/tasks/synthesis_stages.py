@@ -11,7 +11,7 @@ import torch
 from ..anatomy.regions import Region
 from ..diffusion.schedule import trailing_steps, uniform_steps
 from ..inference.levels import Level, is_finer, level_of
-from ..inference.noise_predictor import NoiseModel
+from ..inference.noise_predictor import NoisePredictor
 from ..models.loading import Model
 from ..progress import Reporter
 from ..volumes.frame import AIR_HU
@@ -27,7 +27,7 @@ class Stage:
     """One level: its grid, its noise estimate, its timesteps, and the region that all have."""
 
     level: Level
-    epsilon: NoiseModel
+    epsilon: NoisePredictor
     steps: list[int]
     region: Region
 
@@ -48,7 +48,7 @@ def stages_of(
         if stages and not is_finer(level, stages[-1].level):
             continue
         conditions = level.conditions(labels, region.index, config.position_frequencies)
-        epsilon = NoiseModel(
+        epsilon = NoisePredictor(
             model,
             conditions,
             body=conditions.labels > 0,

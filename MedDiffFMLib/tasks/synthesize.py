@@ -83,8 +83,8 @@ def synthesize(
     anatomy: labels 0–121 on any grid; a whole body is made region by region; without any 118 a body is estimated
     around the organs, and the facts say so. parameters: those of `SynthesizeParameters`; sample n of a seed is sample
     1 of seed + n − 1. Outside the body the result is air, −1000 HU; within, HU end at those of the region's window,
-    unless it began from paint that lies beyond (`hu_template.Paint.textured`). InputError for a map without organs or
-    with unknown labels; what `progress` raises passes through.
+    unless it began from paint that lies beyond (`hu_template.HuTemplate.textured`). InputError for a map without organs
+    or with unknown labels; what `progress` raises passes through.
     """
     return plan(anatomy, SynthesizeParameters.from_dict(parameters), model, Reporter(progress)).run()
 

@@ -18,7 +18,7 @@ from ..progress import Reporter
 from ..volumes.frame import AIR_HU
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
-from .hu_template import Paint, paint
+from .hu_template import HuTemplate, paint
 from .synthesis_stages import Stage, as_volume, stage_facts
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ class RegionSynthesizer:
             hu = self._sample(seed, template)
             yield np.rint(np.where(self.labels.voxels > 0, hu, AIR_HU)).astype(np.float32)
 
-    def _template(self) -> Paint | None:
+    def _template(self) -> HuTemplate | None:
         """The label map in usual HU, if sampling begins from it."""
         if not self.settings.painted:
             return None
         spacing, region = self.labels.spacing[::-1], self.span.region
-        return Paint(paint(self.labels.voxels, spacing, region), spacing, region.window)
+        return HuTemplate(paint(self.labels.voxels, spacing, region), spacing, region.window)
 
-    def _sample(self, seed: int, template: Paint | None) -> np.ndarray:
+    def _sample(self, seed: int, template: HuTemplate | None) -> np.ndarray:
         """One sample in HU on the grid of the labels."""
         generator = torch.Generator().manual_seed(seed)
         window, before, x0 = self.stages[0].region.window, None, None
@@ -86,7 +86,9 @@ class RegionSynthesizer:
         return to_hu(resample(x0, before, own).cpu().numpy(), window)
 
 
-def _known(stage: Stage, before: Level | None, x0: torch.Tensor | None, template: Paint | None) -> torch.Tensor | None:
+def _known(
+    stage: Stage, before: Level | None, x0: torch.Tensor | None, template: HuTemplate | None
+) -> torch.Tensor | None:
     """What a stage begins from besides noise, in the model's range: the level before it, the label map in
     usual HU, or nothing.
     """

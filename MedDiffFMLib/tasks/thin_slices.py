@@ -8,24 +8,31 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..diffusion.slice_operators import TOLD, cubic_slices, range_around, replicate, with_block_means, within
+from ..diffusion.slice_operators import (
+    CONTROL_INPUTS,
+    cubic_slices,
+    limit_within_blocks,
+    neighbor_range,
+    project_to_block_means,
+    replicate,
+)
 from ..errors import InputError
-from ..inference.noise_predictor import NoiseModel
+from ..inference.noise_predictor import NoisePredictor
 from ..models.loading import Model
 from ..networks.conditions import Conditions
-from ..networks.controlnet import Control
+from ..networks.controlnet import ControlNet
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..progress import Reporter
 from ..volumes.intensity import to_model
-from ..volumes.volume import Volume, as_input_type
+from ..volumes.volume import Volume, cast_like
 from .scan import Scan
 
 CT_SCALE_HU = (-1024.0, 3071.0)  # no new slice leaves it, unless the thick ones do
 
 
 @dataclass(frozen=True)
-class Cut:
+class SliceSplit:
     """How the scan's frame is cut: every slice along `axis` (−3, −2 or −1) into `factor`."""
 
     axis: int
@@ -55,25 +62,25 @@ def slice_axis(spacing: tuple[float, float, float]) -> int:
     return next(i for i in (-3, -2, -1) if spacing[i] > 0.99 * max(spacing))
 
 
-def thin_conditions(thick: Conditions, scan: Scan, cut: Cut, kind: str = "thick-ct") -> Conditions:
+def thin_conditions(thick: Conditions, scan: Scan, cut: SliceSplit, kind: str = "thick-ct") -> Conditions:
     """The conditions on the thin grid, with what a ControlNet of `kind` is told as target."""
     paired = kind == "pair"  # in training a scan of its own: HU come onto the thin grid, then into the window
-    target = TOLD[kind](torch.from_numpy(scan.frame.hu if paired else scan.x), cut.factor, cut.axis).numpy()
+    target = CONTROL_INPUTS[kind](torch.from_numpy(scan.frame.hu if paired else scan.x), cut.factor, cut.axis).numpy()
     target = to_model(target, scan.window) if paired else target
     return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target[None])
 
 
-def thin_noise_model(
+def thin_noise_predictor(
     scan: Scan,
-    cut: Cut,
+    cut: SliceSplit,
     labels: np.ndarray,
     model: Model,
-    control: Control | None,
+    control: ControlNet | None,
     overlap: float,
     reporter: Reporter,
-) -> NoiseModel:
+) -> NoisePredictor:
     """The noise prediction on the thin grid. labels: the label map of the conditions on the scan's own grid."""
-    return NoiseModel(
+    return NoisePredictor(
         model,
         thin_conditions(scan.conditions(model, labels), scan, cut, control.config.kind if control else "thick-ct"),
         scan.body.repeat(cut.factor, cut.axis),
@@ -84,26 +91,26 @@ def thin_noise_model(
     )
 
 
-def finish(estimate: np.ndarray, scan: Scan, cut: Cut) -> torch.Tensor:
+def compose_thin_slices(estimate: np.ndarray, scan: Scan, cut: SliceSplit) -> torch.Tensor:
     """Thin slices in HU on the scan's frame: the estimate where the model can speak, with the block means exact.
 
     estimate: HU within the window. What the slices have beyond the window (bone, lung, gas) is added to it as cubic
-    interpolation gives it. Interpolation alone stands outside the body, and where a thick slice and both its neighbours
+    interpolation gives it. Interpolation alone stands outside the body, and where a thick slice and both its neighbors
     are beyond the same end of the window.
     """
     thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
-    (low, high), (lowest, highest) = scan.window, range_around(thick, cut.axis)
+    (low, high), (lowest, highest) = scan.window, neighbor_range(thick, cut.axis)
     known = ~body | (lowest > high) | (highest < low)
     smooth = cubic_slices(thick, cut.factor, cut.axis)
     change = torch.from_numpy(estimate) - smooth.clamp(low, high)
     change[replicate(known, cut.factor, cut.axis)] = 0
-    hu = with_block_means(smooth.add_(change), thick, cut.factor, cut.axis)
+    hu = project_to_block_means(smooth.add_(change), thick, cut.factor, cut.axis)
     floor, ceiling = min(CT_SCALE_HU[0], float(thick.min())), max(CT_SCALE_HU[1], float(thick.max()))
-    return within(hu, thick, cut.factor, cut.axis, floor, ceiling)
+    return limit_within_blocks(hu, thick, cut.factor, cut.axis, floor, ceiling)
 
 
 def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> Volume:
-    """`voxels` as the volume with every slice along `axis` (−3, −2 or −1) split: the same faces, other centres."""
+    """`voxels` as the volume with every slice along `axis` (−3, −2 or −1) split: the same faces, other centers."""
     i = -1 - axis
     spacing = list(volume.spacing)
     spacing[i] /= factor
@@ -112,10 +119,10 @@ def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> 
     return Volume(voxels, tuple(spacing), tuple(origin.tolist()), volume.direction, volume.source)
 
 
-def on_input_axes(scan: Scan, hu: torch.Tensor, cut: Cut) -> Volume:
+def on_input_axes(scan: Scan, hu: torch.Tensor, cut: SliceSplit) -> Volume:
     """The thin slices in the input's order of axes and its type."""
     source = scan.frame.source
-    voxels = as_input_type(hu.numpy(), like=source)
+    voxels = cast_like(hu.numpy(), like=source)
     image = split_slices(scan.frame.frame, cut.axis, cut.factor, voxels).to_sitk()
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
     return Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)

@@ -11,7 +11,7 @@ from ..errors import InputError
 from .grid_checks import affine_of, check_right_angles
 from .volume import Volume
 
-SPACING_MM = (0.02, 25.0)  # finer is micro-CT or metres taken for mm, coarser is no volume
+SPACING_MM = (0.02, 25.0)  # finer is micro-CT or meters taken for mm, coarser is no volume
 LOWEST_HU = -1500  # the noise of air ends above; below is padding
 _SAMPLE = 2_000_000  # voxels that the histogram is taken from
 _HINT = "give a CT in Hounsfield units"

@@ -52,7 +52,7 @@ class Prepared:
         return sitk.GetArrayFromImage(sitk.DICOMOrient(image, code))
 
     def labels(self, labels: Volume) -> np.ndarray:
-        """A label map on the source's grid, brought into this frame by nearest neighbour: uint8 (z, y, x)."""
+        """A label map on the source's grid, brought into this frame by nearest neighbor: uint8 (z, y, x)."""
         image = sitk.DICOMOrient(labels.to_sitk(), "RAS")
         if self.resampled:
             image = sitk.Resample(image, self.frame.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor, 0)
@@ -73,7 +73,7 @@ def prepare(volume: Volume, spacing_mm: float | None = None) -> Prepared:
 
 def _resample(image: sitk.Image, spacing: float) -> sitk.Image:
     size = [max(1, round(n * s / spacing)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
-    shift = [0.5 * (spacing / s - 1.0) for s in image.GetSpacing()]  # the first voxel's face stays, its centre moves
+    shift = [0.5 * (spacing / s - 1.0) for s in image.GetSpacing()]  # the first voxel's face stays, its center moves
     origin = image.TransformContinuousIndexToPhysicalPoint(shift)
     grid = ([spacing] * 3, image.GetDirection(), AIR_HU, sitk.sitkFloat32)
     return sitk.Resample(image, size, sitk.Transform(), sitk.sitkBSpline, origin, *grid)

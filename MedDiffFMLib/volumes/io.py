@@ -19,7 +19,7 @@ from ..errors import DiskFullError, InputError, kind_of
 from ..putting import put
 from .headers import put_nifti_grid, put_nrrd_grid, read_nifti_header
 from .itk import check_name, quiet
-from .label_reading import as_labels, onto_grid, read_labels
+from .label_reading import as_labels, read_labels, resample_labels_to
 from .reading import read_layers, read_volume, suffix_of
 from .volume import Volume
 
@@ -27,10 +27,10 @@ __all__ = [
     "as_labels",
     "check_folder",
     "check_output",
-    "onto_grid",
     "read_labels",
     "read_layers",
     "read_volume",
+    "resample_labels_to",
     "write_volume",
 ]
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")

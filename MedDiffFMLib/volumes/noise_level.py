@@ -15,7 +15,7 @@ def estimate_noise(hu: np.ndarray, body: np.ndarray, spacing: tuple[float, float
     hu: (Z, Y, X), axial slices; body: bool, same shape; spacing (z, y, x) in mm. Looks at windows of about 7 mm (3
     to 7 voxels) within a slice whose mean lies in −150 … 220 HU and whose voxels are all in the body. Taking the
     most frequent value leaves edges and vessels out, and a window sees most of the correlated noise of CT, which
-    differences of neighbours would miss.
+    differences of neighbors would miss.
     """
     kernel = int(np.clip(2 * round((KERNEL_MM / spacing[1] - 1) / 2) + 1, 3, 7))
     deviations = [_local_deviations(hu[z].astype(np.float32), body[z], kernel) for z in _slices(hu.shape[0])]

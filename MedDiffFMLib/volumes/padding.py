@@ -36,7 +36,7 @@ def find_padding(hu: np.ndarray) -> np.ndarray | None:
     return padding if padding.any() and _has_noise(hu, (hu > AIR_HU) & ~padding) else None
 
 
-def with_padding_told(volume: Volume) -> Volume:
+def with_padding_warning(volume: Volume) -> Volume:
     """The volume, with a warning if much of it is padding above air."""
     padding = find_padding(volume.voxels)
     share = 0.0 if padding is None else float(padding.mean())

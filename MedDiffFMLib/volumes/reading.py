@@ -137,7 +137,7 @@ def _read_image(path: Path, reader_name: str, several: bool = False) -> sitk.Ima
             reader.ReadImageInformation()
             if reader.GetNumberOfComponents() > 1 and not several:
                 raise InputError(
-                    f"{path} has {reader.GetNumberOfComponents()} values a voxel (colour or vectors); give a scalar CT."
+                    f"{path} has {reader.GetNumberOfComponents()} values a voxel (color or vectors); give a scalar CT."
                 )
             return _one_frame(reader.Execute(), path)
     except RuntimeError as error:

@@ -54,7 +54,7 @@ class Part:
 
 
 def cut(volume: Volume, box: Box) -> Part:
-    """The voxels whose centres lie in the box; of an oblique scan, all between the outermost of them.
+    """The voxels whose centers lie in the box; of an oblique scan, all between the outermost of them.
 
     A box that reaches beyond the scan is cut at its border. InputError if it misses the scan or leaves less than
     16 mm (or less than the scan has) along an axis.

@@ -18,7 +18,7 @@ class Volume:
 
     spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
-    `resampled` is True for a label map that was brought onto another grid (nearest neighbour).
+    `resampled` is True for a label map that was brought onto another grid (nearest neighbor).
     `in_hu` is True once `check_ct` has passed the volume, and for a box of it, which may hold too little to tell.
     `warnings` are sentences about how the file was read where more than one reading was possible.
     """
@@ -64,7 +64,7 @@ class Volume:
         return bool(apart.min(axis=1).max() <= 0.5 * min(self.spacing))
 
     def _corners(self) -> np.ndarray:
-        """Position (8, 3) in mm of the centres of the eight corner voxels."""
+        """Position (8, 3) in mm of the centers of the eight corner voxels."""
         last = np.array(self.voxels.shape[::-1]) - 1
         index = np.array(list(np.ndindex(2, 2, 2))) * last
         return self.origin + (index * self.spacing) @ np.reshape(self.direction, (3, 3)).T
@@ -81,7 +81,7 @@ class Volume:
         return cls(sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), source)
 
 
-def as_input_type(result: np.ndarray, like: Volume) -> np.ndarray:
+def cast_like(result: np.ndarray, like: Volume) -> np.ndarray:
     """A float result in HU as the input stores it: rounded and clipped for integers, converted for floats."""
     dtype = like.voxels.dtype
     if np.issubdtype(dtype, np.integer):

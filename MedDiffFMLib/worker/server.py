@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import Cancelled, UsageError
-from ..models.hardware import tell_faults
+from ..models.hardware import report_faults
 from ..parameters import TASKS, describe_task, split_values
 from ..progress import Progress
 from .protocol import PROTOCOL, check_request, end_event, parse_request, request_id
@@ -256,7 +256,7 @@ def take_stdout() -> int:
 
 def serve() -> None:
     """Be a worker on this process's stdin and stdout until stdin closes, `quit`, or nobody reads the events."""
-    tell_faults()
+    report_faults()
     lock, events = threading.Lock(), take_stdout()
 
     def send(event: dict) -> None:

@@ -3,7 +3,7 @@
     python Testing/Benchmarks/training_switches.py STORE [--device cuda] [--patch 32] [--rounds 3] [--compile]
 
 Plain and switched updates take turns, and the median of the ratios is printed, so that other work on the machine does
-not favour either. `compile` is left out unless asked for: it takes minutes to begin.
+not favor either. `compile` is left out unless asked for: it takes minutes to begin.
 """
 
 from __future__ import annotations

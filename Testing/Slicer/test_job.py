@@ -75,7 +75,7 @@ def test_a_cut_file_is_refused(slicer, tmp_path):
 def test_a_segmentation_reaches_the_backend_with_its_names(slicer, tmp_path):
     """Segments as the backend reads them: on the CT's grid, with the numbers of its classes."""
     from MedDiffFMLib import read_anatomy, read_volume
-    from MedDiffFMLib.anatomy.classes import number_of
+    from MedDiffFMLib.anatomy.classes import label_number
     from MedDiffFMPanels.scene.exchange import exportLabels, ijkToRAS
     from MedDiffFMPanels.scene.nrrd import writeNrrd
 
@@ -93,7 +93,7 @@ def test_a_segmentation_reaches_the_backend_with_its_names(slicer, tmp_path):
     go_through(writeNrrd(tmp_path / "ct.nrrd", slicer.util.arrayFromVolume(chest), ijkToRAS(chest)))
     anatomy = read_anatomy(tmp_path / "organs.nrrd", like=read_volume(tmp_path / "ct.nrrd"))
     found = {int(value) for value in np.unique(anatomy.voxels)}
-    assert found == {0, number_of("aorta"), number_of("liver")}
+    assert found == {0, label_number("aorta"), label_number("liver")}
 
 
 @pytest.mark.parametrize("grid", ["its own", "oblique"])

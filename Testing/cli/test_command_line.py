@@ -20,8 +20,8 @@ from tiny_model import TINY, save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib import __version__
 from MedDiffFMLib.cli.app import main
-from MedDiffFMLib.models.controlnet_folder import save_control
-from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.models.controlnet_folder import save_controlnet
+from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 
 COMMAND = [sys.executable, "-m", "MedDiffFMLib"]
 
@@ -278,7 +278,7 @@ def test_a_run_from_the_provenance_of_another_scan_says_so(run, done, scan, mode
 
 def test_show_and_verify_tell_of_the_controlnets(run, tmp_path):
     folder = save_tiny_model(tmp_path / "own")
-    save_control(folder, "lesion-liver", Control(TINY, ControlConfig("lesion-mask", encoder_channels=(8,))))
+    save_controlnet(folder, "lesion-liver", ControlNet(TINY, ControlNetConfig("lesion-mask", encoder_channels=(8,))))
     shown = json.loads(run("models", "show", folder)[1])["controlnets"]
     assert list(shown) == ["lesion-liver"] and shown["lesion-liver"]["kind"] == "lesion-mask"
     code, out, _ = run("models", "verify", folder)

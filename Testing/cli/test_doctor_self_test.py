@@ -19,7 +19,7 @@ from MedDiffFMLib.anatomy import regions
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models import loading
-from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.models.controlnet_folder import load_controlnet
 from MedDiffFMLib.models.folder import set_in_config
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.conditions import Conditions
@@ -205,7 +205,7 @@ def test_wrong_conditions_are_seen(bundled, monkeypatch, damage):
 
 def test_a_controlnet_without_effect_is_seen(bundled, monkeypatch):
     def without_effect(*arguments):
-        for weights in (control := load_control(*arguments)).parameters():
+        for weights in (control := load_controlnet(*arguments)).parameters():
             weights.zero_()
         return control
 

@@ -15,7 +15,7 @@ from patience import PATIENCE
 from tiny_model import save_tiny_model
 
 from MedDiffFMLib.batch.batch import Batch, Entry
-from MedDiffFMLib.jobs.outputs import Item, write_results
+from MedDiffFMLib.jobs.outputs import OutputItem, write_results
 
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 ENVIRONMENTS = {
@@ -128,7 +128,7 @@ def test_a_batch_table_with_undecodable_names_is_valid_text(tmp_path):
 
 
 def test_a_table_of_findings_takes_any_name(tmp_path):
-    write_results([Item(tmp_path / "findings.csv", [{"organ": os.fsdecode(b"M\xfcller") + " σ"}], {})])
+    write_results([OutputItem(tmp_path / "findings.csv", [{"organ": os.fsdecode(b"M\xfcller") + " σ"}], {})])
     assert (tmp_path / "findings.csv").read_text(encoding="utf-8").splitlines()[1] == "M\\udcfcller σ"
 
 

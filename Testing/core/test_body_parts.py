@@ -36,7 +36,7 @@ def test_three_regions_by_threshold():
     parts = split_body(hu, SPACING, body)
     assert cuts(parts) == ([("abdomen", 0), ("chest", 20), ("head-neck", 35)], 47)
     assert [(p.start, p.stop) for p in parts] == [(0, 22), (18, 37), (33, 47)]  # 20 mm more on each side of a cut
-    # four slices, whose centres lie 1/8, 3/8, 5/8 and 7/8 along the fade
+    # four slices, whose centers lie 1/8, 3/8, 5/8 and 7/8 along the fade
     fade = [0.9619398, 0.6913417, 0.3086583, 0.0380602]  # cos²(π/16), cos²(3π/16), …
     assert parts[0].weights[-4:] == pytest.approx(fade, abs=1e-6) and (parts[0].weights[:-4] == 1).all()
     assert parts[1].weights[:4] == pytest.approx(fade[::-1], abs=1e-6)

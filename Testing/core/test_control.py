@@ -9,12 +9,12 @@ import torch
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.models.components import CONTROLNETS
-from MedDiffFMLib.models.controlnet_folder import control_names, load_control, save_control
+from MedDiffFMLib.models.controlnet_folder import controlnet_names, load_controlnet, save_controlnet
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.conditions import Conditions
-from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 
 
 def _inputs(edge: int = 8) -> tuple[torch.Tensor, ...]:
@@ -24,7 +24,7 @@ def _inputs(edge: int = 8) -> tuple[torch.Tensor, ...]:
     return x_t, torch.tensor([500]), *planes, torch.tensor([1]), target
 
 
-def _speaking(control: Control) -> Control:
+def _speaking(control: ControlNet) -> ControlNet:
     """The same ControlNet with convolutions that are not zero any more, as after training."""
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -35,8 +35,8 @@ def _speaking(control: Control) -> Control:
 
 
 @pytest.fixture
-def control() -> Control:
-    control = Control(TINY, ControlConfig())
+def control() -> ControlNet:
+    control = ControlNet(TINY, ControlNetConfig())
     control.start_from(make_tiny_network())
     return control.eval().requires_grad_(False)
 
@@ -67,20 +67,20 @@ def test_another_target_gives_another_image_once_trained(control):
 @pytest.fixture
 def folder(tmp_path, control):
     folder = save_tiny_model(tmp_path / "tiny")
-    save_control(folder, "lesion-lung", _speaking(control), {"steps": 3})
+    save_controlnet(folder, "lesion-lung", _speaking(control), {"steps": 3})
     return folder
 
 
 def test_a_saved_control_is_the_same(folder, control):
-    loaded = load_control(load_model(folder), "lesion-lung")
-    assert control_names(folder) == ["lesion-lung"] and loaded.config == control.config
+    loaded = load_controlnet(load_model(folder), "lesion-lung")
+    assert controlnet_names(folder) == ["lesion-lung"] and loaded.config == control.config
     inputs = _inputs()
     assert torch.equal(loaded(*inputs)[1], control(*inputs)[1])
 
 
 def test_an_unknown_control_is_named_with_those_there_are(folder):
     with pytest.raises(InputError, match=r"no ControlNet 'lesion-liver' \(it has lesion-lung\)"):
-        load_control(load_model(folder), "lesion-liver")
+        load_controlnet(load_model(folder), "lesion-liver")
 
 
 def test_a_changed_control_is_refused(folder):
@@ -110,7 +110,7 @@ def test_every_window_is_told_its_part_of_the_target(tiny_model, control):
 
     def epsilon(t: np.ndarray) -> torch.Tensor:
         body = np.ones(shape, bool)
-        return NoiseModel(tiny_model, replace(conditions, target=t), body, -1.0, control=_speaking(control))(x, 500)
+        return NoisePredictor(tiny_model, replace(conditions, target=t), body, -1.0, control=_speaking(control))(x, 500)
 
     changed = target.copy()
     changed[..., 40:] = 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MedDiffFMLib.anatomy.lesion_masks import bounds, inner_share, place_ellipsoid, place_lesion
+from MedDiffFMLib.anatomy.lesion_masks import blend_weights, bounding_box, place_ellipsoid, place_lesion
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -18,7 +18,7 @@ def anatomy(data) -> Volume:
 
 
 def widest_mm(mask, spacing):
-    """The largest distance of two voxel centres of a mask."""
+    """The largest distance of two voxel centers of a mask."""
     points = np.argwhere(mask) * spacing
     return max(np.linalg.norm(points - p, axis=1).max() for p in points)
 
@@ -41,7 +41,7 @@ def test_an_ellipsoid_lies_wholly_inside_and_off_the_border():
     for seed in range(30):
         mask = place_ellipsoid(organ, (1, 1, 1), 12.0, np.random.default_rng(seed))
         assert mask.any() and not mask[~organ].any()
-        assert all(0 < first and last < n for (first, last), n in zip(bounds(mask), organ.shape, strict=True))
+        assert all(0 < first and last < n for (first, last), n in zip(bounding_box(mask), organ.shape, strict=True))
 
 
 def test_places_are_random_and_follow_the_seed():
@@ -75,9 +75,9 @@ def test_a_lesion_fades_in_by_depth():
     """A slab of 9 voxels of 2 mm: depths 2, 4, 6, … mm; over 5 mm 0.4, 0.8, 1. A small one is new in its core."""
     slab = np.zeros((20, 20, 13), bool)
     slab[1:19, 1:19, 2:11] = True
-    share = inner_share(slab, (9.0, 9.0, 2.0), 5.0)
+    share = blend_weights(slab, (9.0, 9.0, 2.0), 5.0)
     assert share[10, 10] == pytest.approx([0, 0, 0.4, 0.8, 1, 1, 1, 1, 1, 0.8, 0.4, 0, 0])
     dot = np.zeros((5, 5, 5), bool)
     dot[2, 2, 2] = True
-    assert inner_share(dot, (1, 1, 1), 10.0)[2, 2, 2] == 1
-    assert inner_share(slab, (9.0, 9.0, 2.0), 0.0)[10, 10].tolist() == [0] * 2 + [1] * 9 + [0] * 2
+    assert blend_weights(dot, (1, 1, 1), 10.0)[2, 2, 2] == 1
+    assert blend_weights(slab, (9.0, 9.0, 2.0), 0.0)[10, 10].tolist() == [0] * 2 + [1] * 9 + [0] * 2

@@ -15,9 +15,9 @@ from MedDiffFMLib.anatomy.classes import (
     LUNG,
     ORGANS,
     close_names,
-    label_of,
-    number_of,
-    numbers_of,
+    label_for_foreign_name,
+    label_number,
+    label_numbers,
 )
 from MedDiffFMLib.errors import InputError
 
@@ -43,12 +43,12 @@ def test_the_label_map_in_the_repository_has_these_numbers(data):
     import json
 
     names = json.loads((data / "labels.json").read_text(encoding="utf-8"))["abd_ts_example"]
-    assert len(names) > 50 and all(number_of(name) == int(number) for number, name in names.items())
+    assert len(names) > 50 and all(label_number(name) == int(number) for number, name in names.items())
 
 
 def test_no_two_names_mean_the_same():
     for number, name in ORGANS.items():
-        assert number_of(name) == label_of(name) == number
+        assert label_number(name) == label_for_foreign_name(name) == number
 
 
 @pytest.mark.parametrize(
@@ -66,24 +66,29 @@ def test_no_two_names_mean_the_same():
     ],
 )
 def test_names_as_people_write_them(written, number):
-    assert label_of(written) == number
+    assert label_for_foreign_name(written) == number
 
 
 def test_groups():
-    assert set(numbers_of("lungs")) == {10, 11, 12, 13, 14, LUNG}
-    assert set(numbers_of("kidneys")) == {2, 3} and numbers_of("liver") == (5,)
-    assert set(numbers_of("left lung")) == {10, 11}
-    assert set(numbers_of("vertebrae")) == set(range(26, 51)) and len(numbers_of("ribs")) == 24
-    assert {25, 26, 50, 69, 78, 91, 92, 115, 116, BONE} <= set(numbers_of("bones"))
-    assert not {79, 80, 89, 90, 117, BODY, GAS} & set(numbers_of("bones"))
-    assert set(numbers_of("vessels")) == {*range(52, 69)} - {61}  # 61 is the atrial appendage
-    assert numbers_of("body") == tuple(range(1, 122)) and number_of("body") == BODY
+    assert set(label_numbers("lungs")) == {10, 11, 12, 13, 14, LUNG}
+    assert set(label_numbers("kidneys")) == {2, 3} and label_numbers("liver") == (5,)
+    assert set(label_numbers("left lung")) == {10, 11}
+    assert set(label_numbers("vertebrae")) == set(range(26, 51)) and len(label_numbers("ribs")) == 24
+    assert {25, 26, 50, 69, 78, 91, 92, 115, 116, BONE} <= set(label_numbers("bones"))
+    assert not {79, 80, 89, 90, 117, BODY, GAS} & set(label_numbers("bones"))
+    assert set(label_numbers("vessels")) == {*range(52, 69)} - {61}  # 61 is the atrial appendage
+    assert label_numbers("body") == tuple(range(1, 122)) and label_number("body") == BODY
     assert all(1 <= n <= 121 for numbers in GROUPS.values() for n in numbers)
 
 
 def test_coarse_names_in_a_label_map_become_what_a_threshold_would_find():
-    assert (label_of("lung_left"), label_of("lungs"), label_of("ribs"), label_of("spine")) == (LUNG, LUNG, BONE, BONE)
-    assert label_of("kidneys") is None and label_of("tumor") is None  # which kidney?
+    assert (
+        label_for_foreign_name("lung_left"),
+        label_for_foreign_name("lungs"),
+        label_for_foreign_name("ribs"),
+        label_for_foreign_name("spine"),
+    ) == (LUNG, LUNG, BONE, BONE)
+    assert label_for_foreign_name("kidneys") is None and label_for_foreign_name("tumor") is None  # which kidney?
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,7 @@ def test_coarse_names_in_a_label_map_become_what_a_threshold_would_find():
 )
 def test_a_wrong_name_gets_the_nearest_ones(wrong, words):
     with pytest.raises(InputError, match=words):
-        numbers_of(wrong)
+        label_numbers(wrong)
     assert close_names("panceras") == ["pancreas"]
 
 

@@ -9,7 +9,7 @@ from MedDiffFMLib.tasks.denoise import denoise
 from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.frame import prepare
 from MedDiffFMLib.volumes.noise_level import estimate_noise
-from MedDiffFMLib.volumes.padding import find_padding, with_padding_told
+from MedDiffFMLib.volumes.padding import find_padding, with_padding_warning
 from MedDiffFMLib.volumes.volume import Volume
 
 
@@ -91,12 +91,12 @@ def test_a_phantom_without_noise_keeps_its_body():
 
 
 def test_it_is_said_when_it_is_much(ct):
-    (sentence,) = with_padding_told(turned(ct, 0)).warnings
+    (sentence,) = with_padding_warning(turned(ct, 0)).warnings
     assert sentence.startswith("7 % of ct.nii.gz hold one value (0 HU)")
-    assert with_padding_told(ct).warnings == with_padding_told(turned(ct, -1000)).warnings == ()
+    assert with_padding_warning(ct).warnings == with_padding_warning(turned(ct, -1000)).warnings == ()
     voxels = ct.voxels.copy()
     voxels[3:6, :20, :20] = 0
-    assert with_padding_told(ct.with_voxels(voxels)).warnings == ()
+    assert with_padding_warning(ct.with_voxels(voxels)).warnings == ()
 
 
 def test_the_result_holds_the_padding_as_it_was(ct, tiny_model):

@@ -7,7 +7,7 @@ from MedDiffFMLib.anatomy.classes import ORGANS
 from MedDiffFMLib.anatomy.reference_hu import USUAL_HU
 from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
 from MedDiffFMLib.inference.levels import level_of
-from MedDiffFMLib.tasks.hu_template import Paint, paint
+from MedDiffFMLib.tasks.hu_template import HuTemplate, paint
 from MedDiffFMTraining.evaluate.metrics.real_hu import REAL_HU
 
 LIVER, KIDNEY, LUNG, BONE, BODY, ILIOPSOAS = 5, 3, 119, 120, 118, 88
@@ -43,7 +43,7 @@ def test_edges_are_soft_by_a_millimetre():
     hu = np.full((8, 8, 16), -100, np.float32)
     hu[:, :, 8:] = 30
     own = level_of("own", hu.shape, (1.0, 1.0, 1.0), 0)
-    line = Paint(hu, (1.0, 1.0, 1.0), ABDOMEN.window).at(own)[4, 4]
+    line = HuTemplate(hu, (1.0, 1.0, 1.0), ABDOMEN.window).at(own)[4, 4]
     assert line[[6, 7, 8, 9]] == pytest.approx(-100 + 130 * np.array([0.067, 0.309, 0.691, 0.933]), abs=1.5)
 
 
@@ -53,7 +53,7 @@ def test_texture_is_added_to_the_paint_and_keeps_what_lies_beyond_the_window():
     """
     hu = np.full((8, 8, 64), -830, np.float32)
     hu[:, :, 32:] = 30
-    painted = Paint(hu, (1.0, 1.0, 1.0), ABDOMEN.window)
+    painted = HuTemplate(hu, (1.0, 1.0, 1.0), ABDOMEN.window)
     for name in ("own", "double", "image"):
         level = level_of(name, hu.shape, painted.spacing, 8)
         clipped = np.clip(painted.at(level), -120, 240)

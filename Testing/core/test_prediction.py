@@ -8,7 +8,7 @@ import torch
 from tiny_model import TINY, make_tiny_network
 
 from MedDiffFMLib.diffusion.samplers import predict_x0
-from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.networks.unet import as_epsilon, v_target
 
@@ -42,7 +42,7 @@ def test_the_noise_model_turns_v_into_epsilon(tiny_model):
     x = torch.randn(16, 16, 30, generator=torch.Generator().manual_seed(1))
     conditions = Conditions(np.ones((16, 16, 30), np.uint8), 0)
     output, epsilon = (
-        NoiseModel(model, conditions, np.ones(x.shape, bool), -1.0)(x, 600) for model in (tiny_model, as_v)
+        NoisePredictor(model, conditions, np.ones(x.shape, bool), -1.0)(x, 600) for model in (tiny_model, as_v)
     )
     alpha = float(tiny_model.schedule.alpha_bar[600])
     assert torch.allclose(epsilon, math.sqrt(1 - alpha) * x + math.sqrt(alpha) * output, atol=1e-5)

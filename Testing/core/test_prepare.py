@@ -29,12 +29,12 @@ def test_own_grid_comes_back_exactly(data, orientation):
 
 
 def test_one_millimetre_keeps_the_faces_and_the_place():
-    """A ramp along z of 9 slices of 4 mm: 36 slices of 1 mm, the first centred at 0.5 mm from the lower face."""
+    """A ramp along z of 9 slices of 4 mm: 36 slices of 1 mm, the first centered at 0.5 mm from the lower face."""
     voxels = np.broadcast_to((np.arange(9) * 40.0)[:, None, None], (9, 6, 6)).astype(np.float32)
     frame = prepare(Volume(voxels, (1, 1, 4), (0, 0, 10), LPS), spacing_mm=1.0)
     assert frame.hu.shape == (36, 6, 6) and frame.spacing == (1, 1, 1)
     assert frame.frame.origin[2] == pytest.approx(10 - 2 + 0.5)
-    centre = frame.hu[16:20, 3, 3]  # 14.5 … 17.5 mm above the first centre; the ramp has 10 HU a mm
+    centre = frame.hu[16:20, 3, 3]  # 14.5 … 17.5 mm above the first center; the ramp has 10 HU a mm
     assert centre == pytest.approx([145, 155, 165, 175], abs=0.5)
     assert frame.restore(frame.hu)[4, 3, 3] == pytest.approx(160, abs=0.5)
 
@@ -48,4 +48,4 @@ def test_labels_follow_the_voxels(data):
     seg = Volume.from_sitk(labels.to_sitk()[40:60, 40:60, 40:60])
     fine = prepare(cropped, spacing_mm=1.0).labels(seg)
     assert fine.shape == (60, 60, 60)
-    assert np.array_equal(fine[1::3, 1::3, 1::3], seg.voxels[:, ::-1, ::-1])  # the middle millimetre of each voxel
+    assert np.array_equal(fine[1::3, 1::3, 1::3], seg.voxels[:, ::-1, ::-1])  # the middle millimeter of each voxel

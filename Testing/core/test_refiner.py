@@ -12,8 +12,8 @@ from MedDiffFMLib.models.components import REFINERS
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.models.refiner_folder import load_refiner
 from MedDiffFMLib.networks.refiner import Refiner
-from MedDiffFMLib.refinement.low_dose import LOW_DOSE, Noisy
-from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, Thick
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE, LowDoseInputs
+from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, ThickSliceInputs
 
 
 def _image(*shape: int) -> torch.Tensor:
@@ -32,19 +32,19 @@ def test_what_is_told_of_noise():
     y − b = (.1, −.2, 0), x̂ − N = (.4, 0, −.2).
     """
     column = lambda *values: torch.tensor(values).reshape(3, 1, 1)  # noqa: E731
-    noisy = Noisy(column(0.3, 0.0, 0.5), column(0.4, 0.2, 0.4), column(0.0, 0.2, 0.6), 0.12)
+    noisy = LowDoseInputs(column(0.3, 0.0, 0.5), column(0.4, 0.2, 0.4), column(0.0, 0.2, 0.6), 0.12)
     told = noisy.told(torch.arange(3))[:, :, 0, 0] * 0.12
     middle = [-0.2, 0.0, 0.0, 0.3, 0.1, 0.0, 0.4, -0.2, 0.4 * 0.12, 0.0]
     first = [0.1, 0.4, 0.0, 0.0, 0.1, -0.2, 0.4, 0.0, 0.4 * 0.12, 0.0]  # below it stands its copy
     assert torch.allclose(told[1], torch.tensor(middle), atol=1e-6)
     assert torch.allclose(told[0], torch.tensor(first), atol=1e-6)
-    louder = Noisy(noisy.y, noisy.of_model, noisy.nlm, 0.24)
+    louder = LowDoseInputs(noisy.y, noisy.of_model, noisy.nlm, 0.24)
     assert torch.allclose(louder.told(torch.arange(3))[:, 9], torch.full((3, 1, 1), math.log(2)))
 
 
 def test_what_becomes_of_an_answer_about_noise():
     """x̂_0 = b + σ_n·f; a new refiner says 0."""
-    noisy = Noisy(_image(9, 6, 7), _image(9, 7, 6).transpose(1, 2), _image(9, 6, 7), 0.1)
+    noisy = LowDoseInputs(_image(9, 6, 7), _image(9, 7, 6).transpose(1, 2), _image(9, 6, 7), 0.1)
     assert torch.equal(noisy.refined(Refiner(LOW_DOSE)), noisy.base)
     assert torch.allclose(noisy.refined(_constant(LOW_DOSE, 0.5)), noisy.base + 0.05)
 
@@ -55,44 +55,48 @@ def test_what_is_told_of_thick_slices():
     """
     thick = torch.tensor([0.0, 0.4, 0.8]).reshape(3, 1, 1)
     s = cubic_slices(thick, 2)
-    told = Thick(thick, s + 0.2 * torch.tensor([1.0, -1] * 3).reshape(6, 1, 1), 2).told(torch.arange(6))[:, :, 0, 0]
+    told = ThickSliceInputs(thick, s + 0.2 * torch.tensor([1.0, -1] * 3).reshape(6, 1, 1), 2).told(torch.arange(6))[
+        :, :, 0, 0
+    ]
     b = s.flatten() + 0.1 * torch.tensor([1.0, -1] * 3)
     third = [0.2, 0.4 - b[2], -0.4, 0.4, 0.0, 0.0, b[1] - b[2], b[3] - b[2]]
     assert torch.allclose(told[2, :8] / 8, torch.tensor(third), atol=1e-6)
     assert torch.allclose(told[2, 8:], torch.tensor([b[2], -0.5, -0.5, math.log(0.4)]), atol=1e-6)
     assert torch.allclose(told[3, 8:10], torch.tensor([b[3], 0.5]), atol=1e-6)
-    seven = Thick(_image(7, 1, 1), _image(14, 1, 1), 2)  # of the fourth thick slice: the rises of those two away
+    seven = ThickSliceInputs(
+        _image(7, 1, 1), _image(14, 1, 1), 2
+    )  # of the fourth thick slice: the rises of those two away
     far = seven.told(torch.tensor([6]))[0, 4:6, 0, 0] / 8
     assert torch.allclose(far, (seven.thick[[1, 5]] - seven.thick[[2, 4]]).flatten(), atol=1e-6)
 
 
 def test_an_answer_about_slices_keeps_the_block_means(tmp_path):
     """Whatever f says and whatever the model's estimate is; what f says the same of all slices of a block is lost."""
-    thick = Thick(_image(4, 9, 10), _image(20, 9, 10), 5)
+    thick = ThickSliceInputs(_image(4, 9, 10), _image(20, 9, 10), 5)
     refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), THICK_SLICES, std=1.0)
     made = thick.refined(refiner)
     assert torch.allclose(block_mean(made, 5), thick.thick, atol=1e-5)
     assert (made - thick.base).abs().mean() > 0.1 * SCALE
     assert torch.allclose(thick.refined(_constant(THICK_SLICES, 0.7)), thick.base, atol=1e-6)
-    perfect = Thick(thick.thick, replicate(thick.thick, 5), 5)  # its means are right
+    perfect = ThickSliceInputs(thick.thick, replicate(thick.thick, 5), 5)  # its means are right
     assert torch.allclose(perfect.base, (perfect.of_model + perfect.spline) / 2)
 
 
 def test_the_estimate_that_is_refined_is_exact_whatever_the_network_computes_in():
     """Rounded to bfloat16 it would be off by several HU, and so would its block means."""
-    exact, thick = (Thick(_image(4, 9, 10), _image(20, 9, 10), 5) for _ in range(2))
+    exact, thick = (ThickSliceInputs(_image(4, 9, 10), _image(20, 9, 10), 5) for _ in range(2))
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(thick.base, exact.base)
 
 
 def test_slices_do_not_depend_on_those_computed_with_them(tmp_path):
-    """Twenty slices at once, in slabs of 8, and the middle ones alone with their neighbours."""
+    """Twenty slices at once, in slabs of 8, and the middle ones alone with their neighbors."""
     refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), LOW_DOSE)
     images = [_image(20, 8, 9), _image(20, 9, 8).transpose(1, 2), _image(20, 8, 9).flip(0)]
-    whole = Noisy(*images, 0.1).refined(refiner)
-    part = Noisy(*(image[5:13] for image in images), 0.1).refined(refiner)
+    whole = LowDoseInputs(*images, 0.1).refined(refiner)
+    part = LowDoseInputs(*(image[5:13] for image in images), 0.1).refined(refiner)
     assert torch.allclose(whole[6:12], part[1:-1], atol=1e-5)
-    assert not torch.allclose(whole[5], part[0], atol=1e-5)  # its lower neighbour is missing there
+    assert not torch.allclose(whole[5], part[0], atol=1e-5)  # its lower neighbor is missing there
 
 
 def test_a_refiner_comes_back_from_its_folder(tmp_path):
@@ -126,10 +130,12 @@ def test_averaged_over_mirror_images_it_knows_no_left_and_no_front(tmp_path):
     refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), LOW_DOSE)
     images = [_image(3, 8, 12), _image(3, 12, 8).transpose(1, 2), _image(3, 8, 12).flip(0)]
     for axes in ((-1,), (-2,), (-2, -1)):
-        plain, mirrored = (Noisy(*(image.flip(flips) for image in images), 0.1) for flips in ((), axes))
+        plain, mirrored = (LowDoseInputs(*(image.flip(flips) for image in images), 0.1) for flips in ((), axes))
         assert torch.allclose(mirrored.refined(refiner, 4), plain.refined(refiner, 4).flip(axes), atol=1e-5)
         assert not torch.allclose(mirrored.refined(refiner), plain.refined(refiner).flip(axes), atol=1e-3)
-    plain, turned = (Noisy(*(image.mT if exchanged else image for image in images), 0.1) for exchanged in (False, True))
+    plain, turned = (
+        LowDoseInputs(*(image.mT if exchanged else image for image in images), 0.1) for exchanged in (False, True)
+    )
     assert torch.allclose(turned.refined(refiner, 8), plain.refined(refiner, 8).mT, atol=1e-5)
     assert torch.equal(plain.refined(refiner, 16), plain.refined(refiner, 8))  # there are no more
     assert not torch.allclose(turned.refined(refiner, 4), plain.refined(refiner, 4).mT, atol=1e-3)
@@ -142,12 +148,12 @@ def test_an_answer_may_sharpen_but_not_move_a_tissue():
     """
     body = torch.zeros(2, 60, 60, dtype=torch.bool)
     body[:, 10:50, 10:50] = True
-    noisy = Noisy(*(_image(2, 60, 60) for _ in range(3)), 0.1)
+    noisy = LowDoseInputs(*(_image(2, 60, 60) for _ in range(3)), 0.1)
     moved = noisy.base + 0.05 + 3.0 * ~body
-    assert torch.allclose(noisy.with_its_means(moved, body, (2.0, 2.5))[body], noisy.base[body], atol=1e-5)
+    assert torch.allclose(noisy.restore_local_means(moved, body, (2.0, 2.5))[body], noisy.base[body], atol=1e-5)
     dot = noisy.base.clone()
     dot[0, 30, 30] += 1.0
-    change = noisy.with_its_means(dot, body, (2.0, 2.5)) - noisy.base
+    change = noisy.restore_local_means(dot, body, (2.0, 2.5)) - noisy.base
     assert change[0, 30, 30].item() == pytest.approx(1 - 1 / (2 * math.pi * 20), abs=1e-3)
     assert change[0, 30, 31].item() == pytest.approx(-math.exp(-0.5 / 16) / (2 * math.pi * 20), abs=1e-3)
     assert change[1].abs().max() < 1e-6

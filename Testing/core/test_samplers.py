@@ -166,7 +166,7 @@ def sampled(sampler, steps, seed=0, count=20_000, **options):
 
 @pytest.mark.parametrize("sampler, options", [(ancestral, {}), (ddim, {"eta": 1.0})])
 def test_stochastic_walks_sample_the_law_with_every_timestep_and_with_skipped_ones(sampler, options):
-    """N(0.2, 0.1²), the variance from below as steps grow closer. A β of neighbours 1 apart in place of the skipped
+    """N(0.2, 0.1²), the variance from below as steps grow closer. A β of neighbors 1 apart in place of the skipped
     ones would keep the noise of x_T."""
     every = sampled(sampler, list(range(999, -1, -1)), count=4000, **options)
     assert every == (pytest.approx(MU, abs=0.005), pytest.approx(S, abs=0.005))

@@ -13,10 +13,10 @@ from MedDiffFMLib.diffusion.slice_operators import (
     block_mean,
     cubic_slices,
     interpolate_slices,
+    limit_within_blocks,
+    project_to_block_means,
     replicate,
     round_in_blocks,
-    with_block_means,
-    within,
 )
 from MedDiffFMLib.tasks.super_resolve import QUALITIES
 from MedDiffFMLib.volumes.io import read_volume
@@ -80,13 +80,13 @@ def test_data_step_clips_what_little_light_makes_large():
 def test_projection_by_hand():
     thin = torch.tensor([1.0, 3.0, 5.0, 9.0]).reshape(4, 1, 1)
     thick = torch.tensor([4.0, 7.0]).reshape(2, 1, 1)
-    assert with_block_means(thin, thick, 2).flatten().tolist() == [3, 5, 5, 9]
+    assert project_to_block_means(thin, thick, 2).flatten().tolist() == [3, 5, 5, 9]
 
 
 def test_drawing_into_a_range_by_hand():
     """Means 0 and 10; the first block leaves −5 by half of its way, the second lies within."""
     thin, thick = torch.tensor([-10.0, 10, 8, 12]).reshape(4, 1, 1), torch.tensor([0.0, 10]).reshape(2, 1, 1)
-    assert within(thin, thick, 2, -3, -5, 100).flatten().tolist() == [-5, 5, 8, 12]
+    assert limit_within_blocks(thin, thick, 2, -3, -5, 100).flatten().tolist() == [-5, 5, 8, 12]
 
 
 def test_rounding_by_hand():
@@ -124,7 +124,10 @@ def test_cubic_slices_of_a_real_ct_are_nearest_to_its_thin_ones(data, factor):
     ct = read_volume(data / "chest_ts_aorta.nii.gz").voxels[20:80, 20:80, 20:80].astype(np.float32)
     thin = torch.from_numpy(ct)
     thick = block_mean(thin, factor)
-    cubic, linear = cubic_slices(thick, factor), with_block_means(interpolate_slices(thick, factor), thick, factor)
+    cubic, linear = (
+        cubic_slices(thick, factor),
+        project_to_block_means(interpolate_slices(thick, factor), thick, factor),
+    )
     assert (block_mean(cubic, factor) - thick).abs().max() < 1e-3
     assert rms(cubic - thin) < rms(linear - thin) < rms(interpolate_slices(thick, factor) - thin)
     assert rms(cubic - thin) < 0.9 * rms(replicate(thick, factor) - thin)
@@ -167,7 +170,7 @@ class GaussianImage:
         x = math.sqrt(a) * x + math.sqrt(1 - a) * torch.randn(x.shape, generator=generator)
         step = super_resolution_data_step(y, self.factor, -3, sigma_n, 1.0, SCHEDULE)
         x0 = diffpir(self.epsilon, x, SCHEDULE, uniform_steps(t_start, steps), step, generator, zeta=zeta)
-        return columns(with_block_means(x0, y, self.factor), 0)
+        return columns(project_to_block_means(x0, y, self.factor), 0)
 
 
 def rms(difference):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.inference.noise_predictor import NoiseModel
-from MedDiffFMLib.inference.tiles import axis_starts, plan_windows
+from MedDiffFMLib.inference.noise_predictor import NoisePredictor
+from MedDiffFMLib.inference.tiles import axis_starts, plan_tiles
 from MedDiffFMLib.networks.anatomy_code import encode_labels
 from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.networks.position import window_position
@@ -29,7 +29,7 @@ def test_starts(length, size, overlap, starts):
 @pytest.mark.parametrize("shape", [(16, 16, 16), (5, 40, 17), (33, 16, 50), (1, 1, 100)])
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.8])
 def test_weights_sum_to_one_everywhere(shape, overlap):
-    plan = plan_windows(shape, (16, 16, 16), overlap)
+    plan = plan_tiles(shape, (16, 16, 16), overlap)
     total = torch.zeros(shape)
     for window in plan.windows:
         assert total[plan.slices(window)].shape == plan.size  # no window leaves the volume
@@ -38,14 +38,14 @@ def test_weights_sum_to_one_everywhere(shape, overlap):
 
 
 def test_weights_fade_where_windows_overlap():
-    plan = plan_windows((1, 1, 28), (1, 1, 16), 0.25)
+    plan = plan_tiles((1, 1, 28), (1, 1, 16), 0.25)
     first = plan.windows[0].weight().flatten()
     assert first[:12].sub(1).abs().max() < 1e-6  # alone there
     assert (first[12:].diff() < 0).all() and first[15] < 0.1 and first[12] > 0.9
 
 
 def test_only_windows_that_touch_the_mask():
-    plan = plan_windows((16, 16, 48), (16, 16, 16), 0.0)
+    plan = plan_tiles((16, 16, 48), (16, 16, 16), 0.0)
     mask = np.zeros((16, 16, 48), bool)
     mask[3, 3, 20] = True
     assert [w.start for w in plan.touching(mask)] == [(0, 0, 16)]
@@ -72,7 +72,7 @@ def test_one_window_is_the_network_itself(tiny_model):
     shape = (16, 16, 16)
     conditions = _conditions(shape)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    estimate = NoiseModel(tiny_model, conditions, np.ones(shape, bool), -1.0)(x, 300)
+    estimate = NoisePredictor(tiny_model, conditions, np.ones(shape, bool), -1.0)(x, 300)
     position, anatomy = conditions.window((0, 0, 0), shape)
     direct = tiny_model.network(x[None, None], torch.tensor([300]), position[None], anatomy[None], torch.tensor([1]))[
         0, 0
@@ -85,17 +85,17 @@ def test_overlapping_windows_are_averaged_with_their_weights(tiny_model):
     shape = (16, 16, 24)
     conditions = _conditions(shape)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(2))
-    noise_model = NoiseModel(tiny_model, conditions, np.ones(shape, bool), -1.0, overlap=0.25)
-    assert [w.start for w in noise_model.active] == [(0, 0, 0), (0, 0, 8)]
+    noise_predictor = NoisePredictor(tiny_model, conditions, np.ones(shape, bool), -1.0, overlap=0.25)
+    assert [w.start for w in noise_predictor.active] == [(0, 0, 0), (0, 0, 8)]
     expected = torch.zeros(shape)
-    for window in noise_model.active:
-        where = noise_model.plan.slices(window)
+    for window in noise_predictor.active:
+        where = noise_predictor.plan.slices(window)
         position, anatomy = conditions.window(window.start, (16, 16, 16))
         one = tiny_model.network(
             x[where][None, None], torch.tensor([40]), position[None], anatomy[None], torch.tensor([1])
         )[0, 0]
         expected[where] += window.weight() * one
-    assert noise_model(x, 40).sub(expected).abs().max() < 1e-5
+    assert noise_predictor(x, 40).sub(expected).abs().max() < 1e-5
 
 
 def test_windows_of_air_are_not_computed_and_give_air_back(tiny_model):
@@ -103,11 +103,11 @@ def test_windows_of_air_are_not_computed_and_give_air_back(tiny_model):
     shape = (16, 16, 64)
     body = np.zeros(shape, bool)
     body[:, :, :10] = True
-    noise_model = NoiseModel(tiny_model, _conditions(shape), body, air=-0.5, overlap=0.0)
-    assert len(noise_model.active) == 1 and len(noise_model.skipped) == 3
+    noise_predictor = NoisePredictor(tiny_model, _conditions(shape), body, air=-0.5, overlap=0.0)
+    assert len(noise_predictor.active) == 1 and len(noise_predictor.skipped) == 3
     x = torch.randn(shape)
     alpha = float(tiny_model.schedule.alpha_bar[100])
-    x0 = (x - (1 - alpha) ** 0.5 * noise_model(x, 100)) / alpha**0.5
+    x0 = (x - (1 - alpha) ** 0.5 * noise_predictor(x, 100)) / alpha**0.5
     assert x0[:, :, 16:].add(0.5).abs().max() < 1e-5
     assert x0[:, :, :16].add(0.5).abs().max() > 0.1
 
@@ -117,7 +117,7 @@ def test_batches_of_windows_give_the_same(tiny_model, shape):
     """Also for an axis shorter than what the network divides by (5 and 9 are mirrored to 8 and 12)."""
     x = torch.randn(shape, generator=torch.Generator().manual_seed(3))
     body = np.ones(shape, bool)
-    one, three = (NoiseModel(tiny_model, _conditions(shape), body, -1.0, batch=b)(x, 80) for b in (1, 3))
+    one, three = (NoisePredictor(tiny_model, _conditions(shape), body, -1.0, batch=b)(x, 80) for b in (1, 3))
     assert one.shape == x.shape
     assert one.sub(three).abs().max() < 1e-5
 
@@ -130,7 +130,9 @@ def test_raising_from_a_window_stops(tiny_model):
         raise KeyboardInterrupt
 
     shape = (16, 16, 64)
-    noise_model = NoiseModel(tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, overlap=0.0, on_window=stop)
+    noise_predictor = NoisePredictor(
+        tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, overlap=0.0, on_window=stop
+    )
     with pytest.raises(KeyboardInterrupt):
-        noise_model(torch.zeros(shape), 10)
+        noise_predictor(torch.zeros(shape), 10)
     assert calls == [(1, 4)]

@@ -7,9 +7,9 @@ import torch
 from small_store import add_case
 from tiny_model import TINY
 
-from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.models.controlnet_folder import load_controlnet
 from MedDiffFMLib.models.loading import load_model
-from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 from MedDiffFMTraining.evaluate.probes.controlnet_response import check_condition, losses, reactions, wrong_conditions
@@ -44,7 +44,7 @@ def quiet(line):
 
 @pytest.mark.parametrize("kind", ["thick-ct", "lesion-mask"])
 def test_at_its_start_a_control_changes_nothing_at_all(cases, tiny_model, kind):
-    control = Control(TINY, ControlConfig(kind=kind))
+    control = ControlNet(TINY, ControlNetConfig(kind=kind))
     control.start_from(tiny_model.network)
     samples = samples_of(cases, kind, patch=16)
     for row in reactions(tiny_model, control.eval(), samples, 2, quiet):
@@ -56,9 +56,9 @@ def test_at_its_start_a_control_changes_nothing_at_all(cases, tiny_model, kind):
 def test_a_control_with_weights_reacts(cases, tiny_model_with_controls):
     model = tiny_model_with_controls
     samples = samples_of(cases, "lesion-mask", patch=16)
-    for row in reactions(model, load_control(model, "lesion-lung"), samples, 2, quiet):
+    for row in reactions(model, load_controlnet(model, "lesion-lung"), samples, 2, quiet):
         assert row["condition"] > 0 and row["inside"] > 0
-    for row in losses(model, load_control(model, "lesion-lung"), samples, quiet):
+    for row in losses(model, load_controlnet(model, "lesion-lung"), samples, quiet):
         assert row["right"] != row["none"]
 
 
@@ -77,21 +77,21 @@ def bundled():
 
 def test_the_bundled_super_resolution_follows_its_thick_slices(cases, bundled):
     """Other thick slices change the result more than other noise does, and as they themselves change."""
-    control = load_control(bundled, "super-resolution")
+    control = load_controlnet(bundled, "super-resolution")
     row = reactions(bundled, control, samples_of(cases, "thick-ct", patch=16), 3, quiet)[0]
     assert row["condition"] > 2 * row["noise"] and row["correlation"] > 0.6
 
 
 def test_the_bundled_lesion_appears_where_its_mask_is(cases, bundled):
     """Without the mask the voxels within it change more than those around; another mask moves the bright spot."""
-    control = load_control(bundled, "lesion-lung")
+    control = load_controlnet(bundled, "lesion-lung")
     row = reactions(bundled, control, samples_of(cases, "lesion-mask", count=1, patch=24), 3, quiet)[0]
     assert row["inside"] > 1.5 * row["outside"] and row["correlation"] > 0.3
 
 
 def test_the_tables_hold_the_means(cases, tiny_model_with_controls):
     model, samples = tiny_model_with_controls, samples_of(cases, "lesion-mask", patch=16)
-    loss, change = check_condition(model, load_control(model, "lesion-lung"), samples, 2, quiet)
+    loss, change = check_condition(model, load_controlnet(model, "lesion-lung"), samples, 2, quiet)
     first = [row for row in loss.cases if row["band"] == "0 ≤ t < 30"]
     right, wrong, none, gain = loss.lines[0].values
     assert right == pytest.approx(sum(row["right"] for row in first) / 2)

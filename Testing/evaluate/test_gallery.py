@@ -7,7 +7,7 @@ from MedDiffFMTraining.evaluate.cases.slice_pairs import thick_slices
 
 
 def test_thick_slices_are_means_at_the_middle_of_those_they_average():
-    """Nine slices 0, 10, …, 80 HU of 1.5 mm by four: means 15 and 55, centred 2.25 mm above the first; one is left out.
+    """Nine slices 0, 10, …, 80 HU of 1.5 mm by four: means 15 and 55, centers 2.25 mm above the first; one is left out.
     The slices run along the direction's third column, here tilted by hand: (0, −0.6, 0.8).
     """
     voxels = np.broadcast_to((np.arange(9) * 10).reshape(9, 1, 1), (9, 2, 2)).astype(np.int16)

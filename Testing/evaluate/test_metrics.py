@@ -55,7 +55,7 @@ def test_ssim_of_a_pattern_turned_over():
 
 
 def test_slices_are_axial_each_by_itself():
-    """A slice that equals its reference has SSIM 1 whatever its neighbour is: the mean of the two is half way."""
+    """A slice that equals its reference has SSIM 1 whatever its neighbor is: the mean of the two is half way."""
     reference, image = np.full(SHAPE, 40.0), np.full(SHAPE, 40.0)
     image[1] = 80.0
     result = quality(image, reference, np.ones(SHAPE, bool), WINDOW)

@@ -33,7 +33,7 @@ def test_slices_are_the_way_radiologists_look_whatever_the_storage(orientation):
 
 
 def test_a_picture_of_a_real_ct_shows_map_and_outline(data, tmp_path):
-    """Two rows in one PNG: colour only where the map is; nothing but the file is left."""
+    """Two rows in one PNG: color only where the map is; nothing but the file is left."""
     ct = read_volume(data / "abd_ts_example.nii.gz")
     liver = read_labels(data / "abd_ts_example_seg.nii.gz").voxels == 5
     overlay = ct.with_voxels(np.where(liver, np.float32(80), np.float32(0)))

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from toy_task import SEEN, ToyParameters, register
 from whole_body import whole_body
 
-from MedDiffFMLib.atomic import sweep
+from MedDiffFMLib.atomic import remove_partial_files
 from MedDiffFMLib.errors import InputError, UsageError
 from MedDiffFMLib.jobs.job import run_job
 from MedDiffFMLib.jobs.outputs import output_paths
@@ -58,7 +58,7 @@ def read(path):
 
 
 def inside(path, low, high):
-    """By ITK, voxel by voxel: bool (z, y, x), whether a voxel's centre lies in a box (RAS, mm)."""
+    """By ITK, voxel by voxel: bool (z, y, x), whether a voxel's center lies in a box (RAS, mm)."""
     image = sitk.ReadImage(str(path))
     found = np.zeros(image.GetSize()[::-1], bool)
     for index in itertools.product(*map(range, image.GetSize())):
@@ -253,7 +253,7 @@ def test_sweeping_removes_hidden_names_of_ours_alone(tmp_path):
     others = [".hidden", "out.nii.gz", ".git", f"{code}.part.nii.gz", f".{code}", ".out.part"]
     for name in (*ours, *others):
         (tmp_path / name).write_text("x")
-    assert sweep(tmp_path) == len(ours)
+    assert remove_partial_files(tmp_path) == len(ours)
     assert sorted(f.name for f in tmp_path.iterdir()) == sorted(others)
 
 

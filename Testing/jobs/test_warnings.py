@@ -12,7 +12,7 @@ from MedDiffFMLib.jobs import inputs as job_inputs
 from MedDiffFMLib.jobs import provenance
 from MedDiffFMLib.jobs.job import run_job
 from MedDiffFMLib.parameters import CommonParameters
-from MedDiffFMLib.volumes.io import onto_grid, read_labels, read_volume
+from MedDiffFMLib.volumes.io import read_labels, read_volume, resample_labels_to
 
 SENTENCE = "ct.nrrd says two things about its grid; the first was taken."
 
@@ -32,7 +32,7 @@ def test_a_warning_is_logged_once_where_it_is_found_and_stays_with_the_volume(fi
     assert [record.getMessage() for record in caplog.records] == [f"Warning: {SENTENCE}"]
     assert volume.with_voxels(volume.voxels + 1).warnings == (SENTENCE,)
     mask = read_labels(files["lesion_mask"]).with_warning("mask.nrrd lost its header.")
-    own, brought = onto_grid(mask, volume).warnings  # not the CT's
+    own, brought = resample_labels_to(mask, volume).warnings  # not the CT's
     assert own == "mask.nrrd lost its header." and "44.7 ml became 44.7 ml" in brought
 
 

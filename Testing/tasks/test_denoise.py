@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.tasks.denoise import QUALITIES, denoise, merge
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.volumes.io import read_volume
@@ -108,7 +108,7 @@ def test_batches_of_windows_do_not_change_the_voxels(ct, tiny_model, monkeypatch
     """One window at a time, as on a CPU, and five at once, as on a GPU: the same HU after rounding."""
     run = lambda: denoise(ct, tiny_model, sigma=20, quality="fast", region="abdomen", seed=3).volume.voxels  # noqa: E731
     one = run()
-    monkeypatch.setattr("MedDiffFMLib.tasks.denoise_region.NoiseModel", partial(NoiseModel, batch=5))
+    monkeypatch.setattr("MedDiffFMLib.tasks.denoise.NoisePredictor", partial(NoisePredictor, batch=5))
     assert np.array_equal(run(), one)
 
 

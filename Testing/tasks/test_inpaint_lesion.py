@@ -12,7 +12,7 @@ from exact_model import ExactNetwork, Prior
 from scipy import ndimage
 
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.models.controlnet_folder import load_controlnet
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.tasks import lesion_inpainter as lesion_task
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion, look
@@ -185,7 +185,7 @@ def test_the_controlnet_sees_the_mask_at_its_place(ct, model, monkeypatch):
     seen = []
 
     def spy(self, name, kinds):
-        control = load_control(self, name)
+        control = load_controlnet(self, name)
         control.register_forward_hook(lambda module, inputs, output: seen.append(inputs[-1][0, 0].numpy()))
         return control
 
@@ -368,7 +368,7 @@ def test_the_result_is_said_to_be_synthetic_and_the_shell_is_told(ct, model):
 def test_batches_of_windows_do_not_change_the_voxels(ct, model, monkeypatch):
     run = lambda: inpaint(ct, long_lesion(ct), model).volumes[0].voxels  # noqa: E731
     one = run()
-    monkeypatch.setattr(lesion_task, "NoiseModel", partial(lesion_task.NoiseModel, batch=3))
+    monkeypatch.setattr(lesion_task, "NoisePredictor", partial(lesion_task.NoisePredictor, batch=3))
     assert np.abs(run().astype(int) - one).max() <= 1
 
 

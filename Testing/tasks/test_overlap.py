@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.tasks import denoise, detect_anomalies, generate_lesion, inpaint_lesion, super_resolve, synthesize
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -33,14 +33,14 @@ def test_windows_by_hand(ct, tiny_model, overlap, windows):
 @pytest.fixture
 def plans(monkeypatch):
     """The windows that a task lays out."""
-    found, original = [], NoiseModel.__init__
+    found, original = [], NoisePredictor.__init__
 
     def noted(self, *arguments, **options):
         original(self, *arguments, **options)
         found.append(self.plan)
 
-    monkeypatch.setattr(NoiseModel, "__init__", noted)
-    monkeypatch.setattr(NoiseModel, "seconds_of_a_window", lambda self, x_t, t: 1.0)
+    monkeypatch.setattr(NoisePredictor, "__init__", noted)
+    monkeypatch.setattr(NoisePredictor, "seconds_of_a_window", lambda self, x_t, t: 1.0)
     return found
 
 

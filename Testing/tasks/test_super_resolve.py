@@ -9,13 +9,13 @@ import torch
 
 from MedDiffFMLib.diffusion.slice_operators import cubic_slices, replicate
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.inference.noise_predictor import NoiseModel
+from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.parameters import SuperResolveParameters
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.tasks.scan import analyze_scan
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.tasks.super_resolve import QUALITIES, choose_factor, look, super_resolve
-from MedDiffFMLib.tasks.thin_slices import Cut, finish, split_slices
+from MedDiffFMLib.tasks.thin_slices import SliceSplit, compose_thin_slices, split_slices
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
@@ -81,7 +81,7 @@ def test_coronal_and_sagittal_stacks_are_split_along_their_own_slices(
 
 def test_geometry_of_a_flipped_and_oblique_stack_by_hand(thick, tiny_model_with_controls):
     """30° about x, slices counted downwards: the slice axis is −(0, −½, √¾). The first of 5 thin slices lies 2 mm, two
-    of its 1 mm, before the centre of the thick one.
+    of its 1 mm, before the center of the thick one.
     """
     c, s = np.sqrt(0.75), 0.5
     direction = (1, 0, 0, 0, c, s, 0, s, -c)  # rows; the third column is the slice axis (0, ½, −√¾)
@@ -95,7 +95,7 @@ def test_geometry_of_a_flipped_and_oblique_stack_by_hand(thick, tiny_model_with_
 
 
 def test_splitting_another_axis_by_hand():
-    """Along x, spacing 3 in 2: centres move from 0 to −0.75 along the first column of the direction, here −x."""
+    """Along x, spacing 3 in 2: centers move from 0 to −0.75 along the first column of the direction, here −x."""
     volume = Volume(np.zeros((2, 2, 2)), (3.0, 1.0, 1.0), (0, 0, 0), (-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0))
     split = split_slices(volume, -1, 2, np.zeros((2, 2, 4)))
     assert (split.origin, split.spacing) == ((0.75, 0.0, 0.0), (1.5, 1.0, 1.0))
@@ -114,7 +114,7 @@ def test_hu_beyond_the_window_and_outside_the_body_are_interpolated():
     scan.body[:, 3] = False
     scan.frame.frame.voxels[:] = hu  # as built, whatever way its axes turn
     estimate = np.tile(np.array([-20, 20], np.float32), 4)[:, None, None] * np.ones((8, 4, 4), np.float32)
-    got, smooth = finish(estimate, scan, Cut(-3, 2)), cubic_slices(torch.from_numpy(hu), 2)
+    got, smooth = compose_thin_slices(estimate, scan, SliceSplit(-3, 2)), cubic_slices(torch.from_numpy(hu), 2)
     for column in (0, 1, 3):
         assert torch.allclose(got[:, column], smooth[:, column], atol=1e-3)
     # within: −20 and 20 about the mean
@@ -132,11 +132,11 @@ def test_detail_is_added_to_what_lies_beyond_the_window():
     scan.frame.frame.voxels[:] = hu
     smooth = cubic_slices(torch.from_numpy(hu), 2)
     estimate = smooth.clamp(-120, 240).numpy()
-    assert torch.allclose(finish(estimate, scan, Cut(-3, 2)), smooth, atol=1e-3)
+    assert torch.allclose(compose_thin_slices(estimate, scan, SliceSplit(-3, 2)), smooth, atol=1e-3)
     lower, upper = float(smooth[2, 0, 0]), float(smooth[3, 0, 0])  # the two halves of the second slice, about 300
     estimate[2] = 100
     change = 100 - min(lower, 240)
-    got = finish(estimate, scan, Cut(-3, 2))[2:4, 0, 0].tolist()
+    got = compose_thin_slices(estimate, scan, SliceSplit(-3, 2))[2:4, 0, 0].tolist()
     assert got == pytest.approx([lower + change / 2, upper - change / 2], abs=1e-3)
 
 
@@ -165,7 +165,7 @@ def test_the_controlnet_changes_the_result(thick, tiny_model_with_controls):
 def test_another_target_of_the_controlnet_gives_another_image(thick, tiny_model_with_controls, monkeypatch):
     """The image that the walk starts from and the data step stay; only what the ControlNet is told changes."""
 
-    class Turned(NoiseModel):
+    class Turned(NoisePredictor):
         def __call__(self, x_t, t):
             self.conditions = replace(self.conditions, target=-self.conditions.target)
             return super().__call__(x_t, t)
@@ -174,7 +174,7 @@ def test_another_target_of_the_controlnet_gives_another_image(thick, tiny_model_
         return super_resolve(thick, tiny_model_with_controls, factor=2, control=control, **QUICK).volume.voxels
 
     told, alone = run("auto"), run("none")
-    monkeypatch.setattr("MedDiffFMLib.tasks.thin_slices.NoiseModel", Turned)
+    monkeypatch.setattr("MedDiffFMLib.tasks.thin_slices.NoisePredictor", Turned)
     assert not np.array_equal(run("auto"), told)
     assert np.array_equal(run("none"), alone)
 

@@ -287,7 +287,7 @@ def test_progress_grows_by_the_windows_of_each_level(boxes, model):
 
 
 def test_previews_lie_where_the_result_will(boxes, model):
-    """At every level the liver's centre of mass in a preview is that of its label in space, to half a voxel."""
+    """At every level the liver's center of mass in a preview is that of its label in space, to half a voxel."""
     seen = {}
 
     def look(event):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from MedDiffFMLib.anatomy.classes import number_of
+from MedDiffFMLib.anatomy.classes import label_number
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.data.augment import OTHER_SIDE, mirror
 from MedDiffFMTraining.data.crop_config import CropConfig
@@ -16,7 +16,7 @@ from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.trainer import Trainer
 from MedDiffFMTraining.learn.validation import fixed_crops
 
-LEFT, RIGHT = number_of("kidney_left"), number_of("kidney_right")
+LEFT, RIGHT = label_number("kidney_left"), label_number("kidney_right")
 WHOLE = CropConfig(patch=(8, 16, 16), levels=(1, 0, 0, 0), keep_organs=1.0, keep_position=1.0)
 
 
@@ -27,9 +27,9 @@ def one(folder, hu, labels, region="abdomen"):
 
 def test_the_other_side_of_every_label():
     assert OTHER_SIDE[LEFT] == RIGHT and OTHER_SIDE[RIGHT] == LEFT
-    lobes = [number_of(f"lung_{lobe}") for lobe in ("middle_lobe_right", "upper_lobe_right", "upper_lobe_left")]
+    lobes = [label_number(f"lung_{lobe}") for lobe in ("middle_lobe_right", "upper_lobe_right", "upper_lobe_left")]
     assert OTHER_SIDE[lobes].tolist() == [lobes[2], lobes[2], lobes[1]]  # the left lung has no middle lobe
-    alone = [0, number_of("liver"), number_of("heart"), 118, 119, 120, 121, 200]
+    alone = [0, label_number("liver"), label_number("heart"), 118, 119, 120, 121, 200]
     assert OTHER_SIDE[alone].tolist() == alone
 
 

@@ -15,7 +15,7 @@ from tiny_model import TINY
 from training_runs import REPOSITORY
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models.controlnet_folder import load_control
+from MedDiffFMLib.models.controlnet_folder import load_controlnet
 from MedDiffFMLib.models.loading import Model, load_model
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.tasks import (
@@ -32,7 +32,7 @@ from MedDiffFMLib.tasks import (
 from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.tasks.scan import analyze_scan
 from MedDiffFMLib.tasks.settings import settings_for
-from MedDiffFMLib.tasks.thin_slices import Cut, thin_conditions
+from MedDiffFMLib.tasks.thin_slices import SliceSplit, thin_conditions
 from MedDiffFMLib.volumes.frame import prepare
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
@@ -120,7 +120,7 @@ def test_a_control_of_real_pairs_is_trained_exported_and_used(pair, exported, tm
     for name in ("super-resolution", "lesion-lung"):
         assert train(monkeypatch, "export-control", run / "last.pt", run / "config.json", exported, name) == 0
     model = load_model(exported, device="cpu", precision="float32")
-    assert load_control(model, "super-resolution").config.kind == "pair"
+    assert load_controlnet(model, "super-resolution").config.kind == "pair"
     made = super_resolve.super_resolve(thick, model, quality="paper", steps=2, factor=5, region="abdomen")
     assert made.volume.voxels.shape == thin.voxels.shape and made.facts["control"] == "super-resolution"
     _is_told_what_it_was_trained_on(thick, onto, model)
@@ -131,7 +131,7 @@ def _is_told_what_it_was_trained_on(thick: Volume, onto: np.ndarray, model: Mode
     """On the thin grid stands what `train prepare` makes of the pair, then the window: not the window's own mean."""
     scan = analyze_scan(thick, "abdomen", Reporter(None))
     conditions = scan.conditions(model, np.zeros(scan.body.shape, np.uint8))
-    told = thin_conditions(conditions, scan, Cut(-3, 5), "pair").target[0]
+    told = thin_conditions(conditions, scan, SliceSplit(-3, 5), "pair").target[0]
     np.testing.assert_allclose(told, to_model(onto, scan.window), atol=1e-4)
 
 

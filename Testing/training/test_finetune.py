@@ -10,7 +10,7 @@ from small_store import add_case
 from tiny_model import TINY, make_tiny_network, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models.controlnet_folder import load_control, save_control
+from MedDiffFMLib.models.controlnet_folder import load_controlnet, save_controlnet
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMTraining.data.crop_config import CropConfig
@@ -66,7 +66,7 @@ def test_the_lesion_mask_is_that_of_the_crop(cases, data):
 
 
 def test_thick_target_by_hand():
-    """Slices 0 1 2 3 4 5 of factor 2: means 0.5 2.5 4.5; between their centres the line, at the ends the mean."""
+    """Slices 0 1 2 3 4 5 of factor 2: means 0.5 2.5 4.5; between their centers the line, at the ends the mean."""
     x0 = torch.arange(6.0).view(6, 1, 1).expand(6, 2, 2)
     assert torch.allclose(thick_target(x0, 2)[:, 0, 0], torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0, 4.5]))
     assert thick_target(x0, 4).shape == (6, 2, 2)  # 6 is no multiple of 4
@@ -102,7 +102,7 @@ def test_an_exported_control_is_the_average_in_its_own_model(cases, tmp_path):
     run = read_run(tmp_path / "run" / "last.pt", tmp_path / "run" / "config.json")
     export_control(run, base, "lesion-kidney")
     model = load_model(base, device="cpu", precision="float32")
-    loaded, batch = load_control(model, "lesion-kidney"), draw_batch(cases, trainer.config, trainer.schedule, 0)
+    loaded, batch = load_controlnet(model, "lesion-kidney"), draw_batch(cases, trainer.config, trainer.schedule, 0)
     inputs, target = trainer.inputs(batch), torch.stack([crop.target for crop in batch.crops])
     with torch.no_grad():
         features, middle = loaded(*inputs, target)
@@ -137,9 +137,9 @@ def test_only_the_control_learns_and_it_lowers_the_loss(cases, tmp_path):
     assert after < 0.97 * before
     assert all(torch.equal(value, locked[name]) for name, value in trainer.base.state_dict().items())
 
-    folder = save_control(base, "lesion-kidney", trainer.average.module, {"steps": 25})
+    folder = save_controlnet(base, "lesion-kidney", trainer.average.module, {"steps": 25})
     assert (folder / "model.safetensors").stat().st_size > 1000
-    loaded = load_control(load_model(base), "lesion-kidney")
+    loaded = load_controlnet(load_model(base), "lesion-kidney")
     assert loaded.config.kind == "lesion-mask" and loaded.network.channels == TINY.channels
 
 

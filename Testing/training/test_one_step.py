@@ -13,7 +13,7 @@ from tiny_model import save_tiny_controls, save_tiny_model
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models.controlnet_folder import load_control, save_control
+from MedDiffFMLib.models.controlnet_folder import load_controlnet, save_controlnet
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.networks.unet import v_target
@@ -166,7 +166,7 @@ def test_the_exported_control_is_used_by_all_but_the_papers_quality(cases, data,
     image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()[8:30, 48:72, 50:56]
     image.SetSpacing((1.5, 1.25, 5.0))
     thick, model = Volume.from_sitk(image, "abdomen"), load_model(base, device="cpu", precision="float32")
-    assert load_control(model, NAME).config.direct_t == 300
+    assert load_controlnet(model, NAME).config.direct_t == 300
 
     def run(**asked) -> tuple[np.ndarray, dict]:
         result = super_resolve(thick, model, region="abdomen", factor=5, **asked)
@@ -187,16 +187,16 @@ def test_the_exported_control_is_used_by_all_but_the_papers_quality(cases, data,
     for weights in control.parameters():
         if not weights.any():
             torch.nn.init.normal_(weights, std=0.1)
-    save_control(base, NAME, control)
+    save_controlnet(base, NAME, control)
     assert not np.array_equal(run(quality="fast")[0], voxels)
 
 
 def test_mirror_images_are_averaged_where_they_belong(data, tmp_path, monkeypatch):
     """A scan and its mirror image give mirror images of one result, if all four are averaged and no place is told."""
     base = save_tiny_controls(save_tiny_model(tmp_path / "model", patch=24))
-    control = load_control(load_model(base, device="cpu", precision="float32"), "super-resolution")
+    control = load_controlnet(load_model(base, device="cpu", precision="float32"), "super-resolution")
     control.config = replace(control.config, kind="thick-slices", direct_t=300)
-    save_control(base, NAME, control)
+    save_controlnet(base, NAME, control)
     model = load_model(base, device="cpu", precision="float32")
     image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()[8:32, 48:72, 50:54]
     image.SetSpacing((1.5, 1.5, 5.0))

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.diffusion.slice_operators import block_mean
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.models.controlnet_folder import save_control
+from MedDiffFMLib.models.controlnet_folder import save_controlnet
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.models.refiner_folder import load_refiner
-from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 from MedDiffFMLib.networks.refiner import COST
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE
@@ -25,7 +25,7 @@ from MedDiffFMLib.refinement.thick_slices import THICK_SLICES
 from MedDiffFMLib.tasks.one_step_slices import refined, refiner_training_sample
 from MedDiffFMLib.tasks.scan import Scan
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
-from MedDiffFMLib.tasks.thin_slices import Cut, finish
+from MedDiffFMLib.tasks.thin_slices import SliceSplit, compose_thin_slices
 from MedDiffFMLib.volumes.frame import Prepared, prepare
 from MedDiffFMLib.volumes.intensity import to_hu
 from MedDiffFMLib.volumes.io import read_volume
@@ -44,9 +44,9 @@ def folder(tmp_path_factory) -> Path:
     from tiny_model import TINY, make_tiny_network
 
     folder = save_tiny_model(tmp_path_factory.mktemp("model") / "tiny", patch=16)
-    control = Control(TINY, ControlConfig(kind="thick-slices", direct_t=300))
+    control = ControlNet(TINY, ControlNetConfig(kind="thick-slices", direct_t=300))
     control.start_from(make_tiny_network())
-    save_control(folder, "super-resolution-direct", control)
+    save_controlnet(folder, "super-resolution-direct", control)
     return folder
 
 
@@ -219,7 +219,7 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     made = super_resolve(ct, model, progress=events.append, **arguments)
     scan, told = refiner_training_sample(ct, model, 2, "abdomen")
     inside = to_hu(told.refined(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
-    expected = finish(inside, scan, Cut(-3, 2)).numpy()
+    expected = compose_thin_slices(inside, scan, SliceSplit(-3, 2)).numpy()
     found = prepare(made.volume).hu
     assert made.facts["refiner"] == "thick-slices" and made.facts["block_mean_error_hu"] < 0.01
     assert np.abs(found - expected).max() < 0.05
@@ -245,7 +245,7 @@ def test_slices_are_refined_in_the_bodys_box_alone(folder, model):
     hu = np.random.default_rng(0).uniform(-100, 200, (4, 10, 12)).astype(np.float32)
     around = ((1, 2), (3, 1), (2, 5))
     for axis in (-3, -1):
-        cut, factor = Cut(axis, 3), [1, 1, 1]
+        cut, factor = SliceSplit(axis, 3), [1, 1, 1]
         factor[axis] = 3
         thin = np.random.default_rng(1).uniform(-100, 200, np.multiply(hu.shape, factor)).astype(np.float32)
         thin_around = [(a * f, b * f) for (a, b), f in zip(around, factor, strict=True)]

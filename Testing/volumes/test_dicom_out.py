@@ -12,7 +12,7 @@ from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.jobs.job import run_job
-from MedDiffFMLib.jobs.outputs import Item, check_result_path, write_results
+from MedDiffFMLib.jobs.outputs import OutputItem, check_result_path, write_results
 from MedDiffFMLib.parameters import TASKS, CommonParameters
 from MedDiffFMLib.volumes.dicom.writing import IMPLEMENTATION, is_series, put_folder, write_segmentation, write_series
 from MedDiffFMLib.volumes.io import read_volume
@@ -261,7 +261,7 @@ def test_a_scan_is_never_replaced(scan):
 
 def test_written_whole_or_not_at_all(ct, tmp_path, monkeypatch):
     """The folder and its provenance beside it; a failure at the last slice leaves the old series and nothing else."""
-    item = Item(tmp_path / "out", ct, RECORD)
+    item = OutputItem(tmp_path / "out", ct, RECORD)
     write_results([item])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out.json"]
     assert [p.name for p in sorted((tmp_path / "out").iterdir())] == [f"{k:04d}.dcm" for k in range(1, 21)]
@@ -318,7 +318,7 @@ def test_a_mask_as_segmentation(scan, tmp_path):
     hd = pytest.importorskip("highdicom")
     volume = read_volume(scan)
     mask = volume.with_voxels((volume.voxels > 100).astype(np.uint8))
-    write_results([Item(tmp_path / "mask.dcm", mask, RECORD | {"output": "mask", "task": "detect-anomalies"})])
+    write_results([OutputItem(tmp_path / "mask.dcm", mask, RECORD | {"output": "mask", "task": "detect-anomalies"})])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mask.dcm", "mask.json", "scan"]
     segmentation = hd.seg.segread(tmp_path / "mask.dcm")
     grid = segmentation.get_volume(combine_segments=True)

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from MedDiffFMLib.anatomy.lesion_masks import lesion_voxels
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volumes.io import as_labels, onto_grid, read_labels, write_volume
+from MedDiffFMLib.volumes.io import as_labels, read_labels, resample_labels_to, write_volume
 
 from .conftest import GRIDS
 
@@ -46,12 +46,12 @@ def test_a_mask_without_any_header_is_refused(lesion, placed, tmp_path):
 def test_a_mask_that_was_moved_is_refused(placed, lesion, shift):
     moved = replace(lesion, origin=(lesion.origin[0] + shift, *lesion.origin[1:]))
     with pytest.raises(InputError, match=f"first voxel {abs(shift):.1f} mm away"):
-        onto_grid(moved, placed)
+        resample_labels_to(moved, placed)
 
 
 def test_a_mask_that_is_off_by_rounding_is_taken(placed, lesion):
     moved = replace(lesion, origin=(lesion.origin[0] + 0.05, *lesion.origin[1:]))
-    got = onto_grid(moved, placed)
+    got = resample_labels_to(moved, placed)
     assert np.array_equal(got.voxels, lesion.voxels) and got.warnings == ()
 
 
@@ -70,7 +70,7 @@ def test_what_resampling_changed_is_said_with_both_volumes(placed, lesion, grid)
     fine = lesion.voxels.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     shift = np.reshape(direction, (3, 3)) @ np.full(3, -0.375)
     mask = replace(lesion, voxels=fine, spacing=(0.75,) * 3, origin=tuple(lesion.origin + shift))
-    got = onto_grid(mask, placed)
+    got = resample_labels_to(mask, placed)
     assert np.array_equal(got.voxels, lesion.voxels) and got.resampled
     (sentence,) = got.warnings
     assert sentence.startswith("mask.nii.gz has another grid than ct.nii.gz") and sentence.endswith("0.648 ml.")
@@ -80,7 +80,7 @@ def test_what_resampling_changed_is_said_with_both_volumes(placed, lesion, grid)
 def test_how_much_of_a_mask_lies_outside_is_said(placed, lesion):
     """The CT cut in the lesion: 3 of its 8 columns are left, 62.5 % are lost."""
     part = replace(placed, voxels=placed.voxels[:, :, :33])
-    (sentence,) = onto_grid(lesion, part).warnings
+    (sentence,) = resample_labels_to(lesion, part).warnings
     assert "0.648 ml became 0.243 ml, 62 % of it lie outside." in sentence
 
 
@@ -89,10 +89,10 @@ def test_a_lesion_between_slices_is_said_as_it_is(placed, lesion):
     between = lesion.with_voxels(np.zeros_like(lesion.voxels))
     between.voxels[8:10, 20:22, 30:32] = 1  # slices 8 and 9 of 1.5 mm: 12 to 13.5 mm up, and the CT's are at 9 and 18
     with pytest.raises(InputError, match=r"No slice of ct\.nii\.gz passes through .*0.027 ml.* 9 mm apart"):
-        onto_grid(between, thick)
+        resample_labels_to(between, thick)
     outside = replace(between, voxels=between.voxels[5:], origin=(900.0, 0.0, 0.0))
     with pytest.raises(InputError, match=r"lie outside of ct\.nii\.gz"):
-        onto_grid(outside, thick)
+        resample_labels_to(outside, thick)
 
 
 def test_255_is_a_lesion_and_nothing_is_none(placed, lesion):

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_labels, read_volume, write_volume
-from MedDiffFMLib.volumes.volume import Volume, as_input_type
+from MedDiffFMLib.volumes.volume import Volume, cast_like
 
 from .conftest import DATA
 
@@ -44,9 +44,11 @@ def test_bit_exact_in_the_same_format(placed, tmp_path, suffix):
 def test_geometry_is_right_in_every_format(placed, tmp_path, suffix):
     write_volume(placed, tmp_path / f"x{suffix}")
     # NIfTI holds float32: 1001.7 mm is off by up to 3e-5 mm, a direction by 6e-8
-    bounds = dict(rtol=2e-7, atol=2e-7) if "nii" in suffix else dict(rtol=0 if suffix == ".mha" else 4e-16, atol=4e-16)
+    bounding_box = (
+        dict(rtol=2e-7, atol=2e-7) if "nii" in suffix else dict(rtol=0 if suffix == ".mha" else 4e-16, atol=4e-16)
+    )
     for got, want in zip(geometry(read_volume(tmp_path / f"x{suffix}")), geometry(placed), strict=True):
-        np.testing.assert_allclose(got, want, **bounds)
+        np.testing.assert_allclose(got, want, **bounding_box)
 
 
 def test_nifti_grid_bytes_are_the_inputs_own(placed, tmp_path):
@@ -108,9 +110,9 @@ def test_voxel_types(ct, tmp_path):
 def test_result_in_the_inputs_type():
     like = Volume(np.zeros((1, 1, 4), np.int16))
     result = np.array([[[-1000.6, 40.4, 40000.0, -40000.0]]], np.float32)
-    assert as_input_type(result, like).tolist() == [[[-1001, 40, 32767, -32768]]]
-    assert as_input_type(result, like).dtype == np.int16
-    assert as_input_type(result, like.with_voxels(like.voxels.astype(np.float32))) is result
+    assert cast_like(result, like).tolist() == [[[-1001, 40, 32767, -32768]]]
+    assert cast_like(result, like).dtype == np.int16
+    assert cast_like(result, like.with_voxels(like.voxels.astype(np.float32))) is result
 
 
 def test_size_in_mm_along_the_axes():

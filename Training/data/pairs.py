@@ -17,8 +17,8 @@ from scipy.ndimage import gaussian_filter
 
 from MedDiffFMLib.diffusion.slice_operators import block_mean
 from MedDiffFMLib.models.loading import Model
-from MedDiffFMLib.refinement.low_dose import Noisy
-from MedDiffFMLib.refinement.thick_slices import Thick
+from MedDiffFMLib.refinement.low_dose import LowDoseInputs
+from MedDiffFMLib.refinement.thick_slices import ThickSliceInputs
 from MedDiffFMLib.tasks import denoise, one_step_slices
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
@@ -36,11 +36,11 @@ AXES = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # a store's (z, y, x) gr
 
 @dataclass(frozen=True)
 class RefinerPair:
-    """A refiner's training pair. told: a `Noisy` or `Thick`; truth: (Z, Y, X) in the model's range; mask: bool, where
-    it counts; weight: how often the pair is drawn.
+    """A refiner's training pair. told: a `LowDoseInputs` or `ThickSliceInputs`; truth: (Z, Y, X) in the model's range;
+    mask: bool, where it counts; weight: how often the pair is drawn.
     """
 
-    told: Noisy | Thick
+    told: LowDoseInputs | ThickSliceInputs
     truth: torch.Tensor
     mask: torch.Tensor
     weight: float
@@ -129,8 +129,8 @@ def turned_over(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, s
         return image.transpose(1, 2) if transposed else image
 
     told = pair.told
-    if isinstance(told, Noisy):
-        told = Noisy(*(change(image.float()) for image in (told.y, told.of_model, told.nlm)), told.sigma_n)
+    if isinstance(told, LowDoseInputs):
+        told = LowDoseInputs(*(change(image.float()) for image in (told.y, told.of_model, told.nlm)), told.sigma_n)
     else:
-        told = Thick(change(told.thick.float()), change(told.of_model.float()), told.factor)
+        told = ThickSliceInputs(change(told.thick.float()), change(told.of_model.float()), told.factor)
     return RefinerPair(told, change(pair.truth.float()), change(pair.mask), pair.weight)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from MedDiffFMLib.anatomy.classes import label_of
+from MedDiffFMLib.anatomy.classes import label_for_foreign_name
 from MedDiffFMLib.errors import InputError
 
 SPLIT = json.loads(Path(__file__).with_name("split.json").read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ def split_of(name: str) -> str:
 def _line(data: Path, name: str, entry: dict, masks: dict[str, str]) -> dict[str, str]:
     mask = str(data / f"{name}_seg.nii.gz")
     lesions = [number for number, mask_name in masks.items() if any(word in mask_name for word in LESION_WORDS)]
-    organs = any(label_of(mask_name) is not None for mask_name in masks.values())
+    organs = any(label_for_foreign_name(mask_name) is not None for mask_name in masks.values())
     return {
         "path": str(data / f"{name}.nii.gz"),
         "patient": SAME_PATIENT.get(name, name),

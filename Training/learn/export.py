@@ -11,9 +11,9 @@ import torch
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.config import read_config
-from MedDiffFMLib.models.controlnet_folder import save_control
+from MedDiffFMLib.models.controlnet_folder import save_controlnet
 from MedDiffFMLib.models.folder import model_config, save_model_folder
-from MedDiffFMLib.networks.controlnet import Control
+from MedDiffFMLib.networks.controlnet import ControlNet
 
 from .checkpoint import read_state
 from .config import PretrainConfig
@@ -99,9 +99,9 @@ def export_control(run: Run, model: Path, name: str) -> Path:
     trained_with = run.facts.get("base_sha256", own := read_config(model)["weights"]["sha256"])
     if trained_with != own:
         raise InputError(f"This ControlNet was trained with other weights than those in {model}: name its own model.")
-    control = Control(settings.network, control_config(settings))
+    control = ControlNet(settings.network, control_config(settings))
     control.load_state_dict(run.weights)
-    return save_control(model, name, control, run.training, float16=True)
+    return save_controlnet(model, name, control, run.training, float16=True)
 
 
 def walk_of_student(count: int) -> dict:
@@ -114,7 +114,7 @@ def walk_of_student(count: int) -> dict:
 
 
 def model_card(name: str, run: Run, licence: str) -> str:
-    """A card of the run's facts alone, Markdown: what it is, data, steps, licence, and that nothing is measured."""
+    """A card of the run's facts alone, Markdown: what it is, data, steps, license, and that nothing is measured."""
     s, data = run.settings, run.facts.get("data")
     if data:
         regions = ", ".join(f"{region} {count}" for region, count in data["regions"].items())

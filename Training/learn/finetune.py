@@ -15,7 +15,7 @@ import torch
 
 from MedDiffFMLib.models.config import verify
 from MedDiffFMLib.models.folder import load_network
-from MedDiffFMLib.networks.controlnet import Control, ControlConfig
+from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 
 from ..data.store import Case
 from .batches import Batch
@@ -25,10 +25,10 @@ from .one_step import one_step_loss
 from .trainer import Trainer
 
 
-def control_config(config: PretrainConfig) -> ControlConfig:
+def control_config(config: PretrainConfig) -> ControlNetConfig:
     """The configuration of a run's ControlNet: the kind of its condition, and how it is to be used."""
     direct = config.crops.target == "thick-slices"
-    return ControlConfig(kind=config.crops.target, direct_t=config.direct_t if direct else None)
+    return ControlNetConfig(kind=config.crops.target, direct_t=config.direct_t if direct else None)
 
 
 class ControlTrainer(Trainer):
@@ -43,9 +43,9 @@ class ControlTrainer(Trainer):
         self.base.to(self.device).to(memory_format=self.memory_format)
         self.origin = {"base": record["name"], "base_sha256": record["weights"]["sha256"]}
 
-    def make_network(self) -> Control:
+    def make_network(self) -> ControlNet:
         """The copy of the U-Net's encoder, its convolutions to the U-Net at zero."""
-        control = Control(self.base.config, control_config(self.config))
+        control = ControlNet(self.base.config, control_config(self.config))
         control.start_from(self.base)
         return control
 

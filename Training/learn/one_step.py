@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from MedDiffFMLib.diffusion.samplers import predict_x0
-from MedDiffFMLib.diffusion.slice_operators import with_block_means
+from MedDiffFMLib.diffusion.slice_operators import project_to_block_means
 from MedDiffFMLib.networks.unet import as_epsilon
 
 from ..data.crop import Crop
@@ -45,7 +45,7 @@ def _error(x0: torch.Tensor, crop: Crop) -> torch.Tensor:
     """The error of the finished slices, (1, Z, Y, X), in the model's range; 0 where both lie beyond the same end."""
     slices = crop.slices
     thin, spline, thick = (v.to(x0.device) for v in (slices.thin, slices.spline, slices.thick))
-    made = with_block_means(spline + (x0 - spline.clamp(-1, 1)), thick, slices.factor)
+    made = project_to_block_means(spline + (x0 - spline.clamp(-1, 1)), thick, slices.factor)
     beyond = ((thin >= 1) & (made >= 1)) | ((thin <= -1) & (made <= -1))
     return torch.where(beyond, torch.zeros_like(made), made - thin.clamp(-1, 1))
 

@@ -27,8 +27,8 @@ from MedDiffFMLib.models.config import read_config
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.models.refiner_folder import save_refiner
 from MedDiffFMLib.networks.refiner import Refiner
-from MedDiffFMLib.refinement.low_dose import LOW_DOSE, Noisy
-from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, Thick
+from MedDiffFMLib.refinement.low_dose import LOW_DOSE, LowDoseInputs
+from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, ThickSliceInputs
 
 from ..data.crop_config import require
 from ..data.pairs import RefinerPair, draw_noisy, draw_thick, turned_over
@@ -143,7 +143,9 @@ def read_pair(file: Path, kind: str) -> RefinerPair:
     with np.load(file, allow_pickle=False) as arrays:
         values = {name: torch.from_numpy(arrays[name]) if arrays[name].ndim else arrays[name].item() for name in arrays}
     truth, mask, weight = (values.pop(name) for name in ("truth", "mask", "weight"))
-    return RefinerPair(Noisy(**values) if kind == LOW_DOSE.kind else Thick(**values), truth, mask, weight)
+    return RefinerPair(
+        LowDoseInputs(**values) if kind == LOW_DOSE.kind else ThickSliceInputs(**values), truth, mask, weight
+    )
 
 
 class RefineTrainer:
@@ -183,7 +185,7 @@ class RefineTrainer:
         told, truth, mask = pair.told.to(self.device), pair.truth.to(self.device), pair.mask.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
             x0 = told.refined(self.network)
-        scale = told.sigma_n if isinstance(told, Noisy) else SCALE
+        scale = told.sigma_n if isinstance(told, LowDoseInputs) else SCALE
 
         def error(x: torch.Tensor) -> torch.Tensor:
             return ((((x.clamp(-1, 1) - truth) / scale) ** 2) * mask).sum() / mask.sum().clamp(min=1)

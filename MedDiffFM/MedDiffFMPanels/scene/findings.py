@@ -41,7 +41,7 @@ class Rule:
 class Finding:
     """kind: BRIGHTER or DARKER. sizeMm: edges of its box along the map's axes i, j, k. meanHU, peakHU: of the map.
 
-    score: how far its mean is from the organ's own level, times its volume (HU · ml). centre, peak: mm, RAS; the
+    score: how far its mean is from the organ's own level, times its volume (HU · ml). center, peak: mm, RAS; the
     peak lies within it.
     """
 

@@ -6,7 +6,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.anatomy.classes import ORGANS, label_of
+from MedDiffFMLib.anatomy.classes import ORGANS, label_for_foreign_name
 
 from ..failures import Problem
 from . import exchange
@@ -24,8 +24,8 @@ def organsOf(node):
     else:
         own = exchange.namesOfLabels(node)
         names = [own.get(n, "?") if own else ORGANS.get(n, str(n)) for n in labelsIn(node)]
-    known = [name.replace("_", " ") for name in names if label_of(name) is not None]
-    return known, [name for name in names if label_of(name) is None]
+    known = [name.replace("_", " ") for name in names if label_for_foreign_name(name) is not None]
+    return known, [name for name in names if label_for_foreign_name(name) is None]
 
 
 def labelsIn(labelMapNode):

@@ -4,7 +4,7 @@ import html
 
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.anatomy.classes import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, label_of, numbers_of
+from MedDiffFMLib.anatomy.classes import BODY, BONE, GAS, GROUPS, LUNG, ORGANS, label_for_foreign_name, label_numbers
 
 from ..failures import Problem
 from ..logic import PanelLogic
@@ -76,7 +76,7 @@ class DetectAnomaliesPart(TaskPart):
         if self._known[0] != state:
             segmentation = node.GetSegmentation()
             names = [segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())]
-            self._known = (state, BY_THRESHOLD | ({label_of(name) for name in names} - {None}))
+            self._known = (state, BY_THRESHOLD | ({label_for_foreign_name(name) for name in names} - {None}))
         return self._known[1]
 
     def _fillOrgans(self):
@@ -98,7 +98,7 @@ class DetectAnomaliesPart(TaskPart):
 
     def problem(self):
         organ = self.panel.bindings.value("organ") or "body"
-        if set(numbers_of(organ)) & self._classes():
+        if set(label_numbers(organ)) & self._classes():
             return None
         return Problem(
             _("The anatomy does not show this: {organ}.").format(organ=organText(organ)),

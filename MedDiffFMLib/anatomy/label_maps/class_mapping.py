@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...volumes.volume import Volume
-from ..classes import BODY, BONE, GAS, LUNG, ORGANS, close_names, label_of, misspelled
+from ..classes import BODY, BONE, GAS, LUNG, ORGANS, close_names, label_for_foreign_name, misspelled
 from .header_names import Segment
 from .values import present, whole_labels
 
@@ -80,7 +80,7 @@ def translated(layers: list[Volume], segments: list[Segment], path: Path) -> tup
         drawn.draw(table[layer.voxels])
     first = layers[0].with_voxels(drawn.voxels)
     for s in segments:
-        if label_of(s.name) is None and label_of(s.identity) is None and classes[s]:
+        if label_for_foreign_name(s.name) is None and label_for_foreign_name(s.identity) is None and classes[s]:
             first = first.with_warning(f"{path}: the segment {s.name!r} counts as {ORGANS[classes[s]]}, {s.meaning}.")
     return told(first, path, [s.name for s in (*unknown, *nameless)], drawn.overlaps)
 
@@ -137,4 +137,4 @@ def _no_organ(path: Path, unknown: list[Segment]) -> str:
 
 def class_of(segment: Segment) -> int | None:
     """The class that a segment's name stands for, or else its other names."""
-    return next((number for name in segment.names if (number := label_of(name)) is not None), None)
+    return next((number for name in segment.names if (number := label_for_foreign_name(name)) is not None), None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...volumes.io import onto_grid
+from ...volumes.io import resample_labels_to
 from ...volumes.volume import Volume
 from ..classes import BODY
 from .class_mapping import class_of, shortened
@@ -35,7 +35,7 @@ def read_lesion_mask(path: str | os.PathLike, like: Volume | None = None) -> Vol
     if beside.file and not beside.own and beside.file.name.lower() != "dataset.json":
         segments = []  # names of a folder's label maps, among which a lesion's mask may lie
     mask = _lesion([whole_labels(layer) for layer in layers], segments, path)
-    return mask if like is None else onto_grid(mask, like)
+    return mask if like is None else resample_labels_to(mask, like)
 
 
 def _lesion(layers: list[Volume], segments: list[Segment], path: Path) -> Volume:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...volumes.volume import Volume
-from ..classes import GAS, ORGANS, label_of, numbers_of
+from ..classes import GAS, ORGANS, label_for_foreign_name, label_numbers
 from .class_mapping import shortened
 from .plausibility import odd_for_numbers
 from .sidecar_names import Beside, stems_of
@@ -53,13 +53,13 @@ def organ_in_name(path: Path) -> tuple[int | None, bool]:
     s0001_liver_mask.nii.gz → (5, False), liver_tumor.nii.gz → (None, False).
     """
     stem = stems_of(path)[0]
-    if (number := label_of(stem)) is not None:
+    if (number := label_for_foreign_name(stem)) is not None:
         return number, True
     words = re.findall(r"[a-z0-9]+", stem.lower())
     while words and words[-1] in _MASK_WORDS:
         words.pop()
     for first in range(len(words)):
-        number = label_of("_".join(words[first:]))
+        number = label_for_foreign_name("_".join(words[first:]))
         if number is not None and all(w in _CASE_WORDS or re.search(r"\d", w) for w in words[:first]):
             return number, False
     return None, False
@@ -84,7 +84,7 @@ def _mask(labels: Volume, value: int, organ: int | None, certain: bool, path: Pa
 def _check_name(path: Path, numbers: list[int]) -> None:
     """InputError if a file is named after an organ that its several labels, as numbers, do not show."""
     organ, certain = organ_in_name(path)
-    if organ is not None and certain and not {organ, *numbers_of(ORGANS[organ])} & set(numbers):
+    if organ is not None and certain and not {organ, *label_numbers(ORGANS[organ])} & set(numbers):
         raise InputError(
             f"{path} is named after the {ORGANS[organ]} but holds {len(numbers)} labels without names, none of them "
             f"TotalSegmentator's number for it ({organ}): give names in {_json_name(path)}, as "

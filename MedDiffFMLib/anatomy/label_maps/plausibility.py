@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...volumes.volume import Volume
-from ..classes import BODY, LUNG, ORGANS, numbers_of
+from ..classes import BODY, LUNG, ORGANS, label_numbers
 
 # ml at most, for whole names or the beginnings of names
 _LARGEST_ML = {
@@ -87,10 +87,10 @@ def odd_for_hu(labels: Volume, ct: Volume) -> str:
     where, numbers = _some(labels.voxels)
     hu = ct.voxels.reshape(-1)[where]
     for name in _SOLID:
-        inside = hu[numbers == numbers_of(name)[0]]
+        inside = hu[numbers == label_numbers(name)[0]]
         if inside.size >= _LEAST_VOXELS and (median := float(np.median(inside))) < _AIR_HU:
             return f"the {name} lies in air or lung (median {median:.0f} HU)"
-    lungs = hu[np.isin(numbers, (*numbers_of("lungs"), LUNG))]
+    lungs = hu[np.isin(numbers, (*label_numbers("lungs"), LUNG))]
     if lungs.size >= _LEAST_VOXELS and (median := float(np.median(lungs))) > _TISSUE_HU:
         return f"the lungs lie in soft tissue (median {median:.0f} HU)"
     return ""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
-from ...volumes.io import onto_grid, read_layers, read_volume
+from ...volumes.io import read_layers, read_volume, resample_labels_to
 from ...volumes.volume import Volume
-from ..classes import ORGANS, label_of
+from ..classes import ORGANS, label_for_foreign_name
 from .class_mapping import class_of, translated
 from .header_names import Segment, names_in_nifti, segments_in_nrrd
 from .name_tables import Counted
@@ -104,7 +104,13 @@ def is_dicom(path: Path) -> bool:
 
 def _told_of_other_names(labels: Volume, names: dict[int, str], beside: Beside) -> Volume:
     """A label map with a warning if a file named after it gives other names than its header, which go before."""
-    both = [n for n in names if n and beside.own and label_of(beside.names.get(n, names[n])) != label_of(names[n])]
+    both = [
+        n
+        for n in names
+        if n
+        and beside.own
+        and label_for_foreign_name(beside.names.get(n, names[n])) != label_for_foreign_name(names[n])
+    ]
     if not both:
         return labels
     first = f"label {both[0]} is {names[both[0]]} there and {beside.names[both[0]]} in {beside.file.name}"
@@ -132,7 +138,7 @@ def _on_ct(labels: Volume, ct: Volume, path: Path, named: bool) -> Volume:
     """A label map on its CT's grid, with a warning if its organs do not lie where they can in it. InputError if it had
     no names either: then its numbers are others.
     """
-    labels = onto_grid(labels, ct)
+    labels = resample_labels_to(labels, ct)
     odd = odd_for_hu(labels, ct)
     if odd and not named:
         raise InputError(

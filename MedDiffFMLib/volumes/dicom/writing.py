@@ -29,7 +29,7 @@ from .tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, ref
 
 IMPLEMENTATION = "2.25.127863934048440920759727208852181804702"  # marks what this module wrote
 FILES = (".nii", ".gz", ".nrrd", ".mha", ".csv", ".dcm")  # outputs with such names are files
-WINDOW_HU = (40, 400)  # centre and width, where the source states none
+WINDOW_HU = (40, 400)  # center and width, where the source states none
 
 
 def is_series(path: Path) -> bool:

@@ -28,7 +28,7 @@ def evaluate_condition(
 ) -> None:
     """Measure whether a ControlNet listens: what another condition changes, beside what other noise changes."""
     require_packages("blosc2")
-    from MedDiffFMLib.models.controlnet_folder import load_control
+    from MedDiffFMLib.models.controlnet_folder import load_controlnet
     from MedDiffFMLib.models.loading import load_model
 
     from ...data.crop_config import CropConfig
@@ -37,7 +37,7 @@ def evaluate_condition(
 
     check_options(patch, json_file)
     loaded = load_model(model, device=device)
-    network = load_control(loaded, control)
+    network = load_controlnet(loaded, control)
     if network.config.direct_t is not None:
         raise InputError(
             f"The ControlNet {control} makes its result in one evaluation and not from noise: measure it with "

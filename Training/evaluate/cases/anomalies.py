@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from MedDiffFMLib.anatomy.classes import BODY, LUNG, label_of, numbers_of
+from MedDiffFMLib.anatomy.classes import BODY, LUNG, label_for_foreign_name, label_numbers
 from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
-from MedDiffFMLib.anatomy.lesion_masks import inner_share, place_lesion
+from MedDiffFMLib.anatomy.lesion_masks import blend_weights, place_lesion
 from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
@@ -101,7 +101,7 @@ class AnomalyCase:
 
     @property
     def counted(self) -> np.ndarray:
-        return np.isin(self.anatomy.voxels, numbers_of(self.organ))
+        return np.isin(self.anatomy.voxels, label_numbers(self.organ))
 
 
 def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
@@ -115,7 +115,7 @@ def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
     for text, make in ((drawn, lesion_case), (planted, planted_case)):
         for name, region in named_cases(text, {}, regions).items():
             organ = wanted.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
-            numbers_of(organ)
+            label_numbers(organ)
             find_volume(folder, name)
             further = {"planting": wanted.planting(organ)} if make is planted_case else {}
             jobs.append(partial(make, folder, name, region, organ, wanted.box, **further))
@@ -165,11 +165,11 @@ def planted_case(
         given = cut_box(axial_slab(read_anatomy(organs, like=ct)), box)
         labels = complete_labels(given.voxels.astype(np.uint8), labels)
     anatomy = volume.with_voxels(labels)
-    where = (BODY,) if organ == "body" else numbers_of(organ)  # in soft tissue, not half in bone
+    where = (BODY,) if organ == "body" else label_numbers(organ)  # in soft tissue, not half in bone
     if not np.isin(labels, where).any():
         raise InputError(f"There is no {organ} in the anatomy of {name}: name another --organ or case.")
     lesion = place_lesion(anatomy, where, planting.diameter_mm, planting.seed).voxels > 0
-    changed = volume.voxels + planting.offset_hu * inner_share(lesion, volume.spacing[::-1], planting.blend_mm)
+    changed = volume.voxels + planting.offset_hu * blend_weights(lesion, volume.spacing[::-1], planting.blend_mm)
     volume = volume.with_voxels(np.rint(changed).astype(np.int16))
     return _checked(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))
 
@@ -194,4 +194,4 @@ def _lesion_labels(file: Path, name: str) -> list[int] | None:
         names = json.loads(file.read_text(encoding="utf-8"))[name]
     except (OSError, ValueError, KeyError):
         return None
-    return [int(number) for number, label in names.items() if label_of(label) is None]
+    return [int(number) for number, label in names.items() if label_for_foreign_name(label) is None]

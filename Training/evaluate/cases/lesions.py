@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from MedDiffFMLib.anatomy.classes import numbers_of
+from MedDiffFMLib.anatomy.classes import label_numbers
 from MedDiffFMLib.anatomy.lesion_masks import check_place, lesion_voxels, place_lesion
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.volumes.io import onto_grid, read_labels, read_volume
+from MedDiffFMLib.volumes.io import read_labels, read_volume, resample_labels_to
 from MedDiffFMLib.volumes.volume import Volume
 
 from .synthesis import LabeledCt
@@ -76,7 +76,7 @@ def places(pair: LabeledCt, kind: str, diameters_mm: Sequence[float], seed: int)
     """An ellipsoid of each diameter at a random place in the organ of a kind of lesion. One that does not fit, or whose
     organ is not there, is left out. What is dense in a lung (a lesion, a vessel) is no place.
     """
-    organ = numbers_of(ORGAN_OF_KIND.get(kind, kind))
+    organ = label_numbers(ORGAN_OF_KIND.get(kind, kind))
     free = np.isin(pair.labels.voxels, organ)
     if kind == "lung":  # thresholds close a lung's holes: a large one may be a lesion already
         dense = ndimage.binary_opening(free & (pair.ct.voxels > -400), iterations=2)
@@ -94,7 +94,7 @@ def own_place(lesion: RealLesion, pair: LabeledCt) -> Iterator[LesionPlace]:
     """The place of a real lesion in the label map of its own CT, to draw another one there; none where it is cut off by
     the CT's border, or lies outside of what thresholds take for the body.
     """
-    mask = onto_grid(lesion.ct.with_voxels(lesion.mask.astype(np.uint8)), pair.ct)
+    mask = resample_labels_to(lesion.ct.with_voxels(lesion.mask.astype(np.uint8)), pair.ct)
     try:
         check_place(lesion_voxels(mask, pair.ct), pair.body, lesion.name)
     except InputError:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from MedDiffFMLib.anatomy.classes import BODY, GAS, ORGANS, number_of, numbers_of
-from MedDiffFMLib.inference.tiles import plan_windows
+from MedDiffFMLib.anatomy.classes import BODY, GAS, ORGANS, label_number, label_numbers
+from MedDiffFMLib.inference.tiles import plan_tiles
 
 from .real_hu import REAL_HU
 
@@ -51,7 +51,7 @@ def find_tissues(hu: np.ndarray, window: tuple[float, float], body: np.ndarray) 
 
 def organ_masks(labels: np.ndarray, region: str) -> dict[str, np.ndarray]:
     """The paper's organs of a region in a label map of the model's classes."""
-    return {name: np.isin(labels, numbers_of(name)) for name in PAPER_ORGANS[region]}
+    return {name: np.isin(labels, label_numbers(name)) for name in PAPER_ORGANS[region]}
 
 
 def dice_of_each(found: dict[str, np.ndarray], given: dict[str, np.ndarray]) -> dict[str, float]:
@@ -80,7 +80,7 @@ def organ_medians(
 
 def within_real_range(medians: dict[str, dict[str, float]], volume: str) -> dict[str, bool]:
     """{organ: whether its median HU in the named volume lies where real patients' do} of what `organ_medians` gave."""
-    ends = {name: REAL_HU[number_of(name)] for name in medians}
+    ends = {name: REAL_HU[label_number(name)] for name in medians}
     return {name: ends[name][0] <= of[volume] <= ends[name][1] for name, of in medians.items()}
 
 
@@ -107,7 +107,7 @@ def seam(hu: np.ndarray, borders: Sequence[Sequence[int]], body: np.ndarray) -> 
 
 def window_borders(shape: Sequence[int], fine: Sequence[int], patch: int, overlap: float) -> list[list[int]]:
     """The borders of tiles in a volume of `shape`, by axis; the tiles were laid over its image of `fine` voxels."""
-    plan, found = plan_windows(fine, (patch,) * 3, overlap), []
+    plan, found = plan_tiles(fine, (patch,) * 3, overlap), []
     for axis, (n, m) in enumerate(zip(shape, fine, strict=True)):
         ends = {s + e for s in {w.start[axis] for w in plan.windows} for e in (0, plan.size[axis])}
         found.append(sorted({round(e * n / m) for e in ends} - {0, n}))

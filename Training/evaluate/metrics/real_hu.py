@@ -7,7 +7,7 @@ may be.
 
 from __future__ import annotations
 
-from MedDiffFMLib.anatomy.classes import BONE, LUNG, numbers_of
+from MedDiffFMLib.anatomy.classes import BONE, LUNG, label_numbers
 
 _RANGES = {
     "vertebrae": (50, 350),
@@ -46,5 +46,5 @@ _RANGES = {
     "costal cartilages": (60, 180),
 }
 
-REAL_HU: dict[int, tuple[float, float]] = {n: ends for name, ends in _RANGES.items() for n in numbers_of(name)}
+REAL_HU: dict[int, tuple[float, float]] = {n: ends for name, ends in _RANGES.items() for n in label_numbers(name)}
 REAL_HU |= {LUNG: (-930, -600), BONE: (180, 1200)}

@@ -12,7 +12,7 @@ import torch
 
 from MedDiffFMLib.diffusion.schedule import T_START, add_noise, uniform_steps
 from MedDiffFMLib.models.loading import Model
-from MedDiffFMLib.networks.controlnet import Control
+from MedDiffFMLib.networks.controlnet import ControlNet
 from MedDiffFMLib.networks.unet import v_target
 
 from ..reports.report import Line, Metric, Report
@@ -39,7 +39,7 @@ def wrong_conditions(targets: Sequence[torch.Tensor], kind: str) -> list[torch.T
     return [*targets[1:], *targets[:1]]
 
 
-def losses(model: Model, control: Control, samples: Sequence[Sample], log: Callable[[str], None]) -> list[dict]:
+def losses(model: Model, control: ControlNet, samples: Sequence[Sample], log: Callable[[str], None]) -> list[dict]:
     """For each crop and band of t, the mean |error| with the right condition, a wrong one, and without the control."""
     rows, targets = [], [sample.crop.target for sample in samples]
     for number, (sample, wrong) in enumerate(zip(samples, wrong_conditions(targets, control.config.kind), strict=True)):
@@ -54,7 +54,7 @@ def losses(model: Model, control: Control, samples: Sequence[Sample], log: Calla
     return rows
 
 
-def _loss(model: Model, sample: Sample, t: int, control: Control | None, target: torch.Tensor | None) -> float:
+def _loss(model: Model, sample: Sample, t: int, control: ControlNet | None, target: torch.Tensor | None) -> float:
     alpha = torch.tensor(float(model.schedule.alpha_bar[t]))
     x0, noise = sample.crop.x0, sample.noise
     x_t = add_noise(x0, t, model.schedule, noise)
@@ -63,7 +63,7 @@ def _loss(model: Model, sample: Sample, t: int, control: Control | None, target:
 
 
 def reactions(
-    model: Model, control: Control, samples: Sequence[Sample], steps: int, log: Callable[[str], None]
+    model: Model, control: ControlNet, samples: Sequence[Sample], steps: int, log: Callable[[str], None]
 ) -> list[dict]:
     """The change of each crop's result by another condition, by an empty one and by other noise, in HU.
 
@@ -101,7 +101,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def check_condition(
-    model: Model, control: Control, samples: Sequence[Sample], steps: int = 10, log: Callable[[str], None] = print
+    model: Model, control: ControlNet, samples: Sequence[Sample], steps: int = 10, log: Callable[[str], None] = print
 ) -> tuple[Report, Report]:
     """Two tables: the losses by band of t, and the changes of the result of `steps` steps."""
     facts = {"model": model.name, "sha256": model.sha256, "kind": control.config.kind, "crops": len(samples)}

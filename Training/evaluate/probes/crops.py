@@ -14,7 +14,7 @@ import torch
 from MedDiffFMLib.anatomy.regions import REGIONS, Region
 from MedDiffFMLib.diffusion.samplers import clip, ddim
 from MedDiffFMLib.models.loading import Model
-from MedDiffFMLib.networks.controlnet import Control
+from MedDiffFMLib.networks.controlnet import ControlNet
 from MedDiffFMLib.networks.unet import as_epsilon
 from MedDiffFMLib.volumes.intensity import to_hu
 
@@ -51,7 +51,7 @@ def draw_samples(cases: Sequence[Case], config: CropConfig, count: int, seed: in
 
 
 def output_of(
-    model: Model, crop: Crop, control: Control | None = None, target: torch.Tensor | None = None
+    model: Model, crop: Crop, control: ControlNet | None = None, target: torch.Tensor | None = None
 ) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """The network's output at (x_t, t) for a crop's conditions, x_t (1, Z, Y, X); with what a ControlNet is told."""
     position, anatomy = (code[None] for code in crop.codes(model.network.config.position_frequencies, model.device))
@@ -72,7 +72,7 @@ def synthesize_crop(
     model: Model,
     sample: Sample,
     steps: Sequence[int],
-    control: Control | None = None,
+    control: ControlNet | None = None,
     target: torch.Tensor | None = None,
     noise: torch.Tensor | None = None,
 ) -> torch.Tensor:

@@ -60,7 +60,7 @@ def slices_picture(rows: Sequence[PictureRow], path: Path, centre_ras: Sequence[
 
 
 def middle_of(volume: Volume) -> np.ndarray:
-    """The centre of a volume in mm, RAS."""
+    """The center of a volume in mm, RAS."""
     image = volume.to_sitk()
     middle = [(n - 1) / 2 for n in image.GetSize()]
     return np.array(image.TransformContinuousIndexToPhysicalPoint(middle)) * (-1, -1, 1)

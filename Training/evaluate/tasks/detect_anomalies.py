@@ -151,7 +151,7 @@ def _notes(rows: Sequence[dict]) -> list[str]:
         notes.append("Image AUROC in the body also tells slices with much bone or gas from others, lesion or not.")
     if any(row["planted"] for row in rows):
         notes.append(
-            "Planted anomalies are blended ellipsoids of one offset in HU, which a median finds easily; no tumour is."
+            "Planted anomalies are blended ellipsoids of one offset in HU, which a median finds easily; no tumor is."
         )
     if not all(row["planted"] for row in rows):
         notes.append("Real lesions: thresholds told body, lungs, bones and gas; the lesion counts to the organ.")
