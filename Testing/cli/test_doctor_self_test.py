@@ -209,7 +209,7 @@ def test_a_controlnet_without_effect_is_seen(bundled, monkeypatch):
             weights.zero_()
         return control
 
-    monkeypatch.setattr(loading, "load_control", without_effect)
+    monkeypatch.setattr(loading, "load_controlnet", without_effect)
     bundled._loaded.clear()
     mean, _, outside = compare(bundled, ["inpaint-lesion"])
     bundled._loaded.clear()

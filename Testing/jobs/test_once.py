@@ -12,7 +12,7 @@ from MedDiffFMLib.jobs.inputs import LastVolume
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.volumes.io import read_volume, write_volume
 
-COUNTED = {"from_dict", "read_volume", "check_ct", "body_mask", "load_network", "load_control"}
+COUNTED = {"from_dict", "read_volume", "check_ct", "body_mask", "load_network", "load_controlnet"}
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_denoise(chest, model, tmp_path, calls):
 def test_a_controlnet_is_loaded_once_for_a_model(model, calls):
     loaded = load_model(model, device="cpu", precision="float32")
     assert loaded.controlnet("super-resolution") is loaded.controlnet("super-resolution", kinds=("thick-ct",))
-    assert calls["load_control"] == 1
+    assert calls["load_controlnet"] == 1
     first = loaded.controlnet("super-resolution")
     assert replace(loaded, name="other").controlnet("super-resolution") is not first
     save_tiny_controls(model)  # another one under the same name

@@ -23,7 +23,7 @@ FETCH = """
 import sys
 from huggingface_hub import constants
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.model_store import find_model
+from MedDiffFMLib.models.store import find_model
 constants.DOWNLOAD_CHUNK_SIZE = 2**16  # what is kept of a broken download; the real 10 MB are more than the tiny model
 try:
     found = find_model(sys.argv[1])

@@ -324,7 +324,7 @@ def test_several_labels_all_count_and_a_resampled_mask_is_said(ct, model):
 
 
 def test_kinds_are_those_of_the_model(ct, model, tiny_model, monkeypatch):
-    names = lambda *kinds: monkeypatch.setattr(lesion_task, "control_names", lambda folder: list(kinds))  # noqa: E731
+    names = lambda *kinds: monkeypatch.setattr(lesion_task, "controlnet_names", lambda folder: list(kinds))  # noqa: E731
     choose = lesion_task.choose_kind
     chest, neck = (lesion_task.Region(name, 0, (0, 1)) for name in ("chest", "head-neck"))
     assert [choose(model, kind, neck) for kind in ("auto", "lung", "lesion-lung")] == ["lesion-lung"] * 3

@@ -89,7 +89,7 @@ def test_a_batch_is_cancelled_where_a_wait_hears_no_signal(tmp_path, data, monke
     source.mkdir()
     (source / "a.nii.gz").symlink_to(data / "chest_ts_aorta.nii.gz")
     code = (
-        "import functools, signal, sys; del signal.pthread_kill; from MedDiffFMLib import batch_here;"
+        "import functools, signal, sys; del signal.pthread_kill; from MedDiffFMLib.batch import local as batch_here;"
         "silent = (sys.executable, '-c', 'import time; time.sleep(600)');"
         "batch_here.WorkerProcess = functools.partial(batch_here.WorkerProcess, command=silent);"
         "from MedDiffFMLib.cli.app import main; sys.exit(main(sys.argv[1:]))"
