@@ -82,8 +82,8 @@ sys.exit(1 if code < 0 else code)
 TELLING = f"""
 import os, signal, sys
 sys.path.append({str(ROOT)!r})
-from MedDiffFMLib.models.hardware import tell_faults
-tell_faults()
+from MedDiffFMLib.models.hardware import report_faults
+report_faults()
 """
 
 

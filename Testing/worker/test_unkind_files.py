@@ -164,6 +164,6 @@ def test_the_last_words_of_a_fault():
 
 
 def test_a_worker_that_crashes_in_native_code_says_so():
-    code = "from MedDiffFMLib.models.hardware import tell_faults; tell_faults(); import ctypes; ctypes.string_at(0)"
+    code = "from MedDiffFMLib.models.hardware import report_faults; report_faults(); import ctypes; ctypes.string_at(0)"
     end = WorkerProcess(command=(sys.executable, "-c", code)).run({"request": "run"})
     assert end["kind"] == "crash" and "signal 11: Fatal Python error: Segmentation fault" in end["message"]
