@@ -205,7 +205,7 @@ class LesionInpainter:
         """An estimate of the box as HU in the CT on the grid that is computed on, for a preview."""
         hu = self.scan.frame.hu.copy()
         hu[self.box.slices][self.lesion] = to_hu(x0.cpu().numpy(), self.scan.window)[self.lesion]
-        return self.scan.frame.frame.with_voxels(hu)
+        return self.scan.frame.volume.with_voxels(hu)
 
     def _blended(self, new: np.ndarray) -> np.ndarray:
         """New HU on the source's grid, fading into what was there within the mask's edge; kept outside the mask."""

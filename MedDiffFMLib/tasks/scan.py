@@ -16,7 +16,7 @@ from ..anatomy.tissue import body_mask
 from ..models.loading import Model
 from ..networks.conditions import Conditions
 from ..progress import Reporter
-from ..volumes.frame import AIR_HU, Prepared, prepare
+from ..volumes.frame import AIR_HU, Frame, prepare
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
 
@@ -25,7 +25,7 @@ from ..volumes.volume import Volume
 class Scan:
     """A CT in the model's frame. body: bool (Z, Y, X); window: the HU range scaled to [-1, 1]."""
 
-    frame: Prepared
+    frame: Frame
     body: np.ndarray
     region: Region
     window: tuple[float, float]
@@ -56,7 +56,7 @@ class Scan:
         """
         low, high = self.window
         hu, estimate = self.frame.hu, to_hu(x0.cpu().numpy(), self.window)
-        return self.frame.frame.with_voxels(np.where((hu > low) & (hu < high), estimate, hu))
+        return self.frame.volume.with_voxels(np.where((hu > low) & (hu < high), estimate, hu))
 
     def conditions(self, model: Model, labels: np.ndarray, target: np.ndarray | None = None) -> Conditions:
         """The conditions of the whole volume. labels: what is known of its anatomy, uint8 (Z, Y, X)."""
@@ -73,13 +73,13 @@ class Scan:
         """The slices of a part as a scan of their own, whose position is its own too, as in training. Its frame is its
         source: `restore` knows only the part. windows_hu: other windows than the regions'.
         """
-        frame = crop_to_span(self.frame.frame, span)
+        frame = crop_to_span(self.frame.volume, span)
         window = (windows_hu or {}).get(span.region.name, span.region.window)
-        return Scan(Prepared(frame, frame), self.body[span.z], span.region, window)
+        return Scan(Frame(frame, frame), self.body[span.z], span.region, window)
 
     def span_mm(self, span: RegionSpan) -> tuple[float, float]:
         """The lowest and highest end (superior positive) in mm of a span, without what it shares with others."""
-        whole = self.frame.frame
+        whole = self.frame.volume
         mine = span.start + np.flatnonzero(span.weights >= 0.5)
         upwards = whole.spacing[2] * whole.direction[8]
         ends = (whole.origin[2] + upwards * (mine[0] - 0.5), whole.origin[2] + upwards * (mine[-1] + 0.5))

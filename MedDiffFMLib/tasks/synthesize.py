@@ -22,7 +22,7 @@ from ..errors import InputError
 from ..models.loading import Model, load_model
 from ..parameters import SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
-from ..volumes.frame import Prepared, prepare
+from ..volumes.frame import Frame, prepare
 from ..volumes.volume import Volume
 from .known_anatomy import check_anatomy
 from .settings import settings_for
@@ -109,7 +109,7 @@ def plan(
     settings = _settings(model, params)
     spans = split_labels(labels, frame.spacing) if params.region == "auto" else []
     spans = spans or [whole_scan(_region(params.region, labels, _name(anatomy)), len(labels))]
-    whole, regions = frame.frame.with_voxels(labels), []
+    whole, regions = frame.volume.with_voxels(labels), []
     for span in spans:
         part = crop_to_span(whole, span)
         stages = stages_of(model, settings, part.voxels, frame.spacing, span.region, reporter)
@@ -121,7 +121,7 @@ def plan(
 class SynthesizePlan:
     """A label map and its regions, ready to be synthesized. estimated: whether its body is a guess."""
 
-    frame: Prepared
+    frame: Frame
     regions: list[RegionSynthesizer]
     params: SynthesizeParameters
     estimated: bool
@@ -171,7 +171,7 @@ class SynthesizePlan:
         return facts | {"network_evaluations": sum(one["network_evaluations"] for one in each)}
 
 
-def _body(anatomy: Volume, reporter: Reporter) -> tuple[Prepared, np.ndarray, bool]:
+def _body(anatomy: Volume, reporter: Reporter) -> tuple[Frame, np.ndarray, bool]:
     """The label map's frame, its labels with a body around the organs, and whether that body is estimated."""
     if not np.issubdtype(anatomy.voxels.dtype, np.integer) or not anatomy.voxels.any():
         raise InputError(

@@ -123,6 +123,6 @@ def on_input_axes(scan: Scan, hu: torch.Tensor, cut: SliceSplit) -> Volume:
     """The thin slices in the input's order of axes and its type."""
     source = scan.frame.source
     voxels = cast_like(hu.numpy(), like=source)
-    image = split_slices(scan.frame.frame, cut.axis, cut.factor, voxels).to_sitk()
+    image = split_slices(scan.frame.volume, cut.axis, cut.factor, voxels).to_sitk()
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
     return Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)

@@ -13,29 +13,29 @@ AIR_HU = -1000.0
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Frame:
     """A volume in the model's frame: the RAS order nearest to the scan's own axes, on its own grid or at 1 mm.
 
-    frame: float32 HU, (z, y, x). An oblique scan is not rotated, only its axes are put in order.
+    volume: float32 HU, (z, y, x). An oblique scan is not rotated, only its axes are put in order.
     """
 
-    frame: Volume
+    volume: Volume
     source: Volume
 
     @property
     def hu(self) -> np.ndarray:
         """HU (z, y, x), float32: z grows upwards, y to the front, x to the patient's right."""
-        return self.frame.voxels
+        return self.volume.voxels
 
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Spacing (z, y, x) in mm."""
-        return self.frame.spacing[::-1]
+        return self.volume.spacing[::-1]
 
     @property
     def resampled(self) -> bool:
         """Whether the frame has another grid than the source."""
-        return sorted(self.frame.spacing) != sorted(self.source.spacing)
+        return sorted(self.volume.spacing) != sorted(self.source.spacing)
 
     def restore(self, array: np.ndarray, outside: float = AIR_HU) -> np.ndarray:
         """An array of this frame on the source's grid: float32, the shape of source.voxels.
@@ -43,7 +43,7 @@ class Prepared:
         Exact if the frame's grid is the source's own, else by cubic B-splines. Source voxels beyond the frame, whose
         size is rounded to whole voxels, become `outside`.
         """
-        image = self.frame.with_voxels(np.asarray(array, dtype=np.float32)).to_sitk()
+        image = self.volume.with_voxels(np.asarray(array, dtype=np.float32)).to_sitk()
         source = self.source.to_sitk()
         if self.resampled:
             own = sitk.DICOMOrient(source, "RAS")
@@ -55,11 +55,11 @@ class Prepared:
         """A label map on the source's grid, brought into this frame by nearest neighbor: uint8 (z, y, x)."""
         image = sitk.DICOMOrient(labels.to_sitk(), "RAS")
         if self.resampled:
-            image = sitk.Resample(image, self.frame.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+            image = sitk.Resample(image, self.volume.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor, 0)
         return sitk.GetArrayFromImage(image).astype(np.uint8)
 
 
-def prepare(volume: Volume, spacing_mm: float | None = None) -> Prepared:
+def prepare(volume: Volume, spacing_mm: float | None = None) -> Frame:
     """Order a volume's axes as RAS and, if `spacing_mm` is given, resample it to that isotropic spacing.
 
     Resampling is by cubic B-splines and keeps the outer faces of the volume where they are, so that the frame of the
@@ -68,7 +68,7 @@ def prepare(volume: Volume, spacing_mm: float | None = None) -> Prepared:
     image = sitk.DICOMOrient(volume.with_voxels(volume.voxels.astype(np.float32)).to_sitk(), "RAS")
     if spacing_mm is not None:
         image = _resample(image, spacing_mm)
-    return Prepared(Volume.from_sitk(image, volume.source), volume)
+    return Frame(Volume.from_sitk(image, volume.source), volume)
 
 
 def _resample(image: sitk.Image, spacing: float) -> sitk.Image:

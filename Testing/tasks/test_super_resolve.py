@@ -112,7 +112,7 @@ def test_hu_beyond_the_window_and_outside_the_body_are_interpolated():
     scan = analyze_scan(Volume(hu, source="columns"), "abdomen", Reporter(None))
     scan = replace(scan, body=np.ones(hu.shape, bool))
     scan.body[:, 3] = False
-    scan.frame.frame.voxels[:] = hu  # as built, whatever way its axes turn
+    scan.frame.volume.voxels[:] = hu  # as built, whatever way its axes turn
     estimate = np.tile(np.array([-20, 20], np.float32), 4)[:, None, None] * np.ones((8, 4, 4), np.float32)
     got, smooth = compose_thin_slices(estimate, scan, SliceSplit(-3, 2)), cubic_slices(torch.from_numpy(hu), 2)
     for column in (0, 1, 3):
@@ -129,7 +129,7 @@ def test_detail_is_added_to_what_lies_beyond_the_window():
     hu[0] = 0
     scan = analyze_scan(Volume(hu, source="rim"), "abdomen", Reporter(None))
     scan = replace(scan, body=np.ones(hu.shape, bool))
-    scan.frame.frame.voxels[:] = hu
+    scan.frame.volume.voxels[:] = hu
     smooth = cubic_slices(torch.from_numpy(hu), 2)
     estimate = smooth.clamp(-120, 240).numpy()
     assert torch.allclose(compose_thin_slices(estimate, scan, SliceSplit(-3, 2)), smooth, atol=1e-3)

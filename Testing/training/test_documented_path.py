@@ -109,7 +109,7 @@ def test_a_control_of_real_pairs_is_trained_exported_and_used(pair, exported, tm
     """The paper's own way to thin slices: pretrain, finetune on pairs, export-control, super-resolve."""
     thin, thick = pair
     facts = CaseFacts("one", "a", "abdomen", thin.spacing[::-1], 10.0, True)
-    onto = _onto(thick, prepare(thin).frame, np.ones(thin.voxels.shape, bool))
+    onto = _onto(thick, prepare(thin).volume, np.ones(thin.voxels.shape, bool))
     again = thin.with_voxels(np.rint(onto).astype(np.int16)).to_sitk()
     add_case(tmp_path / "store", "train", facts, thin.to_sitk(), None, pair=again)
     settings = replace(CONFIG, crops=CropConfig(patch=(8, 16, 16), levels=(0, 0, 1, 1), target="pair"))

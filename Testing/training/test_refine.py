@@ -26,7 +26,7 @@ from MedDiffFMLib.tasks.one_step_slices import refined, refiner_training_sample
 from MedDiffFMLib.tasks.scan import Scan
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.tasks.thin_slices import SliceSplit, compose_thin_slices
-from MedDiffFMLib.volumes.frame import Prepared, prepare
+from MedDiffFMLib.volumes.frame import Frame, prepare
 from MedDiffFMLib.volumes.intensity import to_hu
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -253,7 +253,7 @@ def test_slices_are_refined_in_the_bodys_box_alone(folder, model):
         bodies = np.ones_like(hu, bool), np.pad(np.ones_like(hu, bool), around)
         for body, ct, estimate in zip(bodies, (hu, np.pad(hu, around)), (thin, np.pad(thin, thin_around)), strict=True):
             frame = Volume(ct, (1.0, 1.0, 1.0))
-            scan = Scan(Prepared(frame, frame), body, REGIONS["abdomen"], (-120.0, 240.0))
+            scan = Scan(Frame(frame, frame), body, REGIONS["abdomen"], (-120.0, 240.0))
             made.append(refined(model, refiner, scan, estimate, cut, 1, Reporter(None)))
         alone, padded = made
         inside = tuple(slice(a, n - b) for (a, b), n in zip(thin_around, padded.shape, strict=True))

@@ -16,7 +16,7 @@ from MedDiffFMLib.anatomy.region_detection import detect_region
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.anatomy.tissue import BODY_LABEL, body_mask, complete_labels, find_tissue
 from MedDiffFMLib.errors import DiskFullError, InputError, in_words
-from MedDiffFMLib.volumes.frame import Prepared
+from MedDiffFMLib.volumes.frame import Frame
 from MedDiffFMLib.volumes.frame import prepare as to_frame
 from MedDiffFMLib.volumes.io import read_labels, read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -115,13 +115,13 @@ def _prepare(row: ManifestRow, settings: Settings, folder: Path, outcome: Outcom
         parts = _parts(row, scan, body, given)
     images = {"labels": _labels(scan, body, given)}
     images |= {n: scan.labels(m) > 0 for n, m in (("lesion", lesion), ("coverage", coverage)) if m is not None}
-    images |= {} if pair is None else {"pair": _onto(pair, scan.frame, body)}
+    images |= {} if pair is None else {"pair": _onto(pair, scan.volume, body)}
     _write(row, scan, parts, images, folder, outcome)
 
 
 def _write(
     row: ManifestRow,
-    scan: Prepared,
+    scan: Frame,
     parts: Sequence[RegionSpan],
     images: dict[str, np.ndarray],
     folder: Path,
@@ -140,7 +140,7 @@ def _write(
         outcome.cases.append(name)
 
 
-def _parts(row: ManifestRow, scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> list[RegionSpan]:
+def _parts(row: ManifestRow, scan: Frame, body: np.ndarray, organs: np.ndarray | None) -> list[RegionSpan]:
     """The regions of a scan as at inference: each part is a whole image of its own, with what it shares with its
     neighbors.
     """
@@ -163,7 +163,7 @@ def _organs(row: ManifestRow, volume: Volume) -> Anatomy | None:
     return read_anatomy(row.anatomy, like=volume)
 
 
-def _labels(scan: Prepared, body: np.ndarray, organs: np.ndarray | None) -> np.ndarray:
+def _labels(scan: Frame, body: np.ndarray, organs: np.ndarray | None) -> np.ndarray:
     """Given organs, elsewhere body, lung, bone or gas; where a label map says no more than body, too."""
     found = find_tissue(scan.hu, scan.spacing, body)
     if organs is None:

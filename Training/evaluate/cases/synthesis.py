@@ -73,8 +73,8 @@ def load_pair(
         told, made_by = known, f"{organs.made_by} organs, thresholds elsewhere"
     frame = prepare(smoothed(ct, spacing_mm) if spacing_mm else ct, spacing_mm)
     told, known = (frame.labels(ct.with_voxels(labels)) for labels in (told, known))
-    labels = replace(frame.frame, voxels=told, source="")
-    return LabeledCt(file.name.removesuffix(".nii.gz"), region, frame.frame, labels, known, made_by)
+    labels = replace(frame.volume, voxels=told, source="")
+    return LabeledCt(file.name.removesuffix(".nii.gz"), region, frame.volume, labels, known, made_by)
 
 
 def given_organs(file: Path, ct: Volume) -> Anatomy | None:
