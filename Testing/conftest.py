@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def one_thread():
     """Small tensors gain nothing from threads, and beside other work threads that wait for each other cost tenfold."""
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+
+
+@pytest.fixture(autouse=True)
+def heard_warnings():
+    """The library's log as it is at first: a command with -q or -v sets its level for the whole process."""
+    logging.getLogger("MedDiffFMLib").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
