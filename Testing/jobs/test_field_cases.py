@@ -183,7 +183,7 @@ def test_only_the_name_that_is_not_utf_8_may_fail(cases, model, tmp_path):
 def test_masks_of_dicom_come_from_a_deidentified_series(cases, model, tmp_path):
     """What DICOM wants even if it is empty is filled in; all three outputs are there."""
     outputs = ["--mask", str(tmp_path / "mask.dcm"), "--findings", str(tmp_path / "findings.csv")]
-    options = ["--model", str(model), "--region", "abdomen", "--device", "cpu"]
+    options = ["--model", str(model), "--region", "abdomen", "--organ", "bones", "--device", "cpu"]
     assert main(["detect-anomalies", str(cases["F17"]["ct"]), str(tmp_path / "map.nii.gz"), *outputs, *options]) == 0
     mask = pydicom.dcmread(tmp_path / "mask.dcm")
     assert (mask.Modality, mask.PatientBirthDate) == ("SEG", "")
