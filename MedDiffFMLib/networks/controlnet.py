@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from monai.networks import nets
 
-from .unet import Denoiser, NetworkConfig
+from .unet import Denoiser, NetworkConfig, join_inputs
 
 Residuals = tuple[list[torch.Tensor], torch.Tensor]
 
@@ -72,5 +72,5 @@ class ControlNet(torch.nn.Module):
         """Arguments as `Denoiser.forward`, and target (B, C, Z, Y, X). Returns what is added to the U-Net's
         features.
         """
-        inputs = torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)
+        inputs = join_inputs(x_t, position, anatomy)
         return self.net(inputs, t, target.to(x_t.dtype), class_labels=region)

@@ -53,6 +53,11 @@ SMALL = NetworkConfig()
 BASE = NetworkConfig(channels=(32, 64, 128, 256), norm_groups=32, patch=128)
 
 
+def join_inputs(x_t: torch.Tensor, position: torch.Tensor, anatomy: torch.Tensor) -> torch.Tensor:
+    """The input channels of U-Net and ControlNets: image, position and anatomy, (B, C, Z, Y, X), in the type of x_t."""
+    return torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)
+
+
 class Denoiser(torch.nn.Module):
     """ε_θ: noisy windows and their conditions to the estimated noise (or to v, see `as_epsilon`)."""
 
@@ -74,7 +79,7 @@ class Denoiser(torch.nn.Module):
         Y, X) code, region (B,) class indices, residuals of a `ControlNet`. Returns ε̂ or v̂, as `config.prediction`
         says, shape (B, 1, Z, Y, X). Z, Y and X must divide by 2^(levels−1).
         """
-        inputs = torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)
+        inputs = join_inputs(x_t, position, anatomy)
         down, middle = residuals or (None, None)
         return self.unet(
             inputs,
