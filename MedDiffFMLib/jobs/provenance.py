@@ -25,7 +25,7 @@ FORMAT = 1
 
 
 def provenance_path(output: Path) -> Path:
-    """`scan.nii.gz` → `scan.json`, `scan.mha` → `scan.json`, in the same folder."""
+    """The path of an output's provenance, in the same folder: `scan.json` of `scan.nii.gz` and of `scan.mha`."""
     name = output.name[:-3] if output.name.lower().endswith(".nii.gz") else output.name
     return output.with_name(Path(name).stem + ".json")
 

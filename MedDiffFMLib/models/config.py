@@ -24,7 +24,10 @@ def conditions() -> dict:
 
 
 def read_config(folder: Path) -> dict:
-    """config.json of a model folder. InputError if it is missing, not a model's, or of a later version's format."""
+    """The content of a model folder's config.json.
+
+    InputError if it is missing, not a model's, or of a later version's format.
+    """
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise InputError(

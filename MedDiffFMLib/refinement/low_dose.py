@@ -59,7 +59,7 @@ class LowDoseInputs:
     def refined(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
-        """b + σ_n·f, as it is trained. mirrored, on_part: see `refiner.apply_slabwise`."""
+        """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`."""
         return self.base + self.sigma_n * apply_slabwise(refiner, self.told, self.base, mirrored, on_part)
 
     def restore_local_means(

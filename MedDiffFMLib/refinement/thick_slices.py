@@ -72,6 +72,6 @@ class ThickSliceInputs:
     def refined(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
-        """x̂_0. mirrored, on_part: see `refiner.apply_slabwise`."""
+        """x̂_0, the refined thin slices, with the thick ones as block means. mirrored, on_part: see `apply_slabwise`."""
         found = apply_slabwise(refiner, self.told, self.base, mirrored, on_part)
         return self.base + SCALE * (found - replicate(block_mean(found, self.factor), self.factor))

@@ -37,7 +37,7 @@ def find_threshold(values: np.ndarray, wanted: str | float, deviations: float, s
 
 
 def robust_sigma(values: np.ndarray) -> float:
-    """1.4826·MAD: σ of a normal distribution, and hardly moved by a few values far away."""
+    """A robust σ of values, 1.4826·MAD: that of a normal distribution, hardly moved by a few values far away."""
     return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
 
 

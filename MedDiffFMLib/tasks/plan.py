@@ -31,4 +31,4 @@ class Plan(Protocol):
         """What the run would find and do: `region`, `network_evaluations`, `seconds_each`, and the task's own."""
 
     def run(self) -> Result:
-        """Compute. What the progress callback raises passes through, and then nothing is left behind."""
+        """The task's result, computed. What the progress callback raises passes through, and nothing is left then."""

@@ -39,7 +39,7 @@ _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 def write_volume(
     volume: Volume, path: str | os.PathLike, overwrite: bool = False, named: str | os.PathLike | None = None
 ) -> None:
-    """Write .nii .nii.gz .nrrd or .mha, whole or not at all: into a hidden file beside it, then renamed.
+    """Write a volume as .nii, .nii.gz, .nrrd or .mha, whole or not at all: into a hidden file beside it, then renamed.
 
     named: what messages call it, where `path` is a hidden name itself. Only .nii.gz is compressed. Raises InputError
     as `check_output` does, or if the disk is full.

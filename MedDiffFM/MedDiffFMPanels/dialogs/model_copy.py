@@ -12,7 +12,7 @@ BLOCK = 1 << 20  # bytes between the turns of other work
 
 
 def readRecord(folder):
-    """config.json of a model folder. ValueError if it has none that can be used."""
+    """The content of a model folder's config.json. ValueError if it has none that can be used."""
     try:
         record = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         record["name"], record["weights"]["sha256"]

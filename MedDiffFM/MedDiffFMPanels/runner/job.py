@@ -45,7 +45,7 @@ class Job:
         self.log = ""
 
     def start(self):
-        """Begin. Failure at once if another job runs."""
+        """Start this job in the shared worker. Failure at once if another job runs."""
         worker = sharedWorker()
         if worker.job:
             raise Failure("input", _("Another computation runs."), _("Wait for its end, or cancel it."))
@@ -58,7 +58,7 @@ class Job:
         self._timer.start()
 
     def cancel(self, failure=None):
-        """Stop. failure: why, if it was not the user who wanted it."""
+        """Stop this job. failure: the reason, if it was not the user who wanted it."""
         if self.running and self._cancelled is None:
             self._cancelled, self._endsAs = time.monotonic(), failure
             process = sharedWorker()._process

@@ -41,7 +41,9 @@ def writeNrrd(path, voxels, ijkToRAS, compress=False, segments=None):
 
 
 def readNrrd(path):
-    """Read a volume. Generator; its return value is (voxels (k, j, i), 4 × 4 matrix of index to mm in RAS).
+    """Read a volume from a NRRD file, piece by piece.
+
+    A generator; its return value is (voxels (k, j, i), 4 × 4 matrix of index to mm in RAS).
 
     ValueError if the file is not a NRRD volume that MedDiffFMLib or Slicer writes.
     """
