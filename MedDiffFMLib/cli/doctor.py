@@ -98,10 +98,9 @@ def _describe(model: Model) -> dict:
     """A loaded model, where it computes, and the time of one window. InputError if it computes no finite numbers."""
     import torch
 
-    from ..anatomy.classes import CODE_PLANES
-
     edge = 32  # enough to run every layer, in seconds on any computer
-    planes = {"x_t": 1, "position": 6 * model.network.config.position_frequencies, "anatomy": CODE_PLANES}
+    encoding = model.network.config.encoding
+    planes = {"x_t": 1, "position": encoding.position_channels, "anatomy": encoding.anatomy_channels}
     inputs = {key: torch.zeros(1, count, edge, edge, edge, device=model.device) for key, count in planes.items()}
     index = torch.zeros(1, dtype=torch.long, device=model.device)
     started = time.monotonic()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..networks.condition_encoding import ConditionEncoding
 from ..networks.conditions import Conditions
 
 SPACING_MM = {"double": 2.0, "patch": 1.0}
@@ -42,10 +43,10 @@ class Level:
         ]
         return labels[np.ix_(*index)]
 
-    def conditions(self, labels: np.ndarray, region: int, frequencies: int) -> Conditions:
+    def conditions(self, labels: np.ndarray, region: int, encoding: ConditionEncoding) -> Conditions:
         """The conditions of this level: `labels` as it sees them, and its place in the whole."""
         seen = self.labels(labels)
-        return Conditions(seen, region, frequencies, whole=self.whole, offset=self.offset, step=self.step)
+        return Conditions(seen, region, encoding, whole=self.whole, offset=self.offset, step=self.step)
 
 
 def level_of(name: str, whole: Sequence[int], spacing: Sequence[float], patch: int) -> Level:

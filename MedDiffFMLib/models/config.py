@@ -9,7 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ..anatomy.classes import CODE_PLANES
+from ..anatomy.classes import BODY, CODE_PLANES
 from ..anatomy.regions import REGIONS
 from ..errors import InputError
 
@@ -17,10 +17,10 @@ FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 
-def conditions() -> dict:
+def conditions(anatomy_code: str = "bits") -> dict:
     """What the networks of this version are told besides the image: planes of anatomy, regions with HU windows."""
     regions = {r.name: {"index": r.index, "window_hu": list(r.window)} for r in REGIONS.values()}
-    return {"anatomy_planes": CODE_PLANES, "regions": regions}
+    return {"anatomy_planes": {"bits": CODE_PLANES, "masks": BODY}.get(anatomy_code), "regions": regions}
 
 
 def read_config(folder: Path) -> dict:
@@ -42,7 +42,9 @@ def read_config(folder: Path) -> dict:
         raise InputError(
             f"{folder} has model format {version}, this version reads {FORMAT}: update meddiff-fm or the model."
         )
-    if config.get("conditions") != conditions():
+    architecture = config.get("architecture")
+    code = architecture.get("anatomy_code", "bits") if isinstance(architecture, dict) else "bits"
+    if config.get("conditions") != conditions(code):
         raise InputError(
             f"{folder} was trained with other HU windows or conditions than this version's: update meddiff-fm."
         )

@@ -49,7 +49,7 @@ def model_config(
         "architecture": {
             k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(architecture).items()
         },
-        "conditions": conditions(),
+        "conditions": conditions(architecture.anatomy_code),
         "schedule": {"kind": "cosine", "T": schedule.T, "alpha_bar": schedule.alpha_bar.tolist()},
         "tasks": tasks or {},
         "training": training or {},

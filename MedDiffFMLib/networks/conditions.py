@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from .anatomy_code import encode_labels
-from .position import encode_position, window_axes
+from .condition_encoding import ConditionEncoding
+from .position import window_axes
 
 
 @dataclass(frozen=True)
 class Conditions:
     """The conditions of a whole volume, from which those of a window are made when it is computed.
 
-    labels: uint8 label map (Z, Y, X), RAS order, 0–121, on the grid of the volume. region: class index. placed:
+    labels: uint8 label map (Z, Y, X), RAS order, 0–121, on the grid of the volume. region: class index. encoding:
+    the form in which the network takes position and anatomy. placed:
     False where the volume's place in the body is unknown (then the position code is zero, as in training). target:
     what a ControlNet is told, float32 (C, Z, Y, X) on the same grid; None without one.
 
@@ -27,7 +28,7 @@ class Conditions:
 
     labels: np.ndarray
     region: int
-    frequencies: int = 4
+    encoding: ConditionEncoding = field(default_factory=ConditionEncoding)
     placed: bool = True
     target: np.ndarray | None = None
     whole: tuple[int, int, int] | None = None
@@ -37,14 +38,15 @@ class Conditions:
     def window(
         self, start: Sequence[int], size: Sequence[int], device: torch.device | str = "cpu"
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Position code (6L, z, y, x) and anatomy code (7, z, y, x) of the window at `start` of `size` voxels.
+        """Position and anatomy channels (C, z, y, x) of the window at `start` of `size` voxels.
 
-        They are made on `device`: the codes are thirty times as large as what they are made of.
+        They are made on `device`: they are thirty times as large as what they are made of.
         """
-        anatomy = encode_labels(torch.from_numpy(np.ascontiguousarray(self.labels[_box(start, size)])).to(device))
+        labels = torch.from_numpy(np.ascontiguousarray(self.labels[_box(start, size)]))
+        anatomy = self.encoding.of_anatomy(labels.to(device))
         first = [o + d * s for o, d, s in zip(self.offset, self.step, start, strict=True)]
         axes = window_axes(self.whole or self.labels.shape, first, size, self.step)
-        position = encode_position(*(axis.to(device) for axis in axes), self.frequencies)
+        position = self.encoding.of_position(*(axis.to(device) for axis in axes))
         return (position if self.placed else torch.zeros_like(position)), anatomy
 
     def window_target(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from monai.networks import nets
 
-from .unet import Denoiser, NetworkConfig, join_inputs
+from .unet import Denoiser, NetworkConfig, join_inputs, region_context, take_label_maps
 
 Residuals = tuple[list[torch.Tensor], torch.Tensor]
 
@@ -50,6 +50,7 @@ class ControlNet(torch.nn.Module):
             conditioning_embedding_in_channels=config.target_channels,
             conditioning_embedding_num_channels=config.encoder_channels,
         )
+        take_label_maps(self.net, network)
 
     def start_from(self, denoiser: Denoiser) -> None:
         """Copy the encoder half of the U-Net: MONAI copies nothing. ValueError if a part of it finds no weights."""
@@ -73,4 +74,5 @@ class ControlNet(torch.nn.Module):
         features.
         """
         inputs = join_inputs(x_t, position, anatomy)
-        return self.net(inputs, t, target.to(x_t.dtype), class_labels=region)
+        context = region_context(self.net, self.network, region)
+        return self.net(inputs, t, target.to(x_t.dtype), context=context, class_labels=region)

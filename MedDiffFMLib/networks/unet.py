@@ -9,12 +9,21 @@ from dataclasses import dataclass
 import torch
 from monai.networks.nets import DiffusionModelUNet
 
-from ..anatomy.classes import CODE_PLANES
+from ..errors import InputError
+from .anatomy_code import MaskConvolution
+from .condition_encoding import ConditionEncoding
+
+ATTENTIONS = ("self", "transformer")
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Architecture of the U-Net; written to and read from a model folder's config.json."""
+    """Architecture of the U-Net; written to and read from a model folder's config.json.
+
+    position, position_frequencies, anatomy_code: the form of the conditions, see `ConditionEncoding`. attention: "self"
+    or "transformer", in which a position of the image attends to all others and to the region's embedding. prediction:
+    "epsilon", the paper's, or "v".
+    """
 
     channels: tuple[int, ...] = (16, 32, 64, 128)
     attention_levels: tuple[bool, ...] = (False, False, False, True)
@@ -23,25 +32,40 @@ class NetworkConfig:
     norm_groups: int = 16
     position_frequencies: int = 4
     patch: int = 64
-    prediction: str = "epsilon"  # the paper's, or "v"
+    prediction: str = "epsilon"
+    position: str = "encoding"
+    anatomy_code: str = "bits"
+    attention: str = "self"
+
+    def __post_init__(self):
+        """InputError if conditions or attention are of a kind that there is not."""
+        if self.attention not in ATTENTIONS:
+            raise InputError(f"network.attention is {self.attention!r} and must be {' or '.join(ATTENTIONS)}.")
+        _ = self.encoding
 
     @property
-    def in_channels(self) -> int:
-        """x_t, then the position encoding, then the anatomy code."""
-        return 1 + 6 * self.position_frequencies + CODE_PLANES
+    def encoding(self) -> ConditionEncoding:
+        """How position and anatomy become input channels."""
+        return ConditionEncoding(self.position, self.position_frequencies, self.anatomy_code)
 
     def encoder_arguments(self) -> dict:
         """MONAI's arguments for the encoder, which the U-Net and its ControlNets have alike."""
         return {
             "spatial_dims": 3,
-            "in_channels": self.in_channels,
+            "in_channels": self.encoding.input_planes,
             "channels": self.channels,
             "attention_levels": self.attention_levels,
             "num_head_channels": self.head_channels,
             "num_res_blocks": self.res_blocks,
             "norm_num_groups": self.norm_groups,
             "use_flash_attention": True,  # the same result with far less memory, on the CPU too
+            **self._transformer_arguments(),
         }
+
+    def _transformer_arguments(self) -> dict:
+        if self.attention == "self":
+            return {}
+        return {"with_conditioning": True, "cross_attention_dim": 4 * self.channels[0]}  # of MONAI's class embedding
 
     @classmethod
     def from_dict(cls, values: dict) -> NetworkConfig:
@@ -58,6 +82,17 @@ def join_inputs(x_t: torch.Tensor, position: torch.Tensor, anatomy: torch.Tensor
     return torch.cat([x_t, position.to(x_t.dtype), anatomy.to(x_t.dtype)], dim=1)
 
 
+def take_label_maps(net: torch.nn.Module, config: NetworkConfig) -> None:
+    """Let the first convolution of a U-Net or ControlNet take anatomy as a label map where its code is masks."""
+    if config.anatomy_code == "masks":
+        net.conv_in = MaskConvolution(net.conv_in.conv)
+
+
+def region_context(net: torch.nn.Module, config: NetworkConfig, region: torch.Tensor) -> torch.Tensor | None:
+    """What a transformer attends to beside the image: the region's embedding, (B, 1, C); None without transformer."""
+    return net.class_embedding(region)[:, None] if config.attention == "transformer" else None
+
+
 class Denoiser(torch.nn.Module):
     """ε_θ: noisy windows and their conditions to the estimated noise (or to v, see `as_epsilon`)."""
 
@@ -65,6 +100,7 @@ class Denoiser(torch.nn.Module):
         super().__init__()
         self.config = config
         self.unet = DiffusionModelUNet(out_channels=1, num_class_embeds=region_count, **config.encoder_arguments())
+        take_label_maps(self.unet, config)
 
     def forward(
         self,
@@ -75,15 +111,16 @@ class Denoiser(torch.nn.Module):
         region: torch.Tensor,
         residuals: tuple[Sequence[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position (B, 6L, Z, Y, X), anatomy (B, 7, Z,
-        Y, X) code, region (B,) class indices, residuals of a `ControlNet`. Returns ε̂ or v̂, as `config.prediction`
-        says, shape (B, 1, Z, Y, X). Z, Y and X must divide by 2^(levels−1).
+        """x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position and anatomy (B, C, Z, Y, X)
+        as `config.encoding` makes them, region (B,) class indices, residuals of a `ControlNet`. Returns ε̂ or v̂, as
+        `config.prediction` says, shape (B, 1, Z, Y, X). Z, Y and X must divide by 2^(levels−1).
         """
         inputs = join_inputs(x_t, position, anatomy)
         down, middle = residuals or (None, None)
         return self.unet(
             inputs,
             timesteps=t,
+            context=region_context(self.unet, self.config, region),
             class_labels=region,
             down_block_additional_residuals=down,
             mid_block_additional_residual=middle,

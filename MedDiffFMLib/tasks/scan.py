@@ -60,7 +60,7 @@ class Scan:
 
     def conditions(self, model: Model, labels: np.ndarray, target: np.ndarray | None = None) -> Conditions:
         """The conditions of the whole volume. labels: what is known of its anatomy, uint8 (Z, Y, X)."""
-        return Conditions(labels, self.region.index, model.network.config.position_frequencies, target=target)
+        return Conditions(labels, self.region.index, model.network.config.encoding, target=target)
 
     def regions(self, labels: np.ndarray | None = None) -> list[RegionSpan]:
         """Head-neck, chest and abdomen, where the scan shows more than one (see `split_body`); else the whole scan as

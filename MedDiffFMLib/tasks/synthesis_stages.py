@@ -47,7 +47,7 @@ def stages_of(
         level = level_of(name, labels.shape, spacing, config.patch)
         if stages and not is_finer(level, stages[-1].level):
             continue
-        conditions = level.conditions(labels, region.index, config.position_frequencies)
+        conditions = level.conditions(labels, region.index, config.encoding)
         epsilon = NoisePredictor(
             model,
             conditions,

@@ -23,8 +23,7 @@ MOST = {"float32": 0.005, "bfloat16": 0.05}  # mean |difference| beside the mean
 def windows(network: torch.nn.Module, batch: int, patch: int) -> list[torch.Tensor]:
     """x_t, t, position, anatomy and region of random windows, the same every time."""
     random = torch.Generator().manual_seed(0)
-    position = 6 * network.config.position_frequencies
-    anatomy = network.config.in_channels - 1 - position
+    position, anatomy = network.config.encoding.position_channels, network.config.encoding.anatomy_channels
     images = [torch.randn(batch, channels, *(patch,) * 3, generator=random) for channels in (1, position, anatomy)]
     t = torch.randint(0, 1000, (batch,), generator=random)
     return [images[0], t, images[1].clamp(-1, 1), images[2].sign(), torch.arange(batch) % 3]

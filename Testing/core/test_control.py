@@ -13,6 +13,7 @@ from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.models.components import CONTROLNETS
 from MedDiffFMLib.models.controlnet_folder import controlnet_names, load_controlnet, save_controlnet
 from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.networks.condition_encoding import ConditionEncoding
 from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 
@@ -130,7 +131,12 @@ def test_a_part_keeps_its_place_in_the_whole():
 def test_a_coarse_grid_lies_within_the_whole():
     """Every second voxel of a row of 9, from the second on: positions −0.75, −0.25, 0.25, 0.75 by hand."""
     coarse = Conditions(
-        np.zeros((1, 1, 4), np.uint8), 0, frequencies=1, whole=(1, 1, 9), offset=(0, 0, 1), step=(1, 1, 2)
+        np.zeros((1, 1, 4), np.uint8),
+        0,
+        ConditionEncoding(frequencies=1),
+        whole=(1, 1, 9),
+        offset=(0, 0, 1),
+        step=(1, 1, 2),
     )
     position, _ = coarse.window((0, 0, 0), (1, 1, 4))
     expected = np.sin(np.pi * np.array([-0.75, -0.25, 0.25, 0.75]))

@@ -6,6 +6,7 @@ import torch
 
 from MedDiffFMLib.anatomy.regions import ABDOMEN
 from MedDiffFMLib.inference.levels import is_finer, level_of, resample
+from MedDiffFMLib.networks.condition_encoding import ConditionEncoding
 from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.crops import draw_crop
 from MedDiffFMTraining.data.store import Case, CaseFacts, write_case
@@ -36,8 +37,10 @@ def test_the_image_level_is_the_trainings(tmp_path, shape):
     case = make_case(tmp_path, shape, (2.5, 1.0, 1.0))
     crop = draws(case, "image", 1)[0]
     level = level_of("image", shape, case.facts.spacing, PATCH)
-    position, anatomy = level.conditions(np.asarray(case.labels), ABDOMEN.index, 4).window((0, 0, 0), level.shape)
-    expected_position, expected_anatomy = crop.codes(4)
+    position, anatomy = level.conditions(np.asarray(case.labels), ABDOMEN.index, ConditionEncoding()).window(
+        (0, 0, 0), level.shape
+    )
+    expected_position, expected_anatomy = crop.codes(ConditionEncoding())
     torch.testing.assert_close(position, expected_position, atol=1e-5, rtol=0)
     torch.testing.assert_close(anatomy, expected_anatomy)
 
@@ -50,7 +53,7 @@ def test_windows_of_the_other_levels_are_the_trainings(tmp_path, level_name, spa
     case = make_case(tmp_path, shape, (spacing,) * 3)
     level = level_of(level_name, shape, case.facts.spacing, PATCH)
     assert level.shape == (PATCH, PATCH, PATCH + 3) and level.step == (step,) * 3
-    conditions = level.conditions(np.asarray(case.labels), ABDOMEN.index, 4)
+    conditions = level.conditions(np.asarray(case.labels), ABDOMEN.index, ConditionEncoding())
     met = set()
     for crop in draws(case, level_name):
         first = (float(crop.axes[0][0]) + 1) * (shape[2] - 1) / 2  # the first sample's voxel along x
@@ -59,8 +62,8 @@ def test_windows_of_the_other_levels_are_the_trainings(tmp_path, level_name, spa
             continue
         met.add(round(start))
         position, anatomy = conditions.window((0, 0, round(start)), (PATCH,) * 3)
-        torch.testing.assert_close(position, crop.codes(4)[0], atol=1e-5, rtol=0)
-        torch.testing.assert_close(anatomy, crop.codes(4)[1])
+        torch.testing.assert_close(position, crop.codes(ConditionEncoding())[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(anatomy, crop.codes(ConditionEncoding())[1])
     assert met >= {0, 3}
 
 

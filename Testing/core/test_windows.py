@@ -53,7 +53,7 @@ def test_only_windows_that_touch_the_mask():
 
 def _conditions(shape, region=1):
     labels = np.where(np.arange(shape[0])[:, None, None] < shape[0] // 2, 118, 5) * np.ones(shape)
-    return Conditions(labels.astype(np.uint8), region, frequencies=4)
+    return Conditions(labels.astype(np.uint8), region)
 
 
 def test_a_window_is_told_its_own_place_and_labels():

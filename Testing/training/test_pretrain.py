@@ -12,6 +12,7 @@ from small_store import add_case
 
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.models.folder import model_config, save_model_folder
+from MedDiffFMLib.networks.condition_encoding import ConditionEncoding
 from MedDiffFMLib.networks.position import window_position
 from MedDiffFMLib.networks.unet import NetworkConfig
 from MedDiffFMTraining.data.boxes import read_box, resize
@@ -116,7 +117,7 @@ def test_own_crops_are_voxels_of_the_scan_with_its_position(cases):
         and np.allclose(x[z : z + 8, y : y + 16, x0 : x0 + 16], crop.x0[0].numpy(), atol=1e-6)
     ]
     assert len(starts) == 1
-    position, anatomy = crop.codes(frequencies=4)
+    position, anatomy = crop.codes(ConditionEncoding())
     assert position.allclose(window_position(hu.shape, starts[0], (8, 16, 16), (1, 1, 1)), atol=1e-5)
     assert anatomy.shape == (7, 8, 16, 16)
     assert crop.region == 1
@@ -127,7 +128,9 @@ def test_image_level_spans_the_whole_frame(cases):
     config = CropConfig(patch=(8, 16, 16), levels=(1, 0, 0, 0), keep_position=1.0)
     crop = draw_crop(np.random.default_rng(1), cases[:1], config)
     p_z = -((40 / 8 / 2 - 0.5) * 2 / 39 - 1)  # downwards
-    assert crop.codes(frequencies=1)[0][2, 0, 0, 0].item() == pytest.approx(math.sin(math.pi * p_z), abs=1e-5)
+    assert crop.codes(ConditionEncoding(frequencies=1))[0][2, 0, 0, 0].item() == pytest.approx(
+        math.sin(math.pi * p_z), abs=1e-5
+    )
     whole = np.clip(np.asarray(cases[0].hu, np.float32), -1400, 2000)
     assert crop.x0.mean().item() < 0 and whole.shape == (40, 101, 122)
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from MedDiffFMLib.diffusion.slice_operators import block_mean, cubic_slices
-from MedDiffFMLib.networks.anatomy_code import encode_labels
-from MedDiffFMLib.networks.position import encode_position
+from MedDiffFMLib.networks.condition_encoding import ConditionEncoding
 
 
 @dataclass
@@ -47,7 +46,9 @@ class Crop:
     slices: Slices | None = None  # of a crop for "thick-slices"
     covered: torch.Tensor | None = None  # bool (Z, Y, X): what counts in the loss, if the scan was given in part
 
-    def codes(self, frequencies: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
-        """Position code (6L, Z, Y, X), zero where the place is not told, and anatomy code (7, Z, Y, X)."""
-        position = encode_position(*(axis.to(device) for axis in self.axes), frequencies)
-        return position if self.placed else torch.zeros_like(position), encode_labels(self.labels.to(device))
+    def codes(
+        self, encoding: ConditionEncoding, device: torch.device | str = "cpu"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Position channels, zero where the place is not told, and anatomy channels, both (C, Z, Y, X)."""
+        position = encoding.of_position(*(axis.to(device) for axis in self.axes))
+        return position if self.placed else torch.zeros_like(position), encoding.of_anatomy(self.labels.to(device))

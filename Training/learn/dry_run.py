@@ -34,7 +34,8 @@ def dry_run(trainer: Trainer) -> list[tuple[str, str]]:
 
 def _sizes(trainer: Trainer, batch: Batch) -> list[tuple[str, str]]:
     c, count = trainer.config, trainer.processes.count
-    channels = c.network.in_channels
+    encoding = c.network.encoding
+    channels = 1 + encoding.position_channels + encoding.anatomy_channels
     return [
         ("parameters", f"{sum(p.numel() for p in trainer.network.parameters()):,}"),
         ("samples of an update", f"{trainer.samples_per_step} = {count} processes × batch {c.batch} × {c.accumulate}"),

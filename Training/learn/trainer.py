@@ -94,8 +94,7 @@ class Trainer:
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """The network's inputs for a batch: x_t, t, position, anatomy and region, as `Denoiser` takes them."""
-        frequencies = self.config.network.position_frequencies
-        codes = [crop.codes(frequencies, self.device) for crop in batch.crops]
+        codes = [crop.codes(self.config.network.encoding, self.device) for crop in batch.crops]
         position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
         region = torch.tensor([crop.region for crop in batch.crops], device=self.device)
         images = (batch.x_t.to(self.device), position, anatomy)

@@ -131,7 +131,8 @@ def own_features(model: Model) -> Features:
         hook = network.unet.middle_block.register_forward_hook(stop)
         config, multiple = network.config, 2 ** (len(network.config.channels) - 1)
         x = _padded(crop, multiple).to(model.device)
-        conditions = [x.new_zeros((1, n, *x.shape[2:])) for n in (6 * config.position_frequencies, 7)]
+        planes = (config.encoding.position_channels, config.encoding.anatomy_channels)
+        conditions = [x.new_zeros((1, n, *x.shape[2:])) for n in planes]
         number = torch.zeros(1, dtype=torch.long, device=model.device)
         try:
             network(x, number, *conditions, number + region)

@@ -54,7 +54,7 @@ def output_of(
     model: Model, crop: Crop, control: ControlNet | None = None, target: torch.Tensor | None = None
 ) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """The network's output at (x_t, t) for a crop's conditions, x_t (1, Z, Y, X); with what a ControlNet is told."""
-    position, anatomy = (code[None] for code in crop.codes(model.network.config.position_frequencies, model.device))
+    position, anatomy = (code[None] for code in crop.codes(model.network.config.encoding, model.device))
     region = torch.tensor([crop.region], device=model.device)
     told = None if target is None else target[None].to(model.device)
 
