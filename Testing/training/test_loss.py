@@ -61,13 +61,19 @@ def test_the_target_of_v_leads_back_to_the_image():
     assert torch.allclose(abar**0.5 * batch.x_t - (1 - abar) ** 0.5 * v, x0, atol=1e-6)
 
 
-def test_equation_4_counts_a_voxel_of_a_lesion_five_times():
-    """One of eight voxels is lesion and wrong by 1: 5/(5 + 7) if told a lesion's mask, 1/8 if told another CT."""
+def test_equation_4_counts_a_voxel_of_a_lesion_more_often():
+    """One of eight voxels is lesion and wrong by 1: 5/(5 + 7) if told a lesion's mask, 1/8 if told another CT, or if
+    the voxels count alike (the paper's).
+    """
     mask = torch.zeros(1, 2, 2, 2)
     mask[0, 0, 0, 0] = 1
     batch = batch_of(mask)
-    loss = lambda kind: controlnet_loss(lambda batch: batch.epsilon + mask, batch, batch.epsilon, kind).item()  # noqa: E731
-    assert loss("lesion-mask") == pytest.approx(5 / 12) and loss("pair") == pytest.approx(1 / 8)
+
+    def loss(*arguments):
+        return controlnet_loss(lambda batch: batch.epsilon + mask, batch, batch.epsilon, *arguments).item()
+
+    assert loss("lesion-mask", 5.0) == pytest.approx(5 / 12) and loss("pair", 5.0) == pytest.approx(1 / 8)
+    assert loss("lesion-mask", 1.0) == pytest.approx(1 / 8) == loss("lesion-mask")
 
 
 @pytest.mark.parametrize(("module", "name"), [(trainer, "diffusion_loss"), (finetune, "controlnet_loss")])

@@ -25,7 +25,9 @@ RECIPES = REPOSITORY / "Training" / "recipes"
 def test_the_base_recipe_is_the_papers():
     """Paper, IV-A: 128³, three levels alike, L1 on ε, Adam 1e-4, 1 × 4; 150 epochs of 4,838 volumes in fours."""
     paper = PretrainConfig.from_json(RECIPES / "base" / "paper.json")
-    assert paper.network == BASE and BASE.channels == (32, 64, 128, 256) and BASE.prediction == "epsilon"
+    assert paper.network == replace(BASE, anatomy_code="masks", attention="transformer")
+    assert BASE.channels == (32, 64, 128, 256) and BASE.prediction == "epsilon" and BASE.position == "encoding"
+    assert paper.crops.window_first and paper.crops.cut_off_placed and paper.crops.anywhere
     assert paper.crops.patch == (128, 128, 128) and paper.crops.levels == (1, 1, 1, 0)
     assert (paper.batch, paper.accumulate, paper.learning_rate) == (1, 4, 1e-4)
     assert paper.steps == 150 * 4838 // 4

@@ -36,6 +36,9 @@ class CropConfig:
     zoom: tuple[float, float] = (1.0, 1.0)  # boxes of `double` and `patch` crops are so many times larger, log-uniform
     mirrored: tuple[tuple[str, float], ...] = ()  # by region: share of the crops mirrored along x, sides swapped
     hu_gain: float = 0.0  # a crop's HU are multiplied by 1 ± up to this
+    anywhere: bool = False  # boxes lie anywhere in the scan (the paper's), not around a voxel of the body
+    window_first: bool = False  # HU go into the window before a box is resized (the paper's), not after
+    cut_off_placed: bool = False  # the position of scans that cut the body off is told too (the paper's)
     partial: float = 0.0  # how often a scan that was given in part is drawn, beside once for a whole one
 
     def __post_init__(self):

@@ -38,8 +38,16 @@ def box_size(level: str, patch: Sequence[int], case: Case, binned: bool, zoom: f
     return [max(1, round(mm * p / s)) for p, s in zip(patch, case.facts.spacing, strict=True)]
 
 
-def box_start(rng: np.random.Generator, case: Case, size: Sequence[int], around_lesion: float) -> list[int]:
-    """A box around a random voxel of the body, or of a lesion, moved inside the volume where it fits."""
+def box_start(
+    rng: np.random.Generator, case: Case, size: Sequence[int], around_lesion: float = 0.0, anywhere: bool = False
+) -> list[int]:
+    """The first voxel of a box around a random voxel of the body, or of a lesion, moved inside the volume where it
+    fits; or of any box of the volume.
+    """
+    shape = case.hu.shape
+    if anywhere:
+        slack = [have - n for n, have in zip(size, shape, strict=True)]
+        return [int(rng.integers(min(0, free), max(0, free) + 1)) for free in slack]
     if around_lesion > 0 and rng.random() < around_lesion:
         voxel = case.lesion_voxels[rng.integers(len(case.lesion_voxels))]
         centre = [int(rng.integers(v - n // 3, v + n // 3 + 1)) for v, n in zip(voxel, size, strict=True)]
@@ -48,7 +56,6 @@ def box_start(rng: np.random.Generator, case: Case, size: Sequence[int], around_
             centre = [int(rng.integers(low, high)) for low, high in case.body_box]
             if case.labels[tuple(centre)] > 0:
                 break
-    shape = case.hu.shape
     return [
         int(np.clip(c - n // 2, min(0, have - n), max(0, have - n)))
         for c, n, have in zip(centre, size, shape, strict=True)
@@ -110,7 +117,7 @@ def _control_target(
     case: Case,
     start: Sequence[int],
     size: Sequence[int],
-    x0: np.ndarray,
+    x0: torch.Tensor,
     window: tuple[float, float],
     config: CropConfig,
 ) -> dict:
@@ -118,11 +125,18 @@ def _control_target(
     if config.target == "lesion-mask":
         return {"target": nearest(read_box(case.lesion, start, size, False), config.patch).float()[None]}
     if config.target == "thick-ct":
-        return {"target": thick_target(torch.from_numpy(x0), int(rng.choice(config.factors)))[None]}
+        return {"target": thick_target(x0, int(rng.choice(config.factors)))[None]}
     if config.target == "pair":
         hu = torch.from_numpy(read_box(case.pair, start, size, case.geometry.air_hu)).float()
-        return {"target": torch.from_numpy(to_model(resize(hu, config.patch).numpy(), window))[None]}
+        return {"target": _in_window(hu, window, config)[None]}
     return {}
+
+
+def _in_window(hu: torch.Tensor, window: tuple[float, float], config: CropConfig) -> torch.Tensor:
+    """A box of HU (Z, Y, X) as a crop in [-1, 1]: resized to the patch, before or after it is cut to the window."""
+    if config.window_first:
+        return resize(torch.from_numpy(to_model(hu.numpy(), window)), config.patch)
+    return torch.from_numpy(to_model(resize(hu, config.patch).numpy(), window))
 
 
 def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tuple[float, float]:
@@ -130,6 +144,11 @@ def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tup
     low, high = REGIONS[case.facts.region].window
     jitter = rng.uniform(-1, 1, 2) * config.window_jitter_hu
     return low + jitter[0], high + jitter[1]
+
+
+def is_placed(case: Case, config: CropConfig) -> bool:
+    """Whether the position of a case's crops may be told: of every case, or of those that do not cut the body off."""
+    return case.facts.placed or config.cut_off_placed
 
 
 def draw_level(rng: np.random.Generator, case: Case, config: CropConfig) -> str:
@@ -150,7 +169,7 @@ def _draw_box(rng: np.random.Generator, case: Case, level: str, config: CropConf
     if level == "image":
         return [0, 0, 0], size
     around_lesion = config.around_lesion if config.target == "lesion-mask" else 0.0
-    start = box_start(rng, case, size, around_lesion)
+    start = box_start(rng, case, size, around_lesion, config.anywhere)
     if case.coverage is None:
         return start, size
 
@@ -160,7 +179,7 @@ def _draw_box(rng: np.random.Generator, case: Case, level: str, config: CropConf
     for _ in range(9):
         if share(start) >= LEAST_COVERED:
             break
-        start = max(start, box_start(rng, case, size, 0.0), key=share)
+        start = max(start, box_start(rng, case, size, anywhere=config.anywhere), key=share)
     return start, size
 
 
@@ -173,13 +192,13 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     hu = torch.from_numpy(read_box(case.hu, start, size, case.geometry.air_hu)).float()
     labels = drop_anatomy(rng, read_box(case.labels, start, size, 0), config.keep_organs)
     window = draw_window(rng, case, config)
-    x0 = to_model(resize(hu, config.patch).numpy() * np.float32(draw_gain(rng, config)), window)
+    x0 = _in_window(hu * draw_gain(rng, config), window, config)
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
     crop = Crop(
-        x0=torch.from_numpy(x0)[None],
+        x0=x0[None],
         axes=window_axes(case.hu.shape, centre, config.patch, step),
-        placed=case.facts.placed and bool(rng.random() < config.keep_position),
+        placed=is_placed(case, config) and bool(rng.random() < config.keep_position),
         labels=nearest(labels, config.patch),
         region=REGIONS[case.facts.region].index,
         level=level,

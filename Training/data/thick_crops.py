@@ -19,7 +19,7 @@ from MedDiffFMLib.networks.position import window_axes
 from .boxes import read_box
 from .crop import Crop, Slices
 from .crop_config import CropConfig
-from .crops import box_start, draw_window, drawn_from, drop_anatomy
+from .crops import box_start, draw_window, drawn_from, drop_anatomy, is_placed
 from .store import Case
 
 
@@ -46,7 +46,7 @@ def draw_thick_crop(
     order = [axis, *(other for other in range(3) if other != axis)]
     size = (depth(factor, config.patch[0], divisor), *config.patch[1:])
     box = [size[order.index(own)] for own in range(3)]
-    start = box_start(rng, case, box, 0.0)
+    start = box_start(rng, case, box)
     flips = [axis for axis in range(3) if rng.random() < 0.5] if rng.random() < config.flipped else []
 
     def cut(array, fill) -> np.ndarray:
@@ -57,7 +57,7 @@ def draw_thick_crop(
     thin = (torch.from_numpy(cut(case.hu, case.geometry.air_hu)).float() - low) * (2 / (high - low)) - 1
     slices = Slices(thin[None], torch.from_numpy(labels > 0)[None], factor)
     whole, at = (case.hu.shape, start) if axis == 0 else (size, (0, 0, 0))
-    placed = not flips and axis == 0 and case.facts.placed and bool(rng.random() < config.keep_position)
+    placed = not flips and axis == 0 and is_placed(case, config) and bool(rng.random() < config.keep_position)
     return Crop(
         x0=slices.thin.clamp(-1, 1),
         axes=window_axes(whole, at, size, (1, 1, 1)),

@@ -58,6 +58,7 @@ class PretrainConfig:
     low_noise: float = 0.0  # share of samples with σ̄_t log-uniform in low_sigma; the rest has t uniform (the paper)
     low_sigma: tuple[float, float] = (0.03, 0.5)
     ct_noise: float = 0.0  # share of the scans' own crops within low_sigma whose noise is correlated as CT's is
+    lesion_weight: float = 5.0  # of a lesion's voxels in the loss of its ControlNet, as they are few; 1: the paper's
     direct_t: int = 300  # the timestep of a ControlNet that restores in one evaluation (crops.target "thick-slices")
     distilled_to: int = 0  # steps of the walk that a student is for (see `distill`); 0: none
     seed: int = 0
@@ -73,6 +74,7 @@ class PretrainConfig:
             require(getattr(self, name) >= least, name, getattr(self, name), f"{least} or more")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
         require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a share below 1")
+        require(self.lesion_weight > 0, "lesion_weight", self.lesion_weight, "more than 0")
         require(self.min_snr >= 0, "min_snr", self.min_snr, "0 (off) or γ, such as 5")
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         require(0 < self.direct_t < T_START, "direct_t", self.direct_t, f"a timestep from 1 to {T_START - 1}")

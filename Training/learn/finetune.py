@@ -62,4 +62,4 @@ class ControlTrainer(Trainer):
         if kind == "thick-slices":
             alpha = float(self.schedule.alpha_bar[self.config.direct_t])
             return one_step_loss(self.estimate(batch), batch, alpha, self.config.network.prediction)
-        return controlnet_loss(self.estimate, batch, self.target(batch), kind)
+        return controlnet_loss(self.estimate, batch, self.target(batch), kind, self.config.lesion_weight)

@@ -16,7 +16,6 @@ from MedDiffFMLib.networks.unet import v_target
 from ..data.crop import Crop
 from .batches import Batch
 
-LESION_WEIGHT = 4.0  # a lesion fills little of a crop: its voxels count so much more
 SAMPLE = (1, 2, 3, 4)  # the axes of one sample in (B, 1, Z, Y, X)
 
 Network = Callable[[Batch], torch.Tensor]  # the output for a batch, (B, 1, Z, Y, X)
@@ -33,15 +32,17 @@ def diffusion_loss(eps_theta: Network, batch: Batch, target: torch.Tensor) -> to
     return mean_error(eps_theta(batch) - target, given_voxels(batch.crops))
 
 
-def controlnet_loss(eps_theta: Network, batch: Batch, target: torch.Tensor, kind: str) -> torch.Tensor:
+def controlnet_loss(
+    eps_theta: Network, batch: Batch, target: torch.Tensor, kind: str, lesion_weight: float = 1.0
+) -> torch.Tensor:
     """The fine-tuning loss of each sample, (B,): the U-Net is locked, its ControlNet is given c_t, the crops' `target`.
 
     E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a, c_t)‖₁   [paper eq. 4]
 
     kind: what c_t is, one of `crops.TARGETS`. Where it is a lesion's mask, a voxel of the lesion counts
-    1 + LESION_WEIGHT times.
+    `lesion_weight` times.
     """
-    weights = lesion_weights(batch.crops) if kind == "lesion-mask" else None
+    weights = lesion_weights(batch.crops, lesion_weight) if kind == "lesion-mask" else None
     return mean_error(eps_theta(batch) - target, weights)
 
 
@@ -89,6 +90,6 @@ def given_voxels(crops: Sequence[Crop]) -> torch.Tensor | None:
     return torch.stack([whole if crop.covered is None else crop.covered for crop in crops])[:, None]
 
 
-def lesion_weights(crops: Sequence[Crop]) -> torch.Tensor:
-    """The weight of each voxel, (B, 1, Z, Y, X): 1, and more in the crops' lesion masks."""
-    return 1 + LESION_WEIGHT * torch.stack([crop.target for crop in crops])
+def lesion_weights(crops: Sequence[Crop], lesion_weight: float) -> torch.Tensor:
+    """The weight of each voxel, (B, 1, Z, Y, X): 1, and `lesion_weight` in the crops' lesion masks."""
+    return 1 + (lesion_weight - 1) * torch.stack([crop.target for crop in crops])
