@@ -17,7 +17,7 @@ import torch
 from ..diffusion.schedule import predict_eps
 from ..networks.conditions import Conditions
 from ..networks.unet import as_epsilon
-from .tiles import Tile, TilePlan, plan_tiles
+from .tiles import Tile, TilePlan, Tiling, plan_tiles
 
 if TYPE_CHECKING:
     from ..models.loading import Model
@@ -40,12 +40,13 @@ class NoisePredictor:
         conditions: Conditions,
         body: np.ndarray,
         air: float,
-        overlap: float = 0.25,
+        tiling: Tiling | None = None,
         batch: int | None = None,
         on_window: Callable[[int, int], None] = lambda done, total: None,
         control: ControlNet | None = None,
     ):
-        """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. batch: windows at once;
+        """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. tiling: without it
+        that of `Tiling`. batch: windows at once;
         without it one on a CPU, where more gain nothing, and some on a GPU. control: a ControlNet for the target of
         the conditions.
         """
@@ -53,7 +54,7 @@ class NoisePredictor:
         self.on_window, self.control = on_window, control
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
-        self.plan = tile_plan(model, body.shape, overlap)
+        self.plan = tile_plan(model, body.shape, tiling or Tiling())
         self.active = self.plan.touching(body)
         on_gpu = model.device.type == "cuda"
         self.batch = batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
@@ -114,9 +115,9 @@ class NoisePredictor:
         return noise[:, 0, : size[0], : size[1], : size[2]]
 
 
-def tile_plan(model: Model, shape: tuple[int, int, int], overlap: float) -> TilePlan:
+def tile_plan(model: Model, shape: tuple[int, int, int], tiling: Tiling) -> TilePlan:
     """The windows of a volume (Z, Y, X) for a model's network."""
-    return plan_tiles(shape, (model.network.config.patch,) * 3, overlap)
+    return plan_tiles(shape, (model.network.config.patch,) * 3, tiling)
 
 
 def worth_in_tiles(model: Model, plan: TilePlan, voxels: int, cost: float) -> float:

@@ -2,7 +2,7 @@
 Legenstein 2023).
 
 The weights are a partition of unity made axis by axis: over all windows they sum to 1 in every voxel, so no volume
-of weights is kept and no voxel can be left uncovered.
+of weights is kept and no voxel can be left uncovered. The paper's are a plain mean; fading ones leave no step.
 """
 
 from __future__ import annotations
@@ -14,6 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+WEIGHTS = ("fade", "mean")
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How windows lie and blend. ValueError if they cannot.
+
+    overlap: 0 … 0.9, the share of a window that its neighbor covers too. weights: "fade", as cos² towards a window's
+    ends, or "mean", where all windows of a voxel count alike (the paper's).
+    """
+
+    overlap: float = 0.25
+    weights: str = "fade"
+
+    def __post_init__(self):
+        if not 0 <= self.overlap <= 0.9:
+            raise ValueError(f"overlap must be between 0 and 0.9, got {self.overlap}")
+        if self.weights not in WEIGHTS:
+            raise ValueError(f"weights of windows must be {' or '.join(WEIGHTS)}, got {self.weights!r}")
 
 
 @dataclass(frozen=True)
@@ -56,30 +76,29 @@ def axis_starts(length: int, size: int, overlap: float) -> list[int]:
     return [round(i * (length - size) / (count - 1)) for i in range(count)]
 
 
-def axis_weights(length: int, size: int, starts: Sequence[int]) -> list[torch.Tensor]:
+def axis_weights(length: int, size: int, starts: Sequence[int], weights: str = "fade") -> list[torch.Tensor]:
     """The weights of the `size` voxels of each window; over all windows they sum to 1 at every voxel of the axis.
 
-    Each window fades as cos² towards its ends, so that the blend has no step.
+    weights: see `Tiling`.
     """
     bell = torch.sin((torch.arange(size, dtype=torch.float64) + 0.5) / size * math.pi) ** 2
+    if weights == "mean":
+        bell = torch.ones_like(bell)
     total = torch.zeros(length, dtype=torch.float64)
     for start in starts:
         total[start : start + size] += bell
     return [(bell / total[s : s + size]).float() for s in starts]
 
 
-def plan_tiles(shape: Sequence[int], patch: Sequence[int], overlap: float) -> TilePlan:
+def plan_tiles(shape: Sequence[int], patch: Sequence[int], tiling: Tiling) -> TilePlan:
     """Windows of `patch` voxels over a volume; an axis shorter than the patch gets one window of its own length.
 
-    shape, patch: (z, y, x). overlap: 0 … 0.9, the share of a window that its neighbor covers too. ValueError
-    otherwise.
+    shape, patch: (z, y, x).
     """
-    if not 0 <= overlap <= 0.9:
-        raise ValueError(f"overlap must be between 0 and 0.9, got {overlap}")
     size = tuple(min(n, p) for n, p in zip(shape, patch, strict=True))
     axes = []
     for length, extent in zip(shape, size, strict=True):
-        starts = axis_starts(length, extent, overlap)
-        axes.append(list(zip(starts, axis_weights(length, extent, starts), strict=True)))
+        starts = axis_starts(length, extent, tiling.overlap)
+        axes.append(list(zip(starts, axis_weights(length, extent, starts, tiling.weights), strict=True)))
     windows = tuple(Tile((z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in itertools.product(*axes))
     return TilePlan(tuple(shape), size, windows)

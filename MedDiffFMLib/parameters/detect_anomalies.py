@@ -55,10 +55,19 @@ class DetectAnomaliesParameters(Parameters):
         label="Deviation",
         choices=("signed", "absolute"),
     )
-    smoothing: float = parameter(
-        2.0,
+    quality: str = parameter(
+        "balanced",
+        "choice",
+        "balanced: the model's own settings; paper: the published method's, noise at t = 950 and the organ alone.",
+        label="Quality",
+        choices=("balanced", "paper"),
+        advanced=True,
+    )
+    smoothing: float | None = parameter(
+        None,
         "number",
-        "Smoothing of the map: the Gaussian's standard deviation in mm; 0 for none.",
+        "Smoothing of the map: the Gaussian's standard deviation in mm, 0 for none; without it the quality's own, 2 mm "
+        "or none in paper.",
         label="Smoothing",
         unit="mm",
         minimum=0,

@@ -119,7 +119,7 @@ def plan(
     for span in spans:
         part = scan.part(span, settings.windows_hu)
         conditions = part.conditions(model, labels[span.z])
-        eps = NoisePredictor(model, conditions, part.body, part.air, settings.overlap, on_window=reporter.window)
+        eps = NoisePredictor(model, conditions, part.body, part.air, settings.tiling, on_window=reporter.window)
         regions.append(RegionDenoiser(span, part, eps, sigma_hu, settings, refiner))
     return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter)
 
@@ -154,7 +154,7 @@ class DenoisePlan:
             self.reporter.show = one.scan.as_volume
             estimate = one.estimate(self.params.seed, self.reporter, before=done)
             done += len(one.costs)
-            whole.add(one.span, merge(one.scan.frame.hu, estimate, one.scan.body, one.scan.window, self.sigma_hu))
+            whole.add(one.span, one.merged(estimate))
         after = estimate_noise(whole.values, self.scan.body, self.scan.frame.spacing)
         source = self.scan.frame.source
         restored = source.with_voxels(cast_like(self._on_input_grid(whole.values), like=source))
@@ -177,8 +177,10 @@ class DenoisePlan:
         if not frame.resampled:
             return frame.restore(hu)
         source = frame.source.voxels.astype(np.float32)
-        inside = frame.restore(self.scan.body, outside=0) > 0.5
         change = frame.restore(hu - frame.hu, outside=0)
+        if not self.settings.guarded:
+            return source + change
+        inside = frame.restore(self.scan.body, outside=0) > 0.5
         return merge(source, source + change, inside, self._window_on_input_grid(), self.sigma_hu)
 
     def _window_on_input_grid(self) -> tuple:

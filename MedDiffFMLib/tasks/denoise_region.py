@@ -29,20 +29,21 @@ from ..progress import Reporter
 from ..refinement.low_dose import MEANS_COST, LowDoseInputs
 from ..refinement.non_local_means import COST as NLM_COST
 from ..refinement.non_local_means import non_local_means
-from ..volumes.intensity import to_hu
+from ..volumes.intensity import keep_beyond, to_hu
 from .scan import Scan
+from .settings import TiledSettings
 
 LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change would be invention
 
 
 @dataclass(frozen=True)
-class DenoiseSettings:
+class DenoiseSettings(TiledSettings):
     """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
     for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
     windows_hu: None for the regions' own. nlm_share: w, not the paper's; 0 is the foundation model alone, and a refiner
-    has its own.
+    has its own. guarded: whether the result is bounded, and the input kept where the model cannot speak, see `merge`.
     """
 
     spacing_mm: float | None = 1.0
@@ -50,16 +51,16 @@ class DenoiseSettings:
     sigma_scale: float = 1.0
     prior_weight: float = 10.0
     zeta: float = 0.0
-    overlap: float = 0.25
     windows_hu: dict[str, tuple[float, float]] | None = None
     nlm_share: float = 0.0
+    guarded: bool = False
     mirrored: int = 1  # mirror images that the refiner's answer is averaged over, 1 to 8
 
 
 PAPER = DenoiseSettings(windows_hu=dict.fromkeys(REGIONS, (-160.0, 240.0)))
 QUALITIES = {
-    "fast": DenoiseSettings(spacing_mm=None, steps=1),
-    "balanced": DenoiseSettings(spacing_mm=None, steps=5),
+    "fast": DenoiseSettings(spacing_mm=None, steps=1, guarded=True, tile_weights="fade"),
+    "balanced": DenoiseSettings(spacing_mm=None, steps=5, guarded=True, tile_weights="fade"),
     "paper": PAPER,
 }
 
@@ -146,6 +147,15 @@ class RegionDenoiser:
         x_start = math.sqrt(schedule.alpha_bar[self.steps[0]]) * y
         generator = torch.Generator().manual_seed(seed)
         return diffpir(self.eps, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
+
+    def merged(self, estimate: np.ndarray) -> np.ndarray:
+        """The estimate with the input where that must stay, both in HU: guarded, see `merge`, or as the model says it,
+        but for what lies beyond the window (see `keep_beyond`).
+        """
+        hu, window = self.scan.frame.hu, self.scan.window
+        if self.settings.guarded:
+            return merge(hu, estimate, self.scan.body, window, self.sigma_hu)
+        return keep_beyond(hu, estimate, window)
 
 
 def merge(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..anatomy.classes import BODY, BONE, GAS, LUNG, ORGANS, label_numbers
+from ..anatomy.classes import BODY, ORGANS, label_numbers
 from ..anatomy.tissue import complete_labels, find_tissue
 from ..diffusion.samplers import clip, predict_x0, randn_like
 from ..diffusion.schedule import add_noise
@@ -27,19 +27,21 @@ from ..volumes.intensity import to_hu
 from ..volumes.volume import Volume
 from .findings import Threshold, find_parts, find_threshold, table_of
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
+from .organ_in_scan import at_the_organ, classes_of, organ_on_input_grid
 from .pseudo_healthy import beyond_the_border, painted_in_median, smooth_within
 from .scan import Scan, analyze_scan
-from .settings import settings_for
+from .settings import TiledSettings, settings_for
 
 
 @dataclass(frozen=True)
-class DetectAnomaliesSettings:
+class DetectAnomaliesSettings(TiledSettings):
     """How it is computed. These are the paper's values; a model's config holds those that fit its weights.
 
     spacing_mm: the grid that is computed on, None for the scan's own. noise_level: t. draws: of noise, averaged.
     organ_alone: whether the organ's surroundings become air (the paper's masked image) or stay in view.
     organ_painted: whether an organ of one tissue is painted in its median before the noise (see `pseudo_healthy`).
-    threshold_deviations: the automatic threshold, see `findings.find_threshold`.
+    threshold_deviations: the automatic threshold, see `findings.find_threshold`. smoothing_mm: of the map, where no
+    other is asked for.
     """
 
     spacing_mm: float | None = 1.0
@@ -48,7 +50,13 @@ class DetectAnomaliesSettings:
     organ_alone: bool = True
     organ_painted: bool = False
     threshold_deviations: float = 3.5
-    overlap: float = 0.25
+    smoothing_mm: float = 0.0
+
+
+QUALITIES = {
+    "balanced": DetectAnomaliesSettings(smoothing_mm=2.0, tile_weights="fade"),
+    "paper": DetectAnomaliesSettings(),
+}
 
 
 @dataclass(frozen=True)
@@ -131,15 +139,15 @@ def plan(
     labels = complete_labels(given, find_tissue(scan.frame.hu, scan.frame.spacing, scan.body))
     reporter.tick()
     organ = np.isin(labels, classes)
-    organ_on_input = _on_input_grid(scan, organ, classes, known)
+    organ_on_input = organ_on_input_grid(scan, organ, classes, known)
     if not organ.any() or not organ_on_input.any():
         raise InputError(f"There is no {params.organ} in the anatomy of this CT: name another organ with --organ.")
     if params.region == "auto":
-        scan = _at_the_organ(scan, organ, labels)
+        scan = at_the_organ(scan, organ, labels)
     told = labels if known.word != "none" else np.zeros_like(labels)
     told = np.where(organ, told, np.uint8(0)) if settings.organ_alone else told  # what became air is background
     conditions = scan.conditions(model, told)
-    eps = NoisePredictor(model, conditions, organ, scan.air, settings.overlap, on_window=reporter.window)
+    eps = NoisePredictor(model, conditions, organ, scan.air, settings.tiling, on_window=reporter.window)
     aerated = set(classes) <= set(label_numbers("lungs"))
     start = painted_in_median(scan, organ, aerated) if settings.organ_painted else None
     return DetectAnomaliesPlan(scan, known, settings, params, organ, organ_on_input, eps, start, reporter)
@@ -236,7 +244,7 @@ class DetectAnomaliesPlan:
             expected = beyond_the_border(expected, self.organ, scan.frame.spacing)
         seen = np.clip(source.voxels.astype(np.float32), *scan.window)
         difference = np.where(organ, seen - scan.frame.restore(expected), np.float32(0))
-        smooth = smooth_within(difference, organ, self.params.smoothing, source.spacing[::-1])
+        smooth = smooth_within(difference, organ, self.settings.smoothing_mm, source.spacing[::-1])
         return np.where(organ, np.abs(smooth) if self.params.deviation == "absolute" else smooth, np.float32(0))
 
     def _organ_at(self, where: tuple) -> str:
@@ -264,34 +272,11 @@ class DetectAnomaliesPlan:
         }
 
 
-def _at_the_organ(scan: Scan, organ: np.ndarray, labels: np.ndarray) -> Scan:
-    """A whole-body scan with the region of the part that holds most of the organ."""
-    span = max(scan.regions(labels), key=lambda span: int(organ[span.z].sum()))
-    return replace(scan, region=span.region, window=span.region.window)
-
-
-def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:
-    """The labels of an organ or group. InputError if there is no such organ, or only a label map could show it."""
-    classes = label_numbers(organ)
-    known = isinstance(anatomy, Volume) or anatomy == "totalsegmentator"
-    if not known and not {BODY, LUNG, BONE, GAS} & set(classes):
-        raise InputError(
-            f"The {organ} cannot be found by threshold: give a label map with --anatomy FILE, use --anatomy "
-            "totalsegmentator if it is installed, or look at --organ body, lungs or bones."
-        )
-    return classes
-
-
 def _settings(model: Model, params: DetectAnomaliesParameters) -> DetectAnomaliesSettings:
-    """The paper's settings, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "detect-anomalies", DetectAnomaliesSettings(), overlap=params.overlap)
-    asked = {"noise_level": params.noise_level, "draws": params.draws}
+    """The quality's settings, the model's over them unless they are the paper's, and what was asked for over those."""
+    settings = QUALITIES[params.quality]
+    if params.quality != "paper":
+        settings = settings_for(model, "detect-anomalies", settings)
+    asked = {"noise_level": params.noise_level, "draws": params.draws, "smoothing_mm": params.smoothing}
+    asked["overlap"] = params.overlap
     return replace(settings, **{name: value for name, value in asked.items() if value is not None})
-
-
-def _on_input_grid(scan: Scan, organ: np.ndarray, classes: tuple[int, ...], known: KnownAnatomy) -> np.ndarray:
-    """The organ on the input's grid, bool: a given label map's own voxels, and what was found where it says nothing."""
-    found = scan.frame.restore(organ, outside=0) > 0.5
-    if known.organs is None:
-        return found
-    return np.where(known.organs.voxels > 0, np.isin(known.organs.voxels, classes), found)

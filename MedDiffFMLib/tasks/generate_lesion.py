@@ -1,9 +1,9 @@
 """Lesion generation: a CT of no real person, with a lesion, from a label map and a lesion mask (paper, III-E2).
 
-The paper samples the whole volume with the ControlNet. Here the anatomy is synthesized without it, coarse levels first
-where the quality has them, and then the ControlNet draws the lesion in the windows that meet it, by RePaint. The
-ControlNet is conditioned on the lesion alone, so only the few windows that meet it are computed again; and the same
-seed gives the same patient with another lesion, or with none (`synthesize`).
+The paper samples the whole volume with the ControlNet, and so does quality `paper`. The others synthesize the anatomy
+without it, coarse levels first where the quality has them, and then the ControlNet draws the lesion in the windows
+that meet it, by RePaint. The ControlNet is conditioned on the lesion alone, so only the few windows that meet it are
+computed again; and the same seed gives the same patient with another lesion, or with none (`synthesize`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from ..anatomy.lesion_masks import check_place, lesion_voxels
 from ..anatomy.region_detection import region_of_labels
 from ..anatomy.regions import REGIONS, Region
 from ..anatomy.tissue import BODY_LABEL, with_body
+from ..errors import InputError
 from ..models.loading import Model, load_model
 from ..parameters import GenerateLesionParameters, SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.frame import prepare
 from ..volumes.volume import Volume
 from .known_anatomy import KnownAnatomy, check_anatomy
-from .lesion_inpainter import LesionInpainter, LesionSettings, choose_kind, lesion_settings
+from .lesion_inpainter import LesionInpainter, LesionSettings, choose_kind, lesion_settings, mask_facts
 from .scan import Scan
+from .synthesis_stages import LesionControl
 from .synthesize import SynthesizePlan
 from .synthesize import plan as plan_synthesis
 
@@ -56,8 +58,8 @@ def generate_lesion(
 
     anatomy: labels 0–121 on any grid, as for `synthesize`; lesion_mask: on the same grid, everything above 0 is
     lesion. parameters: those of `GenerateLesionParameters`. Outside the mask sample n equals sample n of `synthesize`
-    with the same seed, region, quality and (synthesis) steps. InputError as of `synthesize` and `inpaint_lesion`; what
-    `progress` raises passes through.
+    with the same seed, region, quality and (synthesis) steps, but for quality `paper`. InputError as of `synthesize`
+    and `inpaint_lesion`; what `progress` raises passes through.
     """
     params = GenerateLesionParameters.from_dict(parameters)
     return plan(anatomy, lesion_mask, params, model, Reporter(progress)).run()
@@ -84,20 +86,49 @@ def plan(
     model: Model | None,
     reporter: Reporter,
     for_estimate: bool = False,
-) -> GenerateLesionPlan:
+) -> GenerateLesionPlan | ControlledSynthesisPlan:
     """The synthesis of a CT with a lesion, ready to run. Arguments and errors as of `generate_lesion`."""
     model = model or load_model()
     settings = lesion_settings(model, params)
+    throughout = params.quality == "paper"
+    if throughout and (params.steps or params.resample):
+        raise InputError(
+            "Quality paper draws the lesion with the whole CT, not after it: leave out --steps and --resample, or use "
+            "another quality."
+        )
     check_anatomy(anatomy, anatomy)
     lesion = lesion_voxels(lesion_mask, anatomy, "anatomy")
     labels, region = _complete(anatomy, lesion, params.region)
     if region is not None:  # else synthesis refuses
         check_place(lesion, labels.voxels > 0, lesion_mask.source)
-        choose_kind(model, params.kind, region)
+        kind = choose_kind(model, params.kind, region)
     same = {name: getattr(params, name) for name in ("region", "quality", "samples", "overlap", "seed")}
     for_synthesis = SynthesizeParameters.from_dict(same | {"steps": params.synthesis_steps})
+    if throughout and region is not None:
+        net = model.controlnet(kind, kinds=("lesion-mask",))
+        mask = prepare(anatomy).labels(anatomy.with_voxels(lesion.astype(np.uint8))) > 0
+        synthesis = plan_synthesis(anatomy, for_synthesis, model, reporter, lesion=LesionControl(net, mask))
+        found = mask_facts(kind, lesion_mask, lesion, anatomy) | {"region": region.name}
+        return ControlledSynthesisPlan(synthesis, found)
     synthesis = plan_synthesis(anatomy, for_synthesis, model, reporter)
     return GenerateLesionPlan(synthesis, labels, region, lesion_mask, model, settings, params, reporter)
+
+
+@dataclass(frozen=True)
+class ControlledSynthesisPlan:
+    """A synthesis that is told the lesion throughout [paper III-E2], ready to run. lesion: facts of it."""
+
+    synthesis: SynthesizePlan
+    lesion: dict
+
+    def estimate(self) -> dict:
+        """Region and costs, as `look` returns them."""
+        return self.synthesis.estimate()
+
+    def run(self) -> GenerateLesionResult:
+        """The CTs with the lesion in them."""
+        made = self.synthesis.run()
+        return GenerateLesionResult(made.volumes, made.facts | {"lesion": self.lesion | {"drawn": "throughout"}})
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,14 @@ from ..progress import Reporter
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume, cast_like
 from .scan import Scan
-from .settings import settings_for
+from .settings import TiledSettings, settings_for
 
 PREFIX = "lesion-"
 USUAL_KINDS = {"chest": ("lung", "lung-tumor"), "abdomen": ("liver", "liver-tumor")}
 
 
 @dataclass(frozen=True)
-class LesionSettings:
+class LesionSettings(TiledSettings):
     """How a lesion is drawn; the paper names only RePaint and 1 mm. A model's config may hold others (inpaint-lesion).
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start to 0, close
@@ -50,7 +50,7 @@ class LesionSettings:
     resample: int = 4
     margin: float = 0.125
     blend_mm: float = 2.0
-    overlap: float = 0.25
+    tile_weights: str = "fade"
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class LesionInpainter:
             conditions.part(self.box.start, self.box.size),
             self.lesion,  # in a window without lesion all is known: it is not computed
             air=scan.air,
-            overlap=settings.overlap,
+            tiling=settings.tiling,
             on_window=reporter.window,
             control=control,
         )
@@ -228,13 +228,9 @@ class LesionInpainter:
 
     def facts(self, samples: int) -> dict:
         """What was drawn and computed, for the provenance."""
-        labels = [int(label) for label in np.unique(self.mask.voxels) if label > 0]
         settings = self.settings
         return {
-            "kind": self.kind.removeprefix(PREFIX),
-            "lesion_mask": "given, resampled" if self.mask.resampled else "given",
-            "lesion_labels": labels if len(labels) < 10 else f"{len(labels)} numbers, all taken for lesion",
-            "lesion_ml": round(volume_ml(self.voxels, self.scan.frame.source.spacing[::-1]), 3),
+            **mask_facts(self.kind, self.mask, self.voxels, self.scan.frame.source),
             "region": self.scan.region.name,
             "window_hu": list(self.scan.window),
             "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
@@ -245,6 +241,17 @@ class LesionInpainter:
             "windows": self.windows,
             "network_evaluations": self.evaluations * self.windows * samples,
         }
+
+
+def mask_facts(kind: str, mask: Volume, voxels: np.ndarray, source: Volume) -> dict:
+    """The kind of a lesion and what its mask holds, for the provenance. voxels: the lesion on the grid of `source`."""
+    labels = [int(label) for label in np.unique(mask.voxels) if label > 0]
+    return {
+        "kind": kind.removeprefix(PREFIX),
+        "lesion_mask": "given, resampled" if mask.resampled else "given",
+        "lesion_labels": labels if len(labels) < 10 else f"{len(labels)} numbers, all taken for lesion",
+        "lesion_ml": round(volume_ml(voxels, source.spacing[::-1]), 3),
+    }
 
 
 def _beyond_the_edge(x: np.ndarray, lesion: np.ndarray) -> np.ndarray:

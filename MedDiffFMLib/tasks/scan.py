@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -90,12 +91,13 @@ def analyze_scan(
     volume: Volume,
     region_name: str,
     reporter: Reporter,
-    spacing_mm: float | None = None,
+    spacing_mm: float | Sequence[float] | None = None,
     windows_hu: dict[str, tuple[float, float]] | None = None,
 ) -> Scan:
     """Prepare a CT and find its body and, if `region_name` is "auto", its region.
 
-    spacing_mm: the isotropic grid to compute on, None for the scan's own. windows_hu: other windows than the regions'.
+    spacing_mm: the grid to compute on, one spacing for all axes or (z, y, x); None for the scan's own.
+    windows_hu: other windows than the regions'.
     """
     frame = prepare(volume, spacing_mm)
     reporter.tick()

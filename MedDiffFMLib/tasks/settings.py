@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ..errors import InputError
+from ..inference.tiles import Tiling
 from ..models.loading import Model
 
-Settings = TypeVar("Settings")
+
+@dataclass(frozen=True)
+class TiledSettings:
+    """What every task's settings hold: how windows overlap and blend, see `Tiling`."""
+
+    overlap: float = 0.25
+    tile_weights: str = "mean"
+
+    @property
+    def tiling(self) -> Tiling:
+        """How the windows lie and blend."""
+        return Tiling(self.overlap, self.tile_weights)
+
+
+Settings = TypeVar("Settings", bound=TiledSettings)
 
 
 def settings_for(

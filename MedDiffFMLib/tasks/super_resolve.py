@@ -26,7 +26,7 @@ from .one_step_slices import thick_slices_refiner
 from .scan import Scan, analyze_scan
 from .settings import settings_for
 from .super_resolve_region import QUALITIES, SliceSplitter, choose_controlnet
-from .thin_slices import SliceSplit, choose_factor, on_input_axes, slice_axis
+from .thin_slices import SliceSplit, choose_factor, in_plane_grid, on_input_axes, slice_axis
 
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
@@ -104,7 +104,7 @@ def plan(
     control = choose_controlnet(model, params)
     refiner = thick_slices_refiner(model, control)
     known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
-    scan = analyze_scan(volume, params.region, reporter)
+    scan = analyze_scan(volume, params.region, reporter, in_plane_grid(volume, settings.pixel_mm))
     cut, labels = SliceSplit(slice_axis(scan.frame.spacing), factor), known.labels(scan)
     by_region = params.region == "auto" and cut.axis == -3
     spans = scan.regions(labels) if by_region else [whole_scan(scan.region, len(scan.body))]
@@ -159,8 +159,9 @@ class SuperResolvePlan:
             hu, facts = self.how.thin(part, self.labels[span.z])
             whole.add(span.times(cut.factor), hu.numpy())
             each.append({**self._facts(part, hu), **facts})
-        hu = project_to_block_means(torch.from_numpy(whole.values), thick, cut.factor, cut.axis)
-        hu = self.how.as_stored(hu)
+        hu = torch.from_numpy(whole.values)
+        if self.how.settings.exact_means:
+            hu = self.how.as_stored(project_to_block_means(hu, thick, cut.factor, cut.axis))
         region = {"region": " + ".join(part.region.name for _, part in self.regions), "parts": each}
         count = sum(facts["network_evaluations"] for facts in each)
         return hu, {**self._facts(self.scan, hu), **region, "network_evaluations": count}

@@ -26,17 +26,20 @@ from ..refinement.thick_slices import THICK_SLICES
 from ..volumes.intensity import to_hu
 from .one_step_slices import ONE_STEP, cost_of_refining, is_one_step, one_step_costs, one_step_estimate, refined
 from .scan import Scan
-from .thin_slices import SliceSplit, compose_thin_slices, thin_noise_predictor
+from .settings import TiledSettings
+from .thin_slices import SliceSplit, compose_thin_slices, thin_noise_predictor, thin_slices_as_estimated
 
 CONTROL = "super-resolution"
 
 
 @dataclass(frozen=True)
-class SuperResolveSettings:
+class SuperResolveSettings(TiledSettings):
     """How a quality is computed. A model's config holds the values that fit its weights.
 
     t_start: the first timestep, at which the interpolated image is noised. steps: timesteps from there down to 0.
-    sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step.
+    sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step. pixel_mm: the grid
+    in plane that is computed on, None for the scan's own. exact_means: whether the new slices are made to have the old
+    ones as their means.
     """
 
     t_start: int = T_START
@@ -44,15 +47,17 @@ class SuperResolveSettings:
     sigma_n: float = 1.0
     prior_weight: float = 1.0
     zeta: float = 0.0
-    overlap: float = 0.25
+    pixel_mm: float | None = 1.0
+    exact_means: bool = False
     mirrored: int = 1  # mirror images that a ControlNet of a single evaluation averages, 1 to 4
     refiner_mirrored: int = 1  # orientations that a refiner averages, 1 to 8
 
 
+OURS = {"sigma_n": 0.05, "zeta": 1.0, "pixel_mm": None, "exact_means": True, "tile_weights": "fade"}
 QUALITIES = {
     # on a Gaussian image these find the posterior, the paper's do not: its data step fades as t → 0
-    "fast": SuperResolveSettings(t_start=200, steps=3, sigma_n=0.05, zeta=1.0),
-    "balanced": SuperResolveSettings(t_start=300, steps=12, sigma_n=0.05, zeta=1.0, mirrored=4),
+    "fast": SuperResolveSettings(t_start=200, steps=3, **OURS),
+    "balanced": SuperResolveSettings(t_start=300, steps=12, mirrored=4, **OURS),
     "paper": SuperResolveSettings(),
 }
 
@@ -83,7 +88,7 @@ class SliceSplitter:
     def tile_plan(self, part: Scan) -> tuple[TilePlan, int]:
         """The windows of a region's thin grid, and how many of them hold a part of the body."""
         body = part.body.repeat(self.cut.factor, self.cut.axis)
-        windows = tile_plan(self.model, body.shape, self.settings.overlap)
+        windows = tile_plan(self.model, body.shape, self.settings.tiling)
         return windows, len(windows.touching(body))
 
     def costs(self, part: Scan) -> list[float]:
@@ -114,6 +119,8 @@ class SliceSplitter:
             "windows_of_air": len(eps.skipped),
             "network_evaluations": len(steps) * len(eps.active),
         }
+        if not self.settings.exact_means:
+            return thin_slices_as_estimated(estimate, part, self.cut), facts
         return self.as_stored(compose_thin_slices(estimate, part, self.cut)), facts
 
     def as_stored(self, hu: torch.Tensor) -> torch.Tensor:
@@ -122,7 +129,7 @@ class SliceSplitter:
 
     def _eps(self, part: Scan, labels: np.ndarray) -> NoisePredictor:
         return thin_noise_predictor(
-            part, self.cut, labels, self.model, self.control, self.settings.overlap, self.reporter
+            part, self.cut, labels, self.model, self.control, self.settings.tiling, self.reporter
         )
 
     def _estimate(self, part: Scan, eps: NoisePredictor) -> tuple[np.ndarray, list[int]]:

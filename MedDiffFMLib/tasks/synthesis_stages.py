@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,8 @@ from ..diffusion.schedule import trailing_steps, uniform_steps
 from ..inference.levels import Level, is_finer, level_of
 from ..inference.noise_predictor import NoisePredictor
 from ..models.loading import Model
+from ..networks.conditions import Conditions
+from ..networks.controlnet import ControlNet
 from ..progress import Reporter
 from ..volumes.frame import AIR_HU
 from ..volumes.intensity import to_hu, to_model
@@ -32,6 +34,22 @@ class Stage:
     region: Region
 
 
+@dataclass(frozen=True)
+class LesionControl:
+    """A ControlNet that is told a lesion at every step of a synthesis. mask: bool (Z, Y, X) on the label map's grid."""
+
+    net: ControlNet
+    mask: np.ndarray
+
+    def part(self, z: slice) -> LesionControl | None:
+        """The control of some slices; None where they hold nothing of the lesion."""
+        return LesionControl(self.net, self.mask[z]) if self.mask[z].any() else None
+
+    def conditions(self, conditions: Conditions, level: Level) -> Conditions:
+        """A level's conditions with the lesion as target."""
+        return replace(conditions, target=level.labels(self.mask)[None].astype(np.float32))
+
+
 def stages_of(
     model: Model,
     settings: SynthesizeSettings,
@@ -39,8 +57,9 @@ def stages_of(
     spacing: tuple[float, float, float],
     region: Region,
     reporter: Reporter,
+    lesion: LesionControl | None = None,
 ) -> list[Stage]:
-    """The levels to go through; one that is no finer than the level before it is left out."""
+    """The levels to go through; one that is no finer than the level before it is left out. lesion: to be drawn too."""
     config = model.network.config
     stages: list[Stage] = []
     for name in settings.levels:
@@ -48,13 +67,16 @@ def stages_of(
         if stages and not is_finer(level, stages[-1].level):
             continue
         conditions = level.conditions(labels, region.index, config.encoding)
+        if lesion is not None:
+            conditions = lesion.conditions(conditions, level)
         epsilon = NoisePredictor(
             model,
             conditions,
             body=conditions.labels > 0,
             air=float(to_model(AIR_HU, region.window)),
-            overlap=settings.overlap,
+            tiling=settings.tiling,
             on_window=reporter.window,
+            control=lesion and lesion.net,
         )
         stages.append(Stage(level, epsilon, _steps(settings, first=not stages), region))
     return stages

@@ -25,13 +25,13 @@ from ..progress import ProgressCallback, Reporter
 from ..volumes.frame import Frame, prepare
 from ..volumes.volume import Volume
 from .known_anatomy import check_anatomy
-from .settings import settings_for
-from .synthesis_stages import stages_of
+from .settings import TiledSettings, settings_for
+from .synthesis_stages import LesionControl, stages_of
 from .synthesize_region import RegionSynthesizer
 
 
 @dataclass(frozen=True)
-class SynthesizeSettings:
+class SynthesizeSettings(TiledSettings):
     """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
 
     levels: the grids to go through, coarse to fine. steps: timesteps of the first level from t_start to 0, None for
@@ -46,13 +46,12 @@ class SynthesizeSettings:
     timesteps: str = "uniform"
     t_start: int = T_START
     restart: int = 500
-    overlap: float = 0.25
     painted: bool = False
 
 
 QUALITIES = {
-    "fast": SynthesizeSettings(levels=("image",), sampler="dpm-solver", steps=20),
-    "balanced": SynthesizeSettings(levels=("image", "double"), sampler="dpm-solver", steps=20),
+    "fast": SynthesizeSettings(levels=("image",), sampler="dpm-solver", steps=20, tile_weights="fade"),
+    "balanced": SynthesizeSettings(levels=("image", "double"), sampler="dpm-solver", steps=20, tile_weights="fade"),
     "paper": SynthesizeSettings(),
 }
 
@@ -102,8 +101,9 @@ def plan(
     model: Model | None,
     reporter: Reporter,
     for_estimate: bool = False,
+    lesion: LesionControl | None = None,
 ) -> SynthesizePlan:
-    """The synthesis from a label map, ready to run. Arguments and errors as of `synthesize`."""
+    """The synthesis from a label map, ready to run. Arguments and errors as of `synthesize`. lesion: drawn with it."""
     frame, labels, estimated = _body(anatomy, reporter)
     model = model or load_model()
     settings = _settings(model, params)
@@ -112,7 +112,8 @@ def plan(
     whole, regions = frame.volume.with_voxels(labels), []
     for span in spans:
         part = crop_to_span(whole, span)
-        stages = stages_of(model, settings, part.voxels, frame.spacing, span.region, reporter)
+        drawn = lesion and lesion.part(span.z)
+        stages = stages_of(model, settings, part.voxels, frame.spacing, span.region, reporter, drawn)
         regions.append(RegionSynthesizer(span, part, stages, settings, reporter))
     return SynthesizePlan(frame, regions, params, estimated, reporter)
 

@@ -18,13 +18,15 @@ from ..diffusion.slice_operators import (
 )
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor
+from ..inference.tiles import Tiling
 from ..models.loading import Model
 from ..networks.conditions import Conditions
 from ..networks.controlnet import ControlNet
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..progress import Reporter
-from ..volumes.intensity import to_model
+from ..volumes.frame import AIR_HU, prepare
+from ..volumes.intensity import keep_beyond, to_model
 from ..volumes.volume import Volume, cast_like
 from .scan import Scan
 
@@ -76,7 +78,7 @@ def thin_noise_predictor(
     labels: np.ndarray,
     model: Model,
     control: ControlNet | None,
-    overlap: float,
+    tiling: Tiling,
     reporter: Reporter,
 ) -> NoisePredictor:
     """The noise prediction on the thin grid. labels: the label map of the conditions on the scan's own grid."""
@@ -85,7 +87,7 @@ def thin_noise_predictor(
         thin_conditions(scan.conditions(model, labels), scan, cut, control.config.kind if control else "thick-ct"),
         scan.body.repeat(cut.factor, cut.axis),
         air=scan.air,
-        overlap=overlap,
+        tiling=tiling,
         on_window=reporter.window,
         control=control,
     )
@@ -109,6 +111,25 @@ def compose_thin_slices(estimate: np.ndarray, scan: Scan, cut: SliceSplit) -> to
     return limit_within_blocks(hu, thick, cut.factor, cut.axis, floor, ceiling)
 
 
+def thin_slices_as_estimated(estimate: np.ndarray, scan: Scan, cut: SliceSplit) -> torch.Tensor:
+    """Thin slices in HU on the scan's frame as the model says them; what only the window hides comes from cubic
+    interpolation (see `keep_beyond`). The means of the slices are not the thick ones then.
+    """
+    smooth = cubic_slices(torch.from_numpy(scan.frame.hu), cut.factor, cut.axis)
+    return torch.from_numpy(keep_beyond(smooth.numpy(), estimate, scan.window))
+
+
+def in_plane_grid(volume: Volume, pixel_mm: float | None) -> tuple[float, float, float] | None:
+    """The spacing (z, y, x) in RAS order with `pixel_mm` in plane and the volume's own across its slices; None without
+    a `pixel_mm`.
+    """
+    if pixel_mm is None:
+        return None
+    own = prepare(volume).spacing
+    axis = slice_axis(own)
+    return tuple(own[i] if i == axis else pixel_mm for i in (-3, -2, -1))
+
+
 def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> Volume:
     """`voxels` as the volume with every slice along `axis` (−3, −2 or −1) split: the same faces, other centers."""
     i = -1 - axis
@@ -120,9 +141,13 @@ def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> 
 
 
 def on_input_axes(scan: Scan, hu: torch.Tensor, cut: SliceSplit) -> Volume:
-    """The thin slices in the input's order of axes and its type."""
+    """The thin slices in the input's order of axes, its pixels and its type."""
     source = scan.frame.source
-    voxels = cast_like(hu.numpy(), like=source)
-    image = split_slices(scan.frame.volume, cut.axis, cut.factor, voxels).to_sitk()
+    image = split_slices(scan.frame.volume, cut.axis, cut.factor, hu.numpy()).to_sitk()
+    if scan.frame.resampled:
+        own = prepare(source).volume
+        grid = split_slices(own, cut.axis, cut.factor, np.repeat(own.voxels, cut.factor, cut.axis)).to_sitk()
+        image = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkBSpline, AIR_HU, sitk.sitkFloat32)
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
-    return Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)
+    thin = Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)
+    return thin.with_voxels(cast_like(thin.voxels, like=source))

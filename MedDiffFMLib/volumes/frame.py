@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,21 +60,23 @@ class Frame:
         return sitk.GetArrayFromImage(image).astype(np.uint8)
 
 
-def prepare(volume: Volume, spacing_mm: float | None = None) -> Frame:
-    """Order a volume's axes as RAS and, if `spacing_mm` is given, resample it to that isotropic spacing.
+def prepare(volume: Volume, spacing_mm: float | Sequence[float] | None = None) -> Frame:
+    """Order a volume's axes as RAS and, if `spacing_mm` is given, one for all axes or (z, y, x), resample it to that.
 
     Resampling is by cubic B-splines and keeps the outer faces of the volume where they are, so that the frame of the
     position stays the whole image.
     """
     image = sitk.DICOMOrient(volume.with_voxels(volume.voxels.astype(np.float32)).to_sitk(), "RAS")
     if spacing_mm is not None:
-        image = _resample(image, spacing_mm)
+        image = _resample(image, np.broadcast_to(spacing_mm, 3)[::-1].tolist())
     return Frame(Volume.from_sitk(image, volume.source), volume)
 
 
-def _resample(image: sitk.Image, spacing: float) -> sitk.Image:
-    size = [max(1, round(n * s / spacing)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
-    shift = [0.5 * (spacing / s - 1.0) for s in image.GetSpacing()]  # the first voxel's face stays, its center moves
+def _resample(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
+    """The image on a grid of another spacing (x, y, z)."""
+    own = image.GetSpacing()
+    size = [max(1, round(n * s / d)) for n, s, d in zip(image.GetSize(), own, spacing, strict=True)]
+    shift = [0.5 * (d / s - 1.0) for s, d in zip(own, spacing, strict=True)]  # the first voxel's face stays
     origin = image.TransformContinuousIndexToPhysicalPoint(shift)
-    grid = ([spacing] * 3, image.GetDirection(), AIR_HU, sitk.sitkFloat32)
+    grid = (spacing, image.GetDirection(), AIR_HU, sitk.sitkFloat32)
     return sitk.Resample(image, size, sitk.Transform(), sitk.sitkBSpline, origin, *grid)

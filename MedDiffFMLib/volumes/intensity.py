@@ -12,6 +12,16 @@ def to_model(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return x.astype(np.float32, copy=False)
 
 
+def keep_beyond(hu: np.ndarray, estimate: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """An estimate, in HU within the window, but the CT's own HU where both are at or beyond the same end of it.
+
+    So nothing is clipped that only the window hides, and within the window the result is the estimate itself.
+    """
+    low, high = window
+    hidden = ((estimate <= low) & (hu <= low)) | ((estimate >= high) & (hu >= high))
+    return np.where(hidden, hu, np.clip(estimate, low, high)).astype(np.float32, copy=False)
+
+
 def to_hu(x: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """The model's [-1, 1] to HU, float32: the inverse of `to_model` within the window."""
     low, high = (float(end) for end in window)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from MedDiffFMLib.inference.noise_predictor import NoisePredictor
-from MedDiffFMLib.inference.tiles import axis_starts, plan_tiles
+from MedDiffFMLib.inference.tiles import Tiling, axis_starts, plan_tiles
 from MedDiffFMLib.networks.anatomy_code import encode_labels
 from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.networks.position import window_position
@@ -29,7 +29,7 @@ def test_starts(length, size, overlap, starts):
 @pytest.mark.parametrize("shape", [(16, 16, 16), (5, 40, 17), (33, 16, 50), (1, 1, 100)])
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.8])
 def test_weights_sum_to_one_everywhere(shape, overlap):
-    plan = plan_tiles(shape, (16, 16, 16), overlap)
+    plan = plan_tiles(shape, (16, 16, 16), Tiling(overlap))
     total = torch.zeros(shape)
     for window in plan.windows:
         assert total[plan.slices(window)].shape == plan.size  # no window leaves the volume
@@ -38,14 +38,14 @@ def test_weights_sum_to_one_everywhere(shape, overlap):
 
 
 def test_weights_fade_where_windows_overlap():
-    plan = plan_tiles((1, 1, 28), (1, 1, 16), 0.25)
+    plan = plan_tiles((1, 1, 28), (1, 1, 16), Tiling(0.25))
     first = plan.windows[0].weight().flatten()
     assert first[:12].sub(1).abs().max() < 1e-6  # alone there
     assert (first[12:].diff() < 0).all() and first[15] < 0.1 and first[12] > 0.9
 
 
 def test_only_windows_that_touch_the_mask():
-    plan = plan_tiles((16, 16, 48), (16, 16, 16), 0.0)
+    plan = plan_tiles((16, 16, 48), (16, 16, 16), Tiling(0.0))
     mask = np.zeros((16, 16, 48), bool)
     mask[3, 3, 20] = True
     assert [w.start for w in plan.touching(mask)] == [(0, 0, 16)]
@@ -85,7 +85,7 @@ def test_overlapping_windows_are_averaged_with_their_weights(tiny_model):
     shape = (16, 16, 24)
     conditions = _conditions(shape)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(2))
-    noise_predictor = NoisePredictor(tiny_model, conditions, np.ones(shape, bool), -1.0, overlap=0.25)
+    noise_predictor = NoisePredictor(tiny_model, conditions, np.ones(shape, bool), -1.0, Tiling(0.25))
     assert [w.start for w in noise_predictor.active] == [(0, 0, 0), (0, 0, 8)]
     expected = torch.zeros(shape)
     for window in noise_predictor.active:
@@ -103,7 +103,7 @@ def test_windows_of_air_are_not_computed_and_give_air_back(tiny_model):
     shape = (16, 16, 64)
     body = np.zeros(shape, bool)
     body[:, :, :10] = True
-    noise_predictor = NoisePredictor(tiny_model, _conditions(shape), body, air=-0.5, overlap=0.0)
+    noise_predictor = NoisePredictor(tiny_model, _conditions(shape), body, air=-0.5, tiling=Tiling(0.0))
     assert len(noise_predictor.active) == 1 and len(noise_predictor.skipped) == 3
     x = torch.randn(shape)
     alpha = float(tiny_model.schedule.alpha_bar[100])
@@ -131,8 +131,24 @@ def test_raising_from_a_window_stops(tiny_model):
 
     shape = (16, 16, 64)
     noise_predictor = NoisePredictor(
-        tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, overlap=0.0, on_window=stop
+        tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, Tiling(0.0), on_window=stop
     )
     with pytest.raises(KeyboardInterrupt):
         noise_predictor(torch.zeros(shape), 10)
     assert calls == [(1, 4)]
+
+
+def test_the_papers_windows_are_averaged_alike():
+    """Two windows of 16 share four voxels of 28: half of each there, whole elsewhere."""
+    plan = plan_tiles((1, 1, 28), (1, 1, 16), Tiling(0.25, "mean"))
+    assert [tile.weight().flatten().tolist() for tile in plan.windows] == [
+        [1.0] * 12 + [0.5] * 4,
+        [0.5] * 4 + [1.0] * 12,
+    ]
+
+
+def test_impossible_tilings_are_refused():
+    with pytest.raises(ValueError, match=r"between 0 and 0\.9, got 1"):
+        Tiling(1)
+    with pytest.raises(ValueError, match="must be fade or mean, got 'round'"):
+        Tiling(weights="round")

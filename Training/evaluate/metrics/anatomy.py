@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from MedDiffFMLib.anatomy.classes import BODY, GAS, ORGANS, label_number, label_numbers
-from MedDiffFMLib.inference.tiles import plan_tiles
+from MedDiffFMLib.inference.tiles import Tiling, plan_tiles
 
 from .real_hu import REAL_HU
 
@@ -107,7 +107,7 @@ def seam(hu: np.ndarray, borders: Sequence[Sequence[int]], body: np.ndarray) -> 
 
 def window_borders(shape: Sequence[int], fine: Sequence[int], patch: int, overlap: float) -> list[list[int]]:
     """The borders of tiles in a volume of `shape`, by axis; the tiles were laid over its image of `fine` voxels."""
-    plan, found = plan_tiles(fine, (patch,) * 3, overlap), []
+    plan, found = plan_tiles(fine, (patch,) * 3, Tiling(overlap)), []
     for axis, (n, m) in enumerate(zip(shape, fine, strict=True)):
         ends = {s + e for s in {w.start[axis] for w in plan.windows} for e in (0, plan.size[axis])}
         found.append(sorted({round(e * n / m) for e in ends} - {0, n}))

@@ -15,7 +15,7 @@ import torch
 
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.inference.tiles import plan_tiles
+from MedDiffFMLib.inference.tiles import Tiling, plan_tiles
 from MedDiffFMLib.models.loading import Model
 
 DEPTH = 50  # of MedicalNet's ResNet; the paper does not say which it took
@@ -44,7 +44,7 @@ class Features:
         volume = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
         if self.per_volume:
             volume = (volume - volume.mean()) / volume.std().clamp(min=1e-6)
-        plan = plan_tiles(volume.shape, (CROP,) * 3, overlap=0.0)
+        plan = plan_tiles(volume.shape, (CROP,) * 3, Tiling(overlap=0.0))
         crops = (volume[plan.slices(window)][None, None] for window in plan.windows)
         return [self.of_crop(crop, REGIONS[region].index).float().cpu() for crop in crops]
 
