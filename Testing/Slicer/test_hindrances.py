@@ -118,12 +118,18 @@ def test_dialogs_do_not_stay(slicer, monkeypatch):
     from MedDiffFMPanels.dialogs.setup import offerSetUp
 
     window = slicer.util.mainWindow()
-    before = len(window.children())
+    delete_now()  # what earlier tests have left to the event loop
+    before = set(window.children())
     for show in (manageModels, offerSetUp):
         harness.dialogs.when_shown(lambda dialog: dialog.reject())
         show(window)
     slicer.app.processEvents()
+    delete_now()
+    assert set(window.children()) - before == set()
+
+
+def delete_now():
+    """QEvent::DeferredDelete waits for the outer event loop, which a test never comes back to."""
     import qt
 
-    qt.QCoreApplication.sendPostedEvents(None, 52)  # QEvent::DeferredDelete, which waits for the outer event loop
-    assert len(window.children()) == before
+    qt.QCoreApplication.sendPostedEvents(None, 52)

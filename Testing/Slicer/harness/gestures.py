@@ -26,7 +26,7 @@ def type_text(widget, text: str) -> None:
     qt.QTest.keyClicks(widget, text)
 
 
-def wait_until(condition, seconds: float = 30.0) -> None:
+def wait_until(condition, seconds: float = 120.0) -> None:
     """Let the event loop run until condition() holds; AssertionError after `seconds`."""
     import slicer
 
