@@ -118,18 +118,11 @@ def test_dialogs_do_not_stay(slicer, monkeypatch):
     from MedDiffFMPanels.dialogs.setup import offerSetUp
 
     window = slicer.util.mainWindow()
-    delete_now()  # what earlier tests have left to the event loop
+    harness.delete_now()  # what earlier tests have left to the event loop
     before = set(window.children())
     for show in (manageModels, offerSetUp):
         harness.dialogs.when_shown(lambda dialog: dialog.reject())
         show(window)
     slicer.app.processEvents()
-    delete_now()
+    harness.delete_now()
     assert set(window.children()) - before == set()
-
-
-def delete_now():
-    """QEvent::DeferredDelete waits for the outer event loop, which a test never comes back to."""
-    import qt
-
-    qt.QCoreApplication.sendPostedEvents(None, 52)

@@ -37,6 +37,13 @@ def wait_until(condition, seconds: float = 120.0) -> None:
         time.sleep(0.005)
 
 
+def delete_now() -> None:
+    """Delete what was told to `deleteLater()`: that waits for the application's event loop, which a test is outside."""
+    import qt
+
+    qt.QCoreApplication.sendPostedEvents(None, 52)  # QEvent::DeferredDelete
+
+
 def click_in_slice(name: str, ras) -> None:
     """A left click in the slice view `name` at world RAS (mm), through the real interactor: places a markups point
     when the application is in place mode. The view must show that position."""
