@@ -25,6 +25,7 @@ from .sections.input import InputPart
 from .sections.result import ResultPart
 from .sections.run import RunPart
 from .sections.settings_area import SettingsArea
+from .sections.task import PanelActions
 from .toolkit import announcement as announce
 from .toolkit import keyboard
 from .toolkit.bindings import Bindings, firstVolume
@@ -45,7 +46,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.bindings, self._unseen = None, []
+        self.bindings = None
         self._wait = qt.QTimer()
         self._wait.setSingleShot(True)
         self._wait.setInterval(WAIT_MS)
@@ -58,7 +59,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._root, self.ui = loadPanel(self.resourcePath(f"UI/{self.moduleName}.ui"))
         self.layout.addWidget(self._root)
         self._area, self.bindings = SettingsArea(self.ui.settingsArea), Bindings(self.update)
-        self.task, self.run = self.taskPart(self), RunPart(self.ui)
         self._makeSections()
         self.bindings.bind(vars(self.ui).values())
         self.preferences = Preferences(self.ui, self.bindings, self.logic.task)
@@ -79,7 +79,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def _makeSections(self):
-        self.input, self.result, self.preview = self.inputPart(self.ui), ResultPart(self.ui, self.task), Preview()
+        self.input = self.inputPart(self.ui, self.bindings, self.update)
+        self.run, self.preview = RunPart(self.ui), Preview()
+        self.task = self.taskPart(self.ui, self.bindings, self._actions())
+        self.result = ResultPart(self.ui, self.task)
         self.lookAhead = LookPart(
             self.makeLogic(), self.inputs, self.parameters, self.run.showEstimate, self.task.looked, self.onLooked
         )
@@ -87,10 +90,18 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ends = (self.onBatchBegin, self.onBatchEnd)
         self.batch = BatchPart(self.ui, self.logic.task, self.parameters, self.makeReady, *ends)
 
+    def _actions(self):
+        """What the task's part may call."""
+        return PanelActions(
+            refresh=self.update,
+            tell=self.run.tell,
+            isSeen=lambda: self.parent.isEntered,
+            shownResultId=lambda: self.result.shownId,
+            showNextResult=lambda step=1: self.result.showNext(step),
+        )
+
     def _connect(self):
         self.ui.runButton.connect("clicked(bool)", self.onRunButton)
-        self.ui.newBoxButton.connect("clicked(bool)", self.onNewBox)
-        self.ui.fixButton.connect("clicked(bool)", self.onFix)
         self.ui.copyButton.connect("clicked(bool)", self.onCopy)
         self.ui.messageButton.connect("clicked(bool)", self.advanced.onSetUp)
         self.ui.inputSection.connect("contentsCollapsed(bool)", lambda collapsed: self.update())
@@ -125,7 +136,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         sharedWorker().entered()
         self.initializeParameterNode()
-        self._showUnseen()
+        self.result.showKept()
 
     def exit(self):
         self._wait.stop()
@@ -149,7 +160,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self.lookAhead.stop()
         self.preview.end(restore=False)
-        self._unseen = []
+        self.result.keep([])
         self.result.clear()
         self.task.leave(sceneCloses=True)
         self.bindings.setNode(None)
@@ -184,7 +195,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.bindings is None or self.bindings.node is None:
             return
         self.task.update()
-        problem = slicerProblem() or self.input.show(self.bindings) or self.task.problem()
+        problem = slicerProblem() or self.input.show() or self.task.problem()
         self.run.showReady(problem, self.logic.busy, self._otherBusy())
         self.batch.update()
         if not self.logic.busy and self.parent.isEntered:
@@ -225,7 +236,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.makeReady():
             return
         self.run.begin()
-        self._unseen = []
+        self.result.keep([])
         self.preview.begin(self.inputNode)
         announce.begin(_("{task}: {name}").format(task=self.title, name=self.inputNode.GetName()))
         try:
@@ -255,10 +266,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         seen = self.parent.isEntered
         announce.end(announce.endInWords(self.title, nodes, failure, seen), stays=not seen)
         if nodes:
-            self._unseen = [node.GetID() for node in nodes]
+            self.result.keep(nodes)
             self.advanced.showModelAndDevice(exchange.provenanceOf(nodes[0]))
         if seen:
-            self._showUnseen()
+            self.result.showKept()
         self.update()
 
     def onLooked(self, answered):
@@ -278,21 +289,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         announce.end(f"{self.title}: {text}", stays=not self.parent.isEntered)
         self.update()
 
-    def _showUnseen(self):
-        """The results of the last run, once: never in the views of another module, which may show another patient."""
-        nodes, self._unseen = [slicer.mrmlScene.GetNodeByID(one) for one in self._unseen], []
-        source = exchange.sourceOf(nodes[0]) if nodes and None not in nodes else None
-        if source is not None:
-            self.result.show(nodes, source)
-
     # buttons
-
-    def onNewBox(self, checked=False):
-        self.bindings.node.SetNodeReferenceID("roi", self.input.newBox(self.inputNode).GetID())
-
-    def onFix(self, checked=False):
-        self.input.harden(self.inputNode)
-        self.update()
 
     def onCopy(self, checked=False):
         names = [exchange.fileName(node) if node else "INPUT.nii.gz" for node in self.inputs().values()]

@@ -30,6 +30,7 @@ def slicer(_core, monkeypatch):
     """The `slicer` module with an empty scene; exceptions in slots and observers, which Qt and VTK swallow, fail it."""
     errors: list[str] = []
     monkeypatch.setattr(sys, "excepthook", lambda *error: errors.append("".join(traceback.format_exception(*error))))
+    import harness
     from harness import dialogs, packages
 
     dialogs.reset()
@@ -40,6 +41,7 @@ def slicer(_core, monkeypatch):
     _core.mrmlScene.RemoveNode(_core.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(_core.mrmlScene))
     yield _core
     _core.app.processEvents()
+    harness.delete_now()  # else the widgets of all tests before watch the scene of each test
     assert not errors, "exceptions in slots:\n" + "\n".join(errors)
     assert not dialogs.unanswered(), "answers were prepared for dialogs that did not come"
 

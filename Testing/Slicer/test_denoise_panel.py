@@ -6,15 +6,15 @@ import json
 import os
 import signal
 import sys
-import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from panels import add_chest, folders_left, group_is_gone, names_in_scene, to_ras
-from patience import PATIENCE
+from patience import AT_ONCE, PATIENCE
 from tiny_model import save_tiny_model
+from turns import Turns
 
 pytest.importorskip("slicer")
 import harness
@@ -77,16 +77,11 @@ def test_a_run_from_the_first_click_to_the_result(slicer, chest, panel):
     folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "Study")
     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(chest), folder)
 
-    import qt
-
-    turns, timer = [], qt.QTimer()
-    timer.connect("timeout()", lambda: turns.append(time.monotonic()))
-    timer.start(10)
+    turns = Turns()
     click(ui.runButton)
     assert ui.runButton.text == "Cancel" and ui.progressBar.visible
     wait_until(lambda: not panel.logic.busy, PATIENCE)
-    timer.stop()
-    longest = max(np.diff(turns))
+    longest = turns.stop()
 
     assert ui.messageFrame.isHidden(), ui.messageLabel.text
     result = slicer.util.getNode("Chest denoised")
@@ -109,7 +104,7 @@ def test_a_run_from_the_first_click_to_the_result(slicer, chest, panel):
     assert worker_pid(panel) == pid, "the worker, and with it the model, was not kept"
     assert (slicer.util.arrayFromVolume(again) == voxels).all(), "the same seed gave other voxels"
     compare_views(slicer, panel, chest, again)
-    assert longest < 0.3, f"Slicer stood still for {longest:.2f} s"
+    turns.check(longest)
 
 
 def compare_views(slicer, panel, source, result):
@@ -123,7 +118,7 @@ def compare_views(slicer, panel, source, result):
     assert (slicer.util.arrayFromVolume(change) == difference).all() and not change.GetSaveWithScene()
     click(ui.flickerButton)
     first = shown()
-    wait_until(lambda: shown() != first, 5)
+    wait_until(lambda: shown() != first)
     click(ui.sideButton)
     assert (background("Red"), background("Yellow")) == (source.GetID(), result.GetID())
     click(ui.resultViewButton)
@@ -137,15 +132,15 @@ def background(view="Red"):
     return composite.GetBackgroundVolumeID()
 
 
-def test_cancel_ends_every_process_within_3_seconds_and_leaves_the_scene(chest, panel):
+def test_cancel_ends_every_process_at_once_and_leaves_the_scene(chest, panel):
     before = names_in_scene()
     choose(panel.ui.qualityBox, "paper")
     click(panel.ui.runButton)
     wait_until(lambda: panel.ui.statusLabel.text.startswith("Step"), PATIENCE)
-    pid, asked = worker_pid(panel), time.monotonic()
+    pid = worker_pid(panel)
     click(panel.ui.runButton)
-    wait_until(lambda: not panel.logic.busy, 5)
-    assert time.monotonic() - asked < 3 and group_is_gone(pid)
+    wait_until(lambda: not panel.logic.busy, AT_ONCE)
+    assert group_is_gone(pid)
     assert names_in_scene() == before and panel.ui.messageLabel.text.startswith("Cancelled")
     assert panel.ui.runButton.text == "Run" and panel.ui.runButton.enabled
 
@@ -169,7 +164,7 @@ def test_a_worker_that_dies(panel, number, title, advice):
 def test_a_deleted_input_stops_the_run(slicer, chest, panel):
     pid = start_and_wait_for_worker(panel)
     slicer.mrmlScene.RemoveNode(chest)
-    wait_until(lambda: not panel.logic.busy, 5)
+    wait_until(lambda: not panel.logic.busy, AT_ONCE)
     assert "“Chest” was deleted" in panel.ui.messageLabel.text and group_is_gone(pid)
     assert names_in_scene() == [] and not panel.ui.runButton.enabled
     assert "no CT volume" in panel.ui.runButton.toolTip
@@ -180,14 +175,14 @@ def test_a_deleted_output_stops_the_run(slicer, chest, panel):
     panel.ui.targetSelector.setCurrentNode(target)
     pid = start_and_wait_for_worker(panel)
     slicer.mrmlScene.RemoveNode(target)
-    wait_until(lambda: not panel.logic.busy, 5)
+    wait_until(lambda: not panel.logic.busy, AT_ONCE)
     assert "“Mine” was deleted" in panel.ui.messageLabel.text and group_is_gone(pid)
 
 
 def test_a_closed_scene_stops_the_run(slicer, panel):
     pid = start_and_wait_for_worker(panel)
     slicer.mrmlScene.Clear(False)
-    wait_until(lambda: not panel.logic.busy, 5)
+    wait_until(lambda: not panel.logic.busy, AT_ONCE)
     assert "The scene was closed" in panel.ui.messageLabel.text and group_is_gone(pid)
     assert names_in_scene() == [] and not panel.ui.runButton.enabled
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 
 import numpy as np
 import pytest
-from panel_run import Turns
 from panels import DATA, add_chest, folders_left, to_ras
 from patience import PATIENCE
 from tiny_model import save_tiny_model
+from turns import Turns
 
 pytest.importorskip("slicer")
 import harness
@@ -396,10 +395,8 @@ def test_a_large_map_never_halts_slicer(slicer, panel):
     voxels = np.tile(voxels, (17, 1, 1))
     source = slicer.util.addVolumeFromArray(np.zeros(voxels.shape, np.int16), name="Large")
     node = show_map(panel, source, voxels, limit=110)
-    turns, started = Turns(), time.thread_time()
+    turns = Turns()
     panel.ui.thresholdSlider.value = 90
-    first = time.thread_time() - started
-    assert first < 0.3
     assert panel.task.findings._walk is not None, "all was done in the first turn"
     settle(panel)
     turns.check()

@@ -105,7 +105,7 @@ def test_a_worker_that_is_killed_from_outside_is_asked_again(slicer, open_one, t
 
     (tmp_path / "first.py").write_text(WAITS)
     panel = open_one()
-    wait_until(lambda: looks(tmp_path) and not (tmp_path / "first.py").exists(), 30)
+    wait_until(lambda: looks(tmp_path) and not (tmp_path / "first.py").exists())
     os.killpg(sharedWorker().pid, signal.SIGKILL)
     wait_for_estimate(panel)
 
@@ -114,7 +114,7 @@ def test_a_worker_that_cannot_work_is_not_asked_for_ever(slicer, open_one, tmp_p
     """Twice for one state; for another one again."""
     (tmp_path / "first.py").write_text("# always\n" + CRASHED)
     panel = open_one()
-    wait_until(lambda: len(looks(tmp_path)) == 2, 30)
+    wait_until(lambda: len(looks(tmp_path)) == 2)
     pause(2.5)
     assert len(looks(tmp_path)) == 2 and panel.ui.estimateLabel.text == "" and panel.ui.runButton.enabled
     (tmp_path / "first.py").unlink()
@@ -125,7 +125,7 @@ def test_a_worker_that_cannot_work_is_not_asked_for_ever(slicer, open_one, tmp_p
 def test_what_is_wrong_with_the_input_is_asked_once(slicer, open_one, tmp_path):
     (tmp_path / "first.py").write_text("# always\n" + REFUSES)
     panel = open_one()
-    wait_until(lambda: "It is no CT." in panel.ui.estimateLabel.text, 30)
+    wait_until(lambda: "It is no CT." in panel.ui.estimateLabel.text)
     pause()
     assert len(looks(tmp_path)) == 1 and "It is no CT." in panel.ui.estimateLabel.text
 
@@ -137,11 +137,11 @@ def test_an_idle_worker_that_ends_before_a_look_is_started_again(slicer, open_on
     panel = open_one()
     wait_for_estimate(panel)
     worker = shared_worker.sharedWorker()
-    wait_until(lambda: worker.job is None, 10)
+    wait_until(lambda: worker.job is None)
     monkeypatch.setattr(shared_worker, "IDLE_SECONDS", 0.2)
     worker.rest()
     panel.ui.stepsBox.value = 7
-    wait_until(lambda: worker.pid is None, 5)
+    wait_until(lambda: worker.pid is None)
     wait_for_estimate(panel)
     assert [one.get("steps") for one in looks(tmp_path)] == [None, "7"]
 
@@ -149,7 +149,7 @@ def test_an_idle_worker_that_ends_before_a_look_is_started_again(slicer, open_on
 def test_a_look_that_was_dropped_is_asked_again_for_the_same_state(slicer, open_one, tmp_path):
     (tmp_path / "first.py").write_text("time.sleep(1)")
     panel = open_one()
-    wait_until(lambda: looks(tmp_path), 30)
+    wait_until(lambda: looks(tmp_path))
     harness.leave_module(panel)
     harness.enter_module(panel)
     wait_for_estimate(panel)
@@ -165,9 +165,9 @@ def test_the_set_up_asks_again(slicer, open_one, tmp_path, monkeypatch, when):
     if when == "during a look":
         (tmp_path / "first.py").write_text(WAITS)
     panel = open_one()
-    wait_until(lambda: looks(tmp_path), 30) if when == "during a look" else wait_for_estimate(panel)
+    wait_until(lambda: looks(tmp_path)) if when == "during a look" else wait_for_estimate(panel)
     panel.advanced.onSetUp()
-    wait_until(lambda: len(looks(tmp_path)) == 2, 30)
+    wait_until(lambda: len(looks(tmp_path)) == 2)
     wait_for_estimate(panel)
     assert "Error" not in panel.ui.systemLabel.text
 
@@ -178,7 +178,7 @@ def test_a_changed_place_asks_there_and_not_here(slicer, open_one, tmp_path):
 
     (tmp_path / "first.py").write_text(WAITS)
     panel = open_one()
-    wait_until(lambda: looks(tmp_path), 30)
+    wait_until(lambda: looks(tmp_path))
     other = tmp_path / "other python"
     other.write_text((tmp_path / "python").read_text())
     other.chmod(0o755)
@@ -230,5 +230,5 @@ def test_the_set_up_leaves_a_run_alone(slicer, open_one, tmp_path, monkeypatch):
     harness.click(panel.ui.runButton)
     panel.advanced.onSetUp()
     assert "Wait for its end" in panel.ui.messageLabel.text and panel.logic.busy
-    wait_until(lambda: not panel.logic.busy, 30)
+    wait_until(lambda: not panel.logic.busy)
     assert "later" in panel.ui.messageLabel.text, "it was not the set-up that ended it"

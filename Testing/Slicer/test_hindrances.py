@@ -118,12 +118,11 @@ def test_dialogs_do_not_stay(slicer, monkeypatch):
     from MedDiffFMPanels.dialogs.setup import offerSetUp
 
     window = slicer.util.mainWindow()
-    before = len(window.children())
+    harness.delete_now()  # what earlier tests have left to the event loop
+    before = set(window.children())
     for show in (manageModels, offerSetUp):
         harness.dialogs.when_shown(lambda dialog: dialog.reject())
         show(window)
     slicer.app.processEvents()
-    import qt
-
-    qt.QCoreApplication.sendPostedEvents(None, 52)  # QEvent::DeferredDelete, which waits for the outer event loop
-    assert len(window.children()) == before
+    harness.delete_now()
+    assert set(window.children()) - before == set()

@@ -194,7 +194,7 @@ def test_a_model_without_lesions_is_refused(panel, chest, tmp_path):
     shutil.rmtree(tmp_path / "models" / "tiny" / "controlnets")
     draw_words = "This model cannot draw lesions"
     paint_ball(panel.task.lesion, "Lesion", chest, middle(chest), 6.0)
-    wait_until(lambda: draw_words in panel.ui.runButton.toolTip, 10)
+    wait_until(lambda: draw_words in panel.ui.runButton.toolTip)
     assert not panel.ui.runButton.enabled and "Choose another model" in panel.ui.runButton.toolTip
 
 

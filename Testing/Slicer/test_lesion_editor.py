@@ -71,7 +71,7 @@ def test_undo_takes_an_ellipsoid_back(slicer, chest, open_panel):
     center[2] = slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetSliceOffset()
     click(panel.ui.placeButton)
     click_in_slice("Red", tuple(center))
-    harness.wait_until(lambda: not panel.ui.placeButton.checked, 10)
+    harness.wait_until(lambda: not panel.ui.placeButton.checked)
     slicer.app.processEvents()
     assert mask_of(lesion, chest).sum() > painted.sum() > 0
     panel.ui.editor.undo()

@@ -63,9 +63,9 @@ def test_a_closed_scene_leaves_no_ct_of_a_job(slicer, tmp_path, how):
     else:
         logic.start({"input": chest}, {}, onEnd=lambda *end: ends.append(1), place=place)
     if how != "run":
-        wait_until(lambda: sharedWorker().pid, 20)
+        wait_until(lambda: sharedWorker().pid)
         logic.abandon() if how == "abandon" else logic.cancel()
-    wait_until(lambda: ends or how == "abandon", 30)
+    wait_until(lambda: ends or how == "abandon")
     del chest
     slicer.mrmlScene.Clear(False)
     sharedWorker().end()
@@ -98,7 +98,7 @@ def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
         if stopped:
             walk.stop()
         else:
-            wait_until(lambda: ends, 10)
+            wait_until(lambda: ends)
         known = Known()
         command = Command(
             ["--version"], lambda event, known=known: None, lambda code, failure, known=known: ends.append(code)
@@ -106,7 +106,7 @@ def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
         if stopped:
             command.abandon()
         else:
-            wait_until(lambda: len(ends) == 2, 60)
+            wait_until(lambda: len(ends) == 2)
     del known, walk, command
     settle(slicer)
     assert connected() == [] and Known.alive == 0 and ends == ["walk", 0] and folders_left() == []

@@ -53,7 +53,7 @@ def test_one_answer_after_another_from_a_file_without_append_mode(slicer, tmp_pa
     place = program(tmp_path, ONE_LINE)
     for name in ("look", "hello", "look"):
         _, ends = start(place, request={"request": name})
-        wait_until(lambda ends=ends: ends, 20)
+        wait_until(lambda ends=ends: ends)
         assert ends[0][1] is None and ends[0][0]["event"] == {"look": "looked"}.get(name, name)
 
 
@@ -67,7 +67,7 @@ def test_a_worker_that_does_not_answer(slicer, tmp_path):
     ends = []
     place = program(tmp_path, "import time; time.sleep(600)")
     Job(prepare, None, None, lambda *end: ends.append(end), place, patience=0.5).start()
-    wait_until(lambda: ends, 20)
+    wait_until(lambda: ends)
     assert "did not answer within" in ends[0][1].message and sharedWorker().pid is None
 
 
@@ -104,7 +104,7 @@ def test_why_a_worker_died_is_told_through_slicers_launcher(slicer, tmp_path, la
     launcher.write_text(LAUNCHER)
     text = TELLING + end
     _, ends = start(program(tmp_path, text, *([launcher] if launched else [])))
-    wait_until(lambda: ends, 60)
+    wait_until(lambda: ends)
     failure = ends[0][1]
     assert failure.kind == kind and words in failure.message, failure
 
@@ -226,7 +226,7 @@ def test_what_a_request_names_lies_in_the_workers_folder(slicer, tmp_path):
     from MedDiffFMPanels.runner.job import outputFiles, previewFile, sharedWorker
 
     _, ends = start(program(tmp_path, ONE_LINE))
-    wait_until(lambda: ends, 20)
+    wait_until(lambda: ends)
     folder = sharedWorker().folder / "job-1"
     folder.mkdir()
     (folder / "a.json").write_text("{}")
@@ -246,11 +246,11 @@ def test_an_idle_worker_ends(slicer, tmp_path, monkeypatch, seen):
     worker = shared_worker.sharedWorker()
     slow = ONE_LINE.replace("    print(", "    import time; time.sleep(1.5)\n    print(")
     _, ends = start(program(tmp_path, slow))
-    wait_until(lambda: worker.pid, 10)
+    wait_until(lambda: worker.pid)
     worker.entered() if seen else worker.left()
-    wait_until(lambda: ends, 20)
+    wait_until(lambda: ends)
     assert ends[0][1] is None and worker.pid is not None, "a job ran"
-    wait_until(lambda: worker.pid is None, 5)
+    wait_until(lambda: worker.pid is None)
     worker.entered()
 
 
@@ -260,9 +260,9 @@ def test_a_panel_that_is_left_lets_the_worker_go(slicer, open_panel, tmp_path, m
     monkeypatch.setattr(shared_worker, "LEFT_SECONDS", 0.2)
     panel = open_panel("MedDiffFMDenoise")
     _, ends = start(program(tmp_path, ONE_LINE))
-    wait_until(lambda: ends, 20)
+    wait_until(lambda: ends)
     harness.leave_module(panel)
-    wait_until(lambda: shared_worker.sharedWorker().pid is None, 5)
+    wait_until(lambda: shared_worker.sharedWorker().pid is None)
     harness.enter_module(panel)
 
 

@@ -82,7 +82,7 @@ def panel(python, open_panel):
 def wait_for_estimate(panel):
     from MedDiffFMPanels.runner.job import sharedWorker
 
-    wait_until(lambda: "about 1 min" in panel.ui.estimateLabel.text and sharedWorker().job is None, 30)
+    wait_until(lambda: "about 1 min" in panel.ui.estimateLabel.text and sharedWorker().job is None)
 
 
 def requests(tmp_path, kind):
@@ -192,7 +192,7 @@ def test_nothing_is_left(slicer, panel, how, monkeypatch):
     else:
         monkeypatch.setattr(shared_worker, "LEFT_SECONDS", 0.1)
         harness.leave_module(panel)
-        wait_until(lambda: folders_left() == [], 10)
+        wait_until(lambda: folders_left() == [])
         harness.enter_module(panel)
 
 
@@ -215,10 +215,10 @@ def test_a_run_keeps_the_file_that_it_reads(slicer, tmp_path):
     chest, ends = add_chest(), []
     before, logic = slicer.util.arrayFromVolume(chest).copy(), DenoiseLogic()
     logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, slow))
-    wait_until(lambda: (tmp_path / "told.jsonl").exists(), 30)
+    wait_until(lambda: (tmp_path / "told.jsonl").exists())
     slicer.util.arrayFromVolume(chest)[:] = 0
     slicer.util.arrayFromVolumeModified(chest)
-    wait_until(lambda: ends, 30)
+    wait_until(lambda: ends)
     assert ends[0][1] is None and (result(slicer) == before).all() and kept() == []
 
 
@@ -236,7 +236,7 @@ def test_a_ct_that_changes_while_it_is_written_is_written_again(slicer, tmp_path
         np.arange(chest.GetImageData().GetNumberOfPoints()).reshape(32, 64, 64) % 999
     )
     slicer.util.arrayFromVolumeModified(chest)
-    wait_until(lambda: ends, 30)
+    wait_until(lambda: ends)
     assert ends[0][1] is None and (result(slicer) == slicer.util.arrayFromVolume(chest)).all()
 
 
@@ -251,7 +251,7 @@ def test_a_run_that_is_cancelled_while_it_writes_leaves_no_half_file(slicer, tmp
         next(logic._job._walk)
     assert len(kept()) == 1
     logic.cancel()
-    wait_until(lambda: ends, 10)
+    wait_until(lambda: ends)
     assert ends == [(None, None)] and kept() == []
 
 
@@ -268,13 +268,13 @@ def test_a_worker_elsewhere_gets_the_file_within_the_line(slicer, tmp_path, writ
     for number in (0, 1):
         ends = []
         logic.start({"input": chest}, {}, onEnd=lambda *one, ends=ends: ends.append(one), place=place)
-        wait_until(lambda ends=ends: ends, 30)
+        wait_until(lambda ends=ends: ends)
         assert ends[0][1] is None and (result(slicer, number) == slicer.util.arrayFromVolume(chest)).all()
     assert written == ["input.nrrd"]
     packed = Path(kept()[0]).read_bytes()
     assert b"encoding: gzip" in packed[:500]
     logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, ECHO))
-    wait_until(lambda: len(ends) == 2, 30)
+    wait_until(lambda: len(ends) == 2)
     assert ends[1][1] is None and b"encoding: raw" in Path(kept()[0]).read_bytes()[:500]
 
 

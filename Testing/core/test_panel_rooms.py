@@ -1,5 +1,6 @@
 """The house of the panels: which of its rooms may import which. Arrows lead one way (`MedDiffFM/README.md`)."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,52 @@ def wrong_arrows(package: Package) -> list[str]:
         if there not in {here, "", "failures"} | MAY_IMPORT.get(here, set()):
             found.append(f"{one.importer}:{one.line} imports {one.imported}")
     return found
+
+
+def hands_itself_over(path: Path) -> list[str]:
+    """Calls in a file that give away the object that makes them, but for those of its own base classes."""
+    tree, found = ast.parse(path.read_text(encoding="utf-8")), []
+    bases = {ast.unparse(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases}
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        own = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in bases
+        if not own and any(isinstance(one, ast.Name) and one.id == "self" for one in given):
+            found.append(f"{path.name}:{call.lineno} {ast.unparse(call)}")
+    return found
+
+
+def knows_the_panel(path: Path) -> list[str]:
+    """Places in a file where something is called `panel`: a parameter, a variable or an attribute."""
+    names = {ast.arg: "arg", ast.Name: "id", ast.Attribute: "attr"}
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if type(node) in names]
+    found = [node for node in nodes if getattr(node, names[type(node)]).lower().strip("_") == "panel"]
+    return [f"{path.name}:{node.lineno}" for node in found]
+
+
+def test_the_panel_gives_itself_to_no_section():
+    """A section is given widgets, bindings and the functions that it calls: each can be read without `panel.py`."""
+    assert hands_itself_over(PANELS / "panel.py") == []
+    rooms = [path for room in ("sections", "tasks") for path in sorted((PANELS / room).glob("*.py"))]
+    assert len(rooms) > 15
+    assert [place for path in rooms for place in knows_the_panel(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("class P(W):\n    def setup(self):\n        self.run = RunPart(self)", True),
+        ("class P(W):\n    def setup(self):\n        self.run = RunPart(ui, owner=self)", True),
+        ("class P(W):\n    def setup(self):\n        W.setup(self)\n        self.run = RunPart(self.ui)", False),
+    ],
+)
+def test_a_panel_that_gives_itself_away_is_seen(tmp_path, text, wrong):
+    (tmp_path / "panel.py").write_text(text)
+    assert bool(hands_itself_over(tmp_path / "panel.py")) == wrong
+
+
+def test_a_section_that_knows_the_panel_is_seen(tmp_path):
+    (tmp_path / "run.py").write_text("class R:\n    def __init__(self, panel):\n        self._panel = panel\n")
+    assert knows_the_panel(tmp_path / "run.py") == ["run.py:2", "run.py:3", "run.py:3"]
 
 
 def test_every_file_of_the_panels_has_a_room():

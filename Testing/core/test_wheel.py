@@ -151,7 +151,7 @@ def test_what_needs_an_extra_names_it_at_once(installed, command):
     assert result["err"].startswith("meddiff-fm: ") and result["err"].count("\n") == 1
     assert f"meddiff-fm[{REFUSED[command]}]" in result["err"]
     if REFUSED[command] == "training":
-        assert result["seconds"] < 1 and not result["torch"], "it named the extra only after something long"
+        assert result["seconds"] < 10 and not result["torch"], "it named the extra only after something long"
 
 
 def test_what_needs_no_extra_works(installed):

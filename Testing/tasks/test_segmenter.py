@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from patience import AT_ONCE
 
 from MedDiffFMLib.anatomy.segmenter import choose_mode, describe, find_organs
 from MedDiffFMLib.errors import Cancelled, InputError
@@ -200,7 +201,7 @@ def test_cancelling_ends_it_and_its_children_at_once(ct, installed, monkeypatch,
     with pytest.raises(Cancelled):
         find_organs(ct, tick=tick)
     pids = log.read_text(encoding="utf-8").split()
-    until = time.monotonic() + 5
+    until = time.monotonic() + AT_ONCE
     while not all(map(ended, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert len(pids) == 2 and all(map(ended, pids))

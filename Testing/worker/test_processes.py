@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import AT_ONCE
 
 from MedDiffFMLib.processes import end_process_group, own_group
 from MedDiffFMLib.worker import client
@@ -47,8 +48,8 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def wait_until(condition, seconds=30.0):
-    end = time.monotonic() + seconds
+def wait_until(condition):
+    end = time.monotonic() + AT_ONCE
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -58,11 +59,9 @@ def wait_until(condition, seconds=30.0):
 def test_a_group_ends_within_its_patience(tmp_path, deaf):
     process = subprocess.Popen(parent(tmp_path, deaf), **own_group())
     child = child_of(tmp_path)
-    began = time.monotonic()
-    end_process_group(process, patience=0.5)
-    assert time.monotonic() - began < 5
+    end_process_group(process, patience=0.5)  # before the 600 s of the process are over
     assert process.returncode == -(signal.SIGKILL if deaf else signal.SIGTERM)
-    wait_until(lambda: is_gone(child), 5)
+    wait_until(lambda: is_gone(child))
 
 
 def test_a_child_that_outlives_its_parent_ends_too(tmp_path):
@@ -71,7 +70,7 @@ def test_a_child_that_outlives_its_parent_ends_too(tmp_path):
     wait_until(lambda: process.poll() is not None)
     assert not is_gone(child)
     end_process_group(process)
-    wait_until(lambda: is_gone(child), 5)
+    wait_until(lambda: is_gone(child))
 
 
 def test_a_group_that_is_gone_is_none_of_our_business(tmp_path):
@@ -97,4 +96,4 @@ def test_a_workers_client_leaves_no_child_of_it(tmp_path, monkeypatch, how):
     else:
         assert worker.run({"request": "run"})["kind"] == "crash"
         child = child_of(tmp_path)
-    wait_until(lambda: is_gone(child), 5)
+    wait_until(lambda: is_gone(child))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import AT_ONCE
 from tiny_model import save_tiny_model
 
 from MedDiffFMLib import putting
@@ -100,9 +101,8 @@ def test_a_batch_is_cancelled_where_a_wait_hears_no_signal(tmp_path, data, monke
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(1)  # now it waits for the worker, which says nothing
-    began = time.monotonic()
     process.stdin.close()
-    assert process.wait(60) == 3 and time.monotonic() - began < 10
+    assert process.wait(AT_ONCE) == 3
     with open(target / "status.csv", newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["waiting"]
     assert sorted(path.name for path in target.iterdir()) == ["status.csv"]

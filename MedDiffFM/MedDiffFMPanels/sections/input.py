@@ -12,8 +12,9 @@ from ..views.colors import quiet, warning
 class InputPart:
     problemOf = staticmethod(problemOf)
 
-    def __init__(self, ui):
-        self.ui = ui
+    def __init__(self, ui, bindings, onChange):
+        """onChange: called when the input's node was changed here, as by hardening its transform."""
+        self.ui, self._bindings, self._onChange = ui, bindings, onChange
         regions = [("auto", _("Automatic")), ("head-neck", _("Head and neck")), ("chest", _("Chest"))]
         fillCombo(ui.regionBox, [*regions, ("abdomen", _("Abdomen"))])
         anatomy = [
@@ -25,10 +26,13 @@ class InputPart:
         ]
         fillCombo(ui.anatomyBox, anatomy)
         fillCombo(ui.areaBox, [("whole", _("Whole volume")), ("box", _("Only a box"))])
+        ui.newBoxButton.connect("clicked(bool)", self.onNewBox)
+        ui.fixButton.connect("clicked(bool)", self.onFix)
         self._checked = (None, None)
 
-    def show(self, bindings):
+    def show(self):
         """Show what goes with the choices. Returns the Problem of the input, or None."""
+        bindings = self._bindings
         segmentation, box = bindings.value("anatomyKind") == "segmentation", bindings.value("area") == "box"
         for name, wanted in (("anatomyRow", segmentation), ("boxRow", box)):
             getattr(self.ui, name).visible = wanted
@@ -66,20 +70,22 @@ class InputPart:
         """The input's size in words, for below its selector."""
         return sizeInWords(node)
 
-    def harden(self, node):
-        """Harden the transform of an input, if its user wants that."""
+    def onFix(self, checked=False):
+        """Harden the transform of the input, if its user wants that."""
+        node = self._bindings.chosenNode("input")
         if confirmHardening(node):
             slicer.vtkSlicerTransformLogic().hardenTransform(node)
+        self._onChange()
 
-    def newBox(self, volumeNode):
-        """A box of half the volume's edges in its middle."""
+    def onNewBox(self, checked=False):
+        """Choose a new box of half the input's edges in its middle."""
         box = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("MedDiff-FM box"))
         box.CreateDefaultDisplayNodes()
         bounds = [0.0] * 6
-        volumeNode.GetRASBounds(bounds)
+        self._bindings.chosenNode("input").GetRASBounds(bounds)
         box.SetXYZ([(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)])
         box.SetRadiusXYZ([(bounds[2 * axis + 1] - bounds[2 * axis]) / 4 for axis in range(3)])
-        return box
+        self._bindings.node.SetNodeReferenceID("roi", box.GetID())
 
 
 def sizeInWords(node):

@@ -17,8 +17,8 @@ KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 class LabelInputPart(InputPart):
     """The shared part, without what is asked of a CT alone."""
 
-    def __init__(self, ui):
-        InputPart.__init__(self, ui)
+    def __init__(self, ui, bindings, onChange):
+        InputPart.__init__(self, ui, bindings, onChange)
         self._words = (None, "")
         ui.inputSelector.nodeTypes = KINDS
         ui.inputSelector.noneDisplay = _("Choose a segmentation or label map")

@@ -62,8 +62,8 @@ class LesionLogic(PanelLogic):
 
 
 class LesionPart(TaskPart):
-    def __init__(self, panel):
-        TaskPart.__init__(self, panel)
+    def __init__(self, ui, bindings, actions):
+        TaskPart.__init__(self, ui, bindings, actions)
         roots = self._load()
         self.editor = LesionEditor(self.ui, self.onDrawn, self.onPlaceFailed)
         self.editor.prepare()  # before there is a scene to follow
@@ -71,8 +71,8 @@ class LesionPart(TaskPart):
             root.setMRMLScene(slicer.mrmlScene)
         self._kinds, self._busy, self._walk = None, False, None
         self.ui.newLesionButton.connect("clicked(bool)", self.onNew)
-        self.ui.previousButton.connect("clicked(bool)", lambda checked: panel.result.showNext(-1))
-        self.ui.nextButton.connect("clicked(bool)", lambda checked: panel.result.showNext())
+        self.ui.previousButton.connect("clicked(bool)", lambda checked: actions.showNextResult(-1))
+        self.ui.nextButton.connect("clicked(bool)", lambda checked: actions.showNextResult())
         self.ui.pairButton.connect("clicked(bool)", self.onSavePair)
         self.ui.outlineButton.connect("toggled(bool)", self.onOutline)
 
@@ -93,15 +93,15 @@ class LesionPart(TaskPart):
 
     @property
     def lesion(self):
-        return self.panel.bindings.chosenNode("lesionMask")
+        return self.bindings.chosenNode("lesionMask")
 
     def inputs(self):
         return {"lesion_mask": self.lesion}
 
     def update(self):
         self._listKinds()
-        owner = self.panel.inputNode
-        if self._busy or not self.panel.parent.isEntered:
+        owner = self.inputNode
+        if self._busy or not self.actions.isSeen():
             return
         self._busy = True
         try:
@@ -123,7 +123,7 @@ class LesionPart(TaskPart):
             self._choose(lesionOf(owner) or newLesion(owner))
 
     def _choose(self, node):
-        self.panel.bindings.node.SetNodeReferenceID("lesionMask", node.GetID())
+        self.bindings.node.SetNodeReferenceID("lesionMask", node.GetID())
 
     def sceneClosed(self):
         self.editor.prepare()
@@ -131,14 +131,14 @@ class LesionPart(TaskPart):
     def onNew(self, checked=False):
         """Another lesion on the same input; the old one stays in the scene."""
         self.editor.stop()
-        self._choose(newLesion(self.panel.inputNode))
+        self._choose(newLesion(self.inputNode))
 
     def onDrawn(self):
         self.ui.outlineButton.checked = True
-        self.panel.update()
+        self.actions.refresh()
 
     def onPlaceFailed(self):
-        self.panel.run.tell(_("There is no voxel of the image at that place. Click into the image."))
+        self.actions.tell(_("There is no voxel of the image at that place. Click into the image."))
 
     def escape(self):
         waited = self.ui.placeButton.checked
@@ -159,7 +159,7 @@ class LesionPart(TaskPart):
             self._walk.stop()
         if sceneCloses:
             return
-        node = self.lesion if self.panel.bindings and self.panel.bindings.node else None
+        node = self.lesion
         if node is not None and node.GetNodeReferenceID(exchange.LESION_OF) and not digestOf(node):
             slicer.mrmlScene.RemoveNode(node)  # nobody drew into it
 
@@ -167,24 +167,23 @@ class LesionPart(TaskPart):
 
     def _listKinds(self):
         """The kinds of lesions that the chosen model can draw."""
-        kinds = None if savedPlace().remote else kindsOf(self.panel.bindings.value("model"))
+        kinds = None if savedPlace().remote else kindsOf(self.bindings.value("model"))
         if kinds == self._kinds and self.ui.kindBox.count:
             return
-        self._kinds, wanted = kinds, self.panel.bindings.value("kind")
+        self._kinds, wanted = kinds, self.bindings.value("kind")
         blocked = self.ui.kindBox.blockSignals(True)
         fillCombo(self.ui.kindBox, [("auto", _("Automatic")), *((kind, kindInWords(kind)) for kind in kinds or ())])
         self.ui.kindBox.setCurrentIndex(max(0, self.ui.kindBox.findData(wanted)))
         self.ui.kindBox.blockSignals(blocked)
 
     def problem(self):
-        bindings = self.panel.bindings
-        box = bindings.chosenNode("roi") if bindings.value("area") == "box" else None
-        return self._kindProblem() or lesionProblem(self.lesion, self.panel.inputNode, box)
+        box = self.bindings.chosenNode("roi") if self.bindings.value("area") == "box" else None
+        return self._kindProblem() or lesionProblem(self.lesion, self.inputNode, box)
 
     def _kindProblem(self):
         if self._kinds is None:  # another computer's models are known there alone
             return None
-        kind, suggestion = self.panel.bindings.value("kind"), _("Choose another model under Advanced.")
+        kind, suggestion = self.bindings.value("kind"), _("Choose another model under Advanced.")
         if not self._kinds:
             return Problem(_("This model cannot draw lesions: it has no ControlNet for them."), suggestion)
         if kind not in ("", "auto", *self._kinds):
@@ -202,7 +201,7 @@ class LesionPart(TaskPart):
 
     def onOutline(self, shown):
         """Show or hide the outline of the lesion in the slices: it hides the very rim that one wants to judge."""
-        display = self.lesion.GetDisplayNode() if self.panel.bindings and self.lesion else None
+        display = self.lesion.GetDisplayNode() if self.lesion else None
         if display:
             display.SetVisibility2D(shown)
 
@@ -211,14 +210,14 @@ class LesionPart(TaskPart):
 
     def onSavePair(self, checked=False):
         """Ask for a folder and write the result that is shown, with its mask, into it."""
-        node = slicer.mrmlScene.GetNodeByID(self.panel.result.shownId or "")
+        node = slicer.mrmlScene.GetNodeByID(self.actions.shownResultId() or "")
         lesion = node.GetNodeReference(MASK) if node else None
         if lesion is None or digestOf(lesion) != node.GetAttribute(MASK):
-            self.panel.run.tell(
+            self.actions.tell(
                 _("The lesion was changed or removed since this result was made, so they are no pair. Run again first.")
             )
             return
-        folder = qt.QFileDialog.getExistingDirectory(self.panel.parent, _("Folder of training pairs"))
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder of training pairs"))
         if folder:
             self.ui.pairButton.enabled = False
             self._walk = Walk(savePair(folder, node, lesion), self._onSaved(folder))
@@ -235,7 +234,7 @@ class LesionPart(TaskPart):
                 text = _("Nothing was saved in {folder}: {reason}. Choose another folder.")
                 text = diskFull(folder).message if getattr(error, "errno", 0) in NO_ROOM else text
                 text = text.format(folder=folder, reason=getattr(error, "strerror", None) or error)
-            self.panel.run.tell(text)
+            self.actions.tell(text)
 
         return ended
 

@@ -14,6 +14,7 @@ class ResultPart:
     def __init__(self, ui, task):
         self.ui, self._task, self._views = ui, task, task.compareViews()
         self._resultId, self._mode, self._before = None, "result", "result"
+        self._unseenIds = []  # of results that wait for the panel to be opened
         ui.resultSection.visible = False
         self._timer = qt.QTimer()
         self._timer.setInterval(FLICKER_MS)
@@ -29,6 +30,19 @@ class ResultPart:
             button.connect("clicked(bool)", lambda checked, mode=mode: self.compare(mode))
             button.connect("toggled(bool)", lambda checked, button=button: _markChosen(button, checked))
         ui.samplesBox.connect("activated(int)", self._onSample)
+
+    def keep(self, nodes):
+        """Remember the results of a run until `showKept`; none of an earlier run is shown any more."""
+        self._unseenIds = [node.GetID() for node in nodes]
+
+    def showKept(self):
+        """Show the results of the last run, once. For an open panel alone: the views of another module may show
+        another patient.
+        """
+        nodes, self._unseenIds = [slicer.mrmlScene.GetNodeByID(key) for key in self._unseenIds], []
+        source = exchange.sourceOf(nodes[0]) if nodes and None not in nodes else None
+        if source is not None:
+            self.show(nodes, source)
 
     def show(self, nodes, source):
         """Show results; the first one in the views, the others to choose from."""

@@ -1,18 +1,38 @@
 """Part 2 of a panel: the controls of one task. A subclass a task, in tasks/; this is what a panel asks of it."""
 
 import html
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..views.compare import CompareViews
+
+
+@dataclass(frozen=True)
+class PanelActions:
+    """The functions of a panel that the part of a task may call."""
+
+    refresh: Callable  # () → None: shows anew what can be done
+    tell: Callable  # (sentence) → None: shows a message to the user
+    isSeen: Callable  # () → bool: whether this panel is the one that is open
+    shownResultId: Callable  # () → the ID of the result in the views, or None
+    showNextResult: Callable  # (step=1) → None: puts the next of several results into the views, with -1 the previous
 
 
 class TaskPart:
     title = ""
     compareViews = CompareViews  # how its results are compared with the input
 
-    def __init__(self, panel):
-        """Fill combo boxes and connect what is not bound by `SlicerParameterName`; `panel.ui` has the widgets."""
-        self.panel, self.ui = panel, panel.ui
+    def __init__(self, ui, bindings, actions):
+        """Fill combo boxes and connect what is not bound by `SlicerParameterName`. ui: the panel's widgets; bindings:
+        its settings; actions: its `PanelActions`.
+        """
+        self.ui, self.bindings, self.actions = ui, bindings, actions
         self.ui.taskSection.text = self.title
+
+    @property
+    def inputNode(self):
+        """The node that the input selector shows, or None."""
+        return self.bindings.chosenNode("input")
 
     def inputs(self):
         """Further input nodes by the names of the task's files."""

@@ -18,18 +18,18 @@ class DenoiseLogic(PanelLogic):
 class DenoisePart(TaskPart):
     title = _("Denoise")
 
-    def __init__(self, panel):
-        TaskPart.__init__(self, panel)
+    def __init__(self, ui, bindings, actions):
+        TaskPart.__init__(self, ui, bindings, actions)
         fillCombo(self.ui.sigmaBox, [("auto", _("As measured")), ("own", _("My own value"))])
         fillQualities(self.ui.qualityBox)
         self._facts = None
 
     def parameters(self):
-        own = self.panel.bindings.value("sigmaKind") == "own"
-        return {"sigma": self.panel.bindings.value("sigmaHU") if own else "auto"}
+        own = self.bindings.value("sigmaKind") == "own"
+        return {"sigma": self.bindings.value("sigmaHU") if own else "auto"}
 
     def update(self):
-        own = self.panel.bindings.value("sigmaKind") == "own"
+        own = self.bindings.value("sigmaKind") == "own"
         self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = own
 
     def looked(self, facts):

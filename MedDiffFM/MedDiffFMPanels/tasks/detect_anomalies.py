@@ -49,14 +49,14 @@ class DetectAnomaliesLogic(PanelLogic):
 class DetectAnomaliesPart(TaskPart):
     title = _("Detect Anomalies")
 
-    def __init__(self, panel):
-        TaskPart.__init__(self, panel)
-        ui, self._offer, self._known = self.ui, None, (None, set())
+    def __init__(self, ui, bindings, actions):
+        TaskPart.__init__(self, ui, bindings, actions)
+        self._offer, self._known = None, (None, set())
         for button in ("inputView", "resultView", "side", "flicker", "difference"):
             getattr(ui, f"{button}Button").visible = False
         ui.resultSection.layout().addWidget(ui.findingsWidget)
         fillCombo(ui.organBox, organsToChoose(BY_THRESHOLD))
-        self.findings = FindingsPart(ui, panel.bindings)
+        self.findings = FindingsPart(ui, bindings)
 
     # which organ
 
@@ -66,10 +66,10 @@ class DetectAnomaliesPart(TaskPart):
 
     def _classes(self):
         """The classes that the chosen anatomy can show."""
-        kind, bindings = self.panel.bindings.value("anatomyKind"), self.panel.bindings
+        kind = self.bindings.value("anatomyKind")
         if kind == "totalsegmentator":
             return set(ORGANS)
-        node = bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else None
+        node = self.bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else None
         if node is None:
             return BY_THRESHOLD
         state = (node.GetID(), node.GetSegmentation().GetMTime())
@@ -81,7 +81,7 @@ class DetectAnomaliesPart(TaskPart):
 
     def _fillOrgans(self):
         """Offer what the anatomy shows. What was chosen stays, even if it is not there any more."""
-        chosen, classes = self.panel.bindings.value("organ") or "body", self._classes()
+        chosen, classes = self.bindings.value("organ") or "body", self._classes()
         offer = organsToChoose(classes)
         if chosen not in dict(offer):
             offer.append((chosen, _("{organ} (not in this anatomy)").format(organ=organText(chosen))))
@@ -97,7 +97,7 @@ class DetectAnomaliesPart(TaskPart):
         self.ui.organLabel.visible = classes == BY_THRESHOLD
 
     def problem(self):
-        organ = self.panel.bindings.value("organ") or "body"
+        organ = self.bindings.value("organ") or "body"
         if set(label_numbers(organ)) & self._classes():
             return None
         return Problem(

@@ -32,8 +32,8 @@ class GenerateLesionPart(LesionPart):
     title = _("Lesion")
     compareViews = OverlayViews
 
-    def __init__(self, panel):
-        LesionPart.__init__(self, panel)
+    def __init__(self, ui, bindings, actions):
+        LesionPart.__init__(self, ui, bindings, actions)
         fillQualities(self.ui.qualityBox)
         nameButtons(self.ui)
 

@@ -27,17 +27,17 @@ class SuperResolveLogic(PanelLogic):
 class SuperResolvePart(TaskPart):
     title = _("Super-Resolve")
 
-    def __init__(self, panel):
-        TaskPart.__init__(self, panel)
+    def __init__(self, ui, bindings, actions):
+        TaskPart.__init__(self, ui, bindings, actions)
         fillQualities(self.ui.qualityBox)
         # what the difference shows here
         self.ui.differenceButton.toolTip = _("New slices minus the thick slice that they lie in: the detail added.")
 
     def _wanted(self):
-        return float(self.panel.bindings.value("spacing"))
+        return float(self.bindings.value("spacing"))
 
     def update(self):
-        node = self.panel.inputNode
+        node = self.inputNode
         usable = node is not None and node.GetImageData() is not None
         self.ui.thickLabel.text = slicesInWords(*slicesOf(node)) if usable else ""
         self.ui.thinLabel.text = self._thinInWords(*slicesOf(node)) if usable else ""
@@ -50,7 +50,7 @@ class SuperResolvePart(TaskPart):
         return _("{slices}: each slice becomes {factor}").format(slices=new, factor=factor)
 
     def problem(self):
-        thick = slicesOf(self.panel.inputNode)[1]
+        thick = slicesOf(self.inputNode)[1]
         factor = factor_for(thick, self._wanted())
         if factor == 1:
             return Problem(

@@ -36,8 +36,8 @@ class SynthesizePart(TaskPart):
     title = _("Synthesize CT")
     compareViews = OverlayViews
 
-    def __init__(self, panel):
-        TaskPart.__init__(self, panel)
+    def __init__(self, ui, bindings, actions):
+        TaskPart.__init__(self, ui, bindings, actions)
         fillQualities(self.ui.qualityBox)
         nameButtons(self.ui)
 

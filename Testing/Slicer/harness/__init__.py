@@ -8,7 +8,7 @@ harness.wait_until(lambda: not widget.logic.busy)
 
 from . import dialogs, packaged_python, packages
 from .core import start
-from .gestures import click, click_in_slice, press, type_text, wait_until, without_main_window
+from .gestures import click, click_in_slice, delete_now, press, type_text, wait_until, without_main_window
 from .module_panel import SIZE_ON_A_LAPTOP, in_sight
 from .modules import close_module, enter_module, leave_module, open_module
 from .painting import paint_ball
@@ -20,6 +20,7 @@ __all__ = [
     "click",
     "click_in_slice",
     "close_module",
+    "delete_now",
     "dialogs",
     "enter_module",
     "in_sight",

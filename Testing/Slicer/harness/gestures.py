@@ -26,7 +26,7 @@ def type_text(widget, text: str) -> None:
     qt.QTest.keyClicks(widget, text)
 
 
-def wait_until(condition, seconds: float = 30.0) -> None:
+def wait_until(condition, seconds: float = 120.0) -> None:
     """Let the event loop run until condition() holds; AssertionError after `seconds`."""
     import slicer
 
@@ -35,6 +35,13 @@ def wait_until(condition, seconds: float = 30.0) -> None:
         assert time.monotonic() < end, f"still not so after {seconds} s: {getattr(condition, '__name__', condition)}"
         slicer.app.processEvents()
         time.sleep(0.005)
+
+
+def delete_now() -> None:
+    """Delete what was told to `deleteLater()`: that waits for the application's event loop, which a test is outside."""
+    import qt
+
+    qt.QCoreApplication.sendPostedEvents(None, 52)  # QEvent::DeferredDelete
 
 
 def click_in_slice(name: str, ras) -> None:

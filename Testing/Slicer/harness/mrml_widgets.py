@@ -145,6 +145,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.nodeAboutToBeRemoved.emit(node)
 
     def _on_removed(self, node):
+        if node not in self._nodes:
+            return
         self._rebuild()
         if node is self._node:
             self._select(None if self.noneEnabled or not self._nodes else self._nodes[-1])

@@ -31,7 +31,7 @@ def totalsegmentator(input, output=None, ml=False, nr_thr_resamp=1, nr_thr_savin
     if wish == "hang":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         Path(os.environ["STAND_IN_LOG"]).write_text(f"{os.getpid()} {child.pid}")
-        time.sleep(30)
+        time.sleep(600)
     number = {name: number for number, name in class_map["total"].items()}
     hu = input.get_fdata()
     labels = np.where(hu > 150, number["aorta"], np.where(hu > -100, number["liver"], 0)).astype(np.uint8)
