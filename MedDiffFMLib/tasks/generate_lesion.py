@@ -22,6 +22,7 @@ from ..parameters import GenerateLesionParameters, SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.frame import prepare
 from ..volumes.volume import Volume
+from .facts import GenerateLesionFacts
 from .known_anatomy import KnownAnatomy, check_anatomy
 from .lesion_inpainter import LesionInpainter, LesionSettings, choose_kind, lesion_settings
 from .scan import Scan
@@ -34,15 +35,15 @@ class GenerateLesionResult:
     """Synthetic CTs with a lesion on the label map's grid (HU, int16), one a sample, and facts."""
 
     volumes: tuple[Volume, ...]
-    facts: dict
+    facts: GenerateLesionFacts
 
     def outputs(self) -> dict:
         return {"output": list(self.volumes)}
 
     def summary(self) -> str:
-        number, lesion = len(self.volumes), self.facts["lesion"]
-        what = f"{number} synthetic CT{'s' * (number > 1)} with a {lesion['kind']} lesion of {lesion['lesion_ml']:g} ml"
-        return f"{what} ({lesion['region']}; {self.facts['network_evaluations']} network evaluations)"
+        number, lesion = len(self.volumes), self.facts.lesion
+        what = f"{number} synthetic CT{'s' * (number > 1)} with a {lesion.kind} lesion of {lesion.lesion_ml:g} ml"
+        return f"{what} ({lesion.region}; {self.facts.network_evaluations} network evaluations)"
 
 
 def generate_lesion(
@@ -130,9 +131,7 @@ class GenerateLesionPlan:
             inpainter = self._inpainter(healthy)
             self.reporter.show = inpainter.as_volume
             volumes.append(inpainter.paint(self.params.seed + number))
-        facts = inpainter.facts(samples)
-        total = made.facts["network_evaluations"] + facts["network_evaluations"]
-        return GenerateLesionResult(tuple(volumes), made.facts | {"lesion": facts, "network_evaluations": total})
+        return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(made.facts, inpainter.facts(samples)))
 
     def _of_a_lesion(self) -> LesionInpainter:
         """The inpainter in a blank body: it costs what one in a synthetic CT does."""

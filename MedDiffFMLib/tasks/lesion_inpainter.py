@@ -28,6 +28,7 @@ from ..parameters import GenerateLesionParameters, InpaintLesionParameters
 from ..progress import Reporter
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume, cast_like
+from .facts import LesionFacts
 from .scan import Scan
 from .settings import settings_for
 
@@ -226,25 +227,25 @@ class LesionInpainter:
             "seconds_each": self.noise_predictor.seconds_of_a_window(known, self.steps[0]) if self.windows else None,
         }
 
-    def facts(self, samples: int) -> dict:
-        """What was drawn and computed, for the provenance."""
+    def facts(self, samples: int) -> LesionFacts:
+        """What was drawn and computed for all samples."""
         labels = [int(label) for label in np.unique(self.mask.voxels) if label > 0]
         settings = self.settings
-        return {
-            "kind": self.kind.removeprefix(PREFIX),
-            "lesion_mask": "given, resampled" if self.mask.resampled else "given",
-            "lesion_labels": labels if len(labels) < 10 else f"{len(labels)} numbers, all taken for lesion",
-            "lesion_ml": round(volume_ml(self.voxels, self.scan.frame.source.spacing[::-1]), 3),
-            "region": self.scan.region.name,
-            "window_hu": list(self.scan.window),
-            "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-            "blend_mm": settings.blend_mm,
-            "begun_from_hu": self.look_of_kind.start_hu,
-            "timesteps": self.steps,
-            "resample": settings.resample,
-            "windows": self.windows,
-            "network_evaluations": self.evaluations * self.windows * samples,
-        }
+        return LesionFacts(
+            kind=self.kind.removeprefix(PREFIX),
+            lesion_mask="given, resampled" if self.mask.resampled else "given",
+            lesion_labels=labels if len(labels) < 10 else f"{len(labels)} numbers, all taken for lesion",
+            lesion_ml=round(volume_ml(self.voxels, self.scan.frame.source.spacing[::-1]), 3),
+            region=self.scan.region.name,
+            window_hu=list(self.scan.window),
+            grid="own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
+            blend_mm=settings.blend_mm,
+            begun_from_hu=self.look_of_kind.start_hu,
+            timesteps=self.steps,
+            resample=settings.resample,
+            windows=self.windows,
+            network_evaluations=self.evaluations * self.windows * samples,
+        )
 
 
 def _beyond_the_edge(x: np.ndarray, lesion: np.ndarray) -> np.ndarray:

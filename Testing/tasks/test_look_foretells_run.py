@@ -49,8 +49,8 @@ def test_a_look_foretells_the_region_and_the_evaluations_of_a_run(task, extent, 
     module = import_module(f"MedDiffFMLib.tasks.{name}")
     found = module.look(*inputs, model=model, **QUICK[task])
     facts = getattr(module, name)(*inputs, model=model, **QUICK[task]).facts
-    assert found["network_evaluations"] == facts["network_evaluations"] > 0
-    assert found["region"] == facts["region"]
+    assert found["network_evaluations"] == facts.network_evaluations > 0
+    assert found["region"] == facts.region
     assert (" + " in found["region"]) == (extent == "whole" and task in JOINED)
 
 

@@ -221,9 +221,9 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     inside = to_hu(told.refined(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
     expected = compose_thin_slices(inside, scan, SliceSplit(-3, 2)).numpy()
     found = prepare(made.volume).hu
-    assert made.facts["refiner"] == "thick-slices" and made.facts["block_mean_error_hu"] < 0.01
+    assert made.facts.refiner == "thick-slices" and made.facts.block_mean_error_hu < 0.01
     assert np.abs(found - expected).max() < 0.05
-    seen, windows = look(ct, model, **arguments), made.facts["windows"]
+    seen, windows = look(ct, model, **arguments), made.facts.windows
     work = (
         windows,
         2 * COST * (20 * 24) / (16 * 16) * (16 / 8) ** 2,
@@ -231,12 +231,12 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     assert scan.body.all() and seen["seconds"] == pytest.approx(seen["seconds_each"] * sum(work))
     assert [p.fraction for p in events if p.window == p.windows] == pytest.approx([work[0] / sum(work), 1])
     plain = super_resolve(ct, load_model(folder, "cpu", precision="float32"), **arguments | {"control": "none"})
-    assert plain.facts["refiner"] == "none" and np.abs(plain.volume.voxels - made.volume.voxels).mean() > 1
+    assert plain.facts.refiner == "none" and np.abs(plain.volume.voxels - made.volume.voxels).mean() > 1
     turned = sitk.PermuteAxes(image, (2, 0, 1))
     turned.SetDirection(np.eye(3).flatten().tolist())  # its slices now lie along x
     other = super_resolve(Volume.from_sitk(sitk.Cast(turned, sitk.sitkFloat32), "turned"), model, **arguments)
-    assert other.facts["plane"] == "sagittal" and other.facts["refiner"] == "thick-slices"
-    assert other.facts["slices"] == [6, 12]
+    assert other.facts.plane == "sagittal" and other.facts.refiner == "thick-slices"
+    assert other.facts.slices == [6, 12]
 
 
 def test_slices_are_refined_in_the_bodys_box_alone(folder, model):

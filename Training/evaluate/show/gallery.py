@@ -102,7 +102,7 @@ def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback |
     ct = chest()
     mask = place_lesion(tissue(ct), (119,), LESION_MM, seed=1)
     made = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
-    titles = [f"with a lesion, seed {seed}" for seed in made.facts["seeds"]]
+    titles = [f"with a lesion, seed {seed}" for seed in made.facts.seeds]
     rows = [PictureRow(ct, "real, the mask outlined", LUNG, outline=mask)]
     rows += [PictureRow(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
     slices_picture(rows, path, centre(mask))
