@@ -26,11 +26,12 @@ from ..volumes.checks import ensure_ct
 from ..volumes.intensity import to_hu
 from ..volumes.volume import Volume
 from .facts import DetectAnomaliesFacts
-from .findings import Threshold, find_parts, find_threshold, table_of
+from .findings import find_parts, find_threshold, table_of
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .pseudo_healthy import beyond_the_border, painted_in_median, smooth_within
 from .scan import Scan, analyze_scan
 from .settings import settings_for
+from .threshold import Threshold
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def test_thresholds_in_hu_and_the_smallest_volume(liver):
     ct, labels = liver
     lesion, model = with_lesion(ct, 80), healthy(ct, labels, config=OWN_GRID)
     every = find(lesion, labels, model, smoothing=0, threshold=40, min_volume=0)
-    np.testing.assert_array_equal(every.mask.voxels == 1, np.abs(every.map.voxels) > 40)
+    np.testing.assert_array_equal(every.mask.voxels == 1, np.abs(every.map.voxels) >= 40)
     assert every.facts.threshold_hu == 40 and every.facts.threshold_counts_from_hu == 0
     large = find(lesion, labels, model, smoothing=0, threshold=40, min_volume=5)
     assert [row["finding"] for row in large.findings] == [1]
