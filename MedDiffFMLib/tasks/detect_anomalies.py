@@ -130,7 +130,7 @@ def plan(
     settings = _settings(model, params)
     scan = analyze_scan(volume, params.region, reporter, settings.spacing_mm)
     given = None if known.organs is None else scan.frame.labels(known.organs)
-    labels = complete_labels(given, find_tissue(scan.frame.hu, scan.frame.spacing, scan.body))
+    labels = complete_labels(given, find_tissue(scan.image))
     reporter.tick()
     organ = np.isin(labels, classes)
     organ_on_input = _on_input_grid(scan, organ, classes, known)

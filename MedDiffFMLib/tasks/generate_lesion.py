@@ -16,7 +16,7 @@ from ..anatomy.body_regions import region_at
 from ..anatomy.lesion_masks import check_place, lesion_voxels
 from ..anatomy.region_detection import region_of_labels
 from ..anatomy.regions import REGIONS, Region
-from ..anatomy.tissue import BODY_LABEL, with_body
+from ..anatomy.tissue import BODY_LABEL, BodyImage, with_body
 from ..models.loading import Model, load_model
 from ..parameters import GenerateLesionParameters, SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
@@ -140,7 +140,8 @@ class GenerateLesionPlan:
     def _inpainter(self, healthy: Volume) -> LesionInpainter:
         """The inpainter of a synthetic CT, whose body is known."""
         frame = prepare(healthy, self.settings.spacing_mm)
-        scan = Scan(frame, frame.labels(self.labels) > 0, self.region, self.region.window)
+        image = BodyImage(frame.hu, frame.spacing, frame.labels(self.labels) > 0)
+        scan = Scan(frame, image, self.region, self.region.window)
         labels = KnownAnatomy(self.labels).labels(scan)
         return LesionInpainter(
             self.model, scan, self.lesion_mask, labels, self.params.kind, self.settings, self.reporter

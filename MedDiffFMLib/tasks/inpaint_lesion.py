@@ -131,5 +131,5 @@ def _at_the_lesion(scan: Scan, lesion_mask: Volume) -> Scan:
         return scan
     (first, last), around = bounding_box(lesion)[0], round(AROUND_MM / scan.frame.spacing[0])
     some = slice(max(first - around, 0), last + around)
-    region = detect_region(scan.frame.hu[some], scan.frame.spacing, scan.body[some])
+    region = detect_region(scan.image.slices(some))
     return replace(scan, region=region, window=region.window)

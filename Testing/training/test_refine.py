@@ -12,6 +12,7 @@ from tiny_model import save_tiny_model, save_tiny_refiner
 from typer.testing import CliRunner
 
 from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.anatomy.tissue import BodyImage
 from MedDiffFMLib.diffusion.slice_operators import block_mean
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.controlnet_folder import save_controlnet
@@ -253,7 +254,7 @@ def test_slices_are_refined_in_the_bodys_box_alone(folder, model):
         bodies = np.ones_like(hu, bool), np.pad(np.ones_like(hu, bool), around)
         for body, ct, estimate in zip(bodies, (hu, np.pad(hu, around)), (thin, np.pad(thin, thin_around)), strict=True):
             frame = Volume(ct, (1.0, 1.0, 1.0))
-            scan = Scan(Frame(frame, frame), body, REGIONS["abdomen"], (-120.0, 240.0))
+            scan = Scan(Frame(frame, frame), BodyImage(ct, (1.0, 1.0, 1.0), body), REGIONS["abdomen"], (-120.0, 240.0))
             made.append(refined(model, refiner, scan, estimate, cut, 1, Reporter(None)))
         alone, padded = made
         inside = tuple(slice(a, n - b) for (a, b), n in zip(thin_around, padded.shape, strict=True))
