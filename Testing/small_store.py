@@ -6,7 +6,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import BodyImage, complete_labels, find_tissue
 from MedDiffFMTraining.data.store import CaseFacts, write_case
 
 
@@ -24,5 +24,5 @@ def add_case(
         None if i is None else sitk.GetArrayFromImage(sitk.DICOMOrient(i, "RAS"))
         for i in (image, labels, lesions, pair)
     )
-    labelled = complete_labels(given, find_tissue(hu, facts.spacing, body_mask(hu)))
+    labelled = complete_labels(given, find_tissue(BodyImage(hu, facts.spacing)))
     write_case(folder, split, facts, hu, labelled, lesion, second)

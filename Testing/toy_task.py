@@ -15,6 +15,7 @@ from MedDiffFMLib import parameters
 from MedDiffFMLib.parameters import FileSlot, Parameters
 from MedDiffFMLib.parameters.common import CT, OUTPUT, anatomy_parameter, region_parameter, samples_parameter
 from MedDiffFMLib.progress import Reporter
+from MedDiffFMLib.tasks.facts import Facts
 from MedDiffFMLib.volumes.volume import Volume
 
 SEEN: list[dict] = []  # what the task was given
@@ -38,9 +39,14 @@ class ToyParameters(Parameters):
 
 
 @dataclass(frozen=True)
+class ToyFacts(Facts):
+    region: str
+
+
+@dataclass(frozen=True)
 class ToyResult:
     made: dict
-    facts: dict
+    facts: ToyFacts
 
     def outputs(self) -> dict:
         return self.made
@@ -78,7 +84,7 @@ class ToyPlan:
             "mask": [ones.with_voxels(ones.voxels.astype(np.uint8))] * samples,
             "findings": [{"organ": "liver", "volume_ml": 1.5}],
         }
-        return ToyResult(made, {"region": region})
+        return ToyResult(made, ToyFacts(region))
 
 
 def register(monkeypatch) -> None:

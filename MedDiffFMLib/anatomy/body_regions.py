@@ -14,7 +14,7 @@ import numpy as np
 from ..volumes.volume import Volume
 from .classes import label_numbers
 from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
-from .tissue import LUNG_LABEL, lung_mask
+from .tissue import LUNG_LABEL, BodyImage
 
 FADE_MM = 40.0  # length of the overlap
 SHORTEST_MM = 80.0  # a chest CT shows up to 7 cm of the abdomen and 5 cm of the neck, and is none the less a chest CT
@@ -58,18 +58,16 @@ def whole_scan(region: Region, slices: int) -> RegionSpan:
     return RegionSpan(region, 0, slices, np.ones(slices, np.float32))
 
 
-def split_body(
-    hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray, labels: np.ndarray | None = None
-) -> list[RegionSpan]:
+def split_body(image: BodyImage, labels: np.ndarray | None = None) -> list[RegionSpan]:
     """The parts of a scan from the feet up, if it clearly shows more than one region; else nothing.
 
-    hu: (Z, Y, X) in RAS order; spacing (z, y, x) in mm; body: bool; labels: the model's classes where organs are known,
-    same shape. Each slice is for the region whose organs fill it most, or without lungs among the labels for the chest
-    where a twelfth of the body is lung. The two cuts are those that contradict the fewest slices. Only beside a chest
-    of at least 80 mm there are other parts, and they have at least 80 mm of body themselves.
+    labels: the model's classes where organs are known, (Z, Y, X). Each slice is for the region whose organs fill it
+    most, or without lungs among the labels for the chest where a twelfth of the body is lung. The two cuts are those
+    that contradict the fewest slices. Only beside a chest of at least 80 mm there are other parts, and they have at
+    least 80 mm of body themselves.
     """
-    lungs = (lung_mask(hu) & body) if labels is None else (lung_mask(hu) & body) | np.isin(labels, _LOBES)
-    return _split(lungs, spacing, body, labels)
+    lungs = image.lungs if labels is None else image.lungs | np.isin(labels, _LOBES)
+    return _split(lungs, image.spacing, image.body, labels)
 
 
 def split_labels(labels: np.ndarray, spacing: tuple[float, float, float]) -> list[RegionSpan]:

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .classes import BODY, BONE, GAS, label_number, label_numbers
 from .regions import ABDOMEN, CHEST, HEAD_NECK, Region
 
+if TYPE_CHECKING:
+    from .tissue import BodyImage
 
-def detect_region(hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray) -> Region:
+
+def detect_region(image: BodyImage) -> Region:
     """The region that most of a scan shows.
 
-    hu: (Z, Y, X) in RAS order; spacing (z, y, x) in mm; body: bool, same shape. A head is narrow (a fifth of the
-    slices covers less than 350 cm²) and bony (over 13 % of the body above 300 HU). A chest has lung in more than
-    half of its slices (more than a twelfth of the body there). A neck is narrow with over 5.5 % of bone. Anything
-    else is an abdomen.
+    A head is narrow (a fifth of the slices covers less than 350 cm²) and bony (over 13 % of the body above 300 HU). A
+    chest has lung in more than half of its slices (more than a twelfth of the body there). A neck is narrow with over
+    5.5 % of bone. Anything else is an abdomen.
 
     The width of a body that is cut off by the field of view is unknown: an ellipse fills π/4 of the image that it just
     fits into, so one that fills more was cut off. Then lung decides before width and bone do: a heart full of contrast
     is above 300 HU too.
     """
-    from .tissue import lung_mask  # which loads PyTorch, and the regions' names and windows are wanted without it
-
+    hu, spacing, body = image.hu, image.spacing, image.body
     areas = body.sum(axis=(1, 2))
     shown = areas > 0
     if not shown.any():
         return ABDOMEN
     narrow = float(np.percentile(areas[shown], 20)) * spacing[1] * spacing[2] / 100 < 350
     bone = np.mean(hu[body] > 300)
-    lungs = (lung_mask(hu) & body).sum(axis=(1, 2))
+    lungs = image.lungs.sum(axis=(1, 2))
     chest = np.mean(lungs[shown] > areas[shown] / 12) > 0.5
     cut_off = np.mean(body[shown]) > math.pi / 4
     if narrow and bone > 0.13 and not (cut_off and chest):

@@ -6,6 +6,8 @@ background. Three more, of this project, name what a threshold can tell without 
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
@@ -15,6 +17,7 @@ from .classes import BODY, BONE, GAS, LUNG
 
 BODY_LABEL, LUNG_LABEL, BONE_LABEL, GAS_LABEL = BODY, LUNG, BONE, GAS
 LAST_LABEL = GAS_LABEL
+DENSE_HU = -400.0  # above it is tissue
 
 
 def lung_mask(hu: np.ndarray) -> np.ndarray:
@@ -27,17 +30,52 @@ def lung_mask(hu: np.ndarray) -> np.ndarray:
     return ndimage.binary_opening((mean > -930) & (mean < -600), structure=np.ones((1, 7, 7)))
 
 
-def body_mask(hu: np.ndarray, threshold: float = -400.0) -> np.ndarray:
-    """The body: the largest connected part of lung or of tissue above `threshold` HU, its inside filled slice by
-    slice.
+class BodyImage:
+    """A CT with the body and the lungs in it, each found once, when it is first asked for.
 
-    hu: shape (Z, Y, X), axial slices first. Returns bool, same shape; all False if nothing is above the threshold.
+    hu: (Z, Y, X) in RAS order, axial slices first; spacing (z, y, x) in mm. body: where it is known, else it is found
+    by threshold (`body_mask`).
+    """
+
+    def __init__(self, hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray | None = None):
+        self.hu, self.spacing, self._given = hu, spacing, body
+
+    @property
+    def body(self) -> np.ndarray:
+        """The body, bool (Z, Y, X)."""
+        return self._body_and_lungs[0] if self._given is None else self._given
+
+    @property
+    def lungs(self) -> np.ndarray:
+        """What looks like lung (`lung_mask`) in the body, bool (Z, Y, X)."""
+        return self._body_and_lungs[1]
+
+    @cached_property
+    def _body_and_lungs(self) -> tuple[np.ndarray, np.ndarray]:
+        lung = lung_mask(self.hu)
+        body = body_mask(self.hu, lung) if self._given is None else self._given
+        return body, lung & body
+
+    def slices(self, z: slice) -> BodyImage:
+        """Some of the slices, with the body and the lungs of the whole."""
+        some = BodyImage(self.hu[z], self.spacing, self.body[z])
+        if "_body_and_lungs" in vars(self):
+            some._body_and_lungs = some.body, self.lungs[z]
+        return some
+
+
+def body_mask(hu: np.ndarray, lung: np.ndarray | None = None) -> np.ndarray:
+    """The body: the largest connected part of lung or of tissue above −400 HU, its inside filled slice by slice.
+
+    hu: shape (Z, Y, X), axial slices first; lung: its `lung_mask`, where that is known. Returns bool, same shape; all
+    False if nothing is above the threshold.
     Lung counts by itself, because in a crop it is open to the border and would not be filled. Areas of one constant
     value are padding, not tissue.
     """
     padding = find_padding(hu)
-    dense = hu > threshold if padding is None else (hu > threshold) & ~padding
-    tissue = ndimage.binary_opening(dense, structure=np.ones((1, 3, 3))) | lung_mask(hu)
+    dense = hu > DENSE_HU if padding is None else (hu > DENSE_HU) & ~padding
+    tissue = ndimage.binary_opening(dense, structure=np.ones((1, 3, 3)))
+    tissue |= lung_mask(hu) if lung is None else lung
     if padding is not None:
         tissue &= ~padding
     parts, count = ndimage.label(tissue)
@@ -49,22 +87,22 @@ def body_mask(hu: np.ndarray, threshold: float = -400.0) -> np.ndarray:
     return body if padding is None else body & ~padding
 
 
-def find_tissue(hu: np.ndarray, spacing: tuple[float, float, float], body: np.ndarray) -> np.ndarray:
+def find_tissue(image: BodyImage) -> np.ndarray:
     """What thresholds and connected parts can tell without a segmentation model: body, lungs, bones and gas.
 
-    hu: (Z, Y, X), axial slices first; spacing (z, y, x) in mm; body: bool, see `body_mask`. Returns labels, uint8: 0,
-    118, 119 (lung), 120 (bone: parts of at least 1 cm³ that reach 300 HU, with what is joined to them above 180 HU),
-    121 (gas: below −400 HU and no lung). Vessels full of contrast medium can count as bone: nothing here knows shapes.
+    Returns labels (Z, Y, X), uint8: 0, 118, 119 (lung), 120 (bone: parts of at least 1 cm³ that reach 300 HU, with what
+    is joined to them above 180 HU), 121 (gas: below −400 HU and no lung). Vessels full of contrast medium can count as
+    bone: nothing here knows shapes.
     """
+    hu, body, lung = image.hu, image.body, image.lungs
     labels = np.where(body, np.uint8(BODY_LABEL), np.uint8(0))
-    lung = lung_mask(hu) & body
-    labels[body & (hu < -400)] = GAS_LABEL
-    lung |= ndimage.binary_closing(lung, np.ones((1, 3, 3)), iterations=3) & body  # its vessels and walls
-    labels[lung] = LUNG_LABEL
+    labels[body & (hu < DENSE_HU)] = GAS_LABEL
+    vessels_and_walls = ndimage.binary_closing(lung, np.ones((1, 3, 3)), iterations=3) & body
+    labels[lung | vessels_and_walls] = LUNG_LABEL
     smooth = ndimage.uniform_filter(np.asarray(hu, dtype=np.float32), size=(1, 3, 3))
     parts, count = ndimage.label((smooth > 180) & body)
     seeds = np.bincount(parts[smooth > 300], minlength=count + 1)
-    cubic_cm = np.bincount(parts.ravel(), minlength=count + 1) * float(np.prod(spacing)) / 1000
+    cubic_cm = np.bincount(parts.ravel(), minlength=count + 1) * float(np.prod(image.spacing)) / 1000
     bone = (seeds > 0) & (cubic_cm >= 1.0)
     bone[0] = False
     labels[bone[parts]] = BONE_LABEL

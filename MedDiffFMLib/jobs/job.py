@@ -138,7 +138,7 @@ class Job:
                 for path in some:
                     check_result_path(path, overwrite)
         result = self._plan(model, parts, progress).run()
-        record["facts"] = result.facts | (_box_facts(parts[0]) if parts else {})
+        record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
         record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)

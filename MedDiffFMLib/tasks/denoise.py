@@ -26,12 +26,12 @@ from ..volumes.checks import ensure_ct
 from ..volumes.noise_level import estimate_noise
 from ..volumes.volume import Volume, cast_like
 from .denoise_region import QUALITIES, DenoiseSettings, RegionDenoiser, merge
+from .facts import DenoiseFacts, RegionFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
 from .settings import settings_for
 
 GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
-COUNTS = ("windows", "windows_of_air", "network_evaluations")
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class DenoiseResult:
     sigma_hu: float
     noise_before_hu: float | None
     noise_after_hu: float | None
-    facts: dict
+    facts: DenoiseFacts
 
     def outputs(self) -> dict:
         return {"output": [self.volume]}
 
     def summary(self) -> str:
         before, after = _in_words(self.noise_before_hu), _in_words(self.noise_after_hu)
-        return f"Noise {before} → {after} (σ {_in_words(self.sigma_hu)}, {self.facts['region']})"
+        return f"Noise {before} → {after} (σ {_in_words(self.sigma_hu)}, {self.facts.region})"
 
 
 def _in_words(hu: float | None) -> str:
@@ -139,11 +139,14 @@ class DenoisePlan:
 
     def estimate(self) -> dict:
         """Noise, region and costs, as `look` returns them."""
-        facts = self._facts()
-        found = {key: facts[key] for key in ("region", "network_evaluations")}
-        each = self._seconds_each()
-        seconds = each and each * sum(sum(one.costs) for one in self.regions)
-        return {"noise_hu": self.noise_hu, **found, "seconds_each": each, "seconds": seconds}
+        facts, each = self._facts(noise_after_hu=None), self._seconds_each()
+        return {
+            "noise_hu": self.noise_hu,
+            "region": facts.region,
+            "network_evaluations": facts.network_evaluations,
+            "seconds_each": each,
+            "seconds": each and each * sum(sum(one.costs) for one in self.regions),
+        }
 
     def run(self) -> DenoiseResult:
         """All regions sampled, merged with the scan, and joined without a seam."""
@@ -158,9 +161,7 @@ class DenoisePlan:
         after = estimate_noise(whole.values, self.scan.body, self.scan.frame.spacing)
         source = self.scan.frame.source
         restored = source.with_voxels(cast_like(self._on_input_grid(whole.values), like=source))
-        noise = {"sigma_hu": self.sigma_hu, "noise_before_hu": self.noise_hu, "noise_after_hu": after}
-        facts = {**noise, "anatomy": str(self.anatomy), **self._facts()}
-        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, after, facts)
+        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, after, self._facts(after))
 
     def _seconds_each(self) -> float | None:
         """The time of one network evaluation, measured; None if there is nothing but air."""
@@ -195,32 +196,29 @@ class DenoisePlan:
                 end.add(one.span, np.full((1, 1, 1), hu, np.float32))
         return tuple(self.scan.frame.restore(end.values) for end in ends)
 
-    def _facts(self) -> dict:
-        """What was found and computed, for the provenance; by region if there are several, from the feet up."""
-        each = [_region_facts(one) for one in self.regions]
+    def _facts(self, noise_after_hu: float | None) -> DenoiseFacts:
         refiner, spacing_mm = self.regions[0].refiner, self.settings.spacing_mm
-        how = {
-            "grid": "own" if spacing_mm is None else f"{spacing_mm} mm",
-            "non_local_means": NLM_SHARE if refiner else self.settings.nlm_share,
-            "refiner": LOW_DOSE.kind if refiner else "none",
-        }
-        if len(each) == 1:
-            return each[0] | how
-        for facts, one in zip(each, self.regions, strict=True):
-            facts["mm_superior"] = list(self.scan.span_mm(one.span))
-        counts = {key: sum(facts[key] for facts in each) for key in COUNTS}
-        return {"region": " + ".join(facts["region"] for facts in each)} | how | counts | {"parts": each}
+        return DenoiseFacts(
+            sigma_hu=self.sigma_hu,
+            noise_before_hu=self.noise_hu,
+            noise_after_hu=noise_after_hu,
+            anatomy=str(self.anatomy),
+            grid="own" if spacing_mm is None else f"{spacing_mm} mm",
+            non_local_means=NLM_SHARE if refiner else self.settings.nlm_share,
+            refiner=LOW_DOSE.kind if refiner else "none",
+            regions=[self._region_facts(one) for one in self.regions],
+        )
 
-
-def _region_facts(one: RegionDenoiser) -> dict:
-    return {
-        "region": one.scan.region.name,
-        "window_hu": list(one.scan.window),
-        "timesteps": one.steps,
-        "windows": len(one.eps.active),
-        "windows_of_air": len(one.eps.skipped),
-        "network_evaluations": len(one.steps) * len(one.eps.active),
-    }
+    def _region_facts(self, one: RegionDenoiser) -> RegionFacts:
+        return RegionFacts(
+            region=one.scan.region.name,
+            window_hu=list(one.scan.window),
+            timesteps=one.steps,
+            windows=len(one.eps.active),
+            windows_of_air=len(one.eps.skipped),
+            network_evaluations=len(one.steps) * len(one.eps.active),
+            mm_superior=list(self.scan.span_mm(one.span)),
+        )
 
 
 def _settings(model: Model, params: DenoiseParameters) -> DenoiseSettings:

@@ -25,12 +25,14 @@ from ..progress import ProgressCallback, Reporter
 from ..volumes.checks import ensure_ct
 from ..volumes.intensity import to_hu
 from ..volumes.volume import Volume
-from .findings import Threshold, find_parts, find_threshold, table_of
+from .facts import DetectAnomaliesFacts
+from .findings import find_parts, find_threshold, table_of
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .organ_in_scan import at_the_organ, classes_of, organ_on_input_grid
 from .pseudo_healthy import beyond_the_border, painted_in_median, smooth_within
 from .scan import Scan, analyze_scan
 from .settings import TiledSettings, settings_for
+from .threshold import Threshold
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,16 @@ class DetectAnomaliesResult:
     map: Volume
     mask: Volume
     findings: list[dict]
-    facts: dict
+    facts: DetectAnomaliesFacts
 
     def outputs(self) -> dict:
         return {"output_map": [self.map], "mask": [self.mask], "findings": self.findings}
 
     def summary(self) -> str:
         number = len(self.findings)
-        what = f"{number} finding{'s' * (number != 1)} in {self.facts['organ']}"
+        what = f"{number} finding{'s' * (number != 1)} in {self.facts.organ}"
         largest = f", first {self.findings[0]['volume_ml']:g} ml" if number else ""
-        return f"{what}{largest} (threshold {self.facts['threshold_hu']:.1f} HU, {self.facts['region']})"
+        return f"{what}{largest} (threshold {self.facts.threshold_hu:.1f} HU, {self.facts.region})"
 
 
 def detect_anomalies(
@@ -136,7 +138,7 @@ def plan(
     settings = _settings(model, params)
     scan = analyze_scan(volume, params.region, reporter, settings.spacing_mm)
     given = None if known.organs is None else scan.frame.labels(known.organs)
-    labels = complete_labels(given, find_tissue(scan.frame.hu, scan.frame.spacing, scan.body))
+    labels = complete_labels(given, find_tissue(scan.image))
     reporter.tick()
     organ = np.isin(labels, classes)
     organ_on_input = organ_on_input_grid(scan, organ, classes, known)
@@ -207,14 +209,8 @@ class DetectAnomaliesPlan:
         threshold = find_threshold(deviation[organ], params.threshold, self.settings.threshold_deviations, signed)
         parts = find_parts(deviation, organ, threshold, params.min_volume, self._voxel_ml)
         findings = table_of(deviation, parts, threshold, source, self._organ_at)
-        facts = {
-            "organ": params.organ,
-            "organ_ml": self._organ_ml,
-            "anatomy": str(self.anatomy),
-            "findings": len(findings),
-            **self._facts(threshold),
-        }
         mask = source.with_voxels((parts > 0).astype(np.uint8))
+        facts = self._facts(threshold, len(findings))
         return DetectAnomaliesResult(source.with_voxels(deviation), mask, findings, facts)
 
     @torch.inference_mode()
@@ -253,23 +249,26 @@ class DetectAnomaliesPlan:
         label = 0 if organs is None else int(np.bincount(organs.voxels[where]).argmax())
         return ORGANS[label] if 0 < label < BODY else self.params.organ
 
-    def _facts(self, threshold: Threshold) -> dict:
-        """What was found and computed, for the provenance."""
+    def _facts(self, threshold: Threshold, findings: int) -> DetectAnomaliesFacts:
         scan, settings, eps = self.scan, self.settings, self.eps
-        return {
-            "region": scan.region.name,
-            "window_hu": list(scan.window),
-            "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-            "surroundings": "air" if settings.organ_alone else "kept",
-            "noised": "scan" if self.start is None else "scan, the organ painted in its median",
-            "timestep": settings.noise_level,
-            "draws": settings.draws,
-            "threshold_hu": round(threshold.limit, 2),
-            "threshold_counts_from_hu": round(threshold.centre, 2),
-            "windows": len(eps.active),
-            "windows_left_out": len(eps.skipped),
-            "network_evaluations": settings.draws * len(eps.active),
-        }
+        return DetectAnomaliesFacts(
+            organ=self.params.organ,
+            organ_ml=self._organ_ml,
+            anatomy=str(self.anatomy),
+            findings=findings,
+            region=scan.region.name,
+            window_hu=list(scan.window),
+            grid="own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
+            surroundings="air" if settings.organ_alone else "kept",
+            noised="scan" if self.start is None else "scan, the organ painted in its median",
+            timestep=settings.noise_level,
+            draws=settings.draws,
+            threshold_hu=round(threshold.limit, 2),
+            threshold_counts_from_hu=round(threshold.centre, 2),
+            windows=len(eps.active),
+            windows_left_out=len(eps.skipped),
+            network_evaluations=settings.draws * len(eps.active),
+        )
 
 
 def _settings(model: Model, params: DetectAnomaliesParameters) -> DetectAnomaliesSettings:

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from ..volumes.volume import Volume, to_ras
+from .threshold import TOUCHING, Threshold, is_large
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 SMALLEST_HU = 1.0  # of an automatic threshold: below are only rounding errors
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """What counts as a finding: map voxels further than `limit` HU from `centre` (above it only, if not signed)."""
-
-    centre: float
-    limit: float
-    signed: bool
 
 
 def find_threshold(values: np.ndarray, wanted: str | float, deviations: float, signed: bool) -> Threshold:
@@ -28,12 +19,12 @@ def find_threshold(values: np.ndarray, wanted: str | float, deviations: float, s
 
     wanted: a number counts from 0; "auto" is robust: from the median, `deviations` times 1.4826·MAD (a normal
     distribution's σ), so that the organ's own shift (contrast medium) and noise set the measure, as long as less than
-    half of it is abnormal.
+    half of it is abnormal. signed: whether darker parts count too.
     """
     if wanted != "auto":
-        return Threshold(0.0, float(wanted), signed)
+        return Threshold(0.0, float(wanted), darker=signed)
     centre = float(np.median(values))
-    return Threshold(centre, max(deviations * robust_sigma(values), SMALLEST_HU), signed)
+    return Threshold(centre, max(deviations * robust_sigma(values), SMALLEST_HU), darker=signed)
 
 
 def robust_sigma(values: np.ndarray) -> float:
@@ -44,16 +35,15 @@ def robust_sigma(values: np.ndarray) -> float:
 def find_parts(
     deviation: np.ndarray, organ: np.ndarray, threshold: Threshold, smallest_ml: float, voxel_ml: float
 ) -> np.ndarray:
-    """Connected parts (faces, edges or corners) of what is over the threshold, brighter and darker ones apart.
+    """Connected parts (faces, edges or corners) of what the threshold finds, brighter and darker ones apart.
 
     deviation: the map in HU; organ: bool, same shape. Returns a part's number 1 … count a voxel, 0 elsewhere; parts of
     less than `smallest_ml` are left out.
     """
-    away = deviation - threshold.centre
     parts, count = np.zeros(deviation.shape, np.int32), 0
-    for over in (away > threshold.limit, away < -threshold.limit)[: 1 + threshold.signed]:
-        found, number = ndimage.label(over & organ, structure=np.ones((3, 3, 3)))
-        large = np.flatnonzero(np.bincount(found.ravel())[1:] * voxel_ml >= smallest_ml) + 1
+    for _, over in threshold.sides(deviation, organ):
+        found, number = ndimage.label(over, structure=TOUCHING)
+        large = np.flatnonzero(is_large(np.bincount(found.ravel())[1:], voxel_ml, smallest_ml)) + 1
         renumbered = np.zeros(number + 1, np.int32)
         renumbered[large] = count + 1 + np.arange(len(large))
         parts += renumbered[found]

@@ -16,13 +16,14 @@ from ..anatomy.body_regions import region_at
 from ..anatomy.lesion_masks import check_place, lesion_voxels
 from ..anatomy.region_detection import region_of_labels
 from ..anatomy.regions import REGIONS, Region
-from ..anatomy.tissue import BODY_LABEL, with_body
+from ..anatomy.tissue import BODY_LABEL, BodyImage, with_body
 from ..errors import InputError
 from ..models.loading import Model, load_model
 from ..parameters import GenerateLesionParameters, SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.frame import prepare
 from ..volumes.volume import Volume
+from .facts import ControlledLesionFacts, GenerateLesionFacts
 from .known_anatomy import KnownAnatomy, check_anatomy
 from .lesion_inpainter import LesionInpainter, LesionSettings, choose_kind, lesion_settings, mask_facts
 from .scan import Scan
@@ -36,15 +37,15 @@ class GenerateLesionResult:
     """Synthetic CTs with a lesion on the label map's grid (HU, int16), one a sample, and facts."""
 
     volumes: tuple[Volume, ...]
-    facts: dict
+    facts: GenerateLesionFacts
 
     def outputs(self) -> dict:
         return {"output": list(self.volumes)}
 
     def summary(self) -> str:
-        number, lesion = len(self.volumes), self.facts["lesion"]
-        what = f"{number} synthetic CT{'s' * (number > 1)} with a {lesion['kind']} lesion of {lesion['lesion_ml']:g} ml"
-        return f"{what} ({lesion['region']}; {self.facts['network_evaluations']} network evaluations)"
+        number, lesion = len(self.volumes), self.facts.lesion
+        what = f"{number} synthetic CT{'s' * (number > 1)} with a {lesion.kind} lesion of {lesion.lesion_ml:g} ml"
+        return f"{what} ({lesion.region}; {self.facts.network_evaluations} network evaluations)"
 
 
 def generate_lesion(
@@ -108,7 +109,7 @@ def plan(
         net = model.controlnet(kind, kinds=("lesion-mask",))
         mask = prepare(anatomy).labels(anatomy.with_voxels(lesion.astype(np.uint8))) > 0
         synthesis = plan_synthesis(anatomy, for_synthesis, model, reporter, lesion=LesionControl(net, mask))
-        found = mask_facts(kind, lesion_mask, lesion, anatomy) | {"region": region.name}
+        found = ControlledLesionFacts(**mask_facts(kind, lesion_mask, lesion, anatomy), region=region.name)
         return ControlledSynthesisPlan(synthesis, found)
     synthesis = plan_synthesis(anatomy, for_synthesis, model, reporter)
     return GenerateLesionPlan(synthesis, labels, region, lesion_mask, model, settings, params, reporter)
@@ -116,10 +117,10 @@ def plan(
 
 @dataclass(frozen=True)
 class ControlledSynthesisPlan:
-    """A synthesis that is told the lesion throughout [paper III-E2], ready to run. lesion: facts of it."""
+    """A synthesis that is told the lesion throughout [paper III-E2], ready to run."""
 
     synthesis: SynthesizePlan
-    lesion: dict
+    lesion: ControlledLesionFacts
 
     def estimate(self) -> dict:
         """Region and costs, as `look` returns them."""
@@ -128,7 +129,7 @@ class ControlledSynthesisPlan:
     def run(self) -> GenerateLesionResult:
         """The CTs with the lesion in them."""
         made = self.synthesis.run()
-        return GenerateLesionResult(made.volumes, made.facts | {"lesion": self.lesion | {"drawn": "throughout"}})
+        return GenerateLesionResult(made.volumes, GenerateLesionFacts(made.facts, self.lesion))
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,7 @@ class GenerateLesionPlan:
             inpainter = self._inpainter(healthy)
             self.reporter.show = inpainter.as_volume
             volumes.append(inpainter.paint(self.params.seed + number))
-        facts = inpainter.facts(samples)
-        total = made.facts["network_evaluations"] + facts["network_evaluations"]
-        return GenerateLesionResult(tuple(volumes), made.facts | {"lesion": facts, "network_evaluations": total})
+        return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(made.facts, inpainter.facts(samples)))
 
     def _of_a_lesion(self) -> LesionInpainter:
         """The inpainter in a blank body: it costs what one in a synthetic CT does."""
@@ -172,7 +171,8 @@ class GenerateLesionPlan:
     def _inpainter(self, healthy: Volume) -> LesionInpainter:
         """The inpainter of a synthetic CT, whose body is known."""
         frame = prepare(healthy, self.settings.spacing_mm)
-        scan = Scan(frame, frame.labels(self.labels) > 0, self.region, self.region.window)
+        image = BodyImage(frame.hu, frame.spacing, frame.labels(self.labels) > 0)
+        scan = Scan(frame, image, self.region, self.region.window)
         labels = KnownAnatomy(self.labels).labels(scan)
         return LesionInpainter(
             self.model, scan, self.lesion_mask, labels, self.params.kind, self.settings, self.reporter

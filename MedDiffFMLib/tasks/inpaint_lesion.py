@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..parameters import InpaintLesionParameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.checks import ensure_ct
 from ..volumes.volume import Volume
+from .facts import InpaintLesionFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .lesion_inpainter import LesionInpainter, lesion_settings
 from .scan import Scan, analyze_scan
@@ -25,15 +26,15 @@ class InpaintLesionResult:
     """The CT with a lesion (the input's grid and type), one a sample, and facts."""
 
     volumes: tuple[Volume, ...]
-    facts: dict
+    facts: InpaintLesionFacts
 
     def outputs(self) -> dict:
         return {"output": list(self.volumes)}
 
     def summary(self) -> str:
         number = len(self.volumes)
-        what = f"{number} CT{'s' * (number > 1)} with a {self.facts['kind']} lesion of {self.facts['lesion_ml']:g} ml"
-        return f"{what} ({self.facts['region']}; {self.facts['network_evaluations']} network evaluations)"
+        what = f"{number} CT{'s' * (number > 1)} with a {self.facts.kind} lesion of {self.facts.lesion_ml:g} ml"
+        return f"{what} ({self.facts.region}; {self.facts.network_evaluations} network evaluations)"
 
 
 def inpaint_lesion(
@@ -117,7 +118,7 @@ class InpaintLesionPlan:
         self.reporter.begin(inpainter.evaluations * samples, inpainter.windows, show=inpainter.as_volume)
         seeds = [self.params.seed + number for number in range(samples)]
         volumes = tuple(inpainter.paint(seed) for seed in seeds)
-        facts = inpainter.facts(samples) | {"anatomy": str(self.anatomy), "seeds": seeds}
+        facts = InpaintLesionFacts(**asdict(inpainter.facts(samples)), anatomy=str(self.anatomy), seeds=seeds)
         return InpaintLesionResult(volumes, facts)
 
 
@@ -130,5 +131,5 @@ def _at_the_lesion(scan: Scan, lesion_mask: Volume) -> Scan:
         return scan
     (first, last), around = bounding_box(lesion)[0], round(AROUND_MM / scan.frame.spacing[0])
     some = slice(max(first - around, 0), last + around)
-    region = detect_region(scan.frame.hu[some], scan.frame.spacing, scan.body[some])
+    region = detect_region(scan.image.slices(some))
     return replace(scan, region=region, window=region.window)

@@ -40,7 +40,7 @@ class KnownAnatomy:
         if self.word == "none":
             return np.zeros(scan.body.shape, np.uint8)
         if self.word == "threshold":
-            return find_tissue(scan.frame.hu, scan.frame.spacing, scan.body)
+            return find_tissue(scan.image)
         return complete_labels(None, scan.body)
 
     def __str__(self) -> str:

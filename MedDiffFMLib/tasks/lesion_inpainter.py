@@ -28,6 +28,7 @@ from ..parameters import GenerateLesionParameters, InpaintLesionParameters
 from ..progress import Reporter
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume, cast_like
+from .facts import LesionFacts
 from .scan import Scan
 from .settings import TiledSettings, settings_for
 
@@ -226,21 +227,21 @@ class LesionInpainter:
             "seconds_each": self.noise_predictor.seconds_of_a_window(known, self.steps[0]) if self.windows else None,
         }
 
-    def facts(self, samples: int) -> dict:
-        """What was drawn and computed, for the provenance."""
+    def facts(self, samples: int) -> LesionFacts:
+        """What was drawn and computed for all samples."""
         settings = self.settings
-        return {
+        return LesionFacts(
             **mask_facts(self.kind, self.mask, self.voxels, self.scan.frame.source),
-            "region": self.scan.region.name,
-            "window_hu": list(self.scan.window),
-            "grid": "own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
-            "blend_mm": settings.blend_mm,
-            "begun_from_hu": self.look_of_kind.start_hu,
-            "timesteps": self.steps,
-            "resample": settings.resample,
-            "windows": self.windows,
-            "network_evaluations": self.evaluations * self.windows * samples,
-        }
+            region=self.scan.region.name,
+            window_hu=list(self.scan.window),
+            grid="own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
+            blend_mm=settings.blend_mm,
+            begun_from_hu=self.look_of_kind.start_hu,
+            timesteps=self.steps,
+            resample=settings.resample,
+            windows=self.windows,
+            network_evaluations=self.evaluations * self.windows * samples,
+        )
 
 
 def mask_facts(kind: str, mask: Volume, voxels: np.ndarray, source: Volume) -> dict:

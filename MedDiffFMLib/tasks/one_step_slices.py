@@ -57,8 +57,8 @@ def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float
 
 def one_step_estimate(
     scan: Scan, eps: NoisePredictor, cut: SliceSplit, mirrored: int, reporter: Reporter
-) -> tuple[np.ndarray, list[int]]:
-    """The estimate in HU, within the window (Z, Y, X), and the timestep of each evaluation of the whole.
+) -> np.ndarray:
+    """The estimate in HU, within the window (Z, Y, X).
 
     mirrored: how many of `MIRRORS` are averaged, a progress step each.
     """
@@ -73,7 +73,7 @@ def one_step_estimate(
         seen = x_t.flip(axes)
         x0 += predict_x0(seen, image(seen, t), alpha).flip(axes) / len(images)
         reporter.step(done + number, t, x0)
-    return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window), [t] * len(images)
+    return to_hu(x0.clamp(-1, 1).cpu().numpy(), scan.window)
 
 
 def one_step_costs(plan: TilePlan, body: np.ndarray, mirrored: int) -> list[float]:
@@ -113,7 +113,7 @@ def refiner_training_sample(volume: Volume, model: Model, factor: int, region: s
     scan = analyze_scan(volume, region, reporter)
     labels = KnownAnatomy().labels(scan)
     eps = thin_noise_predictor(scan, cut, labels, model, model.controlnet(ONE_STEP), 0.25, reporter)
-    estimate, _ = one_step_estimate(scan, eps, cut, 1, reporter)
+    estimate = one_step_estimate(scan, eps, cut, 1, reporter)
     return scan, thick_slice_inputs(scan.x, to_model(estimate, scan.window), cut)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..volumes.volume import Volume
+from .facts import Facts
 
 
 class Result(Protocol):
     """What a task made."""
 
-    facts: dict  # for the provenance
+    facts: Facts  # of the run, for the provenance too
 
     def outputs(self) -> dict[str, list[Volume] | list[dict]]:
         """What is written, by the name of the file slot: volumes, one a sample, or the rows of a table."""

@@ -13,7 +13,7 @@ from scipy.ndimage import find_objects
 from ..anatomy.body_regions import RegionSpan, crop_to_span, split_body, whole_scan
 from ..anatomy.region_detection import detect_region
 from ..anatomy.regions import REGIONS, Region
-from ..anatomy.tissue import body_mask
+from ..anatomy.tissue import BodyImage
 from ..models.loading import Model
 from ..networks.conditions import Conditions
 from ..progress import Reporter
@@ -24,12 +24,17 @@ from ..volumes.volume import Volume
 
 @dataclass(frozen=True)
 class Scan:
-    """A CT in the model's frame. body: bool (Z, Y, X); window: the HU range scaled to [-1, 1]."""
+    """A CT in the model's frame. image: the frame's with its body; window: the HU range scaled to [-1, 1]."""
 
     frame: Frame
-    body: np.ndarray
+    image: BodyImage
     region: Region
     window: tuple[float, float]
+
+    @property
+    def body(self) -> np.ndarray:
+        """The body, bool (Z, Y, X)."""
+        return self.image.body
 
     @property
     def x(self) -> np.ndarray:
@@ -67,7 +72,7 @@ class Scan:
         """Head-neck, chest and abdomen, where the scan shows more than one (see `split_body`); else the whole scan as
         its region. labels: the conditions' label map, which may hold organs.
         """
-        found = split_body(self.frame.hu, self.frame.spacing, self.body, labels)
+        found = split_body(self.image, labels)
         return found or [whole_scan(self.region, len(self.body))]
 
     def part(self, span: RegionSpan, windows_hu: dict[str, tuple[float, float]] | None = None) -> Scan:
@@ -76,7 +81,7 @@ class Scan:
         """
         frame = crop_to_span(self.frame.volume, span)
         window = (windows_hu or {}).get(span.region.name, span.region.window)
-        return Scan(Frame(frame, frame), self.body[span.z], span.region, window)
+        return Scan(Frame(frame, frame), self.image.slices(span.z), span.region, window)
 
     def span_mm(self, span: RegionSpan) -> tuple[float, float]:
         """The lowest and highest end (superior positive) in mm of a span, without what it shares with others."""
@@ -101,7 +106,7 @@ def analyze_scan(
     """
     frame = prepare(volume, spacing_mm)
     reporter.tick()
-    body = body_mask(frame.hu)
+    image = BodyImage(frame.hu, frame.spacing)
+    region = detect_region(image) if region_name == "auto" else REGIONS[region_name]
     reporter.tick()
-    region = detect_region(frame.hu, frame.spacing, body) if region_name == "auto" else REGIONS[region_name]
-    return Scan(frame, body, region, (windows_hu or {}).get(region.name, region.window))
+    return Scan(frame, image, region, (windows_hu or {}).get(region.name, region.window))

@@ -19,8 +19,10 @@ from ..models.loading import Model, load_model
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
+from ..refinement.thick_slices import THICK_SLICES
 from ..volumes.checks import ensure_ct
 from ..volumes.volume import Volume
+from .facts import RegionFacts, SuperResolveFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .one_step_slices import thick_slices_refiner
 from .scan import Scan, analyze_scan
@@ -37,17 +39,17 @@ class SuperResolveResult:
 
     volume: Volume
     factor: int
-    facts: dict
+    facts: SuperResolveFacts
 
     def outputs(self) -> dict:
         return {"output": [self.volume]}
 
     def summary(self) -> str:
-        (few, many), (before, after) = self.facts["slices"], self.facts["slice_distance_mm"]
-        error = self.facts["block_mean_error_hu"]
+        (few, many), (before, after) = self.facts.slices, self.facts.slice_distance_mm
         return (
-            f"{few} {self.facts['plane']} slices {before:g} mm apart → {many} slices {after:g} mm apart "
-            f"({self.facts['region']}; their means differ from the scan by at most {error:g} HU)"
+            f"{few} {self.facts.plane} slices {before:g} mm apart → {many} slices {after:g} mm apart "
+            f"({self.facts.region}; their means differ from the scan by at most "
+            f"{self.facts.block_mean_error_hu:g} HU)"
         )
 
 
@@ -145,40 +147,47 @@ class SuperResolvePlan:
         self.how.reporter.begin(len(costs), costs[0], costs)
         if len(self.regions) == 1:
             ((span, part),) = self.regions
-            hu, facts = self.how.thin(part, self.labels[span.z])
-            facts = {**self._facts(part, hu), **facts}
+            hu = self.how.thin(part, self.labels[span.z])
         else:
-            hu, facts = self._joined()
+            hu = self._joined()
         cut = self.how.cut
-        return SuperResolveResult(on_input_axes(self.scan, hu, cut), cut.factor, facts)
+        return SuperResolveResult(on_input_axes(self.scan, hu, cut), cut.factor, self._facts(hu))
 
-    def _joined(self) -> tuple[torch.Tensor, dict]:
+    def _joined(self) -> torch.Tensor:
         cut, thick = self.how.cut, torch.from_numpy(self.scan.frame.hu)
-        whole, each = RegionBlender((thick.shape[0] * cut.factor, *thick.shape[1:])), []
+        whole = RegionBlender((thick.shape[0] * cut.factor, *thick.shape[1:]))
         for span, part in self.regions:
-            hu, facts = self.how.thin(part, self.labels[span.z])
-            whole.add(span.times(cut.factor), hu.numpy())
-            each.append({**self._facts(part, hu), **facts})
+            whole.add(span.times(cut.factor), self.how.thin(part, self.labels[span.z]).numpy())
         hu = torch.from_numpy(whole.values)
-        if self.how.settings.exact_means:
-            hu = self.how.as_stored(project_to_block_means(hu, thick, cut.factor, cut.axis))
-        region = {"region": " + ".join(part.region.name for _, part in self.regions), "parts": each}
-        count = sum(facts["network_evaluations"] for facts in each)
-        return hu, {**self._facts(self.scan, hu), **region, "network_evaluations": count}
+        if not self.how.settings.exact_means:
+            return hu
+        return self.how.as_stored(project_to_block_means(hu, thick, cut.factor, cut.axis))
 
-    def _facts(self, part: Scan, hu: torch.Tensor) -> dict:
-        """What was found and made of the scan or a region of it, for the provenance."""
-        cut, params = self.how.cut, self.how.params
-        before, count = part.frame.spacing[cut.axis], part.frame.hu.shape[cut.axis]
-        error = block_mean(hu, cut.factor, cut.axis) - torch.from_numpy(part.frame.hu)
-        return {
-            "region": part.region.name,
-            "window_hu": list(part.window),
-            "plane": PLANES[cut.axis],
-            "factor": cut.factor,
-            "slices": [count, count * cut.factor],
-            "slice_distance_mm": [round(before, 4), round(before / cut.factor, 4)],
-            "slice_distance_asked_mm": None if params.factor else params.spacing or THIN_MM,
-            "block_mean_error_hu": round(float(error.abs().max()), 4),
-            "anatomy": str(self.anatomy),
-        }
+    def _facts(self, hu: torch.Tensor) -> SuperResolveFacts:
+        scan, cut, params = self.scan, self.how.cut, self.how.params
+        before, count = scan.frame.spacing[cut.axis], scan.frame.hu.shape[cut.axis]
+        error = block_mean(hu, cut.factor, cut.axis) - torch.from_numpy(scan.frame.hu)
+        return SuperResolveFacts(
+            plane=PLANES[cut.axis],
+            factor=cut.factor,
+            slices=[count, count * cut.factor],
+            slice_distance_mm=[round(before, 4), round(before / cut.factor, 4)],
+            slice_distance_asked_mm=None if params.factor else params.spacing or THIN_MM,
+            block_mean_error_hu=round(float(error.abs().max()), 4),
+            anatomy=str(self.anatomy),
+            control=self.how.control_name,
+            refiner=THICK_SLICES.kind if self.how.refiner else "none",
+            regions=[self._region_facts(span, part) for span, part in self.regions],
+        )
+
+    def _region_facts(self, span: RegionSpan, part: Scan) -> RegionFacts:
+        windows, active = self.how.tile_plan(part)
+        return RegionFacts(
+            region=part.region.name,
+            window_hu=list(part.window),
+            timesteps=self.how.steps,
+            windows=active,
+            windows_of_air=len(windows.windows) - active,
+            network_evaluations=len(self.how.steps) * active,
+            mm_superior=list(self.scan.span_mm(span)),
+        )

@@ -22,7 +22,6 @@ from ..networks.controlnet import ControlNet
 from ..networks.refiner import Refiner
 from ..parameters import SuperResolveParameters
 from ..progress import Reporter
-from ..refinement.thick_slices import THICK_SLICES
 from ..volumes.intensity import to_hu
 from .one_step_slices import ONE_STEP, cost_of_refining, is_one_step, one_step_costs, one_step_estimate, refined
 from .scan import Scan
@@ -85,6 +84,13 @@ class SliceSplitter:
         t_start = min(self.settings.t_start, self.model.schedule.T - 1)
         return uniform_steps(t_start, self.params.steps or self.settings.steps)
 
+    @property
+    def control_name(self) -> str:
+        """The name of the ControlNet, or none."""
+        if self.control is None:
+            return "none"
+        return ONE_STEP if is_one_step(self.control) else CONTROL
+
     def tile_plan(self, part: Scan) -> tuple[TilePlan, int]:
         """The windows of a region's thin grid, and how many of them hold a part of the body."""
         body = part.body.repeat(self.cut.factor, self.cut.axis)
@@ -107,21 +113,12 @@ class SliceSplitter:
         eps = self._eps(part, labels)
         return eps.seconds_of_a_window(_control_input(eps), self.steps[0])
 
-    def thin(self, part: Scan, labels: np.ndarray) -> tuple[torch.Tensor, dict]:
-        """The thin slices of a scan or a region in HU on its frame, and facts. labels: of the conditions there."""
-        eps = self._eps(part, labels)
-        estimate, steps = self._estimate(part, eps)
-        facts = {
-            "control": (ONE_STEP if is_one_step(self.control) else CONTROL) if self.control else "none",
-            "refiner": THICK_SLICES.kind if self.refiner else "none",
-            "timesteps": steps,
-            "windows": len(eps.active),
-            "windows_of_air": len(eps.skipped),
-            "network_evaluations": len(steps) * len(eps.active),
-        }
+    def thin(self, part: Scan, labels: np.ndarray) -> torch.Tensor:
+        """The thin slices of a scan or a region in HU on its frame. labels: of the conditions there."""
+        estimate = self._estimate(part, self._eps(part, labels))
         if not self.settings.exact_means:
-            return thin_slices_as_estimated(estimate, part, self.cut), facts
-        return self.as_stored(compose_thin_slices(estimate, part, self.cut)), facts
+            return thin_slices_as_estimated(estimate, part, self.cut)
+        return self.as_stored(compose_thin_slices(estimate, part, self.cut))
 
     def as_stored(self, hu: torch.Tensor) -> torch.Tensor:
         """HU rounded where the input's are whole numbers, so that block means stay."""
@@ -132,18 +129,18 @@ class SliceSplitter:
             part, self.cut, labels, self.model, self.control, self.settings.tiling, self.reporter
         )
 
-    def _estimate(self, part: Scan, eps: NoisePredictor) -> tuple[np.ndarray, list[int]]:
-        """The thin slices in HU, within the window, and the timesteps."""
+    def _estimate(self, part: Scan, eps: NoisePredictor) -> np.ndarray:
+        """The thin slices in HU, within the window."""
         cut, settings, reporter = self.cut, self.settings, self.reporter
         if not is_one_step(self.control):
             return self._sample(part, eps)
-        hu, steps = one_step_estimate(part, eps, cut, settings.mirrored, reporter)
+        hu = one_step_estimate(part, eps, cut, settings.mirrored, reporter)
         if self.refiner:
             hu = refined(self.model, self.refiner, part, hu, cut, settings.refiner_mirrored, reporter)
-        return hu, steps
+        return hu
 
-    def _sample(self, part: Scan, eps: NoisePredictor) -> tuple[np.ndarray, list[int]]:
-        """DiffPIR from the noised interpolated image. Returns HU within the window, and the timesteps."""
+    def _sample(self, part: Scan, eps: NoisePredictor) -> np.ndarray:
+        """DiffPIR from the noised interpolated image. Returns HU within the window."""
         schedule, settings, cut, done = self.model.schedule, self.settings, self.cut, self.reporter.done
         steps, generator = self.steps, torch.Generator().manual_seed(self.params.seed)
         interpolated = _control_input(eps)
@@ -154,7 +151,7 @@ class SliceSplitter:
         )
         callback = lambda i, t, x0: self.reporter.step(done + i, t, x0)  # noqa: E731
         x0 = diffpir(eps, x, schedule, steps, data_step, generator, callback, settings.zeta)
-        return to_hu(x0.clamp(-1, 1).cpu().numpy(), part.window), steps
+        return to_hu(x0.clamp(-1, 1).cpu().numpy(), part.window)
 
 
 def _control_input(eps: NoisePredictor) -> torch.Tensor:

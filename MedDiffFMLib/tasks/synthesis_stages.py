@@ -19,6 +19,7 @@ from ..progress import Reporter
 from ..volumes.frame import AIR_HU
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
+from .facts import SynthesizedLevel
 
 if TYPE_CHECKING:
     from .synthesize import SynthesizeSettings
@@ -104,23 +105,13 @@ def as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:
     return Volume(hu.astype(np.float32), tuple(step * frame.spacing), tuple(origin), frame.direction)
 
 
-def stage_facts(
-    stages: list[Stage], settings: SynthesizeSettings, region: Region, spacing: tuple[float, float, float]
-) -> dict:
-    """What was found and computed, for the provenance."""
-    levels = [_level_facts(stage, spacing) for stage in stages]
-    begun = f"the label map in usual HU and noise, t = {stages[0].steps[0]}" if settings.painted else "noise"
-    facts = {"region": region.name, "window_hu": list(region.window), "sampler": settings.sampler}
-    return facts | {"begun_from": begun, "levels": levels}
-
-
-def _level_facts(stage: Stage, spacing: tuple[float, float, float]) -> dict:
-    """What was computed at a level, for the provenance; sizes and spacings (x, y, z)."""
-    return {
-        "level": stage.level.name,
-        "size": list(stage.level.shape[::-1]),
-        "spacing_mm": [round(d * s, 3) for d, s in zip(stage.level.step, spacing, strict=True)][::-1],
-        "timesteps": stage.steps,
-        "windows": len(stage.epsilon.active),
-        "windows_of_air": len(stage.epsilon.skipped),
-    }
+def level_facts(stage: Stage, spacing: tuple[float, float, float]) -> SynthesizedLevel:
+    """What was computed at a level. spacing: (z, y, x) in mm, of the label map."""
+    return SynthesizedLevel(
+        level=stage.level.name,
+        size=list(stage.level.shape[::-1]),
+        spacing_mm=[round(d * s, 3) for d, s in zip(stage.level.step, spacing, strict=True)][::-1],
+        timesteps=stage.steps,
+        windows=len(stage.epsilon.active),
+        windows_of_air=len(stage.epsilon.skipped),
+    )

@@ -24,6 +24,7 @@ from ..parameters import SynthesizeParameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.frame import Frame, prepare
 from ..volumes.volume import Volume
+from .facts import SynthesizeFacts
 from .known_anatomy import check_anatomy
 from .settings import TiledSettings, settings_for
 from .synthesis_stages import LesionControl, stages_of
@@ -61,16 +62,16 @@ class SynthesizeResult:
     """Synthetic CTs on the label map's grid (HU, int16), one a sample, and facts."""
 
     volumes: tuple[Volume, ...]
-    facts: dict
+    facts: SynthesizeFacts
 
     def outputs(self) -> dict:
         return {"output": list(self.volumes)}
 
     def summary(self) -> str:
-        number, levels = len(self.volumes), ", ".join(level["level"] for level in self.facts["levels"])
+        number, levels = len(self.volumes), ", ".join(level.level for level in self.facts.levels)
         return (
-            f"{number} synthetic CT{'s' * (number > 1)} ({self.facts['region']}; {levels}; "
-            f"{self.facts['network_evaluations']} network evaluations)"
+            f"{number} synthetic CT{'s' * (number > 1)} ({self.facts.region}; {levels}; "
+            f"{self.facts.network_evaluations} network evaluations)"
         )
 
 
@@ -159,17 +160,8 @@ class SynthesizePlan:
         restored = [np.rint(self.frame.restore(whole.values)).astype(np.int16) for whole in samples]
         volumes = tuple(replace(source, voxels=voxels, source="") for voxels in restored)
         body = f"estimated: the organs' hull and {WALL_MM:g} mm" if self.estimated else "given"
-        return SynthesizeResult(volumes, {"body": body, "seeds": seeds, **self._facts()})
-
-    def _facts(self) -> dict:
-        samples = self.params.samples
-        each = [one.facts() | {"network_evaluations": sum(one.costs) * samples} for one in self.regions]
-        if len(each) == 1:
-            return each[0]
-        facts = {"region": " + ".join(facts["region"] for facts in each), "parts": each}
-        facts["begun_from"] = each[0]["begun_from"]
-        facts["levels"] = [level for one in each for level in one["levels"]]
-        return facts | {"network_evaluations": sum(one["network_evaluations"] for one in each)}
+        regions = [one.facts(self.params.samples) for one in self.regions]
+        return SynthesizeResult(volumes, SynthesizeFacts(body, seeds, regions))
 
 
 def _body(anatomy: Volume, reporter: Reporter) -> tuple[Frame, np.ndarray, bool]:

@@ -18,8 +18,9 @@ from ..progress import Reporter
 from ..volumes.frame import AIR_HU
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
+from .facts import SynthesizedRegion
 from .hu_template import HuTemplate, paint
-from .synthesis_stages import Stage, as_volume, stage_facts
+from .synthesis_stages import Stage, as_volume, level_facts
 
 if TYPE_CHECKING:
     from .synthesize import SynthesizeSettings
@@ -45,9 +46,17 @@ class RegionSynthesizer:
         """The windows of each step of one sample."""
         return [len(stage.epsilon.active) for stage in self.stages for _ in stage.steps]
 
-    def facts(self) -> dict:
-        """What was found and computed, for the provenance."""
-        return stage_facts(self.stages, self.settings, self.span.region, self.labels.spacing[::-1])
+    def facts(self, samples: int) -> SynthesizedRegion:
+        """What was found and computed for all samples."""
+        settings, region, first = self.settings, self.span.region, self.stages[0]
+        return SynthesizedRegion(
+            region=region.name,
+            window_hu=list(region.window),
+            sampler=settings.sampler,
+            begun_from=f"the label map in usual HU and noise, t = {first.steps[0]}" if settings.painted else "noise",
+            levels=[level_facts(stage, self.labels.spacing[::-1]) for stage in self.stages],
+            network_evaluations=sum(self.costs) * samples,
+        )
 
     def samples(self, seeds: Sequence[int]) -> Iterator[np.ndarray]:
         """HU (Z, Y, X), whole numbers in float32, one a seed; air outside the body."""

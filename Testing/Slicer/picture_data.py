@@ -79,13 +79,13 @@ def plant_ball(ct, name: str, organ: int):
 
 def tissue(ct):
     """What thresholds find in a CT, as a segmentation with names: body, lungs and bones."""
-    from MedDiffFMLib.anatomy.tissue import body_mask, find_tissue
+    from MedDiffFMLib.anatomy.tissue import BodyImage, find_tissue
 
     hu, spacing = slicer.util.arrayFromVolume(ct), ct.GetSpacing()[::-1]
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Chest organs")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
-    labels = find_tissue(hu, spacing, body_mask(hu))
+    labels = find_tissue(BodyImage(hu, spacing))
     colors = {"body": (0.85, 0.7, 0.6), "lungs": (0.4, 0.7, 0.9), "bones": (0.95, 0.9, 0.7)}
     for number, (name, color) in enumerate(colors.items(), 118):
         node.GetSegmentation().AddEmptySegment(name, name, color)

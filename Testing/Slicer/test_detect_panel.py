@@ -160,14 +160,15 @@ def test_deviations_count_from_the_organs_own_level(slicer, abdomen, panel):
 
 def test_parts_are_those_of_one_look(slicer, monkeypatch):
     """A real CT's structure cut into pieces of one slice, against the backend's labels of the whole."""
-    from MedDiffFMLib.tasks.findings import Threshold, find_parts
+    from MedDiffFMLib.tasks.findings import find_parts
+    from MedDiffFMLib.tasks.threshold import Threshold
     from MedDiffFMPanels.scene import findings
 
     whole = slicer.util.loadVolume(str(DATA / "abd_ts_example.nii.gz"), {"show": False})
     voxels = np.clip(slicer.util.arrayFromVolume(whole)[30:60], -200, 300).astype(np.float32)
     voxels[voxels == 0] = 1
-    parts = find_parts(voxels, np.ones(voxels.shape, bool), Threshold(40.0, 120.0, True), 0.3, 0.027)
-    rule = findings.Rule(40.0, 120.0 + 1e-3, smallestMl=0.3)
+    parts = find_parts(voxels, np.ones(voxels.shape, bool), Threshold(40.0, 120.0), 0.3, 0.027)
+    rule = findings.Rule(40.0, 120.0, smallestMl=0.3)
     monkeypatch.setattr(findings, "PIECE", 1)
     monkeypatch.setattr(findings, "ROWS_AT_ONCE", 3)
     walk = findings.findParts(voxels, rule, np.diag([3, 3, 3, 1.0]))
@@ -370,10 +371,11 @@ def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, mon
 
 def compare_with_backend(panel, voxels, organ, facts):
     """facts has the threshold with two digits: a voxel next to it may fall on either side."""
-    from MedDiffFMLib.tasks.findings import Threshold, find_parts
+    from MedDiffFMLib.tasks.findings import find_parts
+    from MedDiffFMLib.tasks.threshold import Threshold
 
     assert panel.ui.thresholdSlider.value == pytest.approx(facts["threshold_hu"], abs=0.051)
-    threshold = Threshold(facts["threshold_counts_from_hu"], panel.ui.thresholdSlider.value, True)
+    threshold = Threshold(facts["threshold_counts_from_hu"], panel.ui.thresholdSlider.value)
     parts = find_parts(voxels, organ, threshold, 0.1, 1.5**3 / 1000)
     counts = sorted(np.bincount(parts.ravel())[1:] * 1.5**3 / 1000)
     assert sorted(one.volumeMl for one in panel.task.findings.findings) == pytest.approx(counts)

@@ -35,7 +35,7 @@ def test_the_ratio_is_that_of_the_standard():
 
 @pytest.mark.parametrize("style", ["light", "dark"])
 def test_colored_words_are_readable(slicer, style):
-    from MedDiffFMPanels.scene.findings import BRIGHTER, DARKER
+    from MedDiffFMLib.tasks.threshold import BRIGHTER, DARKER
     from MedDiffFMPanels.sections.findings import colorName
     from MedDiffFMPanels.views.colors import quiet, warning
 
@@ -49,7 +49,7 @@ def test_colored_words_are_readable(slicer, style):
 
 
 def test_brighter_stays_orange_and_darker_blue(slicer):
-    from MedDiffFMPanels.scene.findings import BRIGHTER, DARKER
+    from MedDiffFMLib.tasks.threshold import BRIGHTER, DARKER
     from MedDiffFMPanels.sections.findings import colorName
 
     for style in ("light", "dark"):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from MedDiffFMLib.anatomy import tissue
+from MedDiffFMLib.anatomy.body_regions import split_body
 from MedDiffFMLib.anatomy.region_detection import detect_region
 from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
-from MedDiffFMLib.anatomy.tissue import body_mask
+from MedDiffFMLib.anatomy.tissue import BodyImage, body_mask, find_tissue, lung_mask
 from MedDiffFMLib.networks.anatomy_code import encode_labels
 from MedDiffFMLib.volumes.frame import prepare
 from MedDiffFMLib.volumes.intensity import to_hu, to_model
@@ -67,7 +69,7 @@ def test_body_is_the_largest_part_with_its_inside():
 @pytest.mark.parametrize(("name", "region"), [("abd_ts_example", ABDOMEN), ("chest_ts_aorta", CHEST)])
 def test_region_of_real_ct(data, name, region):
     frame = prepare(read_volume(data / f"{name}.nii.gz"))
-    assert detect_region(frame.hu, frame.spacing, body_mask(frame.hu)) is region
+    assert detect_region(BodyImage(frame.hu, frame.spacing)) is region
 
 
 def test_region_of_a_skull():
@@ -75,7 +77,7 @@ def test_region_of_a_skull():
     z, y, x = np.mgrid[:20, :100, :100]
     radius = np.hypot(y - 50, x - 50) * 2.0
     hu = np.where(radius < 70, 35.0, np.where(radius < 85, 900.0, -1000.0)) + 0.0 * z
-    assert detect_region(hu, (2.0, 2.0, 2.0), body_mask(hu)) is HEAD_NECK
+    assert detect_region(BodyImage(hu, (2.0, 2.0, 2.0))) is HEAD_NECK
 
 
 def chest_with_contrast(margin: int) -> np.ndarray:
@@ -95,7 +97,7 @@ def test_a_cropped_chest_full_of_contrast_is_no_head():
     """
     for margin, region in ((0, CHEST), (5, CHEST), (10, HEAD_NECK)):
         hu = chest_with_contrast(margin)
-        assert detect_region(hu, (2.0, 2.0, 2.0), body_mask(hu)) is region
+        assert detect_region(BodyImage(hu, (2.0, 2.0, 2.0))) is region
 
 
 def test_every_level_of_the_hearts_in_a_real_cropped_chest_is_chest(data):
@@ -104,7 +106,7 @@ def test_every_level_of_the_hearts_in_a_real_cropped_chest_is_chest(data):
     body = body_mask(frame.hu)
     for middle in (50, 90, 130, 160, 200):
         some = slice(max(middle - 50, 0), middle + 50)
-        assert detect_region(frame.hu[some], frame.spacing, body[some]) is CHEST
+        assert detect_region(BodyImage(frame.hu[some], frame.spacing, body[some])) is CHEST
 
 
 @pytest.mark.parametrize("sigma", [10.0, 30.0])
@@ -134,3 +136,30 @@ def test_added_noise_is_found_in_real_ct(data):
     own = estimate_noise(frame.hu, body, frame.spacing)
     noisy = frame.hu + np.random.default_rng(0).normal(0, 25, frame.hu.shape)
     assert estimate_noise(noisy, body, frame.spacing) == pytest.approx(np.hypot(own, 25), rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["abd_ts_example", "chest_ts_aorta"])
+def test_an_image_finds_what_its_functions_find_once(data, name, monkeypatch):
+    """Body, lungs, region, parts and tissue of one image look for lungs once; slices of it keep the whole's."""
+    frame = prepare(read_volume(data / f"{name}.nii.gz"))
+    lung, body = lung_mask(frame.hu), body_mask(frame.hu)
+    asked = []
+    monkeypatch.setattr(tissue, "lung_mask", lambda hu: asked.append(hu.shape) or lung_mask(hu))
+    image = BodyImage(frame.hu, frame.spacing)
+    assert asked == [], "before anybody asked"
+    assert np.array_equal(image.body, body) and np.array_equal(image.lungs, lung & body)
+    detect_region(image), split_body(image), find_tissue(image)
+    some = image.slices(slice(3, 9))
+    assert np.array_equal(some.body, body[3:9]) and np.array_equal(some.lungs, (lung & body)[3:9])
+    assert some.hu.base is not None and some.spacing == frame.spacing
+    assert asked == [frame.hu.shape]
+    assert np.array_equal(image.lungs, lung & body), "somebody wrote into it"
+
+
+def test_an_image_takes_a_body_that_is_known():
+    hu = np.full((2, 20, 20), -800.0)
+    given = np.zeros(hu.shape, bool)
+    given[:, 5:15, 5:15] = True
+    image = BodyImage(hu, (1.0, 1.0, 1.0), given)
+    assert image.body is given and np.array_equal(image.lungs, given)
+    assert np.array_equal(image.slices(slice(1)).lungs, given[:1])

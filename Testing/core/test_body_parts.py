@@ -6,7 +6,7 @@ from whole_body import whole_body
 
 from MedDiffFMLib.anatomy.body_regions import RegionBlender, RegionSpan, split_body, whole_scan
 from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
-from MedDiffFMLib.anatomy.tissue import body_mask, find_tissue
+from MedDiffFMLib.anatomy.tissue import BodyImage, find_tissue
 from MedDiffFMLib.volumes.frame import prepare
 from MedDiffFMLib.volumes.io import read_volume
 
@@ -25,6 +25,10 @@ def phantom(abdomen, chest, head, chest_hu=-800):
     return hu, hu > -1000
 
 
+def image(hu, body):
+    return BodyImage(hu, SPACING, body)
+
+
 def cuts(parts):
     """Regions and the slices between which one takes over from the other."""
     found = [(p.region.name, p.start + int(np.flatnonzero(p.weights >= 0.5)[0])) for p in parts]
@@ -33,7 +37,7 @@ def cuts(parts):
 
 def test_three_regions_by_threshold():
     hu, body = phantom(20, 15, 12)
-    parts = split_body(hu, SPACING, body)
+    parts = split_body(image(hu, body))
     assert cuts(parts) == ([("abdomen", 0), ("chest", 20), ("head-neck", 35)], 47)
     assert [(p.start, p.stop) for p in parts] == [(0, 22), (18, 37), (33, 47)]  # 20 mm more on each side of a cut
     # four slices, whose centers lie 1/8, 3/8, 5/8 and 7/8 along the fade
@@ -56,11 +60,7 @@ def test_three_regions_by_threshold():
     ],
 )
 def test_a_region_needs_eight_centimetres(slices, regions):
-    assert [p.region.name for p in split_body(*_with_spacing(phantom(*slices)))] == regions
-
-
-def _with_spacing(case):
-    return case[0], SPACING, case[1]
+    assert [p.region.name for p in split_body(image(*phantom(*slices)))] == regions
 
 
 def test_air_above_the_body_is_no_region():
@@ -69,7 +69,7 @@ def test_air_above_the_body_is_no_region():
         np.concatenate([hu, np.full((12, 60, 80), -1000.0)]),
         np.concatenate([body, np.zeros((12, 60, 80), bool)]),
     )
-    parts = split_body(hu, SPACING, body)
+    parts = split_body(image(hu, body))
     assert [(p.region.name, p.stop) for p in parts] == [("abdomen", 22), ("chest", 47)]
 
 
@@ -78,7 +78,7 @@ def test_a_few_odd_slices_do_not_move_a_cut():
     hu, body = phantom(20, 15, 12)
     hu[5:7] = hu[25]
     hu[28] = hu[0]
-    assert cuts(split_body(hu, SPACING, body))[0] == [("abdomen", 0), ("chest", 20), ("head-neck", 35)]
+    assert cuts(split_body(image(hu, body)))[0] == [("abdomen", 0), ("chest", 20), ("head-neck", 35)]
 
 
 def test_organs_tell_where_lungs_are_full_of_fluid():
@@ -86,14 +86,14 @@ def test_organs_tell_where_lungs_are_full_of_fluid():
     lungs 420, which alone would be a chest (a twelfth of the body is 200): the larger organ has the slice.
     """
     hu, body = phantom(20, 15, 12, chest_hu=20)
-    assert split_body(hu, SPACING, body) == []
+    assert split_body(image(hu, body)) == []
     lungs = phantom(20, 15, 12)[0] == -800
     labels = np.where(lungs, 10, 0).astype(np.uint8)
     labels[:20, 20:40, 20:60] = 5  # liver
     labels[35:, 25:35, 35:45] = 91  # skull
     labels[20:22, :, 29:][lungs[20:22, :, 29:]] = 5
     assert [(labels[20] == n).sum() for n in (5, 10)] == [780, 420]
-    assert cuts(split_body(hu, SPACING, body, labels))[0] == [("abdomen", 0), ("chest", 22), ("head-neck", 35)]
+    assert cuts(split_body(image(hu, body), labels))[0] == [("abdomen", 0), ("chest", 22), ("head-neck", 35)]
 
 
 def test_a_liver_alone_is_not_taken_for_the_whole_truth():
@@ -101,14 +101,14 @@ def test_a_liver_alone_is_not_taken_for_the_whole_truth():
     hu, body = phantom(20, 15, 12)
     labels = np.zeros(hu.shape, np.uint8)
     labels[15:30, 20:40, 20:30] = 5
-    assert cuts(split_body(hu, SPACING, body, labels))[0][1] == ("chest", 20)
-    assert cuts(split_body(hu, SPACING, body, find_tissue(hu, SPACING, body)))[0][1] == ("chest", 20)
+    assert cuts(split_body(image(hu, body), labels))[0][1] == ("chest", 20)
+    assert cuts(split_body(image(hu, body), find_tissue(image(hu, body))))[0][1] == ("chest", 20)
 
 
 @pytest.mark.parametrize("name", ["abd_ts_example", "chest_ts_aorta"])
 def test_real_scans_of_one_region_stay_whole(data, name):
     frame = prepare(read_volume(data / f"{name}.nii.gz"))
-    assert split_body(frame.hu, frame.spacing, body_mask(frame.hu)) == []
+    assert split_body(BodyImage(frame.hu, frame.spacing)) == []
 
 
 def test_a_whole_body_of_real_ct(data):
@@ -116,7 +116,7 @@ def test_a_whole_body_of_real_ct(data):
     volume, organs = whole_body(data)
     frame = prepare(volume)
     for labels in (None, organs):
-        parts = split_body(frame.hu, frame.spacing, body_mask(frame.hu), labels)
+        parts = split_body(BodyImage(frame.hu, frame.spacing), labels)
         names, _ = cuts(parts)
         assert [name for name, _ in names] == ["abdomen", "chest", "head-neck"]
         assert (names[1][1], names[2][1]) == (12, 24)
@@ -124,7 +124,7 @@ def test_a_whole_body_of_real_ct(data):
 
 def test_weights_sum_to_one_and_a_join_of_agreeing_parts_changes_no_bit():
     hu, body = phantom(20, 15, 12)
-    parts = split_body(hu, SPACING, body)
+    parts = split_body(image(hu, body))
     total = np.zeros(47)
     for part in parts:
         total[part.z] += part.weights
@@ -140,7 +140,7 @@ def test_weights_sum_to_one_and_a_join_of_agreeing_parts_changes_no_bit():
 def test_a_join_passes_smoothly_from_one_value_to_the_next():
     """Parts that say 0, 100 and 300: in the middle of a fade 50 and 200, never a step over what cos² makes at 10 mm."""
     hu, body = phantom(20, 15, 12)
-    parts = split_body(hu, SPACING, body)
+    parts = split_body(image(hu, body))
     values = {ABDOMEN: 0, CHEST: 100, HEAD_NECK: 300}
     joined = RegionBlender(hu.shape)
     for part in parts:

@@ -23,6 +23,7 @@ STANDARD = (
     *("", "parameters", "errors", "atomic", "last_words", "putting", "processes", "extras"),
     *("anatomy.classes", "anatomy.regions", "models.config", "worker.protocol", "worker.client"),
 )
+WITH_NUMPY = ("tasks.threshold",)  # the same with numpy, which Slicer has
 MATHEMATICS, MAY_IMPORT = "diffusion", {"torch", "numpy", "scipy"}
 ABOVE_ALL = {"MedDiffFMPanels", "MedDiffFMTraining", "slicer", "qt", "ctk", "vtk"}  # that the library never imports
 
@@ -65,15 +66,17 @@ def _floor(room: str) -> int:
     return LAYERS.index(room) if room else len(LAYERS)
 
 
-def needs_more_than_the_standard_library(package: Package) -> list[str]:
-    """Imports of files in `STANDARD`, and of the packages that they lie in, that bring something else when they are
-    loaded.
+def needs_more_than_the_standard_library(
+    package: Package, files: tuple[str, ...] = STANDARD, also: frozenset[str] = frozenset()
+) -> list[str]:
+    """Imports of `files`, and of the packages that they lie in, that bring something else when they are
+    loaded. also: packages that may be.
     """
-    listed = {file for file in package.files if any(_lies_in(file, f"{package.name}.{one}") for one in STANDARD if one)}
+    listed = {file for file in package.files if any(_lies_in(file, f"{package.name}.{one}") for one in files if one)}
     listed |= {".".join(file.split(".")[:n]) for file in listed for n in range(1, file.count(".") + 1)}
     listed.add(package.name)
     brought = [one for one in package.imports if one.importer in listed and not one.late]
-    allowed = {*sys.stdlib_module_names, *listed}
+    allowed = {*sys.stdlib_module_names, *listed, *also}
     return [
         f"{one.importer}:{one.line} imports {one.imported}"
         for one in brought
@@ -112,6 +115,7 @@ def test_no_arrow_leads_up(library):
 
 def test_what_a_panel_imports_needs_the_standard_library_alone(library):
     assert needs_more_than_the_standard_library(library) == []
+    assert needs_more_than_the_standard_library(library, WITH_NUMPY, frozenset({"numpy"})) == []
 
 
 def test_mathematics_knows_neither_ct_nor_files(library):

@@ -15,7 +15,7 @@ pytest.importorskip("medmetric", reason="medmetric is not installed (extra 'trai
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
 
 from MedDiffFMLib.anatomy.segmenter import is_installed
-from MedDiffFMLib.anatomy.tissue import body_mask, find_tissue
+from MedDiffFMLib.anatomy.tissue import BodyImage, find_tissue
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate.cases import volumes as cases
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     image = sitk.ReadImage(str(cases.TESTING_DATA / "chest_ts_aorta.nii.gz"))[0:100, 10:110, 60:100]
     sitk.WriteImage(image, str(folder / "healthy.nii.gz"))
     hu = sitk.GetArrayFromImage(image)
-    lung = find_tissue(hu, image.GetSpacing()[::-1], body_mask(hu)) == 119
+    lung = find_tissue(BodyImage(hu, image.GetSpacing()[::-1])) == 119
     lung[:, :12] = lung[:, -12:] = lung[..., :12] = lung[..., -12:] = False  # not at the border
     room = ndimage.distance_transform_edt(np.pad(lung & (hu < -500), 1))[1:-1, 1:-1, 1:-1]
     away = [i - c for i, c in zip(np.indices(hu.shape), np.unravel_index(room.argmax(), hu.shape), strict=True)]

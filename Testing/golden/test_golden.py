@@ -1,6 +1,7 @@
 """Every task computes what it computed: the same voxels and facts for the same seed (see `cases`)."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 from golden import digest
@@ -44,7 +45,7 @@ def test_no_record_is_of_a_case_that_is_gone(golden):
 @dataclass(frozen=True)
 class Result:
     volume: Volume
-    facts: dict
+    facts: SimpleNamespace
 
     def outputs(self) -> dict:
         return {"output": [self.volume]}
@@ -58,7 +59,8 @@ def record(inputs):
         changed = inputs["chest"]["ct"].voxels.copy()
         changed[voxels] += by
         volume = inputs["chest"]["ct"].with_voxels(changed)
-        return digest.digest(Result(volume, {"sigma_hu": 20.0, "windows": 9, **facts}), {"seconds": 1.0})
+        told = {"sigma_hu": 20.0, "windows": 9, **facts}
+        return digest.digest(Result(volume, SimpleNamespace(to_dict=lambda: told)), {"seconds": 1.0})
 
     return make
 

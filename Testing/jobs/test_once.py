@@ -12,7 +12,7 @@ from MedDiffFMLib.jobs.inputs import LastVolume
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.volumes.io import read_volume, write_volume
 
-COUNTED = {"from_dict", "read_volume", "check_ct", "body_mask", "load_network", "load_controlnet"}
+COUNTED = {"from_dict", "read_volume", "check_ct", "body_mask", "lung_mask", "load_network", "load_controlnet"}
 
 
 @pytest.fixture
@@ -48,6 +48,13 @@ def test_denoise(chest, model, tmp_path, calls):
     assert main(["denoise", str(chest), str(tmp_path / "out.nii.gz"), *options]) == 0
     once = ("DenoiseParameters", "CommonParameters", "read_volume", "check_ct", "body_mask", "load_network")
     assert {name: calls[name] for name in once} == dict.fromkeys(once, 1)
+
+
+def test_lungs_are_looked_for_once(chest, model, tmp_path, calls):
+    """By the body, the region, the parts of a whole body and the tissue."""
+    options = ["--model", str(model), "--sigma", "20", "--anatomy", "threshold", "--device", "cpu"]
+    assert main(["denoise", str(chest), str(tmp_path / "out.nii.gz"), "--quality", "fast", *options]) == 0
+    assert (calls["body_mask"], calls["lung_mask"]) == (1, 1)
 
 
 def test_a_controlnet_is_loaded_once_for_a_model(model, calls):

@@ -141,8 +141,8 @@ def test_progress_covers_all_steps_and_ends_at_one(ct, tiny_model):
     fractions = [p.fraction for p in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert fractions[0] == 0.0 and told[-1].steps == 3 and told[-1].seconds_left == 0
-    assert result.facts["network_evaluations"] == 3 * result.facts["windows"]
-    assert result.facts["timesteps"][-1] == 0
+    assert result.facts.network_evaluations == 3 * result.facts.windows
+    assert result.facts.regions[0].timesteps[-1] == 0
 
 
 def test_sigma_auto_needs_tissue(tiny_model):
@@ -171,7 +171,7 @@ def test_given_organs_change_the_result(ct, tiny_model):
     organs = replace(ct.with_voxels(np.where(ct.voxels > 0, 51, 0).astype(np.uint8)), resampled=True)
     given = denoise(ct, tiny_model, anatomy=organs, **options)
     auto, none = (denoise(ct, tiny_model, anatomy=word, **options) for word in ("auto", "none"))
-    assert (given.facts["anatomy"], auto.facts["anatomy"]) == ("given, resampled", "auto")
+    assert (given.facts.anatomy, auto.facts.anatomy) == ("given, resampled", "auto")
     assert not np.array_equal(given.volume.voxels, auto.volume.voxels)
     assert not np.array_equal(none.volume.voxels, auto.volume.voxels)
 

@@ -111,14 +111,14 @@ def test_what_a_refiner_is_trained_with_is_what_it_is_told(ct, learned, model):
 def test_who_denoised_is_told(ct, model, learned):
     def facts(model, **more):
         found = denoise(ct, model, **ARGUMENTS | more).facts
-        return found["refiner"], found["non_local_means"], len(found["timesteps"])
+        return found.refiner, found.non_local_means, len(found.regions[0].timesteps)
 
     assert facts(_share(learned, 0.5)) == ("low-dose", 0.5, 1)
     assert facts(_share(learned, 0.25)) == ("low-dose", 0.5, 1)  # a refiner goes on from the mean
     assert facts(_share(learned, 0.5), steps=3) == ("low-dose", 0.5, 3)
     assert facts(_share(learned, 0.5), alone=True) == facts(learned) == ("none", 0.0, 1)
     assert facts(_share(model, 0.25)) == ("none", 0.25, 1)
-    count = denoise(ct, learned, **ARGUMENTS).facts["network_evaluations"]
+    count = denoise(ct, learned, **ARGUMENTS).facts.network_evaluations
     assert look(ct, learned, **ARGUMENTS)["network_evaluations"] == count
 
 
@@ -130,7 +130,7 @@ def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
     settings = {"nlm_share": 0.5, "mirrored": 8}
     model = replace(learned, config=learned.config | {"tasks": {"denoise": {"fast": settings}}})
     told = []
-    windows = denoise(ct, model, progress=told.append, **ARGUMENTS).facts["windows"]
+    windows = denoise(ct, model, progress=told.append, **ARGUMENTS).facts.windows
     body = np.nonzero(analyze_scan(ct, "abdomen", Reporter(None)).body)
     box = math.prod(int(i.max() - i.min()) + 1 for i in body) / (16 * 48 * 48) * (16 / 8) ** 2
     costs = [windows, box * NLM_COST, box * 8 * REFINER_COST, box * MEANS_COST]

@@ -70,13 +70,13 @@ def test_between_two_parts_it_passes_from_one_to_the_other(done, alone):
 def test_the_facts_list_the_parts(done):
     result, _ = done
     facts = result.facts
-    assert facts["region"] == "abdomen + chest + head-neck" and "abdomen + chest" in result.summary()
-    assert [(p["region"], p["mm_superior"], p["window_hu"]) for p in facts["parts"]] == [
+    assert facts.region == "abdomen + chest + head-neck" and "abdomen + chest" in result.summary()
+    assert [(p.region, p.mm_superior, p.window_hu) for p in facts.regions] == [
         ("abdomen", [-205.0, -85.0], [-120.0, 240.0]),
         ("chest", [-85.0, 35.0], [-1400.0, 400.0]),
         ("head-neck", [35.0, 135.0], [-150.0, 250.0]),
     ]
-    assert facts["network_evaluations"] == sum(p["network_evaluations"] for p in facts["parts"]) > 0
+    assert facts.network_evaluations == sum(p.network_evaluations for p in facts.regions) > 0
 
 
 def test_progress_covers_all_parts(done):
@@ -101,14 +101,14 @@ def test_progress_covers_what_helps_in_every_part(scan, tmp_path):
 def test_a_given_region_never_splits(scan, model):
     small = Volume.from_sitk(scan.to_sitk()[10:40, 10:32, :], "narrow")
     result = denoise(small, model, region="chest", **OPTIONS)
-    assert result.facts["region"] == "chest" and "parts" not in result.facts
+    assert result.facts.region == "chest" and "parts" not in result.facts.to_dict()
 
 
 def test_a_scan_of_one_region_is_computed_as_with_that_region_given(scan, model):
     abdomen = Volume.from_sitk(scan.to_sitk()[:, :, :11], "abdomen")
     auto, given = (denoise(abdomen, model, region=region, **OPTIONS) for region in ("auto", "abdomen"))
     assert np.array_equal(auto.volume.voxels, given.volume.voxels) and auto.facts == given.facts
-    assert auto.facts["region"] == "abdomen" and "parts" not in auto.facts
+    assert auto.facts.region == "abdomen" and "parts" not in auto.facts.to_dict()
 
 
 def test_turned_scans_and_other_grids_keep_what_is_promised(scan, model):
@@ -119,7 +119,7 @@ def test_turned_scans_and_other_grids_keep_what_is_promised(scan, model):
     turned = Volume.from_sitk(sitk.DICOMOrient(scan.to_sitk(), "LPS"), "turned")
     result = denoise(turned, model, **OPTIONS)
     voxels, source = result.volume.voxels, turned.voxels
-    assert result.facts["region"] == "abdomen + chest + head-neck"
+    assert result.facts.region == "abdomen + chest + head-neck"
     assert (result.volume.origin, result.volume.direction) == (turned.origin, turned.direction)
     assert np.abs(voxels.astype(int) - source).max() <= 80
     for (start, stop), (low, high) in {(0, 9): (-120, 240), (15, 21): (-1400, 400), (27, 34): (-150, 250)}.items():

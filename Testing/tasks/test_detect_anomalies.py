@@ -102,8 +102,8 @@ def test_thresholds_in_hu_and_the_smallest_volume(liver):
     ct, labels = liver
     lesion, model = with_lesion(ct, 80), healthy(ct, labels, config=OWN_GRID)
     every = find(lesion, labels, model, smoothing=0, threshold=40, min_volume=0)
-    np.testing.assert_array_equal(every.mask.voxels == 1, np.abs(every.map.voxels) > 40)
-    assert every.facts["threshold_hu"] == 40 and every.facts["threshold_counts_from_hu"] == 0
+    np.testing.assert_array_equal(every.mask.voxels == 1, np.abs(every.map.voxels) >= 40)
+    assert every.facts.threshold_hu == 40 and every.facts.threshold_counts_from_hu == 0
     large = find(lesion, labels, model, smoothing=0, threshold=40, min_volume=5)
     assert [row["finding"] for row in large.findings] == [1]
     assert large.mask.voxels.sum() * 0.027 == pytest.approx(large.findings[0]["volume_ml"], abs=1e-3)
@@ -117,10 +117,10 @@ def test_the_automatic_threshold_is_robust(liver):
     result = find(ct, labels, model)
     values = result.map.voxels[labels.voxels == LIVER]
     median = np.median(values)
-    assert result.facts["threshold_hu"] == pytest.approx(3.5 * 1.4826 * np.median(abs(values - median)), abs=0.01)
+    assert result.facts.threshold_hu == pytest.approx(3.5 * 1.4826 * np.median(abs(values - median)), abs=0.01)
     brighter = find(ct.with_voxels(ct.voxels + np.int16(30)), labels, model)  # as another contrast phase
-    assert brighter.facts["threshold_counts_from_hu"] - result.facts["threshold_counts_from_hu"] > 25
-    assert brighter.facts["threshold_hu"] == pytest.approx(result.facts["threshold_hu"], rel=0.1)
+    assert brighter.facts.threshold_counts_from_hu - result.facts.threshold_counts_from_hu > 25
+    assert brighter.facts.threshold_hu == pytest.approx(result.facts.threshold_hu, rel=0.1)
 
 
 def test_only_windows_that_meet_the_organ_are_computed(liver):
@@ -128,9 +128,9 @@ def test_only_windows_that_meet_the_organ_are_computed(liver):
     small = labels.with_voxels(np.where(ball(ct), LIVER, 0).astype(np.uint8))
     model = healthy(ct, labels, patch=16, config=OWN_GRID)
     result = find(ct, small, model, draws=2)
-    assert 0 < result.facts["windows"] < result.facts["windows_left_out"]
-    assert model.network.calls == result.facts["network_evaluations"] == 2 * result.facts["windows"]
-    assert result.facts["organ_ml"] == pytest.approx(ball(ct).sum() * 0.027, abs=0.01)
+    assert 0 < result.facts.windows < result.facts.windows_left_out
+    assert model.network.calls == result.facts.network_evaluations == 2 * result.facts.windows
+    assert result.facts.organ_ml == pytest.approx(ball(ct).sum() * 0.027, abs=0.01)
 
 
 class Recording(ExactNetwork):
@@ -176,7 +176,7 @@ def test_an_organ_of_one_tissue_may_be_painted_in_its_median_before_the_noise(li
     seen = np.clip(lesion.voxels[counted], -120, 240).astype(float)
     away = seen - np.median(seen) if (painted, organ) == (True, "liver") else 0
     np.testing.assert_allclose(result.map.voxels[counted], away, atol=8)  # 1 HU of noise, its largest of 10,000s
-    assert (result.facts["noised"] == "scan") == (not painted or organ == "body")
+    assert (result.facts.noised == "scan") == (not painted or organ == "body")
     assert bool(result.findings) == (painted and organ == "liver")
 
 
@@ -252,7 +252,7 @@ def test_lungs_and_bones_are_found_without_a_label_map(data):
     result = detect_anomalies(ct, model, organ="lung", region="chest")
     inside = ct.voxels[result.map.voxels != 0]
     assert len(inside) > 1000 and np.median(inside) < -600
-    assert result.facts["anatomy"] == "auto"
+    assert result.facts.anatomy == "auto"
     for row in result.findings:
         assert row["organ"] == "lung"
 
@@ -307,7 +307,7 @@ def test_look_says_what_a_run_takes(liver):
     model = healthy(ct, labels, config=OWN_GRID)
     seen = look(ct, model, labels, organ="liver", region="abdomen", draws=2)
     facts = find(ct, labels, model, draws=2).facts
-    assert seen["network_evaluations"] == facts["network_evaluations"] > 0 and seen["seconds_each"] > 0
-    assert (seen["region"], seen["organ_ml"]) == ("abdomen", facts["organ_ml"])
+    assert seen["network_evaluations"] == facts.network_evaluations > 0 and seen["seconds_each"] > 0
+    assert (seen["region"], seen["organ_ml"]) == ("abdomen", facts.organ_ml)
     with pytest.raises(InputError, match="spleen"):
         look(ct, model, "threshold", organ="spleen")

@@ -59,10 +59,10 @@ def test_facts_tell_both_parts_and_their_cost(anatomy, mask, model):
     before = model.network.calls
     told = []
     result = generate_lesion(anatomy, mask, model, progress=told.append, **OPTIONS)
-    assert model.network.calls - before == result.facts["network_evaluations"]
-    lesion = result.facts["lesion"]
-    assert lesion["kind"] == "lung" and lesion["lesion_ml"] == pytest.approx(mask.voxels.sum() * 0.216, abs=1e-3)
-    assert lesion["network_evaluations"] == 12 * lesion["windows"]
+    assert model.network.calls - before == result.facts.network_evaluations
+    lesion = result.facts.lesion
+    assert lesion.kind == "lung" and lesion.lesion_ml == pytest.approx(mask.voxels.sum() * 0.216, abs=1e-3)
+    assert lesion.network_evaluations == 12 * lesion.windows
     fractions = [p.fraction for p in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert "lesion of" in result.summary() and len(result.outputs()["output"]) == 1
@@ -98,5 +98,5 @@ def test_a_mask_outside_the_body_and_a_map_without_organs_are_refused(anatomy, m
 def test_a_look_foretells_what_a_run_computes(anatomy, mask, model):
     found = look(anatomy, mask, model, **OPTIONS, samples=2)
     facts = generate_lesion(anatomy, mask, model, **OPTIONS, samples=2).facts
-    assert found["region"] == facts["region"] and found["network_evaluations"] == facts["network_evaluations"]
+    assert found["region"] == facts.region and found["network_evaluations"] == facts.network_evaluations
     assert 0 < found["seconds_each"] < 60

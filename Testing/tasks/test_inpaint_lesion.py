@@ -136,9 +136,9 @@ def test_a_lesion_may_begin_from_its_kinds_hu_at_less_noise(ct, model):
     z = torch.randn(x_t.shape[2:], generator=torch.Generator().manual_seed(4))
     begun = ((x_t[0, 0] - math.sqrt(1 - alpha) * z) / math.sqrt(alpha)).numpy()
     painted = np.isclose(begun, (40 + 120) / 180 - 1, atol=1e-4)
-    assert int(t[0]) == 300 == result.facts["timesteps"][0] and result.facts["begun_from_hu"] == 40.0
+    assert int(t[0]) == 300 == result.facts.timesteps[0] and result.facts.begun_from_hu == 40.0
     assert painted.sum() == (mask.voxels > 0).sum()
-    assert inpaint(ct, mask, model).facts["begun_from_hu"] is None
+    assert inpaint(ct, mask, model).facts.begun_from_hu is None
 
 
 def test_estimates_within_the_mask_stay_in_the_kinds_range(ct, model):
@@ -218,9 +218,9 @@ def test_the_cost_follows_the_lesion_and_not_the_volume(ct, model):
     assert large.voxels.size == 8 * ct.voxels.size
     for volume in (ct, large):
         calls, result = count_forwards(volume, ball(volume), model)
-        assert calls == result.facts["network_evaluations"] == 5 and result.facts["windows"] == 1
+        assert calls == result.facts.network_evaluations == 5 and result.facts.windows == 1
     calls, result = count_forwards(ct, long_lesion(ct), model)
-    assert calls == 5 * result.facts["windows"] == 10
+    assert calls == 5 * result.facts.windows == 10
 
 
 def test_windows_between_two_lesions_are_not_computed(ct, model):
@@ -228,14 +228,14 @@ def test_windows_between_two_lesions_are_not_computed(ct, model):
     plan = count_forwards(ct, far, model)[1].facts
     between = np.zeros_like(far.voxels)
     between[12, 14:51, 30] = 1
-    assert plan["windows"] < count_forwards(ct, replace(far, voxels=between | far.voxels), model)[1].facts["windows"]
+    assert plan.windows < count_forwards(ct, replace(far, voxels=between | far.voxels), model)[1].facts.windows
 
 
 def test_steps_and_resampling_are_adjustable(ct, model):
     calls, result = count_forwards(ct, ball(ct), model, steps=4, resample=3, samples=2)
-    assert calls == result.facts["network_evaluations"] == 2 * (3 * 3 + 1)
-    assert len(result.facts["timesteps"]) == 4 and result.facts["timesteps"][-1] == 0
-    assert result.facts["resample"] == 3
+    assert calls == result.facts.network_evaluations == 2 * (3 * 3 + 1)
+    assert len(result.facts.timesteps) == 4 and result.facts.timesteps[-1] == 0
+    assert result.facts.resample == 3
 
 
 def test_resampling_stands_inside_the_time_loop(ct, model):
@@ -265,9 +265,9 @@ def test_the_region_is_that_of_the_slices_around_the_lesion(data, model):
     voxels[60:, 8:32, 8:32] = rng.integers(-880, -780, (40, 24, 24))
     scan = Volume(voxels, (8.0, 8.0, 3.0), source="scan")
     mask = ball(scan, (85, 20, 20), 20.0)
-    assert inpaint(scan, mask, model, region="auto").facts["region"] == "chest"
+    assert inpaint(scan, mask, model, region="auto").facts.region == "chest"
     mask = ball(scan, (20, 20, 20), 20.0)
-    assert inpaint(scan, mask, model, region="auto").facts["region"] == "abdomen"
+    assert inpaint(scan, mask, model, region="auto").facts.region == "abdomen"
 
 
 def empty(ct):
@@ -317,10 +317,10 @@ def test_several_labels_all_count_and_a_resampled_mask_is_said(ct, model):
     several = replace(mask, voxels=mask.voxels.astype(np.uint16) * 256)
     several.voxels[12] = mask.voxels[12]
     result = inpaint(ct, replace(several, resampled=True), model)
-    assert result.facts["lesion_labels"] == [1, 256]
-    assert result.facts["lesion_mask"] == "given, resampled"
+    assert result.facts.lesion_labels == [1, 256]
+    assert result.facts.lesion_mask == "given, resampled"
     assert np.array_equal(result.volumes[0].voxels, inpaint(ct, mask, model).volumes[0].voxels)
-    assert result.facts["lesion_ml"] == pytest.approx(np.count_nonzero(mask.voxels) * 0.027, abs=1e-3)
+    assert result.facts.lesion_ml == pytest.approx(np.count_nonzero(mask.voxels) * 0.027, abs=1e-3)
 
 
 def test_kinds_are_those_of_the_model(ct, model, tiny_model, monkeypatch):
@@ -398,7 +398,7 @@ def test_a_look_foretells_what_a_run_computes(ct, model, mask):
     found = look(ct, mask(ct), model, **options)
     facts = inpaint_lesion(ct, mask(ct), model, **options).facts
     assert {key: found[key] for key in ("region", "kind", "network_evaluations")} == {
-        key: facts[key] for key in ("region", "kind", "network_evaluations")
+        key: getattr(facts, key) for key in ("region", "kind", "network_evaluations")
     }
     assert 0 < found["seconds_each"] < 60
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from whole_body import whole_body
 
-from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import BodyImage, complete_labels, find_tissue
 from MedDiffFMLib.parameters import TASKS
 
 QUICK = {
@@ -26,7 +26,7 @@ CHEST = slice(12, 24)
 def scans(data):
     """By the extent: a CT, its label map (with 118 around the organs) and a lesion in the chest."""
     ct, organs = whole_body(data)
-    labels = complete_labels(organs, find_tissue(ct.voxels, ct.spacing[::-1], body_mask(ct.voxels)))
+    labels = complete_labels(organs, find_tissue(BodyImage(ct.voxels, ct.spacing[::-1])))
     lesion = np.zeros(labels.shape, np.uint8)
     lesion[16:18, 20:23, 25:28] = 1
     whole = (ct, ct.with_voxels(labels), ct.with_voxels(lesion))
@@ -49,8 +49,8 @@ def test_a_look_foretells_the_region_and_the_evaluations_of_a_run(task, extent, 
     module = import_module(f"MedDiffFMLib.tasks.{name}")
     found = module.look(*inputs, model=model, **QUICK[task])
     facts = getattr(module, name)(*inputs, model=model, **QUICK[task]).facts
-    assert found["network_evaluations"] == facts["network_evaluations"] > 0
-    assert found["region"] == facts["region"]
+    assert found["network_evaluations"] == facts.network_evaluations > 0
+    assert found["region"] == facts.region
     assert (" + " in found["region"]) == (extent == "whole" and task in JOINED)
 
 

@@ -27,7 +27,7 @@ def test_windows_by_hand(ct, tiny_model, overlap, windows):
     4, so 5; 7; 13. Along x (60): 44 / 16 = 2.75, so 4; 44 / 12 = 3.7, so 5; 7; 44 / 4 = 11, so 12. Along z 1.
     """
     facts = denoise.denoise(ct, tiny_model, sigma=20, quality="fast", region="abdomen", overlap=overlap).facts
-    assert facts["windows"] + facts["windows_of_air"] == windows
+    assert facts.windows + facts.windows_of_air == windows
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def test_a_models_own_overlap_gives_way_to_what_is_asked_for(ct, tiny_model):
     model = replace(tiny_model, config={"tasks": {"denoise": {"fast": {"overlap": 0.5}}}})
     run = {"sigma": 20, "quality": "fast", "region": "abdomen"}
     facts = denoise.denoise(ct, model, **run).facts
-    assert facts["windows"] + facts["windows_of_air"] == 49
+    assert facts.windows + facts.windows_of_air == 49
     facts = denoise.denoise(ct, model, overlap=0, **run).facts
-    assert facts["windows"] + facts["windows_of_air"] == 16
+    assert facts.windows + facts.windows_of_air == 16
 
 
 def test_beyond_the_range(ct, tiny_model):

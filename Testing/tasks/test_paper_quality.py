@@ -67,9 +67,9 @@ def test_thin_slices_are_the_estimate_itself(corner, tiny_model_with_controls):
     plan = super_resolve.plan(thick, wanted, model, "auto", Reporter(None))
     ((span, part),) = plan.regions
     plan.how.reporter.begin(2, 1)
-    raw, _ = plan.how._estimate(part, plan.how._eps(part, plan.labels[span.z]))
+    raw = plan.how._estimate(part, plan.how._eps(part, plan.labels[span.z]))
     np.testing.assert_allclose(np.clip(result.volume.voxels, *ABDOMEN), raw, atol=0.5001)
-    assert result.facts["block_mean_error_hu"] > 1
+    assert result.facts.block_mean_error_hu > 1
 
 
 def test_thin_slices_are_computed_at_1_mm_in_plane(corner, tiny_model_with_controls):
@@ -101,9 +101,9 @@ def test_detection_is_of_the_organ_alone_at_t_950(data):
     assert liver.sum() > 500
     np.testing.assert_allclose(result.map.voxels[liver], np.clip(ct.voxels[liver], *ABDOMEN) - 50.0, atol=1)
     facts = result.facts
-    assert (facts["timestep"], facts["draws"], facts["surroundings"]) == (950, 1, "air")
-    assert (facts["noised"], facts["grid"]) == ("scan", "1.0 mm")
-    assert detect_anomalies(ct, model, labels, **options).facts["timestep"] == 150
+    assert (facts.timestep, facts.draws, facts.surroundings) == (950, 1, "air")
+    assert (facts.noised, facts.grid) == ("scan", "1.0 mm")
+    assert detect_anomalies(ct, model, labels, **options).facts.timestep == 150
     smooth = detect_anomalies(ct, model, labels, quality="paper", smoothing=3, **options)
     assert smooth.map.voxels[liver].std() < 0.7 * result.map.voxels[liver].std()
 
@@ -131,13 +131,13 @@ def test_a_lesion_is_drawn_by_the_controlnet_throughout(data, tiny_model_with_co
     finally:
         hook.remove()
     expected = sitk.GetArrayFromImage(sitk.DICOMOrient(mask.to_sitk(), "RAS")) > 0
-    assert network.heard == [True] * 3 and result.facts["network_evaluations"] == network.calls == 3
+    assert network.heard == [True] * 3 and result.facts.network_evaluations == network.calls == 3
     for told in seen:
         z, y, x = expected.shape
         assert np.array_equal(told[:z, :y, :x], expected) and expected.any()
-    lesion = result.facts["lesion"]
-    assert (lesion["drawn"], lesion["kind"], lesion["region"]) == ("throughout", "lung", "abdomen")
-    assert f"a lung lesion of {lesion['lesion_ml']:g} ml" in result.summary()
+    lesion = result.facts.lesion
+    assert (lesion.drawn, lesion.kind, lesion.region) == ("throughout", "lung", "abdomen")
+    assert f"a lung lesion of {lesion.lesion_ml:g} ml" in result.summary()
     with pytest.raises(InputError, match="leave out --steps and --resample"):
         generate_lesion(anatomy, mask, model, **options, steps=4)
 

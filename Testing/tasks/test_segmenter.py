@@ -111,7 +111,7 @@ def test_every_task_takes_the_word(ct, installed, model, task):
     word = run(ct, anatomy="totalsegmentator", **options)
     assert np.array_equal(first(word), first(run(ct, anatomy=ct.with_voxels(expected(ct).astype(np.uint8)), **options)))
     assert not np.array_equal(first(word), first(run(ct, anatomy="auto", **options)))
-    assert word.facts["anatomy"] == "totalsegmentator (3 mm)"
+    assert word.facts.anatomy == "totalsegmentator (3 mm)"
 
 
 @pytest.mark.parametrize("task", TAKES_ANATOMY)
@@ -133,7 +133,7 @@ def test_detection_looks_at_an_organ_that_it_found(ct, installed, model):
     installed(*FAST)
     options = {"model": model, "region": "abdomen", "noise_level": 300, "organ": "liver"}
     found = detect_anomalies(ct, anatomy="totalsegmentator", threshold=5.0, **options)
-    assert found.facts["organ_ml"] == round((expected(ct) == 5).sum() * np.prod(ct.spacing) / 1000, 2)
+    assert found.facts.organ_ml == round((expected(ct) == 5).sum() * np.prod(ct.spacing) / 1000, 2)
     assert not found.map.voxels[expected(ct) != 5].any() and found.map.voxels[expected(ct) == 5].all()
     assert {row["organ"] for row in found.findings} == {"liver"}
     with pytest.raises(InputError, match="cannot be found by threshold"):

@@ -41,7 +41,7 @@ def test_block_means_are_the_input_to_the_last_bit(thick, tiny_model_with_contro
     result = super_resolve(thick, tiny_model_with_controls, factor=factor, **QUICK)
     assert result.volume.voxels.dtype == np.int16 and result.volume.voxels.shape == (6 * factor, 24, 22)
     np.testing.assert_allclose(means(result.volume, factor, 0), thick.voxels, atol=1e-9)
-    assert result.facts["block_mean_error_hu"] == 0
+    assert result.facts.block_mean_error_hu == 0
     assert result.volume.voxels.min() >= -1024 and result.volume.voxels.std() > 100
 
 
@@ -74,7 +74,7 @@ def test_coronal_and_sagittal_stacks_are_split_along_their_own_slices(
     voxels = np.moveaxis(thick.voxels, 0, axis)
     stack = Volume(np.ascontiguousarray(voxels), spacing, source=plane)
     result = super_resolve(stack, tiny_model_with_controls, factor=2, **QUICK)
-    assert result.facts["plane"] == plane
+    assert result.facts.plane == plane
     assert result.volume.voxels.shape[axis] == 12
     assert means(result.volume, 2, axis) == pytest.approx(voxels)
 
@@ -145,8 +145,8 @@ def test_only_windows_of_the_body_are_computed(thick, tiny_model_with_controls):
     air = np.full((6, 24, 64), -1000, np.int16)
     wide = replace(thick, voxels=np.concatenate([air, thick.voxels], axis=2))
     result = super_resolve(wide, tiny_model_with_controls, factor=2, **QUICK)
-    assert result.facts["windows_of_air"] >= result.facts["windows"]
-    assert result.facts["network_evaluations"] == result.facts["windows"]
+    assert result.facts.windows_of_air >= result.facts.windows
+    assert result.facts.network_evaluations == result.facts.windows
     assert (result.volume.voxels[:, :, :40] == -1000).all()
 
 
@@ -158,7 +158,7 @@ def test_the_seed_decides_the_voxels(thick, tiny_model_with_controls):
 def test_the_controlnet_changes_the_result(thick, tiny_model_with_controls):
     run = lambda control: super_resolve(thick, tiny_model_with_controls, factor=2, control=control, **QUICK)  # noqa: E731
     told, alone = run("auto"), run("none")
-    assert (told.facts["control"], alone.facts["control"]) == ("super-resolution", "none")
+    assert (told.facts.control, alone.facts.control) == ("super-resolution", "none")
     assert not np.array_equal(told.volume.voxels, alone.volume.voxels)
 
 
@@ -183,7 +183,7 @@ def test_given_organs_change_the_result(thick, tiny_model_with_controls):
     organs = thick.with_voxels(np.where(thick.voxels > 0, 51, 0).astype(np.uint8))
     run = lambda anatomy: super_resolve(thick, tiny_model_with_controls, anatomy, factor=2, **QUICK)  # noqa: E731
     given, auto = run(organs), run("auto")
-    assert given.facts["anatomy"] == "given" and not np.array_equal(given.volume.voxels, auto.volume.voxels)
+    assert given.facts.anatomy == "given" and not np.array_equal(given.volume.voxels, auto.volume.voxels)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +265,8 @@ def test_looking_tells_what_a_run_does(thick, tiny_model_with_controls, region):
     asked = {"quality": "fast", "spacing": 1.7, "region": region}
     found = look(thick, tiny_model_with_controls, **asked)
     facts = super_resolve(thick, tiny_model_with_controls, **asked).facts
-    assert found["factor"] == facts["factor"] == 3 and found["seconds_each"] > 0
-    assert found["network_evaluations"] == facts["network_evaluations"] > 0 and found["region"] == facts["region"]
+    assert found["factor"] == facts.factor == 3 and found["seconds_each"] > 0
+    assert found["network_evaluations"] == facts.network_evaluations > 0 and found["region"] == facts.region
 
 
 def test_looking_refuses_thin_slices(thick, tiny_model_with_controls):

@@ -70,9 +70,9 @@ def test_every_organ_of_a_real_label_map_gets_its_hu(organs, model, options, dep
     check_organs(volume, organs, depth, tolerance)
     assert volume.voxels.dtype == np.int16 and volume.same_grid(organs)
     assert (volume.voxels[organs.voxels == 0] == -1000).all() and volume.voxels[organs.voxels > 0].min() >= -120
-    assert model.network.calls == result.facts["network_evaluations"]
-    assert result.facts["network_evaluations"] == sum(
-        level["windows"] * len(level["timesteps"]) for level in result.facts["levels"]
+    assert model.network.calls == result.facts.network_evaluations
+    assert result.facts.network_evaluations == sum(
+        level.windows * len(level.timesteps) for level in result.facts.levels
     )
 
 
@@ -99,8 +99,8 @@ def test_turned_and_anisotropic_label_maps_keep_their_grid(boxes, model):
     volume = result.volumes[0]
     assert (volume.spacing, volume.origin, volume.direction) == (boxes.spacing, boxes.origin, boxes.direction)
     check_organs(volume, boxes, 1, 1.0)
-    double = result.facts["levels"][1]
-    assert double["spacing_mm"] == [2.0, 2.0, 3.0]  # RAS order; 3 mm slices stay 3 mm
+    double = result.facts.levels[1]
+    assert double.spacing_mm == [2.0, 2.0, 3.0]  # RAS order; 3 mm slices stay 3 mm
     turned = Volume.from_sitk(sitk.DICOMOrient(boxes.to_sitk(), "LPS"), "turned")
     same = synthesize(turned, model, region="abdomen").volumes[0]
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(boxes.direction)
@@ -110,7 +110,7 @@ def test_turned_and_anisotropic_label_maps_keep_their_grid(boxes, model):
 def test_seeds_and_samples(boxes, model):
     """The same seed gives the same voxels; sample n of a seed is sample 1 of seed + n − 1; others differ."""
     several = synthesize(boxes, model, region="abdomen", quality="fast", samples=3, seed=4)
-    assert several.facts["seeds"] == [4, 5, 6] and len(several.outputs()["output"]) == 3
+    assert several.facts.seeds == [4, 5, 6] and len(several.outputs()["output"]) == 3
     for number in (0, 2):
         one = synthesize(boxes, model, region="abdomen", quality="fast", seed=4 + number)
         assert np.array_equal(one.volumes[0].voxels, several.volumes[number].voxels)
@@ -138,7 +138,7 @@ def test_windows_leave_no_seam():
         model = exact_model(Prior(MEANS, WINDOW, deviation_hu=0.1), patch=patch_x, config=own, network=Disagreeing)
         result = synthesize(labels, model, region="abdomen", quality="paper", steps=8, sampler="ddim")
         hu = result.volumes[0].voxels[:, :, ::-1].astype(float)  # RAS: x runs the other way
-        assert result.facts["levels"][0]["windows"] == 2
+        assert result.facts.levels[0].windows == 2
         return np.abs(np.diff(hu.mean(axis=(0, 1))))
 
     tiled = steps_along_x(14, 0.0)
@@ -182,29 +182,29 @@ def test_the_image_level_first_makes_a_long_volume_agree_with_itself():
 def test_organs_without_a_body_get_one_and_the_facts_say_so(organs, model):
     alone = organs.with_voxels(np.where(organs.voxels == 118, 0, organs.voxels).astype(np.uint8))
     result = synthesize(alone, model, region="abdomen")
-    assert result.facts["body"] == "estimated: the organs' hull and 15 mm"
+    assert result.facts.body == "estimated: the organs' hull and 15 mm"
     volume = result.volumes[0].voxels
     around = ndimage.binary_dilation(alone.voxels == 5, iterations=3) & (alone.voxels == 0)
     assert (volume[around] > -1000).mean() > 0.9 and (volume == -1000).mean() > 0.05
-    assert synthesize(organs, model, quality="fast").facts["body"] == "given"
+    assert synthesize(organs, model, quality="fast").facts.body == "given"
 
 
 def test_levels_that_add_nothing_are_left_out(boxes, model):
     """120 × 60 × 30 mm: 24³ samples are coarser than 2 mm, or the image's own, along an axis; 64³ are not."""
     fine = exact_model(Prior(MEANS, WINDOW), patch=64)
-    assert [level["level"] for level in synthesize(boxes, fine, region="abdomen", steps=2).facts["levels"]] == ["image"]
-    every = synthesize(boxes, model, region="abdomen", levels="image,double,patch", steps=2).facts["levels"]
-    assert [level["level"] for level in every] == ["image", "double", "patch"]
+    assert [level.level for level in synthesize(boxes, fine, region="abdomen", steps=2).facts.levels] == ["image"]
+    every = synthesize(boxes, model, region="abdomen", levels="image,double,patch", steps=2).facts.levels
+    assert [level.level for level in every] == ["image", "double", "patch"]
 
 
 def test_steps_of_the_levels(boxes, model):
     """From 990 to 0 first, then from 500 to 0 in the same density; a model's config may say otherwise."""
-    levels = synthesize(boxes, model, region="abdomen", steps=10).facts["levels"]
-    assert levels[0]["timesteps"] == [990, 880, 770, 660, 550, 440, 330, 220, 110, 0]
-    assert levels[1]["timesteps"] == [500, 375, 250, 125, 0]
+    levels = synthesize(boxes, model, region="abdomen", steps=10).facts.levels
+    assert levels[0].timesteps == [990, 880, 770, 660, 550, 440, 330, 220, 110, 0]
+    assert levels[1].timesteps == [500, 375, 250, 125, 0]
     own = replace(model, config={"tasks": {"synthesize": {"balanced": {"restart": 300, "sampler": "ddim"}}}})
     result = synthesize(boxes, own, region="abdomen", steps=10)
-    assert result.facts["levels"][1]["timesteps"][0] == 300 and result.facts["sampler"] == "ddim"
+    assert result.facts.levels[1].timesteps[0] == 300 and result.facts.sampler == "ddim"
     with pytest.raises(InputError, match="settings for synthesize that this version does not know"):
         synthesize(boxes, replace(model, config={"tasks": {"synthesize": {"balanced": {"restarts": 3}}}}))
 
@@ -239,9 +239,9 @@ def test_the_reverse_process_begins_from_the_paint_and_noise():
     rest = (x_t[0, 0] - math.sqrt(1 - alpha) * z) / math.sqrt(alpha)
     # RAS order: x runs the other way, so that the spleen comes first
     assert t == 200 and rest[8, 8, [0, 15]].tolist() == pytest.approx([spleen, liver], abs=1e-3)
-    assert [t for t, _ in model.network.asked] == result.facts["levels"][0]["timesteps"] == [200, 133, 67, 0]
-    assert result.facts["begun_from"] == "the label map in usual HU and noise, t = 200"
-    assert synthesize(Volume(labels), exact_model(Prior(MEANS, WINDOW), 16), region="abdomen").facts["begun_from"] == (
+    assert [t for t, _ in model.network.asked] == result.facts.levels[0].timesteps == [200, 133, 67, 0]
+    assert result.facts.begun_from == "the label map in usual HU and noise, t = 200"
+    assert synthesize(Volume(labels), exact_model(Prior(MEANS, WINDOW), 16), region="abdomen").facts.begun_from == (
         "noise"
     )
 
@@ -261,8 +261,8 @@ def test_what_lies_beyond_the_window_keeps_the_painted_hu_and_seeds_differ(organ
 
 
 def test_a_further_level_never_has_more_noise_than_the_first(boxes, model):
-    levels = synthesize(boxes, painting(model, ("image", "double")), region="abdomen").facts["levels"]
-    assert levels[0]["timesteps"] == levels[1]["timesteps"] == [200, 133, 67, 0]
+    levels = synthesize(boxes, painting(model, ("image", "double")), region="abdomen").facts.levels
+    assert levels[0].timesteps == levels[1].timesteps == [200, 133, 67, 0]
 
 
 def test_progress_grows_by_the_windows_of_each_level(boxes, model):
@@ -270,10 +270,10 @@ def test_progress_grows_by_the_windows_of_each_level(boxes, model):
     result = synthesize(boxes, model, region="abdomen", steps=4, samples=2, progress=told.append)
     shares = [event.fraction for event in told if event.steps > 1]
     assert shares == sorted(shares) and shares[-1] == 1.0
-    first, second = (level["windows"] for level in result.facts["levels"])
+    first, second = (level.windows for level in result.facts.levels)
     assert first == 1 < second
     after_image_level = next(event for event in told if event.steps > 1 and event.step == 4)
-    steps = [len(level["timesteps"]) for level in result.facts["levels"]]
+    steps = [len(level.timesteps) for level in result.facts.levels]
     assert after_image_level.fraction == pytest.approx(4 / (2 * (steps[0] + steps[1] * second)))
 
     def stop(event):
@@ -296,7 +296,7 @@ def test_previews_lie_where_the_result_will(boxes, model):
             seen[volume.voxels.shape] = volume
 
     facts = synthesize(boxes, model, region="abdomen", steps=5, progress=look).facts
-    assert {shape[::-1] for shape in seen} == {tuple(level["size"]) for level in facts["levels"]}
+    assert {shape[::-1] for shape in seen} == {tuple(level.size) for level in facts.levels}
 
     def centre(volume, mask):
         image = volume.with_voxels(mask).to_sitk()
@@ -328,8 +328,8 @@ def test_looking_tells_what_a_run_does(boxes, model):
     found = look(boxes, model, **asked)
     calls = model.network.calls
     facts = synthesize(boxes, model, **asked).facts
-    assert found["network_evaluations"] == facts["network_evaluations"] == model.network.calls - calls
-    assert found["region"] == facts["region"] == "abdomen" and found["seconds_each"] > 0
+    assert found["network_evaluations"] == facts.network_evaluations == model.network.calls - calls
+    assert found["region"] == facts.region == "abdomen" and found["seconds_each"] > 0
 
 
 def test_looking_refuses_an_empty_label_map(boxes, model):

@@ -11,7 +11,7 @@ from whole_body import whole_body
 
 from MedDiffFMLib.anatomy.body_regions import crop_to_span, split_body, split_labels
 from MedDiffFMLib.anatomy.regions import REGIONS
-from MedDiffFMLib.anatomy.tissue import BODY_LABEL, body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import BODY_LABEL, BodyImage, body_mask, complete_labels, find_tissue
 from MedDiffFMLib.diffusion.slice_operators import cubic_slices
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.loading import load_model
@@ -39,13 +39,13 @@ def test_thin_slices_of_a_whole_body(body, tiny_model):
     """
     scan = body[0]
     made = super_resolve(scan, tiny_model, factor=2, quality="fast", control="none")
-    assert made.facts["region"] == NAMES and len(made.facts["parts"]) == 3
+    assert made.facts.region == NAMES and len(made.facts.regions) == 3
     told = look_thin(scan, tiny_model, factor=2, quality="fast", control="none")
-    assert {key: told[key] for key in ("region", "network_evaluations")}.items() <= made.facts.items()
+    assert {key: told[key] for key in ("region", "network_evaluations")}.items() <= made.facts.to_dict().items()
     thin = made.volume.voxels.astype(float)
     assert np.array_equal(thin.reshape(-1, 2, *thin.shape[1:]).mean(axis=1), scan.voxels)
     whole = body_mask(scan.voxels)
-    parts = split_body(scan.voxels, scan.spacing[::-1], whole)
+    parts = split_body(BodyImage(scan.voxels, scan.spacing[::-1], whole))
     same = [part for part in parts if np.array_equal(body_mask(scan.voxels[part.z]), whole[part.z])]
     assert [part.region.name for part in same] == ["abdomen", "chest"]
     for part in same:
@@ -62,13 +62,13 @@ def test_thin_slices_of_a_whole_body(body, tiny_model):
 def test_a_whole_body_is_synthesized_in_parts(body, tiny_model):
     scan, organs = body
     mask = body_mask(scan.voxels)
-    labels = complete_labels(organs.voxels, find_tissue(scan.voxels, scan.spacing[::-1], mask))
+    labels = complete_labels(organs.voxels, find_tissue(BodyImage(scan.voxels, scan.spacing[::-1], mask)))
     anatomy = replace(organs, voxels=labels)
     told = []
     made = synthesize(anatomy, tiny_model, lambda now: told.append(now.fraction), quality="fast", steps=3)
-    assert made.facts["region"] == NAMES
+    assert made.facts.region == NAMES
     found = look_labels(anatomy, tiny_model, quality="fast", steps=3)
-    assert {key: found[key] for key in ("region", "network_evaluations")}.items() <= made.facts.items()
+    assert {key: found[key] for key in ("region", "network_evaluations")}.items() <= made.facts.to_dict().items()
     assert told == sorted(told) and told[-1] == 1
     parts = split_labels(labels, scan.spacing[::-1])
     assert [part.region.name for part in parts] == NAMES.split(" + ")
@@ -82,7 +82,7 @@ def test_a_whole_body_is_synthesized_in_parts(body, tiny_model):
 def test_detection_takes_the_region_of_the_organ(body, tiny_model, organ, region):
     scan, organs = body
     model = replace(tiny_model, config={"tasks": {"detect-anomalies": {"spacing_mm": None}}})
-    assert detect_anomalies(scan, model, organs, organ=organ, draws=1).facts["region"] == region
+    assert detect_anomalies(scan, model, organs, organ=organ, draws=1).facts.region == region
 
 
 def test_thin_slices_of_a_part_take_the_body_of_the_whole(body, tiny_model):
@@ -96,8 +96,8 @@ def test_thin_slices_of_a_part_take_the_body_of_the_whole(body, tiny_model):
     asked = {"factor": 2, "quality": "fast", "control": "none"}
     alone = super_resolve(scan, tiny_model, **asked)
     found, made = look_thin(with_thing, tiny_model, **asked), super_resolve(with_thing, tiny_model, **asked)
-    assert alone.facts["region"] == found["region"] == made.facts["region"] == NAMES
-    assert found["network_evaluations"] == made.facts["network_evaluations"]
+    assert alone.facts.region == found["region"] == made.facts.region == NAMES
+    assert found["network_evaluations"] == made.facts.network_evaluations
     head = slice(-2 * 4, None)
     cubic = cubic_slices(torch.from_numpy(with_thing.voxels.astype(np.float32)), 2).numpy()
     assert np.abs(made.volume.voxels - cubic)[head, :, 70:].max() <= 1  # the thing: no model, and rounded
@@ -108,13 +108,13 @@ def test_a_part_without_other_body_of_its_own_is_not_given_a_guess(body, tiny_mo
     """118 stands in the abdomen alone: the body is given, also above, where it is the organs and nothing else."""
     scan, organs = body
     mask = body_mask(scan.voxels)
-    labels = complete_labels(organs.voxels, find_tissue(scan.voxels, scan.spacing[::-1], mask))
+    labels = complete_labels(organs.voxels, find_tissue(BodyImage(scan.voxels, scan.spacing[::-1], mask)))
     abdomen = np.arange(len(labels))[:, None, None] < 8
     anatomy = organs.with_voxels(np.where((labels == BODY_LABEL) & ~abdomen, np.uint8(0), labels))
     asked = {"quality": "fast", "steps": 3}
     made, found = synthesize(anatomy, tiny_model, **asked), look_labels(anatomy, tiny_model, **asked)
-    assert made.facts["region"] == NAMES and made.facts["body"] == "given"
-    assert found["network_evaluations"] == made.facts["network_evaluations"]
+    assert made.facts.region == NAMES and made.facts.body == "given"
+    assert found["network_evaluations"] == made.facts.network_evaluations
     assert (made.volumes[0].voxels[anatomy.voxels == 0] == -1000).all()
 
 
@@ -124,7 +124,7 @@ def test_a_lesion_is_generated_in_the_region_where_it_lies(body, tiny_model_with
     of its region.
     """
     scan, organs = body
-    labels = complete_labels(organs.voxels, find_tissue(scan.voxels, scan.spacing[::-1], body_mask(scan.voxels)))
+    labels = complete_labels(organs.voxels, find_tissue(BodyImage(scan.voxels, scan.spacing[::-1])))
     anatomy, mask = organs.with_voxels(labels), np.zeros(labels.shape, np.uint8)
     mask[place : place + 2, 20:23, 25:28] = 1
     tasks = {"inpaint-lesion": {"spacing_mm": None}}
@@ -132,9 +132,9 @@ def test_a_lesion_is_generated_in_the_region_where_it_lies(body, tiny_model_with
     asked = {"quality": "fast", "seed": 3}
     made = generate_lesion(anatomy, organs.with_voxels(mask), model, **asked, synthesis_steps=3, steps=2, resample=1)
     healthy = synthesize(anatomy, model, **asked, steps=3)
-    assert made.facts["region"] == NAMES
-    assert made.facts["lesion"]["region"] == region
-    assert made.facts["lesion"]["window_hu"] == list(REGIONS[region].window)
+    assert made.facts.region == NAMES
+    assert made.facts.lesion.region == region
+    assert made.facts.lesion.window_hu == list(REGIONS[region].window)
     changed = made.volumes[0].voxels != healthy.volumes[0].voxels
     assert changed[mask > 0].any() and not changed[mask == 0].any()
 
@@ -142,7 +142,7 @@ def test_a_lesion_is_generated_in_the_region_where_it_lies(body, tiny_model_with
 def test_the_kind_of_a_lesion_is_that_of_its_region(body, tmp_path):
     """A model that draws in lungs and liver: "auto" is the kind of the place, in look and run, before the long part."""
     scan, organs = body
-    labels = complete_labels(organs.voxels, find_tissue(scan.voxels, scan.spacing[::-1], body_mask(scan.voxels)))
+    labels = complete_labels(organs.voxels, find_tissue(BodyImage(scan.voxels, scan.spacing[::-1])))
     folder = save_tiny_controls(save_tiny_model(tmp_path / "model", patch=16))
     shutil.copytree(folder / "controlnets" / "lesion-lung", folder / "controlnets" / "lesion-liver")
     model = load_model(folder, device="cpu", precision="float32")

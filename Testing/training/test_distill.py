@@ -226,7 +226,7 @@ def test_the_command_s_student_synthesizes_in_its_steps(store, model, data, tmp_
     labels = read_volume(data / "abd_ts_example_seg.nii.gz")
     labels = replace(labels, voxels=labels.voxels[50:60, 30:72, 40:82])
     made = MedDiffFMLib.synthesize(labels, student, seed=1, quality="balanced", region="abdomen")
-    walks = [level["timesteps"] for level in made.facts["levels"]]
+    walks = [level.timesteps for level in made.facts.levels]
     assert walks[0] == [990, 495] and walks[1:] == [[495]]
 
 

@@ -122,7 +122,7 @@ def test_a_control_of_real_pairs_is_trained_exported_and_used(pair, exported, tm
     model = load_model(exported, device="cpu", precision="float32")
     assert load_controlnet(model, "super-resolution").config.kind == "pair"
     made = super_resolve.super_resolve(thick, model, quality="paper", steps=2, factor=5, region="abdomen")
-    assert made.volume.voxels.shape == thin.voxels.shape and made.facts["control"] == "super-resolution"
+    assert made.volume.voxels.shape == thin.voxels.shape and made.facts.control == "super-resolution"
     _is_told_what_it_was_trained_on(thick, onto, model)
     _is_refused_as_another(thin, model)
 

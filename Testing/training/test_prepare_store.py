@@ -13,7 +13,7 @@ import torch
 from whole_body import whole_body
 
 from MedDiffFMLib.anatomy.body_regions import split_body
-from MedDiffFMLib.anatomy.tissue import body_mask
+from MedDiffFMLib.anatomy.tissue import BodyImage
 from MedDiffFMLib.diffusion.slice_operators import block_mean, interpolate_slices, replicate
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.dicom.writing import write_series
@@ -229,7 +229,7 @@ def test_a_whole_body_is_split_as_at_inference(data, tmp_path):
     write_manifest(tmp_path / "manifest.csv", [line])
     (outcome,) = prepare_manifest(tmp_path / "manifest.csv", tmp_path / "store", OWN)
     frame = prepare(volume)
-    parts = split_body(frame.hu, frame.spacing, body_mask(frame.hu))
+    parts = split_body(BodyImage(frame.hu, frame.spacing))
     assert outcome.cases == ["b-abdomen", "b-chest", "b-head-neck"] and len(parts) == 3
     for part, name in zip(parts, outcome.cases, strict=True):
         case = Case(tmp_path / "store" / "train" / name)

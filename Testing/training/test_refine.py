@@ -12,6 +12,7 @@ from tiny_model import save_tiny_model, save_tiny_refiner
 from typer.testing import CliRunner
 
 from MedDiffFMLib.anatomy.regions import REGIONS
+from MedDiffFMLib.anatomy.tissue import BodyImage
 from MedDiffFMLib.diffusion.slice_operators import block_mean
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.controlnet_folder import save_controlnet
@@ -221,9 +222,9 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     inside = to_hu(told.refined(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
     expected = compose_thin_slices(inside, scan, SliceSplit(-3, 2)).numpy()
     found = prepare(made.volume).hu
-    assert made.facts["refiner"] == "thick-slices" and made.facts["block_mean_error_hu"] < 0.01
+    assert made.facts.refiner == "thick-slices" and made.facts.block_mean_error_hu < 0.01
     assert np.abs(found - expected).max() < 0.05
-    seen, windows = look(ct, model, **arguments), made.facts["windows"]
+    seen, windows = look(ct, model, **arguments), made.facts.windows
     work = (
         windows,
         2 * COST * (20 * 24) / (16 * 16) * (16 / 8) ** 2,
@@ -231,12 +232,12 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     assert scan.body.all() and seen["seconds"] == pytest.approx(seen["seconds_each"] * sum(work))
     assert [p.fraction for p in events if p.window == p.windows] == pytest.approx([work[0] / sum(work), 1])
     plain = super_resolve(ct, load_model(folder, "cpu", precision="float32"), **arguments | {"control": "none"})
-    assert plain.facts["refiner"] == "none" and np.abs(plain.volume.voxels - made.volume.voxels).mean() > 1
+    assert plain.facts.refiner == "none" and np.abs(plain.volume.voxels - made.volume.voxels).mean() > 1
     turned = sitk.PermuteAxes(image, (2, 0, 1))
     turned.SetDirection(np.eye(3).flatten().tolist())  # its slices now lie along x
     other = super_resolve(Volume.from_sitk(sitk.Cast(turned, sitk.sitkFloat32), "turned"), model, **arguments)
-    assert other.facts["plane"] == "sagittal" and other.facts["refiner"] == "thick-slices"
-    assert other.facts["slices"] == [6, 12]
+    assert other.facts.plane == "sagittal" and other.facts.refiner == "thick-slices"
+    assert other.facts.slices == [6, 12]
 
 
 def test_slices_are_refined_in_the_bodys_box_alone(folder, model):
@@ -253,7 +254,7 @@ def test_slices_are_refined_in_the_bodys_box_alone(folder, model):
         bodies = np.ones_like(hu, bool), np.pad(np.ones_like(hu, bool), around)
         for body, ct, estimate in zip(bodies, (hu, np.pad(hu, around)), (thin, np.pad(thin, thin_around)), strict=True):
             frame = Volume(ct, (1.0, 1.0, 1.0))
-            scan = Scan(Frame(frame, frame), body, REGIONS["abdomen"], (-120.0, 240.0))
+            scan = Scan(Frame(frame, frame), BodyImage(ct, (1.0, 1.0, 1.0), body), REGIONS["abdomen"], (-120.0, 240.0))
             made.append(refined(model, refiner, scan, estimate, cut, 1, Reporter(None)))
         alone, padded = made
         inside = tuple(slice(a, n - b) for (a, b), n in zip(thin_around, padded.shape, strict=True))

@@ -14,7 +14,7 @@ from MedDiffFMLib.anatomy.body_regions import RegionSpan, split_body, whole_scan
 from MedDiffFMLib.anatomy.label_maps.reading import Anatomy, read_anatomy
 from MedDiffFMLib.anatomy.region_detection import detect_region
 from MedDiffFMLib.anatomy.regions import REGIONS
-from MedDiffFMLib.anatomy.tissue import BODY_LABEL, body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import BODY_LABEL, BodyImage, complete_labels, find_tissue
 from MedDiffFMLib.errors import DiskFullError, InputError, in_words
 from MedDiffFMLib.volumes.frame import Frame
 from MedDiffFMLib.volumes.frame import prepare as to_frame
@@ -88,13 +88,13 @@ def _prepare(row: ManifestRow, settings: Settings, folder: Path, outcome: Outcom
     volume, padding = remove_padding(read_volume(row.path))
     scan = to_frame(volume)
     outcome.content = content_hash(scan.hu)
-    body = body_mask(scan.hu)
+    image = BodyImage(scan.hu, scan.spacing)
     organs = _organs(row, volume)
     given = None if organs is None else scan.labels(organs)
-    parts = _parts(row, scan, body, given)
+    parts = _parts(row, image, given)
     outcome.regions = [part.region.name for part in parts]
     padding = to_frame(volume.with_voxels(padding.astype(np.int16))).hu > 0
-    outcome.quality = examine(scan.hu, scan.spacing, body, padding, [part.region for part in parts])
+    outcome.quality = examine(scan.hu, scan.spacing, image.body, padding, [part.region for part in parts])
     lesion, pair, coverage = _lesion(row, volume), _pair(row), _coverage(row, volume)
     outcome.reasons = list(outcome.quality.warnings)
     if organs is not None and organs.as_body:
@@ -110,12 +110,12 @@ def _prepare(row: ManifestRow, settings: Settings, folder: Path, outcome: Outcom
         if coverage is not None:
             raise InputError("A CT that was given in part is not resampled, its blank would spread: use --spacing own.")
         scan = to_frame(volume, settings.spacing_mm)
-        body = body_mask(scan.hu)
+        image = BodyImage(scan.hu, scan.spacing)
         given = None if organs is None else scan.labels(organs)
-        parts = _parts(row, scan, body, given)
-    images = {"labels": _labels(scan, body, given)}
+        parts = _parts(row, image, given)
+    images = {"labels": _labels(image, given)}
     images |= {n: scan.labels(m) > 0 for n, m in (("lesion", lesion), ("coverage", coverage)) if m is not None}
-    images |= {} if pair is None else {"pair": _onto(pair, scan.volume, body)}
+    images |= {} if pair is None else {"pair": _onto(pair, scan.volume, image.body)}
     _write(row, scan, parts, images, folder, outcome)
 
 
@@ -140,14 +140,14 @@ def _write(
         outcome.cases.append(name)
 
 
-def _parts(row: ManifestRow, scan: Frame, body: np.ndarray, organs: np.ndarray | None) -> list[RegionSpan]:
+def _parts(row: ManifestRow, image: BodyImage, organs: np.ndarray | None) -> list[RegionSpan]:
     """The regions of a scan as at inference: each part is a whole image of its own, with what it shares with its
     neighbors.
     """
     if row.region != AUTO:
-        return [whole_scan(REGIONS[row.region], len(body))]
-    parts = split_body(scan.hu, scan.spacing, body, organs)
-    return parts or [whole_scan(detect_region(scan.hu, scan.spacing, body), len(body))]
+        return [whole_scan(REGIONS[row.region], len(image.hu))]
+    parts = split_body(image, organs)
+    return parts or [whole_scan(detect_region(image), len(image.hu))]
 
 
 def _organs(row: ManifestRow, volume: Volume) -> Anatomy | None:
@@ -163,9 +163,9 @@ def _organs(row: ManifestRow, volume: Volume) -> Anatomy | None:
     return read_anatomy(row.anatomy, like=volume)
 
 
-def _labels(scan: Frame, body: np.ndarray, organs: np.ndarray | None) -> np.ndarray:
+def _labels(image: BodyImage, organs: np.ndarray | None) -> np.ndarray:
     """Given organs, elsewhere body, lung, bone or gas; where a label map says no more than body, too."""
-    found = find_tissue(scan.hu, scan.spacing, body)
+    found = find_tissue(image)
     if organs is None:
         return found
     tissue = np.where((organs == BODY_LABEL) & (found > 0), 0, organs)

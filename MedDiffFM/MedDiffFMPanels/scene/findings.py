@@ -8,33 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from MedDiffFMLib.tasks.threshold import TOUCHING, Threshold, is_large
+
 PIECE = 1 << 19  # voxels looked at between two turns
 ROWS_AT_ONCE = 500  # findings made or written between two turns
-BRIGHTER, DARKER = 1, 2  # what a voxel of a finding holds in the segmentation
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A voxel of the organ belongs to a finding from `limit` HU on, counted from `centre`, the organ's own level.
+class Rule(Threshold):
+    """The task's own rule, with smallestMl: smaller parts are counted, not listed."""
 
-    smallestMl: smaller parts are counted, not listed.
-    """
-
-    centre: float
-    limit: float
-    brighter: bool = True
-    darker: bool = True
     smallestMl: float = 0.1
 
     def over(self, deviation):
         """[(BRIGHTER or DARKER, where)] for the sides that are asked for. 0 in the map is outside of the organ."""
-        organ, away = deviation != 0, deviation - self.centre
-        sides = []
-        if self.brighter:
-            sides.append((BRIGHTER, organ & (away >= self.limit)))
-        if self.darker:
-            sides.append((DARKER, organ & (away <= -self.limit)))
-        return sides
+        return self.sides(deviation, deviation != 0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +78,7 @@ def findParts(deviation, rule, ijkToRAS):
     found, links, borders, count = [], [], {}, 0
     for start, piece in _pieces(deviation):
         for kind, over in rule.over(piece):
-            labels, number = ndimage.label(over, structure=np.ones((3, 3, 3)))
+            labels, number = ndimage.label(over, structure=TOUCHING)
             if number:
                 found.append(_measure(labels, number, piece - rule.centre, start, kind))
             first, last = (np.where(labels[end] > 0, labels[end] + count, 0) for end in (0, -1))
@@ -103,7 +91,7 @@ def findParts(deviation, rule, ijkToRAS):
         return [], 0
     parts = yield from _joined(np.concatenate(found), links)
     matrix = np.asarray(ijkToRAS, float)
-    large = parts[parts[:, 1] * _voxelMl(matrix) >= rule.smallestMl]
+    large = parts[is_large(parts[:, 1], _voxelMl(matrix), rule.smallestMl)]
     large = large[np.argsort(-np.abs(large[:, 2]), kind="stable")]  # the sum of deviation: the score, in other units
     findings = []
     for start in range(0, len(large), ROWS_AT_ONCE):

@@ -6,8 +6,10 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
+from MedDiffFMLib.tasks.threshold import BRIGHTER, DARKER
+
 from . import exchange
-from .findings import BRIGHTER, DARKER, ROWS_AT_ONCE, Rule, findParts, markFindings, organBox
+from .findings import ROWS_AT_ONCE, Rule, findParts, markFindings, organBox
 
 COLORS = {BRIGHTER: (1.0, 0.45, 0.1), DARKER: (0.2, 0.6, 1.0)}
 SEGMENTATION, TABLE, COLOR_TABLE = (exchange.ATTRIBUTE + word for word in ("findings", "table", "colors"))

@@ -7,7 +7,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene.findings import BRIGHTER, DARKER, Rule
+from MedDiffFMLib.tasks.threshold import BRIGHTER, DARKER
+
+from ..scene.findings import Rule
 from ..scene.findings_nodes import (
     COLORS,
     Crosshair,

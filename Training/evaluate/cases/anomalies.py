@@ -19,7 +19,7 @@ import numpy as np
 from MedDiffFMLib.anatomy.classes import BODY, LUNG, label_for_foreign_name, label_numbers
 from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.anatomy.lesion_masks import blend_weights, place_lesion
-from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import BodyImage, complete_labels, find_tissue
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_labels, read_volume
@@ -179,7 +179,7 @@ def _whole_hu(volume: Volume) -> Volume:
 
 
 def _tissue(volume: Volume) -> np.ndarray:
-    return find_tissue(volume.voxels, volume.spacing[::-1], body_mask(volume.voxels))
+    return find_tissue(BodyImage(volume.voxels, volume.spacing[::-1]))
 
 
 def _checked(case: AnomalyCase) -> AnomalyCase:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from MedDiffFMLib.anatomy.label_maps.reading import Anatomy, read_anatomy
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.anatomy.segmenter import find_organs
-from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import BodyImage, complete_labels, find_tissue
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.frame import prepare
@@ -66,7 +66,7 @@ def load_pair(
     if organs is None and segment:
         organs = find_organs(ct)
     ct, made_by = middle(ct, slab_mm), "thresholds"
-    told = known = find_tissue(ct.voxels, ct.spacing[::-1], body_mask(ct.voxels))
+    told = known = find_tissue(BodyImage(ct.voxels, ct.spacing[::-1]))
     if organs is not None:
         known = complete_labels(middle(organs, slab_mm).voxels.astype(np.uint8), known)
     if organs is not None and tell_organs:

@@ -12,7 +12,7 @@ import numpy as np
 
 from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.anatomy.lesion_masks import place_lesion
-from MedDiffFMLib.anatomy.tissue import body_mask, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import BodyImage, body_mask, complete_labels, find_tissue
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.progress import ProgressCallback
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
@@ -55,7 +55,7 @@ def abdomen() -> tuple[Volume, Volume]:
 def tissue(ct: Volume) -> Volume:
     """Body, lungs, bones and gas of a CT in LPS order, as a label map."""
     body = body_mask(ct.voxels)
-    return ct.with_voxels(find_tissue(ct.voxels, ct.spacing[::-1], body))
+    return ct.with_voxels(find_tissue(BodyImage(ct.voxels, ct.spacing[::-1], body)))
 
 
 def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | None) -> str:
@@ -102,7 +102,7 @@ def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback |
     ct = chest()
     mask = place_lesion(tissue(ct), (119,), LESION_MM, seed=1)
     made = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
-    titles = [f"with a lesion, seed {seed}" for seed in made.facts["seeds"]]
+    titles = [f"with a lesion, seed {seed}" for seed in made.facts.seeds]
     rows = [PictureRow(ct, "real, the mask outlined", LUNG, outline=mask)]
     rows += [PictureRow(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
     slices_picture(rows, path, centre(mask))

@@ -100,7 +100,7 @@ def inpaint_all(
         apart = float(np.abs(one - other)[mask].mean())
         seen = {"trained_on": trained_on(place.pair.name)}
         lesions.add(place.name, HEALTHY, ct, mask, kept=False, **seen)
-        for seed, volume in zip(made.facts["seeds"], made.volumes, strict=True):
+        for seed, volume in zip(made.facts.seeds, made.volumes, strict=True):
             change = measure_change(volume.voxels, ct.voxels, mask)
             lesions.add(f"{place.name}_seed{seed}", model.name, volume, mask, seeds_apart=apart, **change, **seen)
 

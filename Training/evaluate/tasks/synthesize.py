@@ -11,6 +11,7 @@ import torch
 from MedDiffFMLib.inference.levels import level_of
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.progress import ProgressCallback
+from MedDiffFMLib.tasks.facts import SynthesizeFacts
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.tasks.synthesize import QUALITIES, synthesize
 from MedDiffFMLib.volumes.frame import AIR_HU
@@ -128,12 +129,12 @@ def _seams(hu: np.ndarray, real: np.ndarray, borders, body: np.ndarray) -> dict[
     return {"seam": own, "seam_of_real": other, "seam_ratio": own / other if own and other else None}
 
 
-def _borders(facts: dict, pair: LabeledCt, model: Model, parameters: dict) -> list[list[int]]:
+def _borders(facts: SynthesizeFacts, pair: LabeledCt, model: Model, parameters: dict) -> list[list[int]]:
     """The borders of the last level's tiles by axis, in voxels of the label map."""
     quality = parameters.get("quality", "balanced")
     settings = settings_for(model, "synthesize", QUALITIES[quality], quality)
     shape, patch = pair.labels.voxels.shape, model.network.config.patch
-    fine = level_of(facts["levels"][-1]["level"], shape, pair.labels.spacing[::-1], patch).shape
+    fine = level_of(facts.levels[-1].level, shape, pair.labels.spacing[::-1], patch).shape
     return window_borders(shape, fine, patch, settings.overlap)
 
 
