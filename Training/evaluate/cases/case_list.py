@@ -51,6 +51,11 @@ class ListedCase:
     patient: str = ""
     line: int = 0
 
+    @property
+    def anatomy(self) -> Path | str | None:
+        """The label map that the line names, or its word (auto, none); None if it says nothing."""
+        return self.files.get(ANATOMY) or self.words.get(ANATOMY)
+
 
 def read_case_list(path: Path, columns: Columns, store: Path | None = None, salt: str = "") -> list[ListedCase]:
     """The cases of a list, of the split test where it tells splits, or `store` does. salt: that of `train prepare`.
