@@ -31,7 +31,7 @@ class LesionCases:
 
 def start(shared: SharedOptions, task: str, kind: str, kept: KeptLesions) -> tuple[Lesions, Model | None]:
     """Empty lesions and the model to measure; with segmentations the kept lesions with their Dice, and None."""
-    from ...evaluate.cases.lesions import read_label_numbers
+    from ...evaluate.cases.label_text import read_label_numbers
     from ...evaluate.tasks.lesions import Lesions, with_dice
     from ...evaluate.tasks.nnunet import start_folder
 

@@ -19,6 +19,7 @@ from MedDiffFMLib.volumes.io import read_labels, read_volume, resample_labels_to
 from MedDiffFMLib.volumes.volume import Volume
 
 from .case_list import Columns, ListedCase
+from .label_text import read_label_numbers
 from .synthesis import LabeledCt
 from .volumes import axial_slab, find_volume
 
@@ -112,14 +113,6 @@ def _real_lesion(
         raise InputError(f"{mask_file} holds no lesion{which}: name its labels, or leave the case {name} out.")
     mask = axial_slab(labels.with_voxels(drawn.astype(np.uint8)))
     return RealLesion(name, file, region, axial_slab(ct), mask.voxels > 0, anatomy)
-
-
-def read_label_numbers(text: str, what: str) -> list[int]:
-    """The label numbers in a text such as "2" or "1 3" or "1,3"; none of an empty one. InputError for other texts."""
-    words = text.replace(",", " ").split()
-    if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise InputError(f"{what} cannot be {text!r}: write the labels' numbers, as 2 or 1,3.")
-    return [int(word) for word in words]
 
 
 def lesion_numbers(file: Path) -> list[int]:
