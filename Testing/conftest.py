@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from MedDiffFMLib.models.loading import Model, load_model
 from MedDiffFMLib.networks.unet import Denoiser
 
 DATA = Path(__file__).parent / "Data"
+STAND_INS = Path(__file__).parent / "stand_ins"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,3 +63,27 @@ def tiny_model_with_controls(tmp_path_factory) -> Model:
     """A tiny model from a folder with the ControlNets `super-resolution` and `lesion-lung`, none of them trained."""
     folder = save_tiny_model(tmp_path_factory.mktemp("controls") / "tiny", patch=16)
     return load_model(save_tiny_controls(folder), device="cpu", precision="float32")
+
+
+@pytest.fixture
+def segmenter_installed(monkeypatch, tmp_path):
+    """A stand-in of TotalSegmentator is found, with weights in a folder (empty files), and its log goes to a file."""
+
+    def install(*datasets):
+        for dataset in datasets:
+            fold = tmp_path / "weights" / dataset / "nnUNetTrainer__nnUNetPlans__3d_fullres" / "fold_0"
+            fold.mkdir(parents=True)
+            (fold / "checkpoint_final.pth").touch()
+        return tmp_path / "log"
+
+    monkeypatch.syspath_prepend(str(STAND_INS))
+    for name in [name for name in sys.modules if name.split(".")[0] == "totalsegmentator"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(STAND_INS), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield install
+    for name in [name for name in sys.modules if name.split(".")[0] == "totalsegmentator"]:
+        del sys.modules[name]

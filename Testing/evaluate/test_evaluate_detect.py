@@ -18,7 +18,8 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.evaluate.cases.anomalies import AnomalyCase, CaseSelection, Planting, find_cases
+from MedDiffFMTraining.evaluate.cases.anomalies import CaseSelection, find_cases
+from MedDiffFMTraining.evaluate.cases.anomaly_case import AnomalyCase, Planting
 from MedDiffFMTraining.evaluate.cases.volumes import axial_slab
 from MedDiffFMTraining.evaluate.metrics.anomalies import auroc
 from MedDiffFMTraining.evaluate.tasks.detect_anomalies import DetectSettings, evaluate_detection, from_median

@@ -1,26 +1,33 @@
 """`meddiff-fm evaluate synthesize`, `generate-lesion` and `inpaint-lesion`: real CT, real commands, tiny models."""
 
+import itertools
 import json
 import shutil
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 import typer
 from exact_model import Prior, exact_model
 from scipy import ndimage
 from tiny_model import save_tiny_controls, save_tiny_model
+from whole_body import whole_body
 
 pytest.importorskip("medmetric", reason="medmetric is not installed (extra 'training')")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
 
-from MedDiffFMLib.anatomy.segmenter import is_installed
+from MedDiffFMLib.anatomy.segmenter import choose_mode, is_installed
 from MedDiffFMLib.anatomy.tissue import BodyImage, find_tissue
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volumes.io import write_volume
 from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.commands.evaluate.lesion_runs import _real_lesions
+from MedDiffFMTraining.commands.evaluate.synthesize import choose_segmenter
+from MedDiffFMTraining.commands.option_groups import KeptLesions, SharedOptions
 from MedDiffFMTraining.evaluate.cases import volumes as cases
-from MedDiffFMTraining.evaluate.cases.lesions import places, read_diameters
-from MedDiffFMTraining.evaluate.cases.synthesis import load_pair
+from MedDiffFMTraining.evaluate.cases.lesions import places, read_diameters, region_of_kind
+from MedDiffFMTraining.evaluate.cases.synthesis import PairOptions, load_pair, load_pairs
 from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, ImageMetrics, compare, measure
 
 
@@ -63,7 +70,7 @@ def run(capfd):
 
 def test_a_model_that_knows_the_anatomy_is_found_good():
     """A model whose every label is N(the real median, 5 HU): medians agree, and tissues lie where they lie."""
-    pair = load_pair(cases.TESTING_DATA / "chest_ts_aorta.nii.gz", "chest", 6.0, slab_mm=180)
+    pair = load_pair(cases.TESTING_DATA / "chest_ts_aorta.nii.gz", "chest", PairOptions(6.0, 180))
     assert pair.ct.spacing == (6.0, 6.0, 6.0) and pair.ct.size_mm[2] == 180 and "given organs" in pair.made_by
     numbers = np.unique(pair.labels.voxels)
     medians = {int(n): float(np.median(pair.ct.voxels[pair.labels.voxels == n])) for n in numbers if n}
@@ -88,7 +95,7 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
 
 def test_the_model_can_be_told_less_than_it_is_held_against():
     file = cases.TESTING_DATA / "chest_ts_aorta.nii.gz"
-    told, untold = (load_pair(file, "chest", 6.0, 60, tell_organs=tell) for tell in (True, False))
+    told, untold = (load_pair(file, "chest", PairOptions(6.0, 60, tell_organs=tell)) for tell in (True, False))
     assert 52 in told.labels.voxels and np.array_equal(told.labels.voxels, told.organs)
     assert 52 not in untold.labels.voxels and np.array_equal(untold.organs, told.organs)
     assert untold.made_by == "thresholds" and np.array_equal(untold.body, told.body)
@@ -98,6 +105,26 @@ def test_the_model_can_be_told_less_than_it_is_held_against():
 def test_a_segmenter_that_is_not_there_is_said(run):
     with pytest.raises(InputError, match="TotalSegmentator is not installed"):
         run("evaluate", "synthesize", "--segmenter", "totalsegmentator")
+
+
+def test_the_segmenter_computes_where_the_model_does(segmenter_installed):
+    """On a GPU at 1.5 mm, as `train prepare` and the conditions of training, without one at 3 mm."""
+    segmenter_installed("Dataset297_x", *(f"Dataset{n}_x" for n in range(291, 296)))
+    gpu, cpu = torch.device("cuda:0"), torch.device("cpu")
+    for device, mode in ((gpu, "total"), (cpu, "total_fast"), (None, "total_fast")):
+        segment = choose_segmenter("totalsegmentator", device)
+        assert segment.keywords == {"device": device} and choose_mode(segment.keywords["device"]) == mode
+
+
+def test_organs_that_are_missing_are_found(segmenter_installed, folder, monkeypatch):
+    """The stand-in calls soft tissue liver; a line's `none` wants no organs, a label map goes before."""
+    segmenter_installed("Dataset297_x")
+    options = PairOptions(4.0, segment=choose_segmenter("auto"))
+    pair = load_pair(folder / "healthy.nii.gz", "chest", options)
+    assert 5 in pair.labels.voxels and pair.made_by.startswith("totalsegmentator (3 mm) organs")
+    assert 5 not in load_pair(folder / "healthy.nii.gz", "chest", options, "none").labels.voxels
+    with pytest.raises(InputError, match="choose --segmenter totalsegmentator"):
+        load_pair(folder / "healthy.nii.gz", "chest", PairOptions(4.0), "auto")
 
 
 def test_synthesize_makes_the_papers_table(run, folder, model, tmp_path):
@@ -116,6 +143,25 @@ def test_synthesize_makes_the_papers_table(run, folder, model, tmp_path):
     assert case["size"] == [100, 100, 11] and case["median_hu_of"]["lung"]["real"] < -700 and not case["trained_on"]
     assert "Table IV" in printed and "tiny's own encoder" in printed and "not of TotalSegmentator's" in printed
     assert "MS-SSIM: not measured" in printed and (tmp_path / "r.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_synthesize_takes_a_list_and_tells_its_organs(run, model, tmp_path, data):
+    """A manifest's line with the region auto is a case for each region, with the organs that the line names."""
+    scan, organs = whole_body(data)
+    for volume, name in ((scan, "body"), (scan.with_voxels(organs), "organs")):
+        write_volume(volume, tmp_path / f"{name}.nii.gz")
+    lines = ["path,patient,region,anatomy,split,name", "body.nii.gz,p1,auto,organs.nii.gz,test,one"]
+    (tmp_path / "list.csv").write_text("\n".join([*lines, "body.nii.gz,p1,auto,organs.nii.gz,train,two"]) + "\n")
+    options = ("--quality", "fast", "--steps", "1", "--spacing", "0", "--segmenter", "tissue", "--features", "none")
+    named = ("--list", tmp_path / "list.csv", "--model", model, "--device", "cpu")
+    run("evaluate", "synthesize", *named, *options, "--json", tmp_path / "r.json")
+    result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    regions = {"one-abdomen": "abdomen", "one-chest": "chest", "one-head-neck": "head-neck"}
+    assert {case["case"]: case["region"] for case in result["cases"]} == regions
+    assert "small_bowel" in result["cases"][0]["median_hu_of"] and "given organs" in result["cases"][0]["labels"]
+    assert [line["group"] for line in result["table"]][::2] == [*regions.values(), "overall"]
+    with pytest.raises(InputError, match="--list names all cases"):
+        run("evaluate", "synthesize", *named, "--cases", "x:chest")
 
 
 def test_lesions_are_drawn_kept_and_joined_by_an_nnunets_dice(run, folder, model, tmp_path):
@@ -157,10 +203,13 @@ def test_generation_is_held_against_the_real_ct_and_its_own_twin(run, folder, mo
 
 
 def test_lesions_come_into_lung_that_is_free(folder):
-    pair = load_pair(folder / "healthy.nii.gz", "chest", None)
+    pair = load_pair(folder / "healthy.nii.gz", "chest", PairOptions())
     (place,) = places(pair, "lung", (12, 90), seed=1)  # nothing of 90 mm fits
     assert place.name == "healthy_12mm" and pair.ct.voxels[place.lesion].mean() < -600
     assert np.isin(pair.labels.voxels[place.lesion], (119,)).all() and not list(places(pair, "liver", (12,), 1))
+    assert not list(places(pair, "med-ln", (), 1))
+    with pytest.raises(InputError, match=r"'med-ln' have no organ .* --diameters none"):
+        list(places(pair, "med-ln", (12,), 1))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +221,14 @@ def test_lesions_come_into_lung_that_is_free(folder):
         ("synthesize", ("--anatomy", "none"), "no anatomy 'none'"),
         ("synthesize", ("--features", "other.pth"), "no file other.pth"),
         ("inpaint-lesion", ("--diameters", "2,x"), "from 5 to 100"),
+        (
+            "inpaint-lesion",
+            ("--kind", "med-ln"),
+            "no organ that an ellipsoid could be placed in: give --diameters none",
+        ),
+        ("inpaint-lesion", ("--kind", "nails", "--diameters", "none"), "no healthy CT and no real lesion"),
+        ("inpaint-lesion", ("--lesion-labels", "2"), "which is missing"),
+        ("generate-lesion", ("--store", "x"), "name it with --list"),
         ("inpaint-lesion", ("--segmentations", "."), "name their folder with --keep"),
         ("generate-lesion", ("--segmentations", ".", "--keep", "nowhere"), "make the images first"),
     ],
@@ -182,4 +239,54 @@ def test_what_cannot_be_measured_is_refused_at_once(run, task, options, words):
 
 
 def test_diameters():
-    assert read_diameters("12,20.5") == [12, 20.5]
+    assert read_diameters("12,20.5") == [12, 20.5] and read_diameters("none") == []
+
+
+@pytest.mark.parametrize(("kind", "region"), [("lung", "chest"), ("med-ln", "chest"), ("abd-ln", "abdomen")])
+def test_a_kind_of_lesion_has_its_region(folder, kind, region):
+    """Mediastinal lymph nodes lie in the chest, whose window shows lungs; what no one knows is asked for."""
+    (lesion,) = _real_lesions(SharedOptions(data=folder), kind, KeptLesions(real_cases="sick"))
+    assert lesion.region == region and region_of_kind(kind) == region
+    (named,) = _real_lesions(SharedOptions(data=folder), kind, KeptLesions(real_cases="sick:abdomen"))
+    assert named.region == "abdomen"
+    with pytest.raises(InputError, match="'sick' is not known; write sick:REGION"):
+        _real_lesions(SharedOptions(data=folder), "nails", KeptLesions(real_cases="sick"))
+
+
+def test_real_masks_of_a_list_are_drawn_over_without_ellipsoids(run, folder, model, tmp_path):
+    """Label 2 of the mask is the lesion, 1 the lung; the place before is the real lesion, which is measured once."""
+    table = tmp_path / "list.csv"
+    line = f"{folder / 'sick.nii.gz'},{folder / 'sick_seg.nii.gz'},2,chest,msd_1"
+    table.write_text(f"ct,lesion,lesion_labels,region,name\n{line}\n", encoding="utf-8")
+    made = ("--kind", "lung", "--list", table, "--steps", "2", "--model", model, "--device", "cpu")
+    run("evaluate", "inpaint-lesion", *made, "--json", tmp_path / "r.json")
+    result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert [line["method"] for line in result["table"]] == ["real", "tiny"]
+    drawn = [case["case"] for case in result["cases"] if case["method"] == "tiny"]
+    assert drawn == ["msd_1_own_mask_seed0", "msd_1_own_mask_seed1"] and result["diameters_mm"] == []
+    table.write_text(f"ct,lesion,lesion_labels,region,name\n{line.replace(',2,', ',3,')}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds no lesion with the label 3.*leave the case msd_1 out"):
+        run("evaluate", "inpaint-lesion", *made)
+
+
+def test_a_whole_body_scan_is_a_case_for_each_region(tmp_path, data):
+    """Cut as `train prepare` cuts it, so that each part is what the model was trained on: neighbors share 40 mm."""
+    scan, organs = whole_body(data)
+    for volume, name in ((scan, "body"), (scan.with_voxels(organs), "organs")):
+        write_volume(volume, tmp_path / f"{name}.nii.gz")
+    pairs = load_pairs(tmp_path / "body.nii.gz", "auto", PairOptions(), tmp_path / "organs.nii.gz", "one")
+    assert [pair.name for pair in pairs] == ["one-abdomen", "one-chest", "one-head-neck"]
+    assert [pair.region for pair in pairs] == ["abdomen", "chest", "head-neck"]
+    assert 5 in pairs[0].labels.voxels and 5 not in pairs[2].labels.voxels  # the liver
+    assert all(pair.ct.same_grid(pair.labels) for pair in pairs)
+    z = [np.rint((pair.ct.origin[2] + 200) / 10).astype(int) + np.array([0, len(pair.organs)]) for pair in pairs]
+    assert [(a[1] - b[0]) * 10 for a, b in itertools.pairwise(z)] == [40, 40]
+    for pair, (start, stop) in zip(pairs, z, strict=True):
+        assert np.array_equal(np.flip(pair.ct.voxels, (1, 2)), np.flip(scan.voxels[start:stop], (1, 2)))
+    middle = load_pairs(tmp_path / "body.nii.gz", "auto", PairOptions(slab_mm=30), tmp_path / "organs.nii.gz")
+    assert [pair.ct.size_mm[2] for pair in middle] == [30, 30, 30] and middle[0].name == "body-abdomen"
+
+
+def test_a_scan_of_one_region_is_one_case(folder):
+    (pair,) = load_pairs(folder / "healthy.nii.gz", "auto", PairOptions(4.0))
+    assert (pair.name, pair.region) == ("healthy", "chest")

@@ -87,3 +87,25 @@ def test_nnunets_folder_and_what_it_found(tmp_path, cube):
         nnunet.dice_of_predictions(folder, predictions)
     with pytest.raises(InputError, match="not an empty folder"):
         nnunet.start_folder(folder)
+
+
+def test_of_a_judge_that_knows_organs_too_only_the_lesion_counts(tmp_path, cube):
+    """Of the Decathlon's livers 1 is liver, 2 is tumor: a liver that is found is no lesion that is found."""
+    hu, lesion = cube
+    ct, folder, predictions = Volume(hu), tmp_path / "raw", tmp_path / "found"
+    nnunet.start_folder(folder)
+    nnunet.write_case(folder, "a", ct, lesion)
+    predictions.mkdir()
+    half = lesion.copy()
+    half[10:] = False
+    liver = np.ones(lesion.shape, np.uint8)
+    write_volume(ct.with_voxels(liver + half), predictions / "a.nii.gz")
+    assert nnunet.dice_of_predictions(folder, predictions, [2]) == {"a": pytest.approx(2 / 3)}
+    with pytest.raises(InputError, match="has the labels 1, 2: say with --lesion-labels which"):
+        nnunet.dice_of_predictions(folder, predictions)
+    write_volume(ct.with_voxels(liver), predictions / "a.nii.gz", overwrite=True)  # liver alone: 1 is no lesion
+    labels = {"background": 0, "liver": 1, "cancer": 2}
+    (predictions / "dataset.json").write_text(json.dumps({"labels": labels}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"has the labels 1 \(liver\), 2 \(cancer\)"):
+        nnunet.dice_of_predictions(folder, predictions)
+    assert nnunet.dice_of_predictions(folder, predictions, [2]) == {"a": 0}

@@ -4,11 +4,8 @@ how it differs from the real package).
 
 import os
 import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +23,6 @@ from MedDiffFMLib.volumes.io import read_volume, write_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 nibabel = pytest.importorskip("nibabel", reason="nibabel, which TotalSegmentator takes, is not installed")
-STAND_INS = Path(__file__).parents[1] / "stand_ins"
 FAST, FULL = ("Dataset297_x",), tuple(f"Dataset{n}_x" for n in range(291, 296))
 
 
@@ -44,27 +40,8 @@ def model(tiny_model_with_controls):
 
 
 @pytest.fixture
-def installed(monkeypatch, tmp_path):
-    """The stand-in is found, with weights in a folder (empty files), and its log goes to a file."""
-
-    def install(*datasets, wish=""):
-        for dataset in datasets:
-            fold = tmp_path / "weights" / dataset / "nnUNetTrainer__nnUNetPlans__3d_fullres" / "fold_0"
-            fold.mkdir(parents=True)
-            (fold / "checkpoint_final.pth").touch()
-        return tmp_path / "log"
-
-    monkeypatch.syspath_prepend(str(STAND_INS))
-    for name in [name for name in sys.modules if name.split(".")[0] == "totalsegmentator"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(STAND_INS), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
-    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    yield install
-    for name in [name for name in sys.modules if name.split(".")[0] == "totalsegmentator"]:
-        del sys.modules[name]
+def installed(segmenter_installed):
+    return segmenter_installed
 
 
 def expected(ct):

@@ -17,6 +17,7 @@ from .options import QUALITIES, SamplerSteps, Slab, check_choice, check_file, re
 if TYPE_CHECKING:
     from MedDiffFMLib.models.loading import Model
 
+    from ..evaluate.cases.case_list import Columns, ListedCase
     from ..evaluate.reports.report import Report
 
 
@@ -105,7 +106,9 @@ class KeptLesions:
 
     real_cases: Annotated[
         str | None,
-        typer.Option("--real-cases", metavar="NAME,...", help='CTs of --data with a lesion\'s mask; "none" for none.'),
+        typer.Option(
+            "--real-cases", metavar="NAME[:REGION],...", help='CTs of --data with a lesion\'s mask; "none" for none.'
+        ),
     ] = None
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="DIR", help="Keep images and masks there, as nnU-Net wants them.")
@@ -117,11 +120,50 @@ class KeptLesions:
             "--segmentations", metavar="DIR", help="What an nnU-Net predicted for the images in --keep: Dice."
         ),
     ] = None
+    lesion_labels: Annotated[
+        str | None,
+        typer.Option("--lesion-labels", metavar="N,...", help="Which labels of the --segmentations are lesion."),
+    ] = None
 
     def check(self) -> None:
-        """InputError for segmentations without the images that they are of."""
+        """InputError for segmentations without the images that they are of, and for labels without segmentations."""
         if self.segmentations is not None and self.keep is None:
             raise InputError("--segmentations needs the images that were segmented: name their folder with --keep.")
+        if self.lesion_labels is not None and self.segmentations is None:
+            raise InputError(
+                "--lesion-labels says what is lesion in --segmentations, which is missing: name that folder. The "
+                "labels of real masks stand in the list of cases, or in labels.json."
+            )
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """A list of cases, and the store whose manifest it is."""
+
+    cases_file: Annotated[
+        Path | None, typer.Option("--list", metavar="CSV", help="List of cases, or a manifest: its test lines.")
+    ] = None
+    store: Annotated[
+        Path | None, typer.Option("--store", metavar="DIR", help="Store prepared from --list: its test patients.")
+    ] = None
+    salt: Annotated[str, typer.Option("--salt", help="That of `train prepare`, if it had one.")] = ""
+
+    def check(self) -> None:
+        """InputError for a store without the manifest that it was prepared from."""
+        if self.cases_file is None and (self.store is not None or self.salt):
+            raise InputError("--store and --salt are of a manifest: name it with --list.")
+
+    def read(self, columns: Columns, shared: SharedOptions | None = None) -> list[ListedCase] | None:
+        """The cases of the list; None without one. InputError as of `read_case_list`, and if `shared` names cases of a
+        folder besides.
+        """
+        from ..evaluate.cases.case_list import read_case_list
+
+        if self.cases_file is None:
+            return None
+        if shared is not None and (shared.data or shared.cases):
+            raise InputError("--list names all cases: give it, or --data and --cases, not both.")
+        return read_case_list(self.cases_file, columns, self.store, self.salt)
 
 
 def with_option_groups(command: Callable) -> Callable:

@@ -56,7 +56,14 @@ AnatomyTold = Annotated[
     str, typer.Option("--anatomy", metavar="given|threshold", help="Tell the model given organs, or thresholds' alone.")
 ]
 KindOption = Annotated[str, typer.Option("--kind", metavar="NAME", help="Kind of lesion: a ControlNet of the model.")]
-Diameters = Annotated[str, typer.Option("--diameters", metavar="MM,...", help="New ellipsoids in each healthy CT.")]
+Diameters = Annotated[
+    str | None,
+    typer.Option(
+        "--diameters",
+        metavar="MM,...",
+        help='New ellipsoids in each healthy CT; "none" for real lesions\' masks alone.',
+    ),
+]
 FeaturesOption = Annotated[
     str,
     typer.Option(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from MedDiffFMLib.errors import InputError
 
-from ..option_groups import SharedOptions, with_option_groups
+from ..option_groups import ListOptions, SharedOptions, with_option_groups
 from ..options import BoxOption, check_choice, require_packages
+
+if TYPE_CHECKING:
+    from ...evaluate.cases.anomaly_case import AnomalyCase
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,13 @@ class MapOptions:
     draws: Annotated[int | None, typer.Option(min=1, max=100, help="Draws of noise, in place of its own.")] = None
     direction: Annotated[str, typer.Option(metavar="either|darker|brighter", help="What counts.")] = "either"
     smoothing: Annotated[float, typer.Option(min=0, max=50, help="Of the map, mm.")] = 2.0
+    score: Annotated[
+        str, typer.Option(metavar="from-median|map", help="Distance of the map from its median, or (the paper) from 0.")
+    ] = "from-median"
 
     def check(self) -> None:
-        """InputError unless each of --t is a timestep from 1 to 999 and the direction is one of three."""
+        """InputError unless each of --t is a timestep from 1 to 999 and the direction and score are known ones."""
+        check_choice("score", self.score, ("from-median", "map"))
         check_choice("direction", self.direction, ("either", "darker", "brighter"))
         if not all(part.isdecimal() and 1 <= int(part) <= 999 for part in self._parts()):
             raise InputError(f"--t cannot be {self.t!r}: give timesteps from 1 to 999 with commas, as 300,950.")
@@ -48,6 +57,33 @@ class MapOptions:
 
     def _parts(self) -> list[str]:
         return [part.strip() for part in self.t.split(",")] if self.t else []
+
+
+@dataclass(frozen=True)
+class SliceOptions:
+    """The slices of BMAD, and what its pictures do not tell."""
+
+    bmad: Annotated[
+        Path | None, typer.Option("--bmad", metavar="DIR", help="BMAD's liver slices (the folder that holds test).")
+    ] = None
+    gray_window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LO HI", help="HU of its black and white. Default: the model's window of the abdomen."),
+    ] = None
+    pixel: Annotated[float, typer.Option("--pixel", min=0.2, max=5, help="Its pixels' and slices' distance, mm.")] = 1.0
+
+    def check(self) -> None:
+        """InputError for a window that is none."""
+        if self.gray_window and not self.gray_window[0] < self.gray_window[1]:
+            raise InputError("--gray-window needs the lower HU first: write, for example, --gray-window -120 240.")
+
+    def cases(self) -> Iterator[AnomalyCase]:
+        """The pseudo-volumes."""
+        from MedDiffFMLib.anatomy.regions import REGIONS
+
+        from ...evaluate.cases.bmad import read_bmad
+
+        return read_bmad(self.bmad, self.gray_window or REGIONS["abdomen"].window, self.pixel)
 
 
 @with_option_groups
@@ -63,20 +99,52 @@ def evaluate_detect_anomalies(
     box: BoxOption = None,
     planting: PlantingOptions,
     mapping: MapOptions,
+    slices: SliceOptions,
+    listed: ListOptions,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Without the model.")] = False,
 ) -> None:
     """Find known lesions: image and pixel AUROC, PRO and Dice, beside the distance from the organ's median.
 
     --cases names volumes with a lesion mask (NAME_seg.nii.gz), --plant volumes to plant an anomaly into. Without
-    either, with --data a validation lesion and test volumes to plant into, else those of the repository.
+    either, with --data a validation lesion and test volumes to plant into, else those of the repository. A --list has
+    the columns ct, lesion, region, lesion_labels, organ, organ_labels, anatomy. --bmad: the paper's Table VI.
     """
     require_packages("sklearn", "matplotlib")
+    from ...evaluate.tasks.detect_anomalies import DetectSettings, evaluate_detection
+    from ...evaluate.tasks.detect_in_slices import evaluate_slices
+
+    if slices.bmad and (shared.data or shared.cases or plant or organ or box or listed.cases_file):
+        raise InputError("--bmad names all slices and their organ: give it alone, or name other cases without it.")
+    cases = slices.cases() if slices.bmad else _cases(shared, listed, plant, organ, box, planting)
+    model = None if baselines_only else shared.load_model()
+    given = (mapping.noise_levels, mapping.draws, mapping.direction, mapping.smoothing, shared.seed)
+    settings = DetectSettings(*given, from_median=mapping.score == "from-median")
+    report = (evaluate_slices if slices.bmad else evaluate_detection)(cases, model, settings)
+    shared.emit(report, model, box=box)
+
+
+def _cases(
+    shared: SharedOptions,
+    listed: ListOptions,
+    plant: str | None,
+    organ: str | None,
+    box: str | None,
+    planting: PlantingOptions,
+) -> Iterator[AnomalyCase]:
+    """The cases of the list, or those named in a folder."""
+    from MedDiffFMLib.anatomy.classes import label_numbers
+
     from ...evaluate.cases.anomalies import CaseSelection, find_cases
     from ...evaluate.cases.box import read_box
-    from ...evaluate.tasks.detect_anomalies import DetectSettings, evaluate_detection
+    from ...evaluate.cases.real_anomalies import DETECTION_LIST, listed_case
 
-    given = (planting.diameter, planting.offset, planting.blend, planting.place)
-    cases = find_cases(CaseSelection(shared.data, shared.cases, plant, organ, read_box(box), *given))
-    model = None if baselines_only else shared.load_model()
-    settings = DetectSettings(mapping.noise_levels, mapping.draws, mapping.direction, mapping.smoothing, shared.seed)
-    shared.emit(evaluate_detection(cases, model, settings), model, box=box)
+    chosen = read_box(box)
+    lines = listed.read(DETECTION_LIST, shared)
+    if lines is None:
+        given = (planting.diameter, planting.offset, planting.blend, planting.place)
+        return find_cases(CaseSelection(shared.data, shared.cases, plant, organ, chosen, *given))
+    if plant:
+        raise InputError("--list names real lesions: give it, or --plant, not both.")
+    for name in {organ, *(line.words.get("organ") for line in lines)} - {None}:
+        label_numbers(name)
+    return (listed_case(line, organ, chosen) for line in lines)

@@ -1,10 +1,15 @@
-"""`meddiff-fm evaluate inpaint-lesion`: lesions drawn into healthy CT, beside real ones."""
+"""`meddiff-fm evaluate inpaint-lesion`: lesions drawn into healthy CT, and in the place of real ones."""
 
 from __future__ import annotations
 
-from ..option_groups import KeptLesions, SharedOptions, with_option_groups
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from ..option_groups import KeptLesions, ListOptions, SharedOptions, with_option_groups
 from ..options import Diameters, KindOption, SamplerSteps, Slab, require_packages
-from .lesion_runs import finish, healthy_files, real_lesions_of, start
+from .lesion_runs import find_lesion_cases, finish, places_in, start
 
 
 @with_option_groups
@@ -12,29 +17,35 @@ def evaluate_inpaint_lesion(
     shared: SharedOptions,
     *,
     kind: KindOption = "lung",
-    diameters: Diameters = "12,20,30",
+    diameters: Diameters = None,
+    real_masks: Annotated[
+        bool, typer.Option("--real-masks", help="Draw over the real lesions too; without ellipsoids always.")
+    ] = False,
     steps: SamplerSteps = None,
     slab: Slab = None,
     kept: KeptLesions,
+    listed: ListOptions,
 ) -> None:
-    """Draw lesions into healthy CT, and measure them beside real ones: the paper's Table IX.
+    """Draw lesions into CT, and measure them beside real ones: the paper's Table IX.
 
-    With --data a test volume and the real lesions there, without it the repository's and no real ones.
+    Ellipsoids (of 12, 20 and 30 mm) come into healthy CTs: with --data a test volume, without it the repository's. The
+    masks of real lesions, of --real-cases or of a --list with the columns ct, lesion, lesion_labels and region, are
+    drawn over.
     """
     require_packages("matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
-    from ...evaluate.cases.lesions import places, read_diameters
-    from ...evaluate.cases.synthesis import load_pair
+    from ...evaluate.cases.synthesis import PairOptions
     from ...evaluate.tasks.lesions import add_real, inpaint_all
 
-    sizes = read_diameters(diameters)
+    found = find_lesion_cases(shared, listed, kind, diameters or "12,20,30", kept)
     lesions, model = start(shared, "inpaint-lesion", kind, kept)
     if model is not None:
-        add_real(lesions, real_lesions_of(shared, kind, kept), kept.real)
-        pairs = [load_pair(file, region, None, slab) for file, region in healthy_files(shared, kind).items()]
-        where = [place for pair in pairs for place in places(pair, kind, sizes, shared.seed)]
+        add_real(lesions, found.real, kept.real)
+        over = found.real if real_masks or not found.diameters_mm else []
+        where = places_in(replace(found, real=over), kind, PairOptions(slab_mm=slab), shared.seed)
         with progress_bar("Lesions") as progress:
             inpaint_all(lesions, where, model, progress, kind=kind, steps=steps, seed=shared.seed)
     notes = ["Drawn on the CT's own grid, told the body alone (--anatomy auto)."]
-    finish(shared, lesions, model, notes, {"kind": kind, "diameters_mm": sizes, "steps": steps, "slab_mm": slab})
+    facts = {"kind": kind, "diameters_mm": found.diameters_mm, "steps": steps, "slab_mm": slab}
+    finish(shared, lesions, model, notes, facts)

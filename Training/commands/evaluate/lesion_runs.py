@@ -2,30 +2,83 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..option_groups import KeptLesions, SharedOptions
+from MedDiffFMLib.errors import InputError
+
+from ..option_groups import KeptLesions, ListOptions, SharedOptions
 
 if TYPE_CHECKING:
     from MedDiffFMLib.models.loading import Model
 
-    from ...evaluate.cases.lesions import RealLesion
+    from ...evaluate.cases.lesions import LesionPlace, RealLesion
+    from ...evaluate.cases.synthesis import PairOptions
     from ...evaluate.tasks.lesions import Lesions
+
+
+@dataclass(frozen=True)
+class LesionCases:
+    """What is drawn into and compared with: healthy CTs with their regions, the sizes of new ellipsoids in them, and
+    real lesions.
+    """
+
+    healthy: dict[Path, str]
+    diameters_mm: list[float]
+    real: list[RealLesion]
 
 
 def start(shared: SharedOptions, task: str, kind: str, kept: KeptLesions) -> tuple[Lesions, Model | None]:
     """Empty lesions and the model to measure; with segmentations the kept lesions with their Dice, and None."""
+    from ...evaluate.cases.label_text import read_label_numbers
     from ...evaluate.tasks.lesions import Lesions, with_dice
     from ...evaluate.tasks.nnunet import start_folder
 
     if kept.segmentations is not None:
-        return with_dice(kept.keep, kept.segmentations, task), None
-    healthy_files(shared, kind)
+        numbers = read_label_numbers(kept.lesion_labels or "", "--lesion-labels")
+        return with_dice(kept.keep, kept.segmentations, task, numbers), None
     model = shared.load_model()
     if kept.keep is not None:
         start_folder(kept.keep)
     return Lesions(task, kind, kept.keep), model
+
+
+def find_lesion_cases(
+    shared: SharedOptions, listed: ListOptions, kind: str, diameters: str, kept: KeptLesions
+) -> LesionCases:
+    """The cases of both lesion tasks, none where only the Dice of --segmentations is wanted. InputError, before any
+    work, if there is nothing to draw into.
+
+    diameters: of ellipsoids, where no list of real lesions is given, or healthy CTs are named besides.
+    """
+    from ...evaluate.cases.lesions import LESION_LIST, listed_lesions, organ_numbers, read_diameters
+
+    if kept.segmentations is not None:
+        return LesionCases({}, [], [])
+    sizes = read_diameters(diameters)
+    cases = listed.read(LESION_LIST)
+    if sizes and (cases is None or shared.cases):
+        organ_numbers(kind)
+        healthy = _healthy_files(shared, kind)
+    else:
+        healthy, sizes = {}, []
+    real = _real_lesions(shared, kind, kept) if cases is None else listed_lesions(cases)
+    if not healthy and not real:
+        raise InputError("There is no healthy CT and no real lesion to draw into: name cases, or --diameters.")
+    return LesionCases(healthy, sizes, real)
+
+
+def places_in(found: LesionCases, kind: str, options: PairOptions, seed: int) -> list[LesionPlace]:
+    """The places of new lesions in healthy CTs, then those of the real lesions in their own."""
+    from ...evaluate.cases.lesions import own_place, places
+    from ...evaluate.cases.synthesis import load_pair
+
+    healthy = [load_pair(file, region, options) for file, region in found.healthy.items()]
+    drawn = [place for pair in healthy for place in places(pair, kind, found.diameters_mm, seed)]
+    for lesion in found.real:
+        drawn += own_place(lesion, load_pair(lesion.file, lesion.region, options, lesion.anatomy))
+    return drawn
 
 
 def finish(shared: SharedOptions, lesions: Lesions, model: Model | None, notes: list[str], options: dict) -> None:
@@ -38,22 +91,28 @@ def finish(shared: SharedOptions, lesions: Lesions, model: Model | None, notes: 
     shared.emit(report_of(lesions, lesions.notes or notes, lesions.facts or facts), model)
 
 
-def healthy_files(shared: SharedOptions, kind: str) -> dict[Path, str]:
+def _healthy_files(shared: SharedOptions, kind: str) -> dict[Path, str]:
     """{file: region} of the CTs that lesions are drawn into: those named, or the test's (the repository's) of the
     kind's region.
     """
+    from ...evaluate.cases.lesions import region_of_kind
     from ...evaluate.cases.volumes import REPOSITORY, TEST, find_volume, named_cases
 
-    region = "chest" if kind == "lung" else "abdomen"
-    usual = {name: where for name, where in (TEST if shared.data else REPOSITORY).items() if where == region}
+    usual = {}
+    if not shared.cases:
+        region = region_of_kind(kind)
+        usual = {name: where for name, where in (TEST if shared.data else REPOSITORY).items() if where == region}
     return {find_volume(shared.data, n): r for n, r in named_cases(shared.cases, usual).items()}
 
 
-def real_lesions_of(shared: SharedOptions, kind: str, kept: KeptLesions) -> list[RealLesion]:
+def _real_lesions(shared: SharedOptions, kind: str, kept: KeptLesions) -> list[RealLesion]:
     """The real lesions of --data: those named, or those known of the kind; none without --data."""
-    from ...evaluate.cases.lesions import REAL, real_lesions
+    from ...evaluate.cases.lesions import KINDS, REAL, real_lesions
+    from ...evaluate.cases.volumes import named_cases
 
     names = kept.real_cases
-    if shared.data is None or names == "none":
+    if shared.data is None or names == "none" or not (names or kind in REAL):
         return []
-    return real_lesions(shared.data, names.split(",") if names else REAL.get(kind, ()), kind)
+    parts = [part.strip() for part in (names or ",".join(REAL[kind])).split(",") if part.strip()]
+    regions = {part: KINDS[kind][0] for part in parts if kind in KINDS and ":" not in part}
+    return real_lesions(shared.data, named_cases(",".join(parts), {}, regions))

@@ -8,7 +8,6 @@ planted into CT that nobody has drawn a lesion in.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,16 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from MedDiffFMLib.anatomy.classes import BODY, LUNG, label_for_foreign_name, label_numbers
+from MedDiffFMLib.anatomy.classes import BODY, label_numbers
 from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.anatomy.lesion_masks import blend_weights, place_lesion
-from MedDiffFMLib.anatomy.tissue import BodyImage, complete_labels, find_tissue
+from MedDiffFMLib.anatomy.tissue import complete_labels
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
-from MedDiffFMLib.volumes.io import read_labels, read_volume
-from MedDiffFMLib.volumes.volume import Volume
+from MedDiffFMLib.volumes.io import read_volume
 
+from .anomaly_case import AnomalyCase, Planting, checked, tissue, whole_hu
 from .box import Box, cut_box
+from .real_anomalies import lesion_case
 from .volumes import axial_slab, find_volume, named_cases
 
 # Region and organ of the volumes with an expert's lesion mask
@@ -52,16 +52,6 @@ IN_REPOSITORY = ((), ("abd_ts_example", "chest_ts_aorta"))
 
 
 @dataclass(frozen=True)
-class Planting:
-    """An anomaly to plant: longest axis in mm, HU added, depth in mm over which it fades in, and the place's seed."""
-
-    diameter_mm: float = 30.0
-    offset_hu: float = -60.0
-    blend_mm: float = 2.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class CaseSelection:
     """The selection of cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`.
     organ: in all cases, None for each one's own. diameter_mm, offset_hu: None for 30 mm and −60 HU, in lungs 20 mm and
@@ -85,25 +75,6 @@ class CaseSelection:
         return Planting(diameter, offset, self.blend_mm, self.place)
 
 
-@dataclass(frozen=True)
-class AnomalyCase:
-    """An axial CT (z to superior), int16 HU. anatomy: label map of the model's classes on its grid, the lesion being
-    part of the organ; lesion, counted: bool (Z, Y, X), the lesion and the organ's voxels, which contain it.
-    """
-
-    name: str
-    region: str
-    organ: str
-    volume: Volume
-    anatomy: Volume
-    lesion: np.ndarray
-    planted: Planting | None = None
-
-    @property
-    def counted(self) -> np.ndarray:
-        return np.isin(self.anatomy.voxels, label_numbers(self.organ))
-
-
 def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
     """The cases, one by one. InputError at once for an unknown name, region or organ, or a file that is not there."""
     drawn, planted = wanted.lesions, wanted.plantings
@@ -122,28 +93,6 @@ def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
     return (job() for job in jobs)
 
 
-def lesion_case(folder: Path, name: str, region: str, organ: str, box: Box | None) -> AnomalyCase:
-    """A CT with an expert's mask, NAME_seg.nii.gz: all of its labels that labels.json gives no organ's name.
-
-    The anatomy is what thresholds tell (body, lungs, bones, gas), the lesion counted to the organ, as organ masks do.
-    InputError if there is no lesion in the box.
-    """
-    file = find_volume(folder, name)
-    ct = read_volume(file)
-    check_ct(ct)
-    mask = read_labels(find_volume(folder, f"{name}_seg"), like=ct)
-    numbers = _lesion_labels(file.with_name("labels.json"), name)
-    drawn = mask.voxels > 0 if numbers is None else np.isin(mask.voxels, numbers)
-    lesion = cut_box(axial_slab(mask.with_voxels(drawn.astype(np.uint8))), box).voxels > 0
-    volume = _whole_hu(cut_box(axial_slab(ct), box))
-    if not lesion.any() or lesion.all():
-        raise InputError(f"There is no lesion of {name} in this box: name another --box, or none.")
-    labels = _tissue(volume)
-    labels[lesion] = LUNG if organ == "lungs" else np.where(labels[lesion] > 0, labels[lesion], np.uint8(BODY))
-    case = AnomalyCase(name, region, organ, volume, volume.with_voxels(labels), lesion)
-    return _checked(case)
-
-
 def planted_case(
     folder: Path,
     name: str,
@@ -158,8 +107,8 @@ def planted_case(
     file = find_volume(folder, name)
     ct = read_volume(file)
     check_ct(ct)
-    volume = _whole_hu(cut_box(axial_slab(ct), box))
-    labels = _tissue(volume)
+    volume = whole_hu(cut_box(axial_slab(ct), box))
+    labels = tissue(volume)
     organs = file.with_name(file.name.replace(".nii.gz", "_seg.nii.gz"))
     if organs.is_file() and name not in LESIONS:
         given = cut_box(axial_slab(read_anatomy(organs, like=ct)), box)
@@ -171,27 +120,4 @@ def planted_case(
     lesion = place_lesion(anatomy, where, planting.diameter_mm, planting.seed).voxels > 0
     changed = volume.voxels + planting.offset_hu * blend_weights(lesion, volume.spacing[::-1], planting.blend_mm)
     volume = volume.with_voxels(np.rint(changed).astype(np.int16))
-    return _checked(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))
-
-
-def _whole_hu(volume: Volume) -> Volume:
-    return volume.with_voxels(np.rint(volume.voxels).astype(np.int16))
-
-
-def _tissue(volume: Volume) -> np.ndarray:
-    return find_tissue(BodyImage(volume.voxels, volume.spacing[::-1]))
-
-
-def _checked(case: AnomalyCase) -> AnomalyCase:
-    if not (case.counted & ~case.lesion).any():
-        raise InputError(f"There is no {case.organ} around the lesion of {case.name}: name another --organ.")
-    return case
-
-
-def _lesion_labels(file: Path, name: str) -> list[int] | None:
-    """The labels of a mask whose names are no organ's; None (all of them) if `file` does not name them."""
-    try:
-        names = json.loads(file.read_text(encoding="utf-8"))[name]
-    except (OSError, ValueError, KeyError):
-        return None
-    return [int(number) for number, label in names.items() if label_for_foreign_name(label) is None]
+    return checked(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))

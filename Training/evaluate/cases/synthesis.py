@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from MedDiffFMLib.anatomy.body_regions import crop_to_span, split_body, whole_scan
 from MedDiffFMLib.anatomy.label_maps.reading import Anatomy, read_anatomy
+from MedDiffFMLib.anatomy.region_detection import detect_region
 from MedDiffFMLib.anatomy.regions import REGIONS
-from MedDiffFMLib.anatomy.segmenter import find_organs
 from MedDiffFMLib.anatomy.tissue import BodyImage, complete_labels, find_tissue
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
@@ -19,6 +20,7 @@ from MedDiffFMLib.volumes.frame import prepare
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
+from .case_list import AUTO
 from .volumes import axial_slab
 
 
@@ -46,40 +48,103 @@ class LabeledCt:
         return self.labels.voxels > 0
 
 
-def load_pair(
-    file: Path,
-    region: str,
-    spacing_mm: float | None,
-    slab_mm: float | None = None,
-    segment: bool = False,
-    tell_organs: bool = True,
-) -> LabeledCt:
-    """A CT and its label map: the organs of NAME_seg.nii.gz beside it, if there are any (or TotalSegmentator's, if
-    `segment`), and over the rest what thresholds find: body, lungs, bones, gas.
-
-    spacing_mm: the isotropic grid of both, None for the CT's own. slab_mm: only the middle of the CT, along z.
-    tell_organs: False for a label map of what thresholds find alone.
+@dataclass(frozen=True)
+class PairOptions:
+    """How pairs are read. spacing_mm: the isotropic grid of both, None for the CT's own. slab_mm: only the middle of
+    the CT, along z. segment: finds a CT's organs where none are given, None to leave it at thresholds. tell_organs:
+    False for a label map of what thresholds find alone.
     """
-    ct = read_volume(file)
-    check_ct(ct)
-    organs = given_organs(file, ct)
-    if organs is None and segment:
-        organs = find_organs(ct)
-    ct, made_by = middle(ct, slab_mm), "thresholds"
-    told = known = find_tissue(BodyImage(ct.voxels, ct.spacing[::-1]))
+
+    spacing_mm: float | None = None
+    slab_mm: float | None = None
+    segment: Callable[[Volume], Anatomy] | None = None
+    tell_organs: bool = True
+
+
+def load_pairs(
+    file: Path, region: str, options: PairOptions, anatomy: Path | str | None = None, name: str | None = None
+) -> list[LabeledCt]:
+    """The pairs of a CT: one, or with the region "auto" one for each region that it shows, cut as `train prepare` cuts
+    it, its name followed by the region's. anatomy: as of `load_pair`; name: of the case, None for the file's.
+    """
+    if region != AUTO:
+        pair = load_pair(file, region, options, anatomy)
+        return [replace(pair, name=name or pair.name)]
+    ct, organs = _read(file, options, anatomy)
+    frame = prepare(ct)
+    whole, image = frame.volume, BodyImage(frame.hu, frame.spacing)
+    given = None if organs is None else whole.with_voxels(frame.labels(organs).astype(np.uint8))
+    parts = split_body(image, None if given is None else given.voxels)
+    found = parts or [whole_scan(detect_region(image), len(image.hu))]
+    tissue = whole.with_voxels(find_tissue(image))
+    pairs = []
+    for part in found:
+        cut = [volume and middle(crop_to_span(volume, part), options.slab_mm) for volume in (whole, tissue, given)]
+        label = f"{name or _name(file)}{f'-{part.region.name}' if parts else ''}"
+        pairs.append(_pair(label, part.region.name, *cut, organs and organs.made_by, options))
+    return pairs
+
+
+def load_pair(file: Path, region: str, options: PairOptions, anatomy: Path | str | None = None) -> LabeledCt:
+    """A CT and its label map: given organs, if there are any (or those that `options.segment` finds), and over the rest
+    what thresholds find: body, lungs, bones, gas.
+
+    anatomy: a label map, "auto" to look for organs whatever lies beside the CT, "none" for none; None for those of
+    NAME_seg.nii.gz beside it.
+    """
+    ct, organs = _read(file, options, anatomy)
+    ct = middle(ct, options.slab_mm)
+    tissue = ct.with_voxels(find_tissue(BodyImage(ct.voxels, ct.spacing[::-1])))
+    given = None if organs is None else middle(organs, options.slab_mm)
+    return _pair(_name(file), region, ct, tissue, given, organs and organs.made_by, options)
+
+
+def _pair(
+    name: str,
+    region: str,
+    ct: Volume,
+    tissue: Volume,
+    organs: Volume | None,
+    organs_by: str | None,
+    options: PairOptions,
+) -> LabeledCt:
+    """A pair on the grid that is measured on, of a CT, what thresholds find, and organs on one grid."""
+    told = known = tissue.voxels.astype(np.uint8)
+    made_by = "thresholds"
     if organs is not None:
-        known = complete_labels(middle(organs, slab_mm).voxels.astype(np.uint8), known)
-    if organs is not None and tell_organs:
-        told, made_by = known, f"{organs.made_by} organs, thresholds elsewhere"
-    frame = prepare(smoothed(ct, spacing_mm) if spacing_mm else ct, spacing_mm)
+        known = complete_labels(organs.voxels.astype(np.uint8), known)
+    if organs is not None and options.tell_organs:
+        told, made_by = known, f"{organs_by} organs, thresholds elsewhere"
+    spacing = options.spacing_mm
+    frame = prepare(smoothed(ct, spacing) if spacing else ct, spacing)
     told, known = (frame.labels(ct.with_voxels(labels)) for labels in (told, known))
     labels = replace(frame.volume, voxels=told, source="")
-    return LabeledCt(file.name.removesuffix(".nii.gz"), region, frame.volume, labels, known, made_by)
+    return LabeledCt(name, region, frame.volume, labels, known, made_by)
+
+
+def _name(file: Path) -> str:
+    return file.name.removesuffix(".nii.gz")
+
+
+def _read(file: Path, options: PairOptions, anatomy: Path | str | None) -> tuple[Volume, Anatomy | None]:
+    """A CT and the organs that are known of it, on its grid."""
+    ct = read_volume(file)
+    check_ct(ct)
+    return ct, _organs(file, ct, options, anatomy)
+
+
+def _organs(file: Path, ct: Volume, options: PairOptions, anatomy: Path | str | None) -> Anatomy | None:
+    if isinstance(anatomy, Path):
+        return read_anatomy(anatomy, like=ct)
+    organs = given_organs(file, ct) if anatomy is None else None
+    if organs is None and anatomy == AUTO and options.segment is None:
+        raise InputError(f"{file} is to be given organs by TotalSegmentator: choose --segmenter totalsegmentator.")
+    return options.segment(ct) if organs is None and options.segment and anatomy != "none" else organs
 
 
 def given_organs(file: Path, ct: Volume) -> Anatomy | None:
     """The organs in NAME_seg.nii.gz beside a CT, None if there is no such file or it names none (but lesions)."""
-    beside = file.with_name(file.name.replace(".nii.gz", "_seg.nii.gz"))
+    beside = file.with_name(file.name.removesuffix(".nii.gz") + "_seg.nii.gz")
     try:
         return read_anatomy(beside, like=ct) if beside.is_file() else None
     except InputError:

@@ -18,7 +18,7 @@ from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.pseudo_healthy import smooth_within
 
-from ..cases.anomalies import AnomalyCase
+from ..cases.anomaly_case import AnomalyCase
 from ..cases.volumes import starred, trained_on
 from ..metrics.anomalies import detection_quality
 from ..reports import paper
@@ -32,7 +32,7 @@ METRIC_NAMES = ("image_auroc", "pixel_auroc", "pro", "dice")
 class DetectSettings:
     """Settings of the model's map. noise_levels: each t is a line of the table, empty for the model's own; draws: of
     noise, None for the model's own. direction: either, darker or brighter. smoothing_mm: of the map and the smoothed
-    baseline.
+    baseline. from_median: whether the model's score is how far the map is from its own median, or (the paper) from 0.
     """
 
     noise_levels: tuple[int, ...] = ()
@@ -40,6 +40,7 @@ class DetectSettings:
     direction: str = "either"
     smoothing_mm: float = 2.0
     seed: int = 0
+    from_median: bool = True
 
 
 def evaluate_detection(
@@ -55,7 +56,7 @@ def evaluate_detection(
         millilitres = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
         share = case.lesion.sum() / case.counted.sum()
         log(f"{case.name}: {case.organ}, lesion of {millilitres:.1f} ml, {100 * share:.2g} % of it")
-        for method, run in _methods(case, model, settings):
+        for method, run in methods_of(case, model, settings):
             started = time.perf_counter()
             score = run()
             seconds = time.perf_counter() - started
@@ -77,7 +78,7 @@ def evaluate_detection(
     )
 
 
-def _methods(case: AnomalyCase, model: Model | None, settings: DetectSettings) -> list[tuple[str, Callable]]:
+def methods_of(case: AnomalyCase, model: Model | None, settings: DetectSettings) -> list[tuple[str, Callable]]:
     """(name, run) of every method; run() gives the score of each voxel, float32 (Z, Y, X), 0 outside the organ."""
     bars = {"either": "|HU − median|", "darker": "median − HU", "brighter": "HU − median"}
     name, levels = bars[settings.direction], settings.noise_levels or (None,)
@@ -103,13 +104,14 @@ def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.nd
 
 
 def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int | None) -> np.ndarray:
-    """The distance of the model's map from its median in the organ. t: None for the model's own."""
+    """The distance of the model's map from its median in the organ, or from 0. t: None for the model's own."""
     options = {"organ": case.organ, "region": case.region, "smoothing": settings.smoothing_mm, "seed": settings.seed}
     result = detect_anomalies(
         case.volume, model, case.anatomy, noise_level=t, draws=settings.draws, min_volume=NO_FINDINGS_ML, **options
     )
     found, counted = result.map.voxels, case.counted
-    return directed(found - np.median(found[counted]), counted, settings.direction)
+    middle = np.median(found[counted]) if settings.from_median else 0
+    return directed(found - middle, counted, settings.direction)
 
 
 def directed(difference: np.ndarray, counted: np.ndarray, direction: str) -> np.ndarray:
@@ -154,7 +156,10 @@ def _notes(rows: Sequence[dict]) -> list[str]:
             "Planted anomalies are blended ellipsoids of one offset in HU, which a median finds easily; no tumor is."
         )
     if not all(row["planted"] for row in rows):
-        notes.append("Real lesions: thresholds told body, lungs, bones and gas; the lesion counts to the organ.")
+        notes.append(
+            "Real lesions: organs are those given, body, lungs, bones and gas by thresholds elsewhere; the lesion "
+            "counts to the organ."
+        )
     if any(row["trained_on"] for row in rows):
         notes.append("* a volume that the bundled model was trained on, with its lesion if it has one.")
     return notes

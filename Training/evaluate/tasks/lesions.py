@@ -92,14 +92,15 @@ def inpaint_all(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> None:
-    """Two lesions of two seeds in each place, and the place as it was. parameters: of `inpaint_lesion`."""
+    """Two lesions of two seeds in each place, and a healthy place as it was. parameters: of `inpaint_lesion`."""
     for place in places:
         ct, mask, region = place.pair.ct, place.lesion, place.pair.region
         made = inpaint_lesion(ct, place.mask, model, progress=progress, region=region, samples=2, **parameters)
         one, other = (volume.voxels.astype(np.float64) for volume in made.volumes)
         apart = float(np.abs(one - other)[mask].mean())
         seen = {"trained_on": trained_on(place.pair.name)}
-        lesions.add(place.name, HEALTHY, ct, mask, kept=False, **seen)
+        if not place.own:
+            lesions.add(place.name, HEALTHY, ct, mask, kept=False, **seen)
         for seed, volume in zip(made.facts.seeds, made.volumes, strict=True):
             change = measure_change(volume.voxels, ct.voxels, mask)
             lesions.add(f"{place.name}_seed{seed}", model.name, volume, mask, seeds_apart=apart, **change, **seen)
@@ -134,9 +135,9 @@ def generate_all(
     lesions.together[model.name] = {"fid": fid, "mmd": mmd}
 
 
-def with_dice(keep: Path, predictions: Path, task: str) -> Lesions:
-    """The measurements that `--keep` left, with the Dice of an nnU-Net's predictions. InputError if it is of another
-    task or missing.
+def with_dice(keep: Path, predictions: Path, task: str, lesion_labels: Sequence[int] = ()) -> Lesions:
+    """The measurements that `--keep` left, with the Dice of an nnU-Net's predictions. lesion_labels: as of
+    `dice_of_predictions`. InputError if it is of another task or missing.
     """
     file = keep / MEASURED
     if not file.is_file():
@@ -144,7 +145,7 @@ def with_dice(keep: Path, predictions: Path, task: str) -> Lesions:
     content = json.loads(file.read_text(encoding="utf-8"))
     if content["task"] != task:
         raise InputError(f"{keep} holds the images of {content['task']}: use evaluate {content['task']}.")
-    found = nnunet.dice_of_predictions(keep, predictions)
+    found = nnunet.dice_of_predictions(keep, predictions, lesion_labels)
     lesions = Lesions(**content)
     for case in lesions.cases:
         case["dice"] = found.get(case.get("file"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,13 +39,19 @@ def write_case(folder: Path, name: str, ct: Volume, lesion: np.ndarray) -> None:
     write_volume(mask, folder / "labelsTs" / f"{name}{ENDING}")
 
 
-def dice_of_predictions(folder: Path, predictions: Path) -> dict[str, float]:
-    """Dice of every mask in `labelsTs` with NAME.nii.gz in the folder of predictions (anything above 0 is lesion).
+def dice_of_predictions(folder: Path, predictions: Path, lesion_labels: Sequence[int] = ()) -> dict[str, float]:
+    """Dice of every mask in `labelsTs` with NAME.nii.gz in the folder of predictions.
 
-    InputError if a prediction is missing or lies on another grid.
+    lesion_labels: which of the predictions' labels are lesion; nothing where they can only be one. InputError if a
+    prediction is missing, lies on another grid, or has several labels and nothing says which are lesion.
     """
-    found = {}
-    for file in sorted((folder / "labelsTs").glob(f"*{ENDING}")):
+    found, seen = {}, set()
+    known = sorted((folder / "labelsTs").glob(f"*{ENDING}"))
+    if not known:
+        raise InputError(f"{folder} holds no masks (labelsTs): name a folder that --keep has written.")
+    if not lesion_labels:
+        _check_one_label(predictions, _labels_of(predictions))
+    for file in known:
         if not (predictions / file.name).is_file():
             raise InputError(
                 f"{predictions} has no {file.name}: let nnUNetv2_predict segment {folder}/imagesTs into it."
@@ -52,7 +59,26 @@ def dice_of_predictions(folder: Path, predictions: Path) -> dict[str, float]:
         truth, predicted = read_labels(file), read_labels(predictions / file.name)
         if not predicted.same_grid(truth):
             raise InputError(f"{predictions / file.name} is not on the grid of {file}: predict that folder's images.")
-        found[file.name.removesuffix(ENDING)] = dice(predicted.voxels > 0, truth.voxels > 0) or 0.0
-    if not found:
-        raise InputError(f"{folder} holds no masks (labelsTs): name a folder that --keep has written.")
+        seen |= set(np.unique(predicted.voxels).tolist()) - {0}
+        lesion = np.isin(predicted.voxels, lesion_labels) if lesion_labels else predicted.voxels > 0
+        found[file.name.removesuffix(ENDING)] = dice(lesion, truth.voxels > 0) or 0.0
+    if not lesion_labels:
+        _check_one_label(predictions, dict.fromkeys(seen, "?"))
     return found
+
+
+def _labels_of(predictions: Path) -> dict[int, str]:
+    """{label: its name} but for the background, of the dataset.json that nnU-Net leaves with its predictions; nothing
+    without one.
+    """
+    try:
+        labels = json.loads((predictions / "dataset.json").read_text(encoding="utf-8"))["labels"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {number: name for name, number in labels.items() if isinstance(number, int) and number > 0}
+
+
+def _check_one_label(predictions: Path, labels: Mapping[int, str]) -> None:
+    if len(labels) > 1:
+        named = ", ".join(str(n) if name == "?" else f"{n} ({name})" for n, name in sorted(labels.items()))
+        raise InputError(f"{predictions} has the labels {named}: say with --lesion-labels which of them are lesion.")
