@@ -1,7 +1,8 @@
-"""A real chest CT slab and the same slab with simulated low dose, made once."""
+"""A real chest CT slab and the same slab with simulated low dose, made once; and the command line."""
 
 import numpy as np
 import pytest
+import typer
 
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -20,3 +21,18 @@ def low(chest) -> np.ndarray:
     from MedDiffFMTraining.data.low_dose import simulate_low_dose
 
     return simulate_low_dose(chest.voxels, 1.5, sigma_hu=40, seed=3)
+
+
+@pytest.fixture
+def run(capfd):
+    """A command's output, its white space made single spaces."""
+    from MedDiffFMTraining.commands import register
+
+    app = typer.Typer()
+    register(app)
+
+    def call(*arguments) -> str:
+        app(args=[str(argument) for argument in arguments], standalone_mode=False)
+        return " ".join(capfd.readouterr().out.split())
+
+    return call

@@ -104,7 +104,11 @@ def settings(case: Case) -> dict:
         "denoise": {"fast": {"nlm_share": 0.25}, "balanced": denoise, "paper": COARSE | apart},
         "detect-anomalies": COARSE,
         "synthesize": {"paper": {"levels": ["image"]}, "balanced": apart} if apart else {},
-        "super-resolve": {"fast": {"steps": 1 if apart else 2} | apart, "balanced": thin | apart, "paper": apart},
+        "super-resolve": {
+            "fast": {"steps": 1 if apart else 2} | apart,
+            "balanced": thin | apart,
+            "paper": {"pixel_mm": COARSE["spacing_mm"]} | apart,
+        },
         "inpaint-lesion": COARSE,
     }
 

@@ -39,6 +39,29 @@ def test_the_base_recipe_is_the_papers():
     assert (plain.clip_norm, plain.ema, plain.min_snr, plain.warmup, plain.decay_to) == (0, 0, 0, 0, 1)
 
 
+def test_the_recipes_of_the_ablation_differ_in_one_component_each():
+    """Paper, Table III: the patch level alone; all levels; with p_c; with PE(p_c), which is the paper's model."""
+    parts = ("patch", "multi-level", "position", "encoding")
+    patch, levels, position, encoding = (
+        PretrainConfig.from_json(RECIPES / "base" / f"ablation-{part}.json") for part in parts
+    )
+    assert encoding == PretrainConfig.from_json(RECIPES / "base" / "paper.json")
+    assert position == replace(encoding, network=replace(encoding.network, position="coordinates"))
+    assert levels == replace(encoding, network=replace(encoding.network, position="none"))
+    assert patch == replace(levels, crops=replace(levels.crops, levels=(0, 0, 1, 0)))
+
+
+@pytest.mark.parametrize("name", ["pair", "lesion"])
+def test_the_recipes_of_controlnets_are_the_papers(name):
+    """Paper, IV-A2: around 10,000 steps of 1 × 4 crops of 128³ with 1e-4, every voxel alike."""
+    control = PretrainConfig.from_json(RECIPES / "base" / f"control-{name}.json")
+    assert (control.steps, control.batch, control.accumulate, control.learning_rate) == (10_000, 1, 4, 1e-4)
+    assert control.crops.patch == (128, 128, 128) and control.crops.levels == (1, 1, 1, 0)
+    assert control.crops.target == {"pair": "pair", "lesion": "lesion-mask"}[name]
+    assert control.lesion_weight == 1.0 or name == "pair"
+    assert control.crops.window_first and control.crops.cut_off_placed and control.crops.keep_organs == 1
+
+
 @pytest.mark.parametrize("path", sorted(p for p in RECIPES.glob("*/*.json") if p.name != "tasks.json"), ids=str)
 def test_every_recipe_can_be_read_and_written(path, tmp_path):
     kind = RefineConfig if path.name.startswith("refine-") else PretrainConfig

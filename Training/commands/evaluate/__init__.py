@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .ablation import evaluate_ablation
 from .condition import evaluate_condition
 from .denoise import evaluate_denoise
 from .detect_anomalies import evaluate_detect_anomalies
@@ -23,6 +24,7 @@ for name, command in {
     "detect-anomalies": evaluate_detect_anomalies,
     "tune-classical": tune_classical,
     "synthesize": evaluate_synthesize,
+    "ablation": evaluate_ablation,
     "generate-lesion": evaluate_generate_lesion,
     "inpaint-lesion": evaluate_inpaint_lesion,
     "distillation": evaluate_distillation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     import torch
 
     from MedDiffFMLib.anatomy.label_maps.reading import Anatomy
+    from MedDiffFMLib.models.loading import Model
     from MedDiffFMLib.volumes.volume import Volume
 
     from ...evaluate.cases.case_list import ListedCase
+    from ...evaluate.cases.synthesis import LabeledCt
+    from ...evaluate.tasks.synthesize import ImageMetrics
 
 SegmenterOption = Annotated[
     str,
@@ -44,32 +48,69 @@ def evaluate_synthesize(
     With --data the three test volumes, without it the small ones of the repository. A --list has the columns ct, region
     (auto: a case for each region of a whole body) and anatomy.
     """
-    require_packages("medmetric", "matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
-    from ...evaluate.cases.synthesis import PairOptions, load_pairs
-    from ...evaluate.metrics.features import load_features
-    from ...evaluate.metrics.similarity import kernel_that_fits
-    from ...evaluate.tasks.synthesize import ImageMetrics, compare, notes_on, report_of
+    from ...evaluate.tasks.synthesize import compare, notes_on, report_of
 
-    check_choice("anatomy", anatomy, ("given", "threshold"))
-    cases = _cases(shared, listed)
-    choose_segmenter(segmenter)  # refused before a model is loaded
+    prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     model = shared.load_model()
-    segment = choose_segmenter(segmenter, model.device)
-    network = load_features(features, model)
-    spacing = synthesis.spacing or None
-    options = PairOptions(spacing, synthesis.slab, segment, anatomy == "given")
-    pairs = [
-        pair for case in cases for pair in load_pairs(case.files["ct"], case.region, options, case.anatomy, case.name)
-    ]
-    kernel = kernel_that_fits([pair.ct.voxels.shape for pair in pairs])
-    metrics = ImageMetrics(network, kernel, segment and (lambda ct: segment(ct).voxels))
+    pairs, metrics = prepared.read(model)
     with progress_bar("Synthesis") as progress:
-        sampling = {"quality": synthesis.quality, "steps": synthesis.steps, "seed": shared.seed}
-        rows = compare(pairs, model, metrics, progress, **sampling)
-    facts = synthesis.facts | {"anatomy": anatomy, "features": network and network.name}
-    shared.emit(report_of(rows, notes_on(rows, metrics, spacing), facts), model)
+        rows = compare(pairs, model, metrics, progress, **prepared.sampling)
+    notes = notes_on(rows, metrics, synthesis.spacing or None)
+    shared.emit(report_of(rows, notes, prepared.facts(metrics)), model)
+
+
+@dataclass(frozen=True)
+class PreparedSynthesis:
+    """What an evaluation of synthesis was asked for, checked before a model is loaded."""
+
+    cases: list[ListedCase]
+    synthesis: SynthesisOptions
+    features: str
+    anatomy: str
+    segmenter: str
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        shared: SharedOptions,
+        synthesis: SynthesisOptions,
+        features: str,
+        anatomy: str,
+        segmenter: str,
+        listed: ListOptions,
+    ) -> PreparedSynthesis:
+        """The options of a command. InputError if a package or a case is missing, or an option has no such choice."""
+        require_packages("medmetric", "matplotlib")
+        check_choice("anatomy", anatomy, ("given", "threshold"))
+        choose_segmenter(segmenter)
+        return cls(_cases(shared, listed), synthesis, features, anatomy, segmenter, shared.seed)
+
+    def read(self, model: Model) -> tuple[list[LabeledCt], ImageMetrics]:
+        """The pairs of real CT and label map, and how they are measured; the model's encoder may tell features."""
+        from ...evaluate.cases.synthesis import PairOptions, load_pairs
+        from ...evaluate.metrics.features import load_features
+        from ...evaluate.metrics.similarity import kernel_that_fits
+        from ...evaluate.tasks.synthesize import ImageMetrics
+
+        segment, network = choose_segmenter(self.segmenter, model.device), load_features(self.features, model)
+        options = PairOptions(self.synthesis.spacing or None, self.synthesis.slab, segment, self.anatomy == "given")
+        read = [load_pairs(c.files["ct"], c.region, options, c.anatomy, c.name) for c in self.cases]
+        pairs = [pair for several in read for pair in several]
+        kernel = kernel_that_fits([pair.ct.voxels.shape for pair in pairs])
+        return pairs, ImageMetrics(network, kernel, segment and (lambda ct: segment(ct).voxels))
+
+    @property
+    def sampling(self) -> dict[str, object]:
+        """The parameters of `synthesize`."""
+        return {"quality": self.synthesis.quality, "steps": self.synthesis.steps, "seed": self.seed}
+
+    def facts(self, metrics: ImageMetrics) -> dict[str, object]:
+        """The options by the names that a report has them under."""
+        network = metrics.features
+        return self.synthesis.facts | {"anatomy": self.anatomy, "features": network and network.name}
 
 
 def _cases(shared: SharedOptions, listed: ListOptions) -> list[ListedCase]:

@@ -18,6 +18,27 @@ DENOISING = (PSNR_GAIN, SSIM_GAIN)
 DETECTION = (IMAGE_AUROC, PIXEL_AUROC, PRO, DICE)
 SUPER_RESOLUTION = (PSNR, SSIM)
 
+# Ablation of conditional synthesis: each component is added to those above it
+BASELINE, MULTI_LEVEL = "patch-level baseline", "+ multi-level integration"
+POSITION, POSITION_EMBEDDING = "+ position", "+ position embedding"
+TABLE_III = {
+    ("head-neck", BASELINE): (0.7227, 0.0185, 0.1973, 0.0513, 0.7491),
+    ("head-neck", MULTI_LEVEL): (0.7867, 0.0125, 0.1564, 0.0301, 0.8843),
+    ("head-neck", POSITION): (0.8049, 0.0132, 0.1101, 0.0293, 0.8923),
+    ("head-neck", POSITION_EMBEDDING): (0.8034, 0.0110, 0.1074, 0.0275, 0.8949),
+    ("chest", BASELINE): (0.7799, 0.0175, 0.3121, 0.1219, 0.4909),
+    ("chest", MULTI_LEVEL): (0.8344, 0.0116, 0.1961, 0.0753, 0.6372),
+    ("chest", POSITION): (0.8443, 0.0121, 0.1069, 0.0652, 0.6997),
+    ("chest", POSITION_EMBEDDING): (0.8480, 0.0130, 0.0749, 0.0648, 0.7076),
+    ("abdomen", BASELINE): (0.6009, 0.0242, 0.2792, 0.0489, 0.6998),
+    ("abdomen", MULTI_LEVEL): (0.7256, 0.0148, 0.2130, 0.0325, 0.8318),
+    ("abdomen", POSITION): (0.7255, 0.0157, 0.2402, 0.0390, 0.8503),
+    ("abdomen", POSITION_EMBEDDING): (0.7439, 0.0136, 0.2595, 0.0303, 0.8524),
+    ("overall", BASELINE): (0.7011, 0.0201, 0.1096, 0.0740, 0.6466),
+    ("overall", MULTI_LEVEL): (0.7823, 0.0130, 0.0819, 0.0460, 0.7844),
+    ("overall", POSITION): (0.7916, 0.0137, 0.0667, 0.0445, 0.8141),
+    ("overall", POSITION_EMBEDDING): (0.7984, 0.0125, 0.0655, 0.0409, 0.8183),
+}
 # Conditional synthesis, 5 % of the volumes of the thirteen data sets; MedicalNet's ResNet as the feature extractor
 TABLE_IV = {
     ("head-neck", "DDPM"): (0.7227, 0.0185, 0.1973, 0.0513, 0.7491),
