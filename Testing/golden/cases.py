@@ -32,7 +32,7 @@ OPTIONS = {
     "generate-lesion": {
         "fast": {"synthesis_steps": 3, "steps": 3, "resample": 2, "samples": 2},
         "balanced": {"synthesis_steps": 3, "steps": 3, "resample": 1},
-        "paper": {"synthesis_steps": 3, "steps": 3, "resample": 1},
+        "paper": {"synthesis_steps": 3},
     },
     "inpaint-lesion": {"": {"steps": 3, "resample": 2, "samples": 2}},
 }

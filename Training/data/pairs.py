@@ -61,18 +61,34 @@ def draw_box(rng: np.random.Generator, body: np.ndarray, size: Sequence[int]) ->
     return best
 
 
+@dataclass(frozen=True)
+class LowDoseCrop:
+    """A crop of a case in HU, float32 (Z, Y, X): full dose, and low dose with noise of `sigma_hu`; body: bool."""
+
+    full: np.ndarray
+    low: np.ndarray
+    body: np.ndarray
+    sigma_hu: float
+
+
+def draw_low_dose(rng: np.random.Generator, case: Case, size: Sequence[int]) -> LowDoseCrop:
+    """A crop of `size` voxels or less that the body fills well, with simulated noise of its region's low doses."""
+    body = np.asarray(case.labels) > 0
+    box = draw_box(rng, body, size)
+    full = case.hu[box].astype(np.float32)
+    sigma = float(np.exp(rng.uniform(*np.log(LOW_DOSE_HU[case.facts.region]))))
+    noise = _noise(rng, case, box) * np.float32(sigma / NOISE_HU)
+    return LowDoseCrop(full, np.maximum(full + noise, HU_RANGE[0]), body[box], sigma)
+
+
 def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequence[int]) -> RefinerPair:
     """A pair for denoising. Voxels beyond the window do not count: the task keeps those of the scan."""
-    body, hu = np.asarray(case.labels) > 0, case.hu
-    box = draw_box(rng, body, size)
-    full, region = hu[box].astype(np.float32), case.facts.region
-    sigma = float(np.exp(rng.uniform(*np.log(LOW_DOSE_HU[region]))))
-    noise = _noise(rng, case, box) * np.float32(sigma / NOISE_HU)
-    low = np.maximum(full + noise, HU_RANGE[0])
+    crop, region = draw_low_dose(rng, case, size), case.facts.region
+    full, low, sigma = crop.full, crop.low, crop.sigma_hu
     told_sigma = sigma * float(np.exp(rng.normal(0, SIGMA_ERROR)))
     scan, noisy = denoise.refiner_training_sample(_volume(low, case.facts.spacing), model, told_sigma, region)
     lowest, highest = scan.window
-    mask = torch.from_numpy(body[box] & (low >= lowest) & (low <= highest))
+    mask = torch.from_numpy(crop.body & (low >= lowest) & (low <= highest))
     weight = 1 / (0.15 + (case.facts.noise_hu / sigma) ** 2)  # truth that is noisy itself teaches to keep noise
     return RefinerPair(noisy.to(torch.device("cpu")), torch.from_numpy(to_model(full, scan.window)), mask, weight)
 

@@ -115,9 +115,9 @@ class PretrainConfig:
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read as JSON ({error}): name a file of settings.") from None
         try:
-            values = _checked(cls, values)
-            network = NetworkConfig(**_checked(NetworkConfig, values.pop("network", {})))
-            crops = CropConfig(**_checked(CropConfig, values.pop("crops", {})))
+            values = known_settings(cls, values)
+            network = NetworkConfig(**known_settings(NetworkConfig, values.pop("network", {})))
+            crops = CropConfig(**known_settings(CropConfig, values.pop("crops", {})))
             with torch.device("meta"):
                 Denoiser(network)  # MONAI refuses what cannot be built
             return cls(network=network, crops=crops, **values)
@@ -132,7 +132,7 @@ class PretrainConfig:
         return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
-def _checked(cls: type, values: dict) -> dict:
+def known_settings(cls: type, values: dict) -> dict:
     """`values` with tuples for lists; InputError if one is not a setting of `cls`, or not of its kind."""
     known = {f.name: f.default for f in fields(cls)}
     if not isinstance(values, dict) or (unknown := sorted(set(values) - set(known))):

@@ -12,6 +12,7 @@ from .finetune import finetune
 from .manifest import manifest
 from .prepare import prepare
 from .pretrain import pretrain
+from .red_cnn import red_cnn
 from .refine import refine
 from .self_test import self_test
 from .simulate_noise import simulate_noise
@@ -22,4 +23,5 @@ for command in (manifest, prepare, pretrain, finetune, refine, distill, export):
 train_app.command("simulate-noise")(simulate_noise)
 train_app.command("export-control")(export_control)
 train_app.command("export-refiner")(export_refiner)
+train_app.command("red-cnn")(red_cnn)
 train_app.command("self-test")(self_test)
