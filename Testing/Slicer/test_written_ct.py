@@ -182,7 +182,8 @@ def test_a_run_keeps_the_file_that_it_reads(slicer, tmp_path):
     assert ends[0][1] is None and (result(slicer) == before).all() and kept() == []
 
 
-def test_a_ct_that_changes_while_it_is_written_is_written_again(slicer, tmp_path, monkeypatch):
+@pytest.mark.parametrize("what", ["node", "image"])
+def test_a_ct_that_changes_while_it_is_written_is_written_again(slicer, tmp_path, monkeypatch, what):
     """What the worker reads is never half of the one and half of the other."""
     from MedDiffFMPanels.scene import nrrd
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
@@ -195,7 +196,7 @@ def test_a_ct_that_changes_while_it_is_written_is_written_again(slicer, tmp_path
     slicer.util.arrayFromVolume(chest)[:] = (
         np.arange(chest.GetImageData().GetNumberOfPoints()).reshape(32, 64, 64) % 999
     )
-    slicer.util.arrayFromVolumeModified(chest)
+    slicer.util.arrayFromVolumeModified(chest) if what == "node" else chest.GetImageData().Modified()
     wait_until(lambda: ends)
     assert ends[0][1] is None and (result(slicer) == slicer.util.arrayFromVolume(chest)).all()
 
