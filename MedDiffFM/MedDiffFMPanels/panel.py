@@ -16,6 +16,7 @@ from .runner.backend import savedPlace
 from .runner.job import sharedWorker
 from .runner.setup_obstacles import slicerProblem
 from .scene import exchange
+from .scene.input_changes import InputChanges
 from .scene.written_volume import writtenVolume
 from .sections.advanced import AdvancedPart
 from .sections.batch import BatchPart
@@ -31,6 +32,7 @@ from .toolkit import keyboard
 from .toolkit.bindings import Bindings, firstVolume
 from .toolkit.preferences import Preferences
 from .toolkit.resources import loadPanel
+from .toolkit.timer_loop import Delay
 from .views.preview import Preview
 
 WAIT_MS = 1000  # until a panel that waits for another one looks again
@@ -47,9 +49,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.bindings = None
-        self._wait = qt.QTimer()
-        self._wait.setSingleShot(True)
-        self._wait.setInterval(WAIT_MS)
 
     # life
 
@@ -59,6 +58,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._root, self.ui = loadPanel(self.resourcePath(f"UI/{self.moduleName}.ui"))
         self.layout.addWidget(self._root)
         self._area, self.bindings = SettingsArea(self.ui.settingsArea), Bindings(self.update)
+        self._wait, self._changes = Delay(WAIT_MS, self.update), InputChanges(self.update)
         self._makeSections()
         self.bindings.bind(vars(self.ui).values())
         self.preferences = Preferences(self.ui, self.bindings, self.logic.task)
@@ -105,7 +105,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.copyButton.connect("clicked(bool)", self.onCopy)
         self.ui.messageButton.connect("clicked(bool)", self.advanced.onSetUp)
         self.ui.inputSection.connect("contentsCollapsed(bool)", lambda collapsed: self.update())
-        self._wait.connect("timeout()", self.update)
         slicer.app.connect("aboutToQuit()", self.onQuit)
 
     def cleanup(self):
@@ -113,12 +112,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             announce.end("")
         self.logic.abandon()
         self.batch.abandon()
-        self.lookAhead.stop()
-        self.task.leave()
-        self.preview.end()
-        self.result.stop()
-        self._wait.stop()
-        self._wait.disconnect("timeout()", self.update)
+        self._leave()
         self.removeObservers()
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
         writtenVolume(sharedWorker()).drop()
@@ -139,12 +133,17 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.result.showKept()
 
     def exit(self):
-        self._wait.stop()
-        self.lookAhead.stop()  # the worker is for the panel that is seen
-        self.advanced.stopAsking()
+        self._leave()
         sharedWorker().left()
+
+    def _leave(self):
+        """Stop all that only an open panel may do: ask the worker, and act on the views."""
+        self._wait.stop()
+        self._changes.stop()
+        self.lookAhead.stop()
+        self.advanced.stopAsking()
         self.task.leave()
-        self.preview.end()  # the views are for the module that is seen
+        self.preview.end()
         self.result.stop()
 
     # the scene
@@ -159,6 +158,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event):
         self.lookAhead.stop()
+        self._changes.stop()
         self.preview.end(restore=False)
         self.result.keep([])
         self.result.clear()
@@ -200,6 +200,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.batch.update()
         if not self.logic.busy and self.parent.isEntered:
             self.lookAhead.schedule(problem)
+        if self.parent.isEntered:
+            chosen = (*self.inputs().values(), *self.parameters().values())
+            self._changes.follow([one for one in chosen if not isinstance(one, str)])
 
     def _otherBusy(self):
         """A sentence on what else runs in this Slicer, or an empty text."""

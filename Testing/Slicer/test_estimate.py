@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import signal
-import sys
-import time
 
 import pytest
 from panel_run import end
 from panels import add_chest
-from patience import PATIENCE
+from small_worker import looks, pause, small_worker, wait_for_estimate
 from test_every_panel import CROP, add_organs
 
 pytest.importorskip("slicer")
 import harness
 from harness import wait_until
 
-# answers looks; what to do first is told by the file beside it, which a worker takes away: each does it once
-WORKER = """
-import json, os, pathlib, signal, sys, time
-here = pathlib.Path(__file__).parent
-for line in sys.stdin:
-    request = json.loads(line)
-    with open(here / "told.jsonl", "a") as file:
-        file.write(json.dumps(request) + "\\n")
-    answer = {"event": "hello"}
-    if request["request"] == "look":
-        answer = {"event": "looked", "facts": {"seconds": 60}, "warnings": []}
-        if (here / "first.py").exists():
-            first = (here / "first.py").read_text()
-            if not first.startswith("# always"):
-                (here / "first.py").unlink()
-            exec(first)
-    if request["request"] != "cancel":
-        print(json.dumps(answer | {"id": request["id"]}), flush=True)
-"""
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
 CRASHED = "sys.exit('bad luck')"
 ENDED = 'answer = {"event": "cancelled"}'  # as a worker says that was ended by SIGTERM
@@ -46,21 +23,13 @@ REFUSES = 'answer = {"event": "error", "kind": "input", "message": "It is no CT.
 
 
 @pytest.fixture
-def python(slicer, tmp_path):
-    """The chosen place is a Python of this computer, whose worker is WORKER."""
-    from MedDiffFMPanels.runner.backend import Place, savePlace
-
-    (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
-    script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\nexec {shlex.join([sys.executable, '-u', str(tmp_path / 'worker.py')])}\n")
-    script.chmod(0o755)
-    savePlace(Place("python", str(script)))
-    yield
-    savePlace(Place())
+def place(slicer, tmp_path):
+    with small_worker(tmp_path):
+        yield
 
 
 @pytest.fixture
-def open_one(python, open_panel):
+def open_one(place, open_panel):
     """A panel with an input; what it did ends without a trace."""
     opened = []
 
@@ -73,23 +42,6 @@ def open_one(python, open_panel):
     for panel in opened:
         panel.advanced.stopAsking()
         end(panel)
-
-
-def looks(tmp_path):
-    """The parameters of all looks that the workers were asked for."""
-    path = tmp_path / "told.jsonl"
-    requests = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [one["parameters"] for one in requests if one["request"] == "look"]
-
-
-def wait_for_estimate(panel):
-    wait_until(lambda: "about 1 min" in panel.ui.estimateLabel.text, PATIENCE / 10)
-
-
-def pause(seconds=1.5):
-    """Longer than a panel waits before it asks."""
-    until = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() > until, seconds + 10)
 
 
 @pytest.mark.parametrize("first", [KILLED, CRASHED, ENDED], ids=["killed", "crashed", "ended"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -13,31 +12,12 @@ import pytest
 import SimpleITK as sitk
 from panel_run import end, run
 from panels import add_chest, folders_left
+from small_worker import PROGRAM, requests, small_worker, wait_for_estimate
 from test_job import STUBBORN, here
 
 pytest.importorskip("slicer")
 import harness
 from harness import wait_until
-
-# answers a look with one fact, and a run with the CT as it read it; told.jsonl beside it gets the requests
-ECHO = """
-import json, os, pathlib, shutil, sys
-told = pathlib.Path(__file__).with_name("told.jsonl")
-for line in sys.stdin:
-    request = json.loads(line)
-    with open(told, "a") as file:
-        file.write(json.dumps(request) + "\\n")
-    if request["request"] == "look":
-        answer = {"event": "looked", "facts": {"seconds": 60}, "warnings": []}
-    elif request["request"] == "run":
-        name = lambda slot: os.path.join(request["folder"], request["files"][slot])
-        shutil.copy(name("input"), name("output"))
-        files = {"output": [{"path": name("output"), "provenance": None}]}
-        answer = {"event": "result", "files": files, "summary": "", "warnings": []}
-    else:
-        answer = {"event": "hello"}
-    print(json.dumps(answer | {"id": request["id"]}), flush=True)
-"""
 
 
 @pytest.fixture
@@ -56,38 +36,18 @@ def written(monkeypatch):
 
 
 @pytest.fixture
-def python(slicer, tmp_path):
-    """The chosen place is a Python of this computer, whose worker is ECHO."""
-    from MedDiffFMPanels.runner.backend import Place, savePlace
-
-    program = tmp_path / "echo.py"
-    program.write_text(ECHO, encoding="utf-8")
-    script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\nexec {shlex.join([sys.executable, str(program)])}\n")
-    script.chmod(0o755)
-    savePlace(Place("python", str(script)))
-    yield
-    savePlace(Place())
+def place(slicer, tmp_path):
+    with small_worker(tmp_path):
+        yield
 
 
 @pytest.fixture
-def panel(python, open_panel):
+def panel(place, open_panel):
     add_chest()
     widget = open_panel("MedDiffFMDenoise")
     wait_for_estimate(widget)
     yield widget
     end(widget)
-
-
-def wait_for_estimate(panel):
-    from MedDiffFMPanels.runner.job import sharedWorker
-
-    wait_until(lambda: "about 1 min" in panel.ui.estimateLabel.text and sharedWorker().job is None)
-
-
-def requests(tmp_path, kind):
-    lines = (tmp_path / "told.jsonl").read_text().splitlines()
-    return [request for request in map(json.loads, lines) if request["request"] == kind]
 
 
 def kept():
@@ -211,7 +171,7 @@ def test_a_run_keeps_the_file_that_it_reads(slicer, tmp_path):
     """A worker that has not opened it yet finds it, although the CT was changed meanwhile; then it goes."""
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
-    slow = ECHO.replace("    if request", "    import time; time.sleep(1)\n    if request", 1)
+    slow = PROGRAM.replace("    if request", "    time.sleep(1)\n    if request", 1)
     chest, ends = add_chest(), []
     before, logic = slicer.util.arrayFromVolume(chest).copy(), DenoiseLogic()
     logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, slow))
@@ -222,20 +182,21 @@ def test_a_run_keeps_the_file_that_it_reads(slicer, tmp_path):
     assert ends[0][1] is None and (result(slicer) == before).all() and kept() == []
 
 
-def test_a_ct_that_changes_while_it_is_written_is_written_again(slicer, tmp_path, monkeypatch):
+@pytest.mark.parametrize("what", ["node", "image"])
+def test_a_ct_that_changes_while_it_is_written_is_written_again(slicer, tmp_path, monkeypatch, what):
     """What the worker reads is never half of the one and half of the other."""
     from MedDiffFMPanels.scene import nrrd
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
     monkeypatch.setattr(nrrd, "PIECE", 1 << 10)
     chest, ends, logic = add_chest(), [], DenoiseLogic()
-    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, ECHO))
+    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, PROGRAM))
     for _ in range(10):
         next(logic._job._walk)
     slicer.util.arrayFromVolume(chest)[:] = (
         np.arange(chest.GetImageData().GetNumberOfPoints()).reshape(32, 64, 64) % 999
     )
-    slicer.util.arrayFromVolumeModified(chest)
+    slicer.util.arrayFromVolumeModified(chest) if what == "node" else chest.GetImageData().Modified()
     wait_until(lambda: ends)
     assert ends[0][1] is None and (result(slicer) == slicer.util.arrayFromVolume(chest)).all()
 
@@ -273,7 +234,7 @@ def test_a_worker_elsewhere_gets_the_file_within_the_line(slicer, tmp_path, writ
     assert written == ["input.nrrd"]
     packed = Path(kept()[0]).read_bytes()
     assert b"encoding: gzip" in packed[:500]
-    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, ECHO))
+    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, PROGRAM))
     wait_until(lambda: len(ends) == 2)
     assert ends[1][1] is None and b"encoding: raw" in Path(kept()[0]).read_bytes()[:500]
 

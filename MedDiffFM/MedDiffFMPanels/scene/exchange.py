@@ -38,19 +38,6 @@ def boxOf(roiNode):
     return ",".join(f"{number:.2f}" for number in bounds)
 
 
-def changeKey(segmentationNode):
-    """A key of a segmentation that changes when segments are drawn or renamed."""
-    segmentation = segmentationNode.GetSegmentation()
-    names = [segmentation.GetSegment(key).GetName() for key in segmentation.GetSegmentIDs()]
-    return (segmentationNode.GetID(), segmentation.GetMTime(), *names)
-
-
-def volumeKey(volumeNode):
-    """A key of a volume that changes with its voxels and geometry, and not with its display or attributes."""
-    image = volumeNode.GetImageData()
-    return f"{volumeNode.GetID()} {image.GetMTime() if image else 0} {ijkToRAS(volumeNode).tolist()}"
-
-
 def gridOf(labelsNode):
     """The voxels of a segmentation or label map as a volume node without a scene, for its geometry alone; None if there
     are none.
@@ -77,11 +64,15 @@ def gridOf(labelsNode):
 
 def namesOfLabels(labelsNode):
     """{label: name} of a label map's own color table; nothing if its colors are those that Slicer gives every one."""
+    colors = colorsOf(labelsNode)
+    return {number: colors.GetColorName(number) for number in range(1, colors.GetNumberOfColors())} if colors else {}
+
+
+def colorsOf(labelsNode):
+    """The color table of a label map's own, or None."""
     display = labelsNode.GetDisplayNode()
     colors = display.GetColorNode() if display else None
-    if colors is None or colors.GetSingletonTag():
-        return {}
-    return {number: colors.GetColorName(number) for number in range(1, colors.GetNumberOfColors())}
+    return colors if colors is not None and not colors.GetSingletonTag() else None
 
 
 def exportLabels(segmentationNode, volumeNode):

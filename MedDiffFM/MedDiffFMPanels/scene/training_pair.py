@@ -14,6 +14,7 @@ import numpy as np
 import slicer
 
 from . import exchange
+from .input_changes import segmentationKey
 from .nrrd import writeNrrd
 
 MANIFEST = "manifest.csv"
@@ -88,7 +89,7 @@ def _write(manifest, rows):
 def _digest(node):
     """A mark of what the lesion was put into: all lesions in one CT are one patient's, without a name."""
     if not node.IsA("vtkMRMLVolumeNode"):
-        return hashlib.sha256(repr(exchange.changeKey(node)).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(segmentationKey(node)).encode()).hexdigest()[:12]
     digest = hashlib.sha256()
     for layer in slicer.util.arrayFromVolume(node):
         digest.update(np.ascontiguousarray(layer).tobytes())

@@ -6,6 +6,7 @@ from pathlib import Path
 import slicer
 
 from . import exchange
+from .input_changes import changeEvents, volumeKey
 from .nrrd import writeNrrd
 
 
@@ -27,7 +28,7 @@ class WrittenVolume:
         """The path of the node's voxels as NAME.nrrd, which are written unless they lie there already. Generator.
         OSError if the disk is full.
         """
-        what = (exchange.volumeKey(node), name, compress)
+        what = (volumeKey(node), name, compress)
         if self._complete and what == self._what and self._path(name).is_file():
             return self._path(name)
         while True:
@@ -42,7 +43,7 @@ class WrittenVolume:
             self._complete = self._folder == folder
             if self._complete or not slicer.mrmlScene.IsNodePresent(node):
                 return path
-            what = (exchange.volumeKey(node), name, compress)  # it was changed meanwhile
+            what = (volumeKey(node), name, compress)  # it was changed meanwhile
 
     def drop(self):
         """Remove the file, once no job reads it any more."""
@@ -59,14 +60,14 @@ class WrittenVolume:
     def _begin(self, node, what):
         self._folder = Path(tempfile.mkdtemp(prefix="volume-", dir=self._worker.folder))
         self._what, self._nodeId, scene = what, node.GetID(), slicer.mrmlScene
-        self._observed = [(node, node.AddObserver("ModifiedEvent", self._onChange))]
+        self._observed = [(node, node.AddObserver(event, self._onChange)) for event in changeEvents(node)]
         for event, heard in ((scene.NodeRemovedEvent, self._onChange), (scene.StartCloseEvent, self._onClose)):
             self._observed.append((scene, scene.AddObserver(event, heard)))
         return self._folder
 
     def _onChange(self, caller, event):
         node = slicer.mrmlScene.GetNodeByID(self._nodeId)
-        if node is None or node.GetImageData() is None or exchange.volumeKey(node) != self._what[0]:
+        if node is None or node.GetImageData() is None or volumeKey(node) != self._what[0]:
             self.drop()
 
     def _onClose(self, caller, event):

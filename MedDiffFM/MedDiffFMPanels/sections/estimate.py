@@ -2,7 +2,6 @@
 
 import html
 
-import qt
 from slicer.i18n import tr as _
 
 from MedDiffFMLib.parameters import TASKS
@@ -11,7 +10,8 @@ from ..failures import Failure
 from ..runner import environment
 from ..runner.backend import savedPlace
 from ..runner.job import sharedWorker
-from ..scene.exchange import boxOf, changeKey, volumeKey
+from ..scene.input_changes import inputKey
+from ..toolkit.timer_loop import Delay
 from ..views.colors import quiet, warning, warningsInWords
 from .run import timeInWords
 
@@ -31,10 +31,7 @@ class LookPart:
         self._onFacts, self._ended = onFacts, onEnd
         self._ready, self._asked, self._facts = None, None, None
         self._tries = (None, 0)  # of asking: for which state, how often
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(DELAY_MS)
-        self._timer.connect("timeout()", self._ask)
+        self._timer = Delay(DELAY_MS, self._ask)
 
     @property
     def busy(self):
@@ -77,11 +74,11 @@ class LookPart:
         nodes = [node for node in self._inputs().values() if node]
         aside = TASKS[self._logic.task].without_effect_on_estimate()
         plain = {
-            name: value if isinstance(value, str) else _mark(value)
+            name: value if isinstance(value, str) else inputKey(value)
             for name, value in self._parameters().items()
             if name not in aside
         }
-        return (tuple(map(_mark, nodes)), tuple(sorted(plain.items(), key=str)))
+        return (tuple(map(inputKey, nodes)), tuple(sorted(plain.items(), key=str)))
 
     def _ask(self):
         if sharedWorker().job is not None:
@@ -128,11 +125,3 @@ def estimateInWords(facts):
         advice = _("This computer has {gb:.0f} GB: limit the work to a box under Input.").format(gb=here)
         text += "<br/>" + warning(advice)
     return text
-
-
-def _mark(node):
-    if node.IsA("vtkMRMLMarkupsROINode"):
-        return boxOf(node)
-    if node.IsA("vtkMRMLSegmentationNode"):
-        return str(changeKey(node))
-    return f"{node.GetID()} {node.GetMTime()}" if not node.IsA("vtkMRMLVolumeNode") else volumeKey(node)

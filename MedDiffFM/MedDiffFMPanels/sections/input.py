@@ -4,6 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..scene.checks import boxProblem, confirmHardening, maskProblem, problemOf, targetProblem
+from ..scene.input_changes import inputKey, placeKey
 from ..scene.organ_names import namesProblem
 from ..toolkit.bindings import fillCombo
 from ..views.colors import quiet, warning
@@ -52,19 +53,10 @@ class InputPart:
 
     def _volumeProblem(self, node):
         """Looked at once for each state of the volume: it reads many voxels."""
-        transform = node.GetParentTransformNode() if node else None
-        state = node and (
-            node.GetID(),
-            node.GetMTime(),
-            node.GetImageDataMTime() if hasattr(node, "GetImageDataMTime") else 0,
-        )
-        state = (state, transform and transform.GetMTime(), self.changed(node))
+        state = node and (node.GetMTime(), placeKey(node), inputKey(node))
         if state != self._checked[0] or node is None:
             self._checked = (state, self.problemOf(node))
         return self._checked[1]
-
-    def changed(self, node):
-        """A key that changes, besides the node's own time, when the node has to be checked again."""
 
     def text(self, node):
         """The input's size in words, for below its selector."""

@@ -31,9 +31,6 @@ class LabelInputPart(InputPart):
 
     problemOf = staticmethod(lambda node: labelsProblem(node))
 
-    def changed(self, node):
-        return exchange.changeKey(node) if node and node.IsA("vtkMRMLSegmentationNode") else None
-
     def text(self, node):
         """Found out once for each state and color of words, as `problemOf`: it reads many voxels."""
         state = (self._checked[0], quietColor())

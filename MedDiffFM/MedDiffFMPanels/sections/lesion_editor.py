@@ -1,11 +1,11 @@
 """Drawing in place: the embedded segment editor with Paint and Erase, and an ellipsoid of a given size at a click."""
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..scene import exchange
 from ..scene.lesion_segmentation import addEllipsoid, segmentOf
+from ..toolkit.timer_loop import Delay
 
 EFFECTS = ("Paint", "Erase")
 # sphere brush of 8 mm, whatever the zoom
@@ -27,8 +27,8 @@ class LesionEditor:
         ui.placeWidget.placeMultipleMarkups = slicer.qSlicerMarkupsPlaceWidget.ForcePlaceSingleMarkup
         ui.placeButton.connect("toggled(bool)", self._onPlaceButton)
         ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlaceMode)
-        self._drawn = _delayed(DELAY_MS, onDrawn)
-        self._placed = _delayed(0, self._takePoint)  # the point is taken away once its own event is over
+        self._drawn = Delay(DELAY_MS, onDrawn)
+        self._placed = Delay(0, self._takePoint)  # the point is taken away once its own event is over
 
     def show(self, lesionNode, owner):
         """Draw `lesionNode` over `owner`, a CT or organs, from now on; nothing if they are None."""
@@ -186,11 +186,3 @@ def _editorNode():
         if not node.GetAttribute(name):
             node.SetAttribute(name, value)
     return node
-
-
-def _delayed(milliseconds, function):
-    timer = qt.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.connect("timeout()", function)
-    return timer

@@ -51,7 +51,7 @@ class DetectAnomaliesPart(TaskPart):
 
     def __init__(self, ui, bindings, actions):
         TaskPart.__init__(self, ui, bindings, actions)
-        self._offer, self._known = None, (None, set())
+        self._offer, self._known = None, ([], BY_THRESHOLD)
         for button in ("inputView", "resultView", "side", "flicker", "difference"):
             getattr(ui, f"{button}Button").visible = False
         ui.resultSection.layout().addWidget(ui.findingsWidget)
@@ -72,11 +72,10 @@ class DetectAnomaliesPart(TaskPart):
         node = self.bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else None
         if node is None:
             return BY_THRESHOLD
-        state = (node.GetID(), node.GetSegmentation().GetMTime())
-        if self._known[0] != state:
-            segmentation = node.GetSegmentation()
-            names = [segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())]
-            self._known = (state, BY_THRESHOLD | ({label_for_foreign_name(name) for name in names} - {None}))
+        segmentation = node.GetSegmentation()
+        names = [segmentation.GetSegment(key).GetName() for key in segmentation.GetSegmentIDs()]
+        if self._known[0] != names:
+            self._known = (names, BY_THRESHOLD | ({label_for_foreign_name(name) for name in names} - {None}))
         return self._known[1]
 
     def _fillOrgans(self):

@@ -1,4 +1,4 @@
-"""A longer piece of work on the main thread, in turns, so that Slicer stays alive."""
+"""Timers: a longer piece of work on the main thread in turns, so that Slicer stays alive, and a call that waits."""
 
 import time
 
@@ -45,3 +45,31 @@ class Walk:
             timer.stop()
             timer.disconnect("timeout()", self._turn)
             timer.deleteLater()
+
+
+class Delay:
+    """Calls a function once, a time after the last `start`, unless it is stopped before."""
+
+    def __init__(self, milliseconds, function):
+        self._milliseconds, self._function, self._timer = milliseconds, function, None
+
+    def start(self):
+        """Wait from now on, anew if it waits already."""
+        if self._timer is None:
+            self._timer = qt.QTimer()
+            self._timer.setSingleShot(True)
+            self._timer.setInterval(self._milliseconds)
+            self._timer.connect("timeout()", self._onTimeout)
+        self._timer.start()
+
+    def stop(self):
+        """Do not call the function; nothing keeps what it knows alive then."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.stop()
+            timer.disconnect("timeout()", self._onTimeout)
+            timer.deleteLater()
+
+    def _onTimeout(self):
+        self.stop()
+        self._function()
