@@ -71,6 +71,12 @@ class Reporter:
         self.costs, self.show = costs, show
         self._tell(0)
 
+    def restart(self, callback: ProgressCallback | None) -> None:
+        """Report to another callback, as if nothing had been done."""
+        self.callback = callback
+        self.steps, self.windows, self.done, self.began = 1, 1, 0, time.monotonic()
+        self.costs, self.show = (), None
+
     def tick(self) -> None:
         """Say that the task is alive, between the parts of its preparation; the callback may stop it here too."""
         self._tell(0)

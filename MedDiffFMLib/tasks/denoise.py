@@ -149,7 +149,8 @@ class DenoisePlan:
         }
 
     def run(self) -> DenoiseResult:
-        """All regions sampled, merged with the scan, and joined without a seam."""
+        """All regions sampled, merged with the scan, and joined without a seam. InputError where σ was but guessed."""
+        _sigma(self.params.sigma, self.noise_hu)
         costs = [cost for one in self.regions for cost in one.costs]
         self.reporter.begin(len(costs), costs[0], costs)
         whole, done = RegionBlender(self.scan.body.shape), 0
