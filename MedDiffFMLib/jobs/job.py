@@ -36,7 +36,7 @@ MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes 
 
 
 @dataclass(frozen=True)
-class Report:
+class JobResult:
     """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time.
 
     skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
@@ -60,7 +60,7 @@ def run_job(
     load: Callable[..., Model] | None = None,
     resume: bool = False,
     kept: Kept | None = None,
-) -> Report:
+) -> JobResult:
     """Run a task (a name in `TASKS`) on files, by the names of the task's file slots.
 
     load: in place of `load_model`, to keep a model between jobs; kept: to keep a CT and a plan. resume: what an equal
@@ -128,7 +128,7 @@ class Job:
         found = {role: volume.source for role, volume in zip(roles, self.inputs, strict=True)}
         return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
 
-    def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> Report:
+    def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> JobResult:
         """Compute and write everything, or nothing. Arguments as of `run_job`."""
         started = time.monotonic()
         parts = self._parts()
@@ -138,7 +138,7 @@ class Job:
         if self.resume:
             stands = existing_outputs(self.paths, record)
             if stands is OutputState.DONE:
-                return Report(self.task, self.paths, {}, "Already done", 0.0, True, self.warnings)
+                return JobResult(self.task, self.paths, {}, "Already done", 0.0, True, self.warnings)
             overwrite = overwrite or stands is OutputState.UNFINISHED
             for some in self.paths.values():
                 for path in some:
@@ -149,7 +149,7 @@ class Job:
         record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)
-        report = Report(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
+        report = JobResult(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
         return replace(report, warnings=self.warnings)
 
     def _parts(self) -> list[Part]:

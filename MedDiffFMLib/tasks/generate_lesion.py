@@ -161,7 +161,7 @@ class GenerateLesionPlan:
         for number, healthy in enumerate(made.volumes):
             inpainter = self._inpainter(healthy)
             self.reporter.show = inpainter.as_volume
-            volumes.append(inpainter.paint(self.params.seed + number))
+            volumes.append(inpainter.inpaint(self.params.seed + number))
         return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(made.facts, inpainter.facts(samples)))
 
     def _of_a_lesion(self) -> LesionInpainter:

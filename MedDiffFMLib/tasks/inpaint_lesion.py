@@ -117,7 +117,7 @@ class InpaintLesionPlan:
         inpainter, samples = self.inpainter, self.params.samples
         self.reporter.begin(inpainter.evaluations * samples, inpainter.windows, show=inpainter.as_volume)
         seeds = [self.params.seed + number for number in range(samples)]
-        volumes = tuple(inpainter.paint(seed) for seed in seeds)
+        volumes = tuple(inpainter.inpaint(seed) for seed in seeds)
         facts = InpaintLesionFacts(**asdict(inpainter.facts(samples)), anatomy=str(self.anatomy), seeds=seeds)
         return InpaintLesionResult(volumes, facts)
 

@@ -167,7 +167,7 @@ class LesionInpainter:
         """Windows that meet the lesion."""
         return len(self.noise_predictor.active)
 
-    def paint(self, seed: int) -> Volume:
+    def inpaint(self, seed: int) -> Volume:
         """The CT with a new lesion, on its grid and of its type; outside the mask bit-identical."""
         x = self.scan.x
         known = torch.from_numpy(x[self.box.slices]).to(self.noise_predictor.model.device)

@@ -19,7 +19,7 @@ from ..volumes.frame import AIR_HU
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
 from .facts import SynthesizedRegion
-from .hu_template import HuTemplate, paint
+from .hu_template import HuTemplate, render_labels
 from .synthesis_stages import Stage, as_volume, level_facts
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class RegionSynthesizer:
         if not self.settings.painted:
             return None
         spacing, region = self.labels.spacing[::-1], self.span.region
-        return HuTemplate(paint(self.labels.voxels, spacing, region), spacing, region.window)
+        return HuTemplate(render_labels(self.labels.voxels, spacing, region), spacing, region.window)
 
     def _sample(self, seed: int, template: HuTemplate | None) -> np.ndarray:
         """One sample in HU on the grid of the labels."""
