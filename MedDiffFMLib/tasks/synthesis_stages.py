@@ -76,7 +76,7 @@ def stages_of(
             body=conditions.labels > 0,
             air=float(to_model(AIR_HU, region.window)),
             tiling=settings.tiling,
-            on_window=reporter.window,
+            on_tile=reporter.part,
             control=lesion and lesion.net,
         )
         stages.append(Stage(level, epsilon, _steps(settings, first=not stages), region))

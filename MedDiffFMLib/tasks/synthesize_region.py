@@ -43,7 +43,7 @@ class RegionSynthesizer:
 
     @property
     def costs(self) -> list[float]:
-        """The windows of each step of one sample."""
+        """The tiles of each step of one sample."""
         return [len(stage.epsilon.active) for stage in self.stages for _ in stage.steps]
 
     def facts(self, samples: int) -> SynthesizedRegion:
@@ -82,7 +82,7 @@ class RegionSynthesizer:
             known = _known(stage, before, x0, template)
             if known is not None:
                 x = add_noise(known.to(device), stage.steps[0], schedule, x)
-            done, self.reporter.show = self.reporter.done, partial(as_volume, stage, self.labels)
+            done, self.reporter.make_preview = self.reporter.done, partial(as_volume, stage, self.labels)
 
             def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:
                 self.reporter.step(done + i, t, x0)

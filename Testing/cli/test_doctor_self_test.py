@@ -189,7 +189,7 @@ def test_a_wrong_network_is_seen(bundled, wrong):
 
 @pytest.mark.parametrize("damage", ["no anatomy", "position upside down", "another HU window"])
 def test_wrong_conditions_are_seen(bundled, monkeypatch, damage):
-    right = Conditions.window
+    right = Conditions.tile
 
     def window(self, *where):
         position, anatomy = right(self, *where)
@@ -199,7 +199,7 @@ def test_wrong_conditions_are_seen(bundled, monkeypatch, damage):
         chest = replace(regions.REGIONS["chest"], window=(-1350.0, 450.0))
         monkeypatch.setitem(regions.REGIONS, "chest", chest)
     else:
-        monkeypatch.setattr(Conditions, "window", window)
+        monkeypatch.setattr(Conditions, "tile", window)
     assert not all(line.ok for line in compare(bundled, ["synthesize"]))
 
 
