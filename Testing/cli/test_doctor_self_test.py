@@ -39,6 +39,10 @@ def run(capfd):
     return call
 
 
+def test_every_task_is_measured():
+    assert list(self_test_record.MEASURED) == list(TASKS)
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """The folder of a tiny model whose window holds the whole CT, its statistics recorded by the command: of detection,
