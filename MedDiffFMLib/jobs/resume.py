@@ -35,8 +35,8 @@ def existing_outputs(paths: dict[str, list[Path]], record: dict) -> OutputState:
 
 def _is_ours(provenance: Path, record: dict) -> bool:
     try:
-        told = json.loads(provenance.read_text(encoding="utf-8"))
-        return fingerprint(told) == fingerprint(json.loads(json.dumps(record)))
+        stored = json.loads(provenance.read_text(encoding="utf-8"))
+        return fingerprint(stored) == fingerprint(json.loads(json.dumps(record)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

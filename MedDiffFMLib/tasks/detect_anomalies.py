@@ -146,9 +146,9 @@ def plan(
         raise InputError(f"There is no {params.organ} in the anatomy of this CT: name another organ with --organ.")
     if params.region == "auto":
         scan = at_the_organ(scan, organ, labels)
-    told = labels if known.word != "none" else np.zeros_like(labels)
-    told = np.where(organ, told, np.uint8(0)) if settings.organ_alone else told  # what became air is background
-    conditions = scan.conditions(model, told)
+    shown = labels if known.word != "none" else np.zeros_like(labels)
+    shown = np.where(organ, shown, np.uint8(0)) if settings.organ_alone else shown  # what became air is background
+    conditions = scan.conditions(model, shown)
     eps = NoisePredictor(model, conditions, organ, scan.air, settings.tiling, on_tile=reporter.part)
     aerated = set(classes) <= set(label_numbers("lungs"))
     start = painted_in_median(scan, organ, aerated) if settings.organ_painted else None

@@ -211,8 +211,8 @@ class LesionInpainter:
     def _blended(self, new: np.ndarray) -> np.ndarray:
         """New HU on the source's grid, fading into what was there within the mask's edge; kept outside the mask."""
         source = self.scan.frame.source
-        share = blend_weights(self.voxels, source.spacing[::-1], self.settings.blend_mm)
-        mixed = share * new + (1 - share) * source.voxels
+        weight = blend_weights(self.voxels, source.spacing[::-1], self.settings.blend_mm)
+        mixed = weight * new + (1 - weight) * source.voxels
         return np.where(self.voxels, cast_like(mixed, like=source), source.voxels)
 
     def estimate(self, samples: int) -> dict:

@@ -92,8 +92,8 @@ def _steps(settings: SynthesizeSettings, first: bool) -> list[int]:
     if first:
         return uniform_steps(start, settings.steps or start + 1)
     restart = min(settings.restart, start)
-    share = restart / start
-    return uniform_steps(restart, max(2, round((settings.steps or start + 1) * share)))
+    fraction = restart / start
+    return uniform_steps(restart, max(2, round((settings.steps or start + 1) * fraction)))
 
 
 def as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:

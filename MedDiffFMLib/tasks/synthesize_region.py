@@ -91,8 +91,8 @@ class RegionSynthesizer:
             before = stage.level
         if template is not None:
             return template.textured(x0.cpu().numpy(), before)
-        own = level_of("own", self.labels.voxels.shape, self.labels.spacing, 0)
-        return to_hu(resample(x0, before, own).cpu().numpy(), window)
+        native = level_of("own", self.labels.voxels.shape, self.labels.spacing, 0)
+        return to_hu(resample(x0, before, native).cpu().numpy(), window)
 
 
 def _known(

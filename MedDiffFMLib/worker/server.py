@@ -173,10 +173,10 @@ class Worker:
 
     def _teller(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
         """The progress callback of a job: it stops the job where that is wanted, and tells how far it is."""
-        told, step, shown = 0.0, -1, time.monotonic()
+        sent, step, shown = 0.0, -1, time.monotonic()
 
         def tell(now: Progress) -> None:
-            nonlocal told, step, shown
+            nonlocal sent, step, shown
             self._check(key)
             event = {"event": "progress", "id": key, "step": now.step, "steps": now.steps}
             event |= {"window": now.window, "windows": now.windows}
@@ -185,9 +185,9 @@ class Worker:
                 if shown_now := previews.preview(now.preview()):
                     event["preview"] = shown_now
                 shown = time.monotonic()
-            elif now.step == step and time.monotonic() - told < PROGRESS_SECONDS:
+            elif now.step == step and time.monotonic() - sent < PROGRESS_SECONDS:
                 return
-            told, step = time.monotonic(), now.step
+            sent, step = time.monotonic(), now.step
             self._send(event)
 
         return tell
