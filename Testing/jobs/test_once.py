@@ -1,6 +1,7 @@
 """One run does once what needs doing once: parameters are validated, the CT read and checked, components loaded."""
 
 import gc
+import os
 import sys
 import weakref
 from collections import Counter
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.cli.app import main
@@ -94,6 +96,17 @@ def test_a_worker_reads_the_ct_of_a_look_once_and_again_when_it_changed(chest, c
     assert (again.voxels == first.voxels + 1).all() and calls["read_volume"] == 2
     kept.drop()
     assert kept.volume(chest, _read_ct) is not again
+
+
+def test_the_voxels_of_a_mhd_file_are_read_anew(chest, tmp_path):
+    """They lie in a file of their own, which may change while the header stays."""
+    path, image = tmp_path / "ct.mhd", read_volume(chest).to_sitk()
+    sitk.WriteImage(image, str(path))
+    kept, state = Kept(), path.stat()
+    first = kept.volume(path, _read_ct)
+    sitk.WriteImage(image + 1, str(path))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert np.array_equal(kept.volume(path, _read_ct).voxels, first.voxels + 1)
 
 
 @pytest.fixture
