@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Progress:
     """How far a task is: `step` steps and, of the next one, `window` windows (or other parts) are done.
 
-    share: the part of the whole work that is done, where steps differ in theirs; None where they do not.
+    work_done: the part of the whole work that is done, where steps differ in theirs; None where they do not.
     preview, after a step of a task that can show it, makes the present estimate as a Volume in HU; nothing is
     computed for it until it is called, which must happen within the callback.
     """
@@ -30,14 +30,14 @@ class Progress:
     window: int
     windows: int
     seconds_left: float | None = None
-    share: float | None = None
+    work_done: float | None = None
     preview: Callable[[], Volume] | None = field(default=None, repr=False, compare=False)
 
     @property
     def fraction(self) -> float:
         """Done share of the whole task, 0 … 1."""
         done = (self.step + self.window / max(self.windows, 1)) / max(self.steps, 1)
-        return min(done if self.share is None else self.share, 1.0)
+        return min(done if self.work_done is None else self.work_done, 1.0)
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -45,62 +45,71 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass
 class Reporter:
-    """Turns a noise model's windows and a sampler's steps into `Progress`, with the time left."""
+    """Turns a noise predictor's tiles and a sampler's steps into `Progress`, with the time left."""
 
     callback: ProgressCallback | None
     steps: int = 1
-    windows: int = 1
+    parts: int = 1
     done: int = 0
     began: float = field(default_factory=time.monotonic)
     costs: Sequence[float] = ()
-    show: Callable[[object], Volume] | None = None
+    make_preview: Callable[[object], Volume] | None = None
 
     def begin(
         self,
         steps: int,
-        windows: int,
+        parts: int,
         costs: Sequence[float] = (),
-        show: Callable[[object], Volume] | None = None,
+        make_preview: Callable[[object], Volume] | None = None,
     ) -> None:
         """State the size of the work; the clock starts here.
 
-        costs: the windows of each step, or what is worth so many, where they differ. show: makes a Volume in HU of the
-        sampler's estimate of x_0 (`Scan.as_volume` does), for those who want to see the result while it is made.
+        parts: of the first step. costs: the tiles of each step, or what is worth so many, where they differ.
+        make_preview: makes a Volume in HU of the sampler's estimate of x_0 (`Scan.as_volume` does), for those who want
+        to see the result while it is made.
         """
-        self.steps, self.windows, self.done, self.began = steps, windows, 0, time.monotonic()
-        self.costs, self.show = costs, show
-        self._tell(0)
+        self.steps, self.parts, self.done, self.began = steps, parts, 0, time.monotonic()
+        self.costs, self.make_preview = costs, make_preview
+        self._emit(0)
 
-    def tick(self) -> None:
+    def restart(self, callback: ProgressCallback | None) -> None:
+        """Report to another callback, as if nothing had been done."""
+        self.callback = callback
+        self.steps, self.parts, self.done, self.began = 1, 1, 0, time.monotonic()
+        self.costs, self.make_preview = (), None
+
+    def heartbeat(self) -> None:
         """Say that the task is alive, between the parts of its preparation; the callback may stop it here too."""
-        self._tell(0)
+        self._emit(0)
 
-    def window(self, window: int, windows: int) -> None:
-        """A noise model's `on_window`; likewise of other work that counts its parts in a step of its own."""
-        self.windows = windows
-        self._tell(window)
+    def part(self, part: int, parts: int) -> None:
+        """Say that so many parts of the next step are done: the tiles of a noise prediction (its `on_tile`), or the
+        parts of other work that is a step of its own.
+        """
+        self.parts = parts
+        self._emit(part)
 
     def step(self, i: int, t: int, x0: object) -> None:
         """Count a sampler's step and offer its estimate as a preview: the callback of samplers."""
         self.done = i + 1
-        self._tell(0, partial(self.show, x0) if self.show else None)
+        self._emit(0, partial(self.make_preview, x0) if self.make_preview else None)
 
     def next_step(self) -> None:
         """A step without an estimate to show is done."""
         self.done += 1
-        self._tell(0)
+        self._emit(0)
 
-    def _tell(self, window: int, preview: Callable[[], Volume] | None = None) -> None:
+    def _emit(self, part: int, preview: Callable[[], Volume] | None = None) -> None:
         if self.callback is None:
             return
-        share = self._share(window) if self.costs else None
-        fraction = Progress(self.done, self.steps, window, self.windows, share=share).fraction
+        work_done = self._work_done(part) if self.costs else None
+        fraction = Progress(self.done, self.steps, part, self.parts, work_done=work_done).fraction
         left = (time.monotonic() - self.began) * (1 / fraction - 1) if fraction > 0 else None
-        self.callback(Progress(self.done, self.steps, window, self.windows, left, share, preview))
+        self.callback(Progress(self.done, self.steps, part, self.parts, left, work_done, preview))
 
-    def _share(self, window: int) -> float:
+    def _work_done(self, part: int) -> float:
         """The part of all costs that is done."""
-        of_this = sum(self.costs[self.done : self.done + 1]) * window / max(self.windows, 1)
+        of_this = sum(self.costs[self.done : self.done + 1]) * part / max(self.parts, 1)
         return (sum(self.costs[: self.done]) + of_this) / (sum(self.costs) or 1)
 
 
@@ -110,7 +119,7 @@ def sub_progress(progress: ProgressCallback | None, first: float, last: float) -
         return None
 
     def show(now: Progress) -> None:
-        progress(replace(now, share=first + (last - first) * now.fraction, seconds_left=None, preview=None))
+        progress(replace(now, work_done=first + (last - first) * now.fraction, seconds_left=None, preview=None))
 
     return show
 

@@ -75,7 +75,7 @@ class ToyPlan:
         volume, samples, region = self.volume, self.params.samples, self.params.region
         asked = {"anatomy": self.anatomy, "region": region, "model": self.model}
         SEEN.append({"volume": volume, "mask": self.mask} | asked)
-        self.reporter.begin(1, 1, show=lambda x0: volume)
+        self.reporter.begin(1, 1, make_preview=lambda x0: volume)
         self.reporter.step(0, 0, volume)
         ones = volume.with_voxels(np.ones(volume.voxels.shape, np.float32))
         made = {

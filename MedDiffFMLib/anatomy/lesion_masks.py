@@ -52,9 +52,9 @@ def check_place(lesion: np.ndarray, body: np.ndarray, source: str) -> None:
     name = source or "The lesion mask"
     if not lesion.any():
         raise InputError(f"{name} is finer than the grid that the model computes on: mark a larger lesion.")
-    share = np.mean(body[lesion])
-    if share < LEAST_IN_BODY:
-        where = "wholly" if share == 0 else f"by {100 * (1 - share):.0f} %"
+    fraction = np.mean(body[lesion])
+    if fraction < LEAST_IN_BODY:
+        where = "wholly" if fraction == 0 else f"by {100 * (1 - fraction):.0f} %"
         raise InputError(f"{name} lies {where} outside the body: move the lesion into the body.")
     if lesion.sum() > LARGEST_SHARE_OF_BODY * body.sum():
         raise InputError(f"{name} fills {100 * lesion.sum() / body.sum():.0f} % of the body: mark a smaller lesion.")
@@ -82,9 +82,9 @@ def blend_weights(lesion: np.ndarray, spacing: Sequence[float], blend_mm: float)
     """
     box = tuple(slice(first - 1, last + 1) for first, last in bounding_box(lesion))
     depth = ndimage.distance_transform_edt(lesion[box], sampling=spacing)
-    share = np.zeros(lesion.shape, np.float32)
-    share[box] = np.clip(depth / max(min(blend_mm, depth.max() / 2), 1e-6), 0, 1)
-    return share
+    weights = np.zeros(lesion.shape, np.float32)
+    weights[box] = np.clip(depth / max(min(blend_mm, depth.max() / 2), 1e-6), 0, 1)
+    return weights
 
 
 def place_lesion(anatomy: Volume, labels: Sequence[int], diameter_mm: float, seed: int) -> Volume:

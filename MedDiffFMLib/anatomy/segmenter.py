@@ -28,11 +28,13 @@ _MODES = {"total_fast": ("3 mm", (297,)), "total": ("1.5 mm", (291, 292, 293, 29
 _INSTEAD = "or use --anatomy auto, --anatomy threshold, or a label map"
 
 
-def find_organs(volume: Volume, device: torch.device | None = None, tick: Callable[[], None] = lambda: None) -> Anatomy:
+def find_organs(
+    volume: Volume, device: torch.device | None = None, heartbeat: Callable[[], None] = lambda: None
+) -> Anatomy:
     """The 117 organs of a CT (HU, any grid) by TotalSegmentator, on its grid.
 
     On a GPU at 1.5 mm, on a CPU (or without a device) at 3 mm, which takes minutes; if only the weights of the other
-    kind stand, those. `tick` is called some times a second; what it raises ends the process and passes through.
+    kind stand, those. `heartbeat` is called some times a second; what it raises ends the process and passes through.
     InputError if the package or its weights are missing, or it fails.
     """
     mode = choose_mode(device)
@@ -41,7 +43,7 @@ def find_organs(volume: Volume, device: torch.device | None = None, tick: Callab
         write_volume(volume, folder / "ct.nii")
         on_gpu = device is not None and device.type == "cuda"
         where = f"gpu:{device.index or 0}" if on_gpu else "cpu"
-        _run([str(folder), where, mode], folder, tick)
+        _run([str(folder), where, mode], folder, heartbeat)
         organs = read_anatomy(folder / "organs.nii")
     if not organs.same_grid(volume):
         raise InputError(f"TotalSegmentator gave its organs on another grid than the CT's: update it, {_INSTEAD}.")
@@ -100,8 +102,8 @@ def describe() -> str:
     return f"{number}, weights: {', '.join(modes)}"
 
 
-def _run(arguments: list[str], folder: Path, tick: Callable[[], None]) -> None:
-    """The process, until it ends or `tick` raises. Its stdin stays open as long as it is wanted."""
+def _run(arguments: list[str], folder: Path, heartbeat: Callable[[], None]) -> None:
+    """The process, until it ends or `heartbeat` raises. Its stdin stays open as long as it is wanted."""
     here = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     with open(folder / "log.txt", "w+", encoding="utf-8", errors="replace") as log:
@@ -115,7 +117,7 @@ def _run(arguments: list[str], folder: Path, tick: Callable[[], None]) -> None:
         )
         try:
             while not _ended(process):
-                tick()
+                heartbeat()
         finally:
             process.stdin.close()  # it ends itself then, with all that it started
             end_process_group(process)

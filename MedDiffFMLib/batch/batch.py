@@ -78,9 +78,9 @@ def plan(task: str, source: Path, target: Path, patterns: dict[str, str]) -> lis
     entries = []
     for name, paths in _by_result(found.inputs, target).items():
         files = {slot: Path(pattern.replace(NAME, name)).absolute() for slot, pattern in patterns.items()}
-        own = suffix_of(paths[0]) if paths[0].is_file() else ""
+        suffix = suffix_of(paths[0]) if paths[0].is_file() else ""
         files[inputs[0].name] = paths[0].absolute()
-        files[outputs[0].name] = (target / f"{name}{'.mha' if own == '.mhd' else own or '.nii.gz'}").absolute()
+        files[outputs[0].name] = (target / f"{name}{'.mha' if suffix == '.mhd' else suffix or '.nii.gz'}").absolute()
         entry = Entry(name, files)
         if len(paths) > 1:
             same = " and ".join(path.name for path in paths)

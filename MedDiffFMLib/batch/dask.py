@@ -23,21 +23,25 @@ _lock = threading.Lock()
 
 
 def on_cluster(address: str) -> Run:
-    """Compute on the Dask cluster whose scheduler has this address. InputError if Dask is not installed, or nothing
+    """Compute on the Dask cluster whose scheduler has this address. InputError as of `connect`."""
+    return partial(_run, connect(address))
+
+
+def connect(address: str):
+    """A client of the Dask cluster whose scheduler has this address. InputError if Dask is not installed, or nothing
     answers there.
     """
     try:
         from distributed import Client
     except ImportError:
-        raise InputError("--scheduler needs Dask: pip install meddiff-fm[batch].") from None
+        raise InputError("--scheduler needs Dask: pip install 'meddiff-fm[batch]'.") from None
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise InputError(
             f"No Dask scheduler answers at {address!r} ({type(error).__name__}): give an address like "
             "tcp://HOST:8786, and start the scheduler first."
         ) from None
-    return partial(_run, client)
 
 
 def _run(client, requests: list[dict], hear: Callable[[dict], None]) -> Generator[dict, None, None]:

@@ -55,9 +55,9 @@ def look_through(folder: Path, skip: Collection[Path] = (), labels: bool = False
     if found.loose:
         _tell_loose(folder, found)
     if not found.inputs:
-        told = "".join(f" ({name}: {reason})" for name, reason in list(found.left_out.items())[:1])
+        left_out = "".join(f" ({name}: {reason})" for name, reason in list(found.left_out.items())[:1])
         raise InputError(
-            f"{folder} holds no volumes: put files ({', '.join(READABLE)}) or folders of DICOM slices there{told}."
+            f"{folder} holds no volumes: put files ({', '.join(READABLE)}) or folders of DICOM slices there{left_out}."
         )
     return found
 

@@ -136,8 +136,8 @@ def _run(
         raise Cancelled(f"Cancelled: {in_words(batch)}. Run the same command again to go on.") from None
     for entry in batch.entries:
         if entry.status in ("failed", "left out"):
-            told = "" if entry.status == "failed" else "left out, "
-            print(f"{entry.name}: {told}{entry.reason}", file=sys.stderr)
+            prefix = "" if entry.status == "failed" else "left out, "
+            print(f"{entry.name}: {prefix}{entry.reason}", file=sys.stderr)
     if not shell.quiet and not events:
         print(f"{in_words(batch)}; details in {batch.table}")
     if failed := batch.count["failed"]:

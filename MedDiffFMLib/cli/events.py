@@ -60,7 +60,7 @@ def batch_events(batch: Batch) -> Iterator[Callable[[Batch], None]]:
     """A callback for `Batch.run` that sends what has changed: `entries` with name, status, reason and summary, and
     `progress` with the done share of the whole and of those that run.
     """
-    told: dict[str, tuple] = {}
+    sent: dict[str, tuple] = {}
     last = -EVERY_SECONDS
 
     def tell(batch: Batch, now: bool = False) -> None:
@@ -69,8 +69,8 @@ def batch_events(batch: Batch) -> Iterator[Callable[[Batch], None]]:
             return
         last = time.monotonic()
         rows = {entry.name: (entry.status, entry.reason, entry.summary) for entry in batch.entries}
-        changed = [[name, *row] for name, row in rows.items() if told.get(name) != row]
-        told.update(rows)
+        changed = [[name, *row] for name, row in rows.items() if sent.get(name) != row]
+        sent.update(rows)
         if changed:
             send("entries", entries=changed)
         left = batch.seconds_left if batch.count["waiting"] else None

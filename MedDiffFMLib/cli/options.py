@@ -157,10 +157,10 @@ def warn_of_other_inputs(file: Path, inputs: list[Volume]) -> None:
     from ..jobs.provenance import describe_volume
 
     document = json.loads(file.read_text(encoding="utf-8"))
-    told = [document.get("source"), *document.get("further_sources", [])]
-    if told[0] is None:  # parameters alone
+    recorded = [document.get("source"), *document.get("further_sources", [])]
+    if recorded[0] is None:  # parameters alone
         return
-    for before, now in zip(told, inputs, strict=False):
+    for before, now in zip(recorded, inputs, strict=False):
         if before != describe_volume(now):
             log.warning(
                 "%s is not what %s was made from (its voxels or its grid differ): the same parameters are used, the "

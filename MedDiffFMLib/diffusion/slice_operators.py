@@ -74,8 +74,8 @@ def limit_within_blocks(
     """
     apart = thin.unflatten(axis, (-1, factor)) - thick.unsqueeze(axis)
     top, bottom = apart.amax(axis).clamp(min=1e-6), (-apart.amin(axis)).clamp(min=1e-6)
-    share = torch.minimum((high - thick) / top, (thick - low) / bottom).clamp(0, 1)
-    return (thick.unsqueeze(axis) + share.unsqueeze(axis) * apart).flatten(axis - 1, axis)
+    fraction = torch.minimum((high - thick) / top, (thick - low) / bottom).clamp(0, 1)
+    return (thick.unsqueeze(axis) + fraction.unsqueeze(axis) * apart).flatten(axis - 1, axis)
 
 
 def round_in_blocks(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:

@@ -78,7 +78,7 @@ def resample(x: torch.Tensor, source: Level, target: Level) -> torch.Tensor:
         last = source.shape[axis] - 1
         index = ((place - source.offset[axis]) / source.step[axis]).clamp(0, last)
         low = index.floor().long()
-        share = (index - low).to(x.dtype).view([-1 if a == axis else 1 for a in range(3)]).to(x.device)
+        weight = (index - low).to(x.dtype).view([-1 if a == axis else 1 for a in range(3)]).to(x.device)
         low, high = low.to(x.device), (low + 1).clamp(max=last).to(x.device)
-        x = x.index_select(axis, low) * (1 - share) + x.index_select(axis, high) * share
+        x = x.index_select(axis, low) * (1 - weight) + x.index_select(axis, high) * weight
     return x

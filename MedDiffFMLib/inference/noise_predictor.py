@@ -1,7 +1,7 @@
-"""ε(x_t, t) of a whole volume: the network in overlapping windows, averaged at every step (paper, III-C, Fig. 4).
+"""ε(x_t, t) of a whole volume: the network in overlapping tiles, averaged at every step (paper, III-C, Fig. 4).
 
-To a sampler this is one function of the whole volume. Hidden behind it: windows, their batches, the network's
-precision, and the windows of air, which are never computed, since there ε follows from x_0 = air.
+To a sampler this is one function of the whole volume. Hidden behind it: tiles, their batches, the network's
+precision, and the tiles of air, which are never computed, since there ε follows from x_0 = air.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from ..networks.controlnet import ControlNet
 
 
-GPU_BATCH_VOXELS = 8 * 64**3  # eight windows of the small model, one of the base model
+GPU_BATCH_VOXELS = 8 * 64**3  # eight tiles of the small model, one of the base model
 
 
 class NoisePredictor:
     """ε(x_t, t) for volumes of one shape, under fixed conditions.
 
-    `on_window(done, total)` is called after every batch of windows; it may raise to stop. Memory: two volumes and
-    one batch, whatever the number of windows.
+    `on_tile(done, total)` is called after every batch of tiles; it may raise to stop. Memory: two volumes and
+    one batch, whatever the number of tiles.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class NoisePredictor:
         air: float,
         tiling: Tiling | None = None,
         batch: int | None = None,
-        on_window: Callable[[int, int], None] = lambda done, total: None,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
         control: ControlNet | None = None,
     ):
         """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. tiling: without it
-        that of `Tiling`. batch: windows at once;
+        that of `Tiling`. batch: tiles at once;
         without it one on a CPU, where more gain nothing, and some on a GPU. control: a ControlNet for the target of
         the conditions.
         """
         self.model, self.conditions, self.air = model, conditions, air
-        self.on_window, self.control = on_window, control
+        self.on_tile, self.control = on_tile, control
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
         self.plan = tile_plan(model, body.shape, tiling or Tiling())
@@ -59,32 +59,32 @@ class NoisePredictor:
         on_gpu = model.device.type == "cuda"
         self.batch = batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
         active = {w.start for w in self.active}
-        self.skipped = [w for w in self.plan.windows if w.start not in active]
+        self.skipped = [w for w in self.plan.tiles if w.start not in active]
 
     @torch.inference_mode()
     def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
         """x_t: float32 (Z, Y, X); t: timestep. Returns ε̂, same shape, float32, on the same device."""
         alpha = float(self.model.schedule.alpha_bar[t])
         epsilon = torch.zeros_like(x_t)
-        for window in self.skipped:
-            where = self.plan.slices(window)
+        for tile in self.skipped:
+            where = self.plan.slices(tile)
             of_air = predict_eps(x_t[where], self.air, alpha)
-            epsilon[where] += of_air * window.weight().to(x_t.device)
+            epsilon[where] += of_air * tile.weight().to(x_t.device)
         for first in range(0, len(self.active), self.batch):
             group = self.active[first : first + self.batch]
             estimates = self._estimate(x_t, t, group)
-            for window, estimate in zip(group, estimates, strict=True):
-                epsilon[self.plan.slices(window)] += estimate.to(x_t.device) * window.weight().to(x_t.device)
-            self.on_window(first + len(group), len(self.active))
+            for tile, estimate in zip(group, estimates, strict=True):
+                epsilon[self.plan.slices(tile)] += estimate.to(x_t.device) * tile.weight().to(x_t.device)
+            self.on_tile(first + len(group), len(self.active))
         return epsilon
 
     def worth(self, voxels: int, cost: float) -> float:
-        """Other work as a number of windows, see `worth_in_tiles`."""
+        """Other work as a number of tiles, see `worth_in_tiles`."""
         return worth_in_tiles(self.model, self.plan, voxels, cost)
 
     @torch.inference_mode()
-    def seconds_of_a_window(self, x_t: torch.Tensor, t: int) -> float:
-        """How long one window takes here. The first one of a process is slow, so it does not count unless it takes
+    def seconds_of_a_tile(self, x_t: torch.Tensor, t: int) -> float:
+        """How long one tile takes here. The first one of a process is slow, so it does not count unless it takes
         long.
         """
         for _ in range(2):
@@ -95,19 +95,19 @@ class NoisePredictor:
                 break
         return seconds
 
-    def _estimate(self, x_t: torch.Tensor, t: int, windows: Sequence[Tile]) -> torch.Tensor:
-        """The network on some windows at once: float32, (B, Z, Y, X)."""
+    def _estimate(self, x_t: torch.Tensor, t: int, tiles: Sequence[Tile]) -> torch.Tensor:
+        """The network on some tiles at once: float32, (B, Z, Y, X)."""
         device, size = self.model.device, self.plan.size
         alpha = float(self.model.schedule.alpha_bar[t])
-        codes = [self.conditions.window(w.start, size, device) for w in windows]
-        x = torch.stack([x_t[self.plan.slices(w)] for w in windows])[:, None].to(device)
+        codes = [self.conditions.tile(w.start, size, device) for w in tiles]
+        x = torch.stack([x_t[self.plan.slices(w)] for w in tiles])[:, None].to(device)
         inputs = [x, *(torch.stack(parts) for parts in zip(*codes, strict=True))]
         if self.control is not None:
-            inputs.append(torch.stack([self.conditions.window_target(w.start, size, device) for w in windows]))
+            inputs.append(torch.stack([self.conditions.tile_target(w.start, size, device) for w in tiles]))
         pad = [-n % self.multiple for n in size]
         x, position, anatomy, *target = (_reflect(v, pad) for v in inputs)
-        times = torch.full((len(windows),), t, device=device)
-        regions = torch.full((len(windows),), self.conditions.region, device=device)
+        times = torch.full((len(tiles),), t, device=device)
+        regions = torch.full((len(tiles),), self.conditions.region, device=device)
         with self.model.autocast():
             residuals = self.control(x, times, position, anatomy, regions, *target) if self.control else None
             estimate = self.model.network(x, times, position, anatomy, regions, residuals)
@@ -116,13 +116,13 @@ class NoisePredictor:
 
 
 def tile_plan(model: Model, shape: tuple[int, int, int], tiling: Tiling) -> TilePlan:
-    """The windows of a volume (Z, Y, X) for a model's network."""
+    """The tiles of a volume (Z, Y, X) for a model's network."""
     return plan_tiles(shape, (model.network.config.patch,) * 3, tiling)
 
 
 def worth_in_tiles(model: Model, plan: TilePlan, voxels: int, cost: float) -> float:
-    """Other work as a number of windows, for the time that it takes. cost: of one of its voxels, where a voxel of a
-    window costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
+    """Other work as a number of tiles, for the time that it takes. cost: of one of its voxels, where a voxel of a
+    tile costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
     """
     return voxels / math.prod(plan.size) * cost * (16 / model.network.config.channels[0]) ** 2
 

@@ -1,7 +1,7 @@
-"""Windows over a whole volume: where they lie, how they blend, which are only air (paper, III-C; Özdenizci &
+"""Tiles over a whole volume: where they lie, how they blend, which are only air (paper, III-C; Özdenizci &
 Legenstein 2023).
 
-The weights are a partition of unity made axis by axis: over all windows they sum to 1 in every voxel, so no volume
+The weights are a partition of unity made axis by axis: over all tiles they sum to 1 in every voxel, so no volume
 of weights is kept and no voxel can be left uncovered. The paper's are a plain mean; fading ones leave no step.
 """
 
@@ -20,10 +20,10 @@ WEIGHTS = ("fade", "mean")
 
 @dataclass(frozen=True)
 class Tiling:
-    """How windows lie and blend. ValueError if they cannot.
+    """How tiles lie and blend. ValueError if they cannot.
 
-    overlap: 0 … 0.9, the share of a window that its neighbor covers too. weights: "fade", as cos² towards a window's
-    ends, or "mean", where all windows of a voxel count alike (the paper's).
+    overlap: 0 … 0.9, the share of a tile that its neighbor covers too. weights: "fade", as cos² towards a tile's
+    ends, or "mean", where all tiles of a voxel count alike (the paper's).
     """
 
     overlap: float = 0.25
@@ -33,41 +33,41 @@ class Tiling:
         if not 0 <= self.overlap <= 0.9:
             raise ValueError(f"overlap must be between 0 and 0.9, got {self.overlap}")
         if self.weights not in WEIGHTS:
-            raise ValueError(f"weights of windows must be {' or '.join(WEIGHTS)}, got {self.weights!r}")
+            raise ValueError(f"weights of tiles must be {' or '.join(WEIGHTS)}, got {self.weights!r}")
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One window: its first voxel (z, y, x) and its blending weights along z, y and x."""
+    """One tile: its first voxel (z, y, x) and its blending weights along z, y and x."""
 
     start: tuple[int, int, int]
     weights: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
     def weight(self) -> torch.Tensor:
-        """The blending weights (Z, Y, X), float32: 1 where no other window reaches."""
+        """The blending weights (Z, Y, X), float32: 1 where no other tile reaches."""
         z, y, x = self.weights
         return z[:, None, None] * y[None, :, None] * x[None, None, :]
 
 
 @dataclass(frozen=True)
 class TilePlan:
-    """All windows of a volume of `shape`; `size` is the same for each. All (z, y, x) in voxels."""
+    """All tiles of a volume of `shape`; `size` is the same for each. All (z, y, x) in voxels."""
 
     shape: tuple[int, int, int]
     size: tuple[int, int, int]
-    windows: tuple[Tile, ...]
+    tiles: tuple[Tile, ...]
 
-    def slices(self, window: Tile) -> tuple[slice, ...]:
-        """Where the window lies in the volume."""
-        return tuple(slice(s, s + n) for s, n in zip(window.start, self.size, strict=True))
+    def slices(self, tile: Tile) -> tuple[slice, ...]:
+        """Where the tile lies in the volume."""
+        return tuple(slice(s, s + n) for s, n in zip(tile.start, self.size, strict=True))
 
     def touching(self, mask: np.ndarray) -> list[Tile]:
-        """The windows that contain at least one voxel of a boolean (Z, Y, X) mask."""
-        return [w for w in self.windows if mask[self.slices(w)].any()]
+        """The tiles that contain at least one voxel of a boolean (Z, Y, X) mask."""
+        return [w for w in self.tiles if mask[self.slices(w)].any()]
 
 
 def axis_starts(length: int, size: int, overlap: float) -> list[int]:
-    """First voxels of the fewest evenly spread windows that cover `length` and overlap by at least `overlap` of
+    """First voxels of the fewest evenly spread tiles that cover `length` and overlap by at least `overlap` of
     `size`.
     """
     if length <= size:
@@ -77,7 +77,7 @@ def axis_starts(length: int, size: int, overlap: float) -> list[int]:
 
 
 def axis_weights(length: int, size: int, starts: Sequence[int], weights: str = "fade") -> list[torch.Tensor]:
-    """The weights of the `size` voxels of each window; over all windows they sum to 1 at every voxel of the axis.
+    """The weights of the `size` voxels of each tile; over all tiles they sum to 1 at every voxel of the axis.
 
     weights: see `Tiling`.
     """
@@ -91,7 +91,7 @@ def axis_weights(length: int, size: int, starts: Sequence[int], weights: str = "
 
 
 def plan_tiles(shape: Sequence[int], patch: Sequence[int], tiling: Tiling) -> TilePlan:
-    """Windows of `patch` voxels over a volume; an axis shorter than the patch gets one window of its own length.
+    """Tiles of `patch` voxels over a volume; an axis shorter than the patch gets one tile of its own length.
 
     shape, patch: (z, y, x).
     """
@@ -100,5 +100,5 @@ def plan_tiles(shape: Sequence[int], patch: Sequence[int], tiling: Tiling) -> Ti
     for length, extent in zip(shape, size, strict=True):
         starts = axis_starts(length, extent, tiling.overlap)
         axes.append(list(zip(starts, axis_weights(length, extent, starts, tiling.weights), strict=True)))
-    windows = tuple(Tile((z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in itertools.product(*axes))
-    return TilePlan(tuple(shape), size, windows)
+    tiles = tuple(Tile((z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in itertools.product(*axes))
+    return TilePlan(tuple(shape), size, tiles)

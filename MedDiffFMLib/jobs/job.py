@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +22,11 @@ from ..progress import ProgressCallback, Reporter
 from ..volumes.checks import check_ct
 from ..volumes.roi import Box, Part, cut
 from ..volumes.volume import Volume
-from .inputs import LastVolume, input_slots, read_inputs
+from .inputs import input_slots, read_inputs
+from .kept import Kept
 from .outputs import OutputItem, check_outputs_fit, check_result_path, output_paths, write_results
 from .provenance import describe_run, provenance_path, without_names
-from .resume import OutputState, existing_outputs
+from .resume import OutputState, existing_outputs, fingerprint
 
 if TYPE_CHECKING:
     from ..models.loading import Model
@@ -35,7 +36,7 @@ MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes 
 
 
 @dataclass(frozen=True)
-class Report:
+class JobResult:
     """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time.
 
     skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
@@ -58,15 +59,15 @@ def run_job(
     progress: ProgressCallback | None = None,
     load: Callable[..., Model] | None = None,
     resume: bool = False,
-    last: LastVolume | None = None,
-) -> Report:
+    kept: Kept | None = None,
+) -> JobResult:
     """Run a task (a name in `TASKS`) on files, by the names of the task's file slots.
 
-    load: in place of `load_model`, to keep a model between jobs; last: to keep a CT. resume: what an equal run made is
-    left as it is, what it left unfinished is replaced. Raises InputError before any work if a file cannot be read or
-    written; what `progress` raises passes through. No file is left behind then.
+    load: in place of `load_model`, to keep a model between jobs; kept: to keep a CT and a plan. resume: what an equal
+    run made is left as it is, what it left unfinished is replaced. Raises InputError before any work if a file cannot
+    be read or written; what `progress` raises passes through. No file is left behind then.
     """
-    return open_job(task, files, parameters, common, resume, last).run(progress, load)
+    return open_job(task, files, parameters, common, resume, kept).run(progress, load)
 
 
 def open_job(
@@ -75,7 +76,7 @@ def open_job(
     parameters: Parameters,
     common: CommonParameters,
     resume: bool = False,
-    last: LastVolume | None = None,
+    kept: Kept | None = None,
 ) -> Job:
     """A job with its outputs checked and its inputs read: what remains is to `run` it. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
@@ -87,18 +88,18 @@ def open_job(
     if not resume:
         for path in every:
             check_result_path(path, common.overwrite)
-    inputs = read_inputs(task, files, last)
+    inputs = read_inputs(task, files, kept)
     anatomy = getattr(parameters, "anatomy", "none")
     organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
     if common.roi is None:
         check_outputs_fit(task, paths, inputs[0], getattr(parameters, "factor", None) or 1)
-    return Job(task, parameters, common, paths, inputs, organs, resume)
+    return Job(task, parameters, common, paths, inputs, organs, resume, kept)
 
 
 @dataclass(frozen=True)
 class Job:
     """A task on volumes that are read. paths: of the outputs, by their names; anatomy: the label map, if one was
-    given; resume: some of the outputs stand, perhaps from an equal run.
+    given; resume: some of the outputs stand, perhaps from an equal run; kept: where the plan of an estimate may be.
     """
 
     task: str
@@ -108,12 +109,17 @@ class Job:
     inputs: list[Volume]
     anatomy: Volume | None = None
     resume: bool = False
+    kept: Kept | None = None
+
+    @property
+    def _volumes(self) -> list[Volume]:
+        """All inputs, and the anatomy after them if there is one."""
+        return [*self.inputs, *([self.anatomy] if self.anatomy else [])]
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings of all inputs and of the anatomy, each sentence once, in their order."""
-        volumes = (*self.inputs, *([self.anatomy] if self.anatomy else []))
-        return tuple(dict.fromkeys(sentence for volume in volumes for sentence in volume.warnings))
+        return tuple(dict.fromkeys(sentence for volume in self._volumes for sentence in volume.warnings))
 
     @property
     def _sources(self) -> dict[str, str]:
@@ -122,27 +128,28 @@ class Job:
         found = {role: volume.source for role, volume in zip(roles, self.inputs, strict=True)}
         return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
 
-    def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> Report:
+    def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> JobResult:
         """Compute and write everything, or nothing. Arguments as of `run_job`."""
         started = time.monotonic()
         parts = self._parts()
         model = self._load(load)
-        record = describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
+        record = self._describe(model)
         overwrite = self.common.overwrite
         if self.resume:
             stands = existing_outputs(self.paths, record)
             if stands is OutputState.DONE:
-                return Report(self.task, self.paths, {}, "Already done", 0.0, True, self.warnings)
+                return JobResult(self.task, self.paths, {}, "Already done", 0.0, True, self.warnings)
             overwrite = overwrite or stands is OutputState.UNFINISHED
             for some in self.paths.values():
                 for path in some:
                     check_result_path(path, overwrite)
-        result = self._plan(model, parts, progress).run()
+        plan = self.kept.take_plan(self._plan_key(model, record), progress) if self.kept else None
+        result = (plan or self._plan(model, parts, Reporter(progress))).run()
         record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
         record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)
-        report = Report(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
+        report = JobResult(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
         return replace(report, warnings=self.warnings)
 
     def _parts(self) -> list[Part]:
@@ -150,7 +157,7 @@ class Job:
         if self.common.roi is None:
             return []
         box = Box.parse(self.common.roi)
-        parts = [cut(volume, box) for volume in (*self.inputs, *([self.anatomy] if self.anatomy else []))]
+        parts = [cut(volume, box) for volume in self._volumes]
         for number, slot in enumerate(input_slots(self.task)):
             if slot.kind == "ct":
                 box_of_ct = parts[number].volume
@@ -164,7 +171,13 @@ class Job:
         """
         parts = self._parts()
         model = self._load(load)
-        found = self._plan(model, parts, progress, for_estimate=True).estimate()
+        reporter = Reporter(progress)
+        if self.kept:
+            self.kept.drop_plan()  # two at once may not fit
+        plan = self._plan(model, parts, reporter, for_estimate=True)
+        found = plan.estimate()
+        if self.kept and getattr(self.parameters, "anatomy", None) != "totalsegmentator":  # which only a run asks
+            self.kept.keep_plan(self._plan_key(model, self._describe(model)), plan, reporter)
         voxels = self.inputs[0].voxels.size * found.get("factor", 1)  # of slices: the result is so much larger
         memory = {"memory_gb": round(MEMORY_GB + voxels * VOXEL_BYTES / 1e9, 1), "memory_here_gb": memory_gb()}
         each, count = found.get("seconds_each"), found.get("network_evaluations")
@@ -176,21 +189,30 @@ class Job:
             from ..models.loading import load_model as load
         return load(self.common.model, device=self.common.device, precision=self.common.precision)
 
-    def _plan(
-        self, model: Model, parts: list[Part], progress: ProgressCallback | None, for_estimate: bool = False
-    ) -> Plan:
+    def _describe(self, model: Model) -> dict:
+        return describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
+
+    def _plan_key(self, model: Model, record: dict) -> tuple:
+        """All that a plan is made of: what makes two runs equal, where they compute, how the inputs were read, and the
+        files of the model.
+        """
+        read = [[getattr(v, field.name) for field in fields(v) if field.name != "voxels"] for v in self._volumes]
+        files = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(model.folder.rglob("*"))]
+        return fingerprint(record), record["computed"], read, files
+
+    def _plan(self, model: Model, parts: list[Part], reporter: Reporter, for_estimate: bool = False) -> Plan:
         """The task's plan on the inputs, or on the boxes of them."""
         params, inputs, organs = self.parameters, self.inputs, self.anatomy
         if parts:
             volumes = [part.volume for part in parts]
             inputs, organs = volumes[: len(inputs)], volumes[-1] if organs else None
             if getattr(params, "region", None) == "auto":
-                params = replace(params, region=self._region(parts[0], progress))
+                params = replace(params, region=self._region(parts[0], reporter))
         known = {"anatomy": organs or params.anatomy} if hasattr(params, "anatomy") else {}
-        task, reporter = import_module(f"..tasks.{self.task.replace('-', '_')}", __package__), Reporter(progress)
+        task = import_module(f"..tasks.{self.task.replace('-', '_')}", __package__)
         return task.plan(*inputs, params=params, model=model, reporter=reporter, for_estimate=for_estimate, **known)
 
-    def _region(self, box: Part, progress: ProgressCallback | None) -> str:
+    def _region(self, box: Part, reporter: Reporter) -> str:
         """The region of the first input where the box lies: a box alone may show too little to tell it by."""
         from ..anatomy.body_regions import region_at
         from ..anatomy.region_detection import region_of_labels
@@ -201,7 +223,7 @@ class Job:
         inside = np.zeros(whole.voxels.shape, np.uint8)
         inside[box.where] = 1
         if input_slots(self.task)[0].kind == "ct":
-            scan = analyze_scan(whole, "auto", Reporter(progress))
+            scan = analyze_scan(whole, "auto", reporter)
             place = scan.frame.labels(whole.with_voxels(inside)) > 0
             return max(scan.regions(), key=lambda span: int(place[span.z].sum())).region.name
         frame = prepare(whole)

@@ -73,10 +73,10 @@ def write_results(items: Sequence[OutputItem], overwrite: bool = False) -> None:
                 _write(item, hidden)
             if isinstance(item.content, list):
                 continue
-            beside, own = hidden_name(item.path, ".json"), provenance_path(item.path)
-            staged.append((beside, own))
-            with naming(own):
-                beside.write_text(json.dumps(item.record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            hidden_record, record = hidden_name(item.path, ".json"), provenance_path(item.path)
+            staged.append((hidden_record, record))
+            with naming(record):
+                hidden_record.write_text(json.dumps(item.record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         for item in items:
             check_result_path(item.path, overwrite)
         for hidden, path in sorted(staged, key=lambda pair: pair[1].suffix != ".json"):

@@ -35,13 +35,13 @@ def existing_outputs(paths: dict[str, list[Path]], record: dict) -> OutputState:
 
 def _is_ours(provenance: Path, record: dict) -> bool:
     try:
-        told = json.loads(provenance.read_text(encoding="utf-8"))
-        return _fingerprint(told) == _fingerprint(json.loads(json.dumps(record)))
+        stored = json.loads(provenance.read_text(encoding="utf-8"))
+        return fingerprint(stored) == fingerprint(json.loads(json.dumps(record)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-def _fingerprint(record: dict) -> dict:
+def fingerprint(record: dict) -> dict:
     """What two runs must share to make the same voxels on the same computer."""
     parameters = {name: value for name, value in record["parameters"].items() if name not in _FREE}
     same = {name: record.get(name) for name in _SAME}

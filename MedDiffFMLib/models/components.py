@@ -90,7 +90,7 @@ class Component:
         config = self.config(model, name)
         try:
             checksum, base = config["weights"]["sha256"], config["base_sha256"]
-            own = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
+            of_model = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{place / CONFIG} is damaged or not a {self.word}'s: get the model again.") from error
         if sha256_of(place / WEIGHTS) != checksum:
@@ -98,7 +98,7 @@ class Component:
                 f"{place / WEIGHTS} does not have the checksum that config.json states, so it is damaged or was "
                 "changed: get the model again."
             )
-        if base != own:
+        if base != of_model:
             raise InputError(
                 f"The {self.word} {name!r} in {model} was trained for other weights than those beside it: "
                 f"get model and {self.word}s together."

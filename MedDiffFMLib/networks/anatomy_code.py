@@ -28,7 +28,7 @@ class MaskConvolution(torch.nn.Module):
     """A network's first convolution, which takes the last of its inputs, 118 binary masks, as one label map.
 
     Mask k holds the voxels of label k; what this project's thresholds add to the paper's classes (lung, bone and gas,
-    119 to 121) is body, 118. Masks of labels that a window does not hold are zero and are not computed; the others are
+    119 to 121) is body, 118. Masks of labels that a tile does not hold are zero and are not computed; the others are
     made a few at a time, in training once more for the gradient, so that memory stays bounded.
     """
 

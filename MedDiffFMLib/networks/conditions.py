@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from .condition_encoding import ConditionEncoding
-from .position import window_axes
+from .position import tile_axes
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """The conditions of a whole volume, from which those of a window are made when it is computed.
+    """The conditions of a whole volume, from which those of a tile are made when it is computed.
 
     labels: uint8 label map (Z, Y, X), RAS order, 0–121, on the grid of the volume. region: class index. encoding:
     the form in which the network takes position and anatomy. placed:
@@ -35,24 +35,24 @@ class Conditions:
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     step: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def window(
+    def tile(
         self, start: Sequence[int], size: Sequence[int], device: torch.device | str = "cpu"
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Position and anatomy channels (C, z, y, x) of the window at `start` of `size` voxels.
+        """Position and anatomy channels (C, z, y, x) of the tile at `start` of `size` voxels.
 
         They are made on `device`: they are thirty times as large as what they are made of.
         """
         labels = torch.from_numpy(np.ascontiguousarray(self.labels[_box(start, size)]))
         anatomy = self.encoding.of_anatomy(labels.to(device))
         first = [o + d * s for o, d, s in zip(self.offset, self.step, start, strict=True)]
-        axes = window_axes(self.whole or self.labels.shape, first, size, self.step)
+        axes = tile_axes(self.whole or self.labels.shape, first, size, self.step)
         position = self.encoding.of_position(*(axis.to(device) for axis in axes))
         return (position if self.placed else torch.zeros_like(position)), anatomy
 
-    def window_target(
+    def tile_target(
         self, start: Sequence[int], size: Sequence[int], device: torch.device | str = "cpu"
     ) -> torch.Tensor:
-        """The target's part in a window, (C, z, y, x), float32."""
+        """The target's part in a tile, (C, z, y, x), float32."""
         return torch.from_numpy(np.ascontiguousarray(self.target[(slice(None), *_box(start, size))])).float().to(device)
 
     def part(self, start: Sequence[int], size: Sequence[int]) -> Conditions:

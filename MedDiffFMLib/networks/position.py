@@ -1,4 +1,4 @@
-"""Where a window lies in the whole image: the coordinates of its voxels, sine-encoded (III-C).
+"""Where a tile lies in the whole image: the coordinates of its voxels, sine-encoded (III-C).
 
 [paper eq. 5, paper eq. 6]
 
@@ -50,10 +50,10 @@ def encode_position(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor, freque
     return torch.stack([c.expand(shape) for c in channels])
 
 
-def window_axes(
+def tile_axes(
     whole: Sequence[int], start: Sequence[float], size: Sequence[int], step: Sequence[float]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """p_x, p_y and p_z of a window's samples: `whole`, `start`, `size`, `step` are (z, y, x), in voxels of the whole.
+    """p_x, p_y and p_z of a tile's samples: `whole`, `start`, `size`, `step` are (z, y, x), in voxels of the whole.
 
     z is turned over, because the paper counts it downwards.
     """
@@ -64,5 +64,5 @@ def window_axes(
 def window_position(
     whole: Sequence[int], start: Sequence[float], size: Sequence[int], step: Sequence[float], frequencies: int = 4
 ) -> torch.Tensor:
-    """PE of a window of an image in RAS order (see `window_axes`). Returns float32, shape (6·frequencies, *size)."""
-    return encode_position(*window_axes(whole, start, size, step), frequencies)
+    """PE of a tile of an image in RAS order (see `tile_axes`). Returns float32, shape (6·frequencies, *size)."""
+    return encode_position(*tile_axes(whole, start, size, step), frequencies)

@@ -58,9 +58,9 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, told: torch.Tensor) -> torch.Tensor:
-        """told: (slices, inputs, Y, X), any Y and X. Returns f, (slices, Y, X)."""
-        full = _add(self.stay[0], F.silu(self.enter(told)))
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """features: (slices, inputs, Y, X), any Y and X. Returns f, (slices, Y, X)."""
+        full = _add(self.stay[0], F.silu(self.enter(features)))
         half = _add(self.stay[1], F.silu(self.down[0](_halved(full))))
         quarter = _add(self.stay[3], _add(self.stay[2], F.silu(self.down[1](_halved(half)))))
         half = _add(self.end[0], F.silu(self.up[0](torch.cat([half, _doubled(quarter, half)], dim=1))))
@@ -95,21 +95,22 @@ def at(image: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
 
 def apply_slabwise(
     refiner: Refiner,
-    told: Callable[[torch.Tensor], torch.Tensor],
+    features: Callable[[torch.Tensor], torch.Tensor],
     like: torch.Tensor,
     mirrored: int,
     on_part: Callable[[int, int], None],
 ) -> torch.Tensor:
-    """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once. told(z): what is told of slices z.
-    mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on all of them. `on_part(done, total)` is
-    called after each of these few, and may raise to stop.
+    """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once.
+
+    features(z): what f is given of slices z. mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on
+    all of them. `on_part(done, total)` is called after each of these few, and may raise to stop.
     """
     found = torch.empty_like(like, dtype=torch.float32)
     groups = torch.arange(len(like), device=like.device).split(SLICES)
     chosen = ORIENTATIONS[:mirrored]
     tick = counted(on_part, len(groups) * len(chosen))
     for z in groups:
-        channels, total = told(z), torch.zeros_like(like[z])
+        channels, total = features(z), torch.zeros_like(like[z])
         for turned, axes in chosen:
             image = (channels.mT if turned else channels).flip(axes).contiguous(memory_format=torch.channels_last)
             answer = refiner(image).float().flip(axes)

@@ -47,7 +47,7 @@ class LowDoseInputs:
         """b = lerp(x̂_0, N(y), NLM_SHARE): the estimate that the refiner corrects."""
         return self.of_model.lerp(self.nlm, NLM_SHARE)
 
-    def told(self, z: torch.Tensor) -> torch.Tensor:
+    def features(self, z: torch.Tensor) -> torch.Tensor:
         """What f is told of the slices z (n,) and of the two beside each: (n, 10, Y, X)."""
         b, s = self.base, self.sigma_n
         removed, apart = ((lambda z: at(self.y, z) - at(b, z)), (lambda z: at(self.of_model, z) - at(self.nlm, z)))
@@ -60,7 +60,7 @@ class LowDoseInputs:
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
         """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`."""
-        return self.base + self.sigma_n * apply_slabwise(refiner, self.told, self.base, mirrored, on_part)
+        return self.base + self.sigma_n * apply_slabwise(refiner, self.features, self.base, mirrored, on_part)
 
     def restore_local_means(
         self,

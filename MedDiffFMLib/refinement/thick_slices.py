@@ -51,7 +51,7 @@ class ThickSliceInputs:
         """b: the estimate that the refiner corrects (module docstring)."""
         return (project_to_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
 
-    def told(self, z: torch.Tensor) -> torch.Tensor:
+    def features(self, z: torch.Tensor) -> torch.Tensor:
         """What f is told of the thin slices z (n,): (n, 12, Y, X)."""
         b, k = at(self.base, z), z // self.factor
         thick, below, above = (at(self.thick, k + step) for step in (0, -1, 1))
@@ -73,5 +73,5 @@ class ThickSliceInputs:
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
         """x̂_0, the refined thin slices, with the thick ones as block means. mirrored, on_part: see `apply_slabwise`."""
-        found = apply_slabwise(refiner, self.told, self.base, mirrored, on_part)
+        found = apply_slabwise(refiner, self.features, self.base, mirrored, on_part)
         return self.base + SCALE * (found - replicate(block_mean(found, self.factor), self.factor))

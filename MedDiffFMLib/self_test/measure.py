@@ -21,6 +21,7 @@ from ..anatomy.tissue import BODY_LABEL, BONE_LABEL, LUNG_LABEL
 from ..diffusion.slice_operators import block_mean, interpolate_slices
 from ..errors import InputError
 from ..models.loading import Model
+from ..parameters import TASKS
 from ..progress import ProgressCallback, sub_progress
 from ..tasks.denoise import denoise
 from ..tasks.detect_anomalies import detect_anomalies
@@ -90,9 +91,9 @@ def measure(
     """
     case, tasks = read_case(), list(tasks)
     for number, task in enumerate(tasks):
-        told = sub_progress(progress, number / len(tasks), (number + 1) / len(tasks))
+        on_progress = sub_progress(progress, number / len(tasks), (number + 1) / len(tasks))
         try:
-            yield task, list(MEASURED[task](case, model, told))
+            yield task, list(MEASURED[task](case, model, on_progress))
         except InputError as error:
             yield task, error
 
@@ -101,9 +102,9 @@ def _denoise(case: Case, model: Model, progress: ProgressCallback | None) -> Ite
     """In each region, so in each HU window."""
     liver = ndimage.binary_erosion(case.where(LIVER), iterations=2)
     for number, region in enumerate(("chest", "abdomen", "head-neck")):
-        told = sub_progress(progress, number / 3, (number + 1) / 3)
+        on_progress = sub_progress(progress, number / 3, (number + 1) / 3)
         result = denoise(
-            case.ct, model, case.anatomy, told, sigma=NOISE_HU, quality="fast", **SAME | {"region": region}
+            case.ct, model, case.anatomy, on_progress, sigma=NOISE_HU, quality="fast", **SAME | {"region": region}
         )
         change = _hu(result.volume) - _hu(case.ct)
         if region == "chest":
@@ -113,11 +114,12 @@ def _denoise(case: Case, model: Model, progress: ProgressCallback | None) -> Ite
         yield Statistic(f"mean size of the change, {region} window (HU)", float(np.abs(change).mean()), 0.05)
 
 
-def _detect(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
+def _detect_anomalies(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     """Over the whole body and over an organ of one tissue, which begins otherwise."""
     for number, (organ, where) in enumerate({"body": case.anatomy.voxels > 0, "lungs": case.where(LUNG_LABEL)}.items()):
-        told = sub_progress(progress, number / 2, (number + 1) / 2)
-        found = detect_anomalies(case.ct, model, case.anatomy, told, organ=organ, draws=1, **SAME).map.voxels[where]
+        on_progress = sub_progress(progress, number / 2, (number + 1) / 2)
+        found = detect_anomalies(case.ct, model, case.anatomy, on_progress, organ=organ, draws=1, **SAME)
+        found = found.map.voxels[where]
         yield Statistic(f"mean of the map, {organ} (HU)", float(found.mean()), 0.25)
         yield Statistic(f"spread of the map, {organ} (HU)", float(found.std()), 0.25)
 
@@ -164,11 +166,7 @@ def _hu(volume: Volume) -> np.ndarray:
     return volume.voxels.astype(np.float64)
 
 
+# a task's function has its name, as its module has
 MEASURED: dict[str, Callable[[Case, Model, ProgressCallback | None], Iterable[Statistic]]] = {
-    "denoise": _denoise,
-    "detect-anomalies": _detect,
-    "synthesize": _synthesize,
-    "super-resolve": _super_resolve,
-    "generate-lesion": _generate_lesion,
-    "inpaint-lesion": _inpaint_lesion,
+    task: globals()[name] for task in TASKS if (name := f"_{task.replace('-', '_')}") in globals()
 }

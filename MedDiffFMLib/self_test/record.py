@@ -115,7 +115,7 @@ def problem_of(lines: Sequence[Line], model: Model) -> str | None:
     if not wrong:
         return None
     tasks, first = ", ".join(dict.fromkeys(line.task for line in wrong)), wrong[0]
-    told = f"{first.statistic}: {first.value:.4g}, recorded {first.expected:.4g}" if first.value is not None else ""
+    figures = f"{first.statistic}: {first.value:.4g}, recorded {first.expected:.4g}" if first.value is not None else ""
     advice = "do not use its results, and install PyTorch, MedDiff-FM and the model again"
     if model.device.type != "cpu" or str(model.dtype) != "torch.float32":
         advice = (
@@ -124,7 +124,7 @@ def problem_of(lines: Sequence[Line], model: Model) -> str | None:
         )
     return (
         f"This computer does not compute what was recorded for {model.name} in {tasks} "
-        f"({told or first.problem.rstrip('.')}): {advice}."
+        f"({figures or first.problem.rstrip('.')}): {advice}."
     )
 
 

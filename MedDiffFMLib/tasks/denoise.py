@@ -85,7 +85,7 @@ def look(
     **parameters,
 ) -> dict:
     """What `denoise` with these arguments would find and do, without doing it: `noise_hu` (None if it cannot be
-    measured), `region`, `network_evaluations`, `seconds_each`, measured on one window, and `seconds`, of all, what
+    measured), `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, what
     helps the model included. Errors as of `denoise`.
     """
     params = DenoiseParameters.from_dict(parameters)
@@ -112,14 +112,14 @@ def plan(
     scan = analyze_scan(volume, params.region, reporter, settings.spacing_mm, settings.windows_hu)
     labels = known.labels(scan)
     noise_hu = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
-    reporter.tick()
+    reporter.heartbeat()
     sigma_hu = _sigma(params.sigma, GUESSED_HU if for_estimate and noise_hu is None else noise_hu)
     spans = scan.regions(labels) if params.region == "auto" else [whole_scan(scan.region, len(scan.body))]
     refiner, regions = _refiner(model, settings), []
     for span in spans:
         part = scan.part(span, settings.windows_hu)
         conditions = part.conditions(model, labels[span.z])
-        eps = NoisePredictor(model, conditions, part.body, part.air, settings.tiling, on_window=reporter.window)
+        eps = NoisePredictor(model, conditions, part.body, part.air, settings.tiling, on_tile=reporter.part)
         regions.append(RegionDenoiser(span, part, eps, sigma_hu, settings, refiner))
     return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter)
 
@@ -149,12 +149,13 @@ class DenoisePlan:
         }
 
     def run(self) -> DenoiseResult:
-        """All regions sampled, merged with the scan, and joined without a seam."""
+        """All regions sampled, merged with the scan, and joined without a seam. InputError where σ was but guessed."""
+        _sigma(self.params.sigma, self.noise_hu)
         costs = [cost for one in self.regions for cost in one.costs]
         self.reporter.begin(len(costs), costs[0], costs)
         whole, done = RegionBlender(self.scan.body.shape), 0
         for one in self.regions:
-            self.reporter.show = one.scan.as_volume
+            self.reporter.make_preview = one.scan.as_volume
             estimate = one.estimate(self.params.seed, self.reporter, before=done)
             done += len(one.costs)
             whole.add(one.span, one.merged(estimate))
@@ -167,7 +168,7 @@ class DenoisePlan:
         """The time of one network evaluation, measured; None if there is nothing but air."""
         for one in self.regions:
             if one.eps.active:
-                return one.eps.seconds_of_a_window(torch.from_numpy(one.scan.x).to(one.eps.model.device), one.steps[0])
+                return one.eps.seconds_of_a_tile(torch.from_numpy(one.scan.x).to(one.eps.model.device), one.steps[0])
         return None
 
     def _on_input_grid(self, hu: np.ndarray) -> np.ndarray:

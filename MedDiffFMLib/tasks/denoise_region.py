@@ -94,7 +94,7 @@ class RegionDenoiser:
 
     @cached_property
     def costs(self) -> list[float]:
-        """The cost of each progress step in units of one network evaluation of a window: the sampler's steps, then
+        """The cost of each progress step in units of one network evaluation of a tile: the sampler's steps, then
         non-local means, the refiner, and the correction of its means.
         """
         voxels = self.scan.voxels_in_box
@@ -120,15 +120,15 @@ class RegionDenoiser:
         if self.refiner is None:
             return of_model.lerp(noisy.nlm, self.settings.nlm_share)
         with torch.inference_mode(), self.eps.model.autocast():
-            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.window)
+            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.part)
         reporter.next_step()
-        found = noisy.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.window)
+        found = noisy.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.part)
         reporter.next_step()
         return found
 
     def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> LowDoseInputs:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
-        nlm = non_local_means(y, self.sigma_n, on_part=reporter.window)
+        nlm = non_local_means(y, self.sigma_n, on_part=reporter.part)
         reporter.next_step()
         return LowDoseInputs(y, of_model, nlm, self.sigma_n)
 

@@ -109,7 +109,7 @@ def look(
     **parameters,
 ) -> dict:
     """What `detect_anomalies` with these arguments would do, without doing it: `region`, `organ_ml`,
-    `network_evaluations`, and `seconds_each`, measured on one window; of an organ that only "totalsegmentator" would
+    `network_evaluations`, and `seconds_each`, measured on one tile; of an organ that only "totalsegmentator" would
     find, the region alone. Errors as of `detect_anomalies`.
     """
     params = DetectAnomaliesParameters.from_dict(parameters)
@@ -139,17 +139,17 @@ def plan(
     scan = analyze_scan(volume, params.region, reporter, settings.spacing_mm)
     given = None if known.organs is None else scan.frame.labels(known.organs)
     labels = complete_labels(given, find_tissue(scan.image))
-    reporter.tick()
+    reporter.heartbeat()
     organ = np.isin(labels, classes)
     organ_on_input = organ_on_input_grid(scan, organ, classes, known)
     if not organ.any() or not organ_on_input.any():
         raise InputError(f"There is no {params.organ} in the anatomy of this CT: name another organ with --organ.")
     if params.region == "auto":
         scan = at_the_organ(scan, organ, labels)
-    told = labels if known.word != "none" else np.zeros_like(labels)
-    told = np.where(organ, told, np.uint8(0)) if settings.organ_alone else told  # what became air is background
-    conditions = scan.conditions(model, told)
-    eps = NoisePredictor(model, conditions, organ, scan.air, settings.tiling, on_window=reporter.window)
+    shown = labels if known.word != "none" else np.zeros_like(labels)
+    shown = np.where(organ, shown, np.uint8(0)) if settings.organ_alone else shown  # what became air is background
+    conditions = scan.conditions(model, shown)
+    eps = NoisePredictor(model, conditions, organ, scan.air, settings.tiling, on_tile=reporter.part)
     aerated = set(classes) <= set(label_numbers("lungs"))
     start = painted_in_median(scan, organ, aerated) if settings.organ_painted else None
     return DetectAnomaliesPlan(scan, known, settings, params, organ, organ_on_input, eps, start, reporter)
@@ -170,7 +170,7 @@ class RegionAlone:
 class DetectAnomaliesPlan:
     """A CT and an organ in it, ready to be looked at.
 
-    organ, organ_on_input: bool, on the scan's grid and on the input's; eps: the noise prediction in the windows that
+    organ, organ_on_input: bool, on the scan's grid and on the input's; eps: the noise prediction in the tiles that
     meet it; start: what noise is added to in place of the scan, in the model's range (None: the scan itself).
     """
 
@@ -199,7 +199,7 @@ class DetectAnomaliesPlan:
             "region": self.scan.region.name,
             "organ_ml": self._organ_ml,
             "network_evaluations": self.settings.draws * len(eps.active),
-            "seconds_each": eps.seconds_of_a_window(x, self.settings.noise_level) if eps.active else None,
+            "seconds_each": eps.seconds_of_a_tile(x, self.settings.noise_level) if eps.active else None,
         }
 
     def run(self) -> DetectAnomaliesResult:

@@ -38,7 +38,7 @@ class _ByRegion:
 
     @property
     def network_evaluations(self) -> int:
-        """The evaluations of the network on a window, of all regions."""
+        """The evaluations of the network on a tile, of all regions."""
         return sum(one.network_evaluations for one in self.regions)
 
     def _counts(self) -> dict:

@@ -1,8 +1,8 @@
 """Lesion generation: a CT of no real person, with a lesion, from a label map and a lesion mask (paper, III-E2).
 
 The paper samples the whole volume with the ControlNet, and so does quality `paper`. The others synthesize the anatomy
-without it, coarse levels first where the quality has them, and then the ControlNet draws the lesion in the windows
-that meet it, by RePaint. The ControlNet is conditioned on the lesion alone, so only the few windows that meet it are
+without it, coarse levels first where the quality has them, and then the ControlNet draws the lesion in the tiles
+that meet it, by RePaint. The ControlNet is conditioned on the lesion alone, so only the few tiles that meet it are
 computed again; and the same seed gives the same patient with another lesion, or with none (`synthesize`).
 """
 
@@ -74,7 +74,7 @@ def look(
     **parameters,
 ) -> dict:
     """What `generate_lesion` with these arguments would do, without doing it: `region`, `network_evaluations`, and
-    `seconds_each`, measured on a window of the synthesis. Errors as of `generate_lesion`.
+    `seconds_each`, measured on a tile of the synthesis. Errors as of `generate_lesion`.
     """
     params = GenerateLesionParameters.from_dict(parameters)
     return plan(anatomy, lesion_mask, params, model, Reporter(progress)).estimate()
@@ -148,20 +148,20 @@ class GenerateLesionPlan:
     def estimate(self) -> dict:
         """Region and costs, as `look` returns them."""
         found, lesion = self.synthesis.estimate(), self._of_a_lesion()
-        count = lesion.evaluations * lesion.windows * self.params.samples
+        count = lesion.evaluations * lesion.tiles * self.params.samples
         return found | {"network_evaluations": found["network_evaluations"] + count}
 
     def run(self) -> GenerateLesionResult:
         """The CTs without a lesion, and then the lesion in each."""
         lesion, samples = self._of_a_lesion(), self.params.samples
-        costs = [*self.synthesis.costs, *[lesion.windows] * lesion.evaluations * samples]
+        costs = [*self.synthesis.costs, *[lesion.tiles] * lesion.evaluations * samples]
         self.reporter.begin(len(costs), costs[0], costs)
         made = self.synthesis.compute()
         volumes = []
         for number, healthy in enumerate(made.volumes):
             inpainter = self._inpainter(healthy)
-            self.reporter.show = inpainter.as_volume
-            volumes.append(inpainter.paint(self.params.seed + number))
+            self.reporter.make_preview = inpainter.as_volume
+            volumes.append(inpainter.inpaint(self.params.seed + number))
         return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(made.facts, inpainter.facts(samples)))
 
     def _of_a_lesion(self) -> LesionInpainter:

@@ -23,7 +23,7 @@ EDGE_MM = 1.0  # σ of the painted edges
 MUSCLES = label_numbers("muscles")
 
 
-def paint(labels: np.ndarray, spacing: tuple[float, float, float], region: Region) -> np.ndarray:
+def render_labels(labels: np.ndarray, spacing: tuple[float, float, float], region: Region) -> np.ndarray:
     """A label map (uint8, Z, Y, X; spacing (z, y, x) in mm) in usual HU, float32, air where it is 0.
 
     Other body (118) is fat within 12 mm of the skin. Deeper it is soft tissue, or, in a map that names muscles, fat:

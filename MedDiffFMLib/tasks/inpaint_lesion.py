@@ -67,7 +67,7 @@ def look(
     **parameters,
 ) -> dict:
     """What `inpaint_lesion` with these arguments would do, without doing it: `region`, `kind`, `network_evaluations`,
-    and `seconds_each`, measured on one window. Errors as of `inpaint_lesion`.
+    and `seconds_each`, measured on one tile. Errors as of `inpaint_lesion`.
     """
     params = InpaintLesionParameters.from_dict(parameters)
     return plan(volume, lesion_mask, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -115,9 +115,9 @@ class InpaintLesionPlan:
     def run(self) -> InpaintLesionResult:
         """All samples, one after the other."""
         inpainter, samples = self.inpainter, self.params.samples
-        self.reporter.begin(inpainter.evaluations * samples, inpainter.windows, show=inpainter.as_volume)
+        self.reporter.begin(inpainter.evaluations * samples, inpainter.tiles, make_preview=inpainter.as_volume)
         seeds = [self.params.seed + number for number in range(samples)]
-        volumes = tuple(inpainter.paint(seed) for seed in seeds)
+        volumes = tuple(inpainter.inpaint(seed) for seed in seeds)
         facts = InpaintLesionFacts(**asdict(inpainter.facts(samples)), anatomy=str(self.anatomy), seeds=seeds)
         return InpaintLesionResult(volumes, facts)
 

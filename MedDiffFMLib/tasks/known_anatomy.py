@@ -92,4 +92,4 @@ def resolve_anatomy(
         return KnownAnatomy(anatomy)
     if anatomy != "totalsegmentator":
         return KnownAnatomy(word=anatomy)
-    return KnownAnatomy() if for_estimate else KnownAnatomy(find_organs(volume, device, reporter.tick))
+    return KnownAnatomy() if for_estimate else KnownAnatomy(find_organs(volume, device, reporter.heartbeat))

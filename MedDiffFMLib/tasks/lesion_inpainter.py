@@ -1,4 +1,4 @@
-"""A new lesion in a CT: RePaint with the ControlNet of its kind (paper, III-E3), in the windows that meet it.
+"""A new lesion in a CT: RePaint with the ControlNet of its kind (paper, III-E3), in the tiles that meet it.
 
 [paper eq. 13]
 
@@ -41,7 +41,7 @@ class LesionSettings(TiledSettings):
     """How a lesion is drawn; the paper names only RePaint and 1 mm. A model's config may hold others (inpaint-lesion).
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start to 0, close
-    together at little noise. resample: RePaint's U, evaluations a step. margin: share of a window that surrounds the
+    together at little noise. resample: RePaint's U, evaluations a step. margin: share of a tile that surrounds the
     lesion at least, where the volume reaches so far. blend_mm: depth over which the lesion replaces what was there.
     """
 
@@ -106,7 +106,7 @@ class Box:
 
 
 def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
-    """The box that is computed: the lesion and `margin` · patch voxels around it, at least one window of `patch` voxels
+    """The box that is computed: the lesion and `margin` · patch voxels around it, at least one tile of `patch` voxels
     along each axis, moved into the volume and no larger than it. A small lesion lies in its middle.
     """
     start, size = [], []
@@ -118,7 +118,7 @@ def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
 
 
 class LesionInpainter:
-    """Draws lesions of one mask into one CT. `evaluations` times `windows` is what a lesion costs."""
+    """Draws lesions of one mask into one CT. `evaluations` times `tiles` is what a lesion costs."""
 
     def __init__(
         self,
@@ -148,10 +148,10 @@ class LesionInpainter:
         self.noise_predictor = NoisePredictor(
             model,
             conditions.part(self.box.start, self.box.size),
-            self.lesion,  # in a window without lesion all is known: it is not computed
+            self.lesion,  # in a tile without lesion all is known: it is not computed
             air=scan.air,
             tiling=settings.tiling,
-            on_window=reporter.window,
+            on_tile=reporter.part,
             control=control,
         )
         self.steps = quadratic_steps(self.settings.t_start, settings.steps)
@@ -159,15 +159,15 @@ class LesionInpainter:
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of ε that one lesion needs, each over all `windows`."""
+        """Evaluations of ε that one lesion needs, each over all `tiles`."""
         return repaint_evaluations(self.steps, self.settings.resample)
 
     @property
-    def windows(self) -> int:
-        """Windows that meet the lesion."""
+    def tiles(self) -> int:
+        """Tiles that meet the lesion."""
         return len(self.noise_predictor.active)
 
-    def paint(self, seed: int) -> Volume:
+    def inpaint(self, seed: int) -> Volume:
         """The CT with a new lesion, on its grid and of its type; outside the mask bit-identical."""
         x = self.scan.x
         known = torch.from_numpy(x[self.box.slices]).to(self.noise_predictor.model.device)
@@ -211,20 +211,20 @@ class LesionInpainter:
     def _blended(self, new: np.ndarray) -> np.ndarray:
         """New HU on the source's grid, fading into what was there within the mask's edge; kept outside the mask."""
         source = self.scan.frame.source
-        share = blend_weights(self.voxels, source.spacing[::-1], self.settings.blend_mm)
-        mixed = share * new + (1 - share) * source.voxels
+        weight = blend_weights(self.voxels, source.spacing[::-1], self.settings.blend_mm)
+        mixed = weight * new + (1 - weight) * source.voxels
         return np.where(self.voxels, cast_like(mixed, like=source), source.voxels)
 
     def estimate(self, samples: int) -> dict:
-        """What `samples` lesions would take: `seconds_each` of a window, measured, and how many `network_evaluations`;
+        """What `samples` lesions would take: `seconds_each` of a tile, measured, and how many `network_evaluations`;
         with the region and the kind.
         """
         known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.noise_predictor.model.device)
         return {
             "region": self.scan.region.name,
             "kind": self.kind.removeprefix(PREFIX),
-            "network_evaluations": self.evaluations * self.windows * samples,
-            "seconds_each": self.noise_predictor.seconds_of_a_window(known, self.steps[0]) if self.windows else None,
+            "network_evaluations": self.evaluations * self.tiles * samples,
+            "seconds_each": self.noise_predictor.seconds_of_a_tile(known, self.steps[0]) if self.tiles else None,
         }
 
     def facts(self, samples: int) -> LesionFacts:
@@ -239,8 +239,8 @@ class LesionInpainter:
             begun_from_hu=self.look_of_kind.start_hu,
             timesteps=self.steps,
             resample=settings.resample,
-            windows=self.windows,
-            network_evaluations=self.evaluations * self.windows * samples,
+            windows=self.tiles,
+            network_evaluations=self.evaluations * self.tiles * samples,
         )
 
 

@@ -77,12 +77,12 @@ def one_step_estimate(
 
 
 def one_step_costs(plan: TilePlan, body: np.ndarray, mirrored: int) -> list[float]:
-    """The cost of each step of `one_step_estimate` in windows. body: bool, on the thin grid."""
+    """The cost of each step of `one_step_estimate` in tiles. body: bool, on the thin grid."""
     return [len(plan.touching(np.flip(body, axes))) for axes in MIRRORS[:mirrored]]
 
 
 def cost_of_refining(model: Model, plan: TilePlan, scan: Scan, cut: SliceSplit, mirrored: int) -> float:
-    """The cost of the refiner's pass over the thin slices in windows."""
+    """The cost of the refiner's pass over the thin slices in tiles."""
     return worth_in_tiles(model, plan, scan.voxels_in_box * cut.factor, COST * mirrored)
 
 
@@ -94,9 +94,9 @@ def refined(
     for box in scan.body_box:
         thin = list(box)
         thin[cut.axis] = slice(box[cut.axis].start * cut.factor, box[cut.axis].stop * cut.factor)
-        told = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), cut).to(device)
+        inputs = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), cut).to(device)
         with torch.inference_mode(), model.autocast():
-            x0 = told.refined(refiner, mirrored, reporter.window)
+            x0 = inputs.refined(refiner, mirrored, reporter.part)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
     reporter.next_step()
     return result
@@ -119,10 +119,10 @@ def refiner_training_sample(volume: Volume, model: Model, factor: int, region: s
 
 def _mirrored(eps: NoisePredictor, body: np.ndarray, axes: Sequence[int]) -> NoisePredictor:
     """The noise prediction of the volume mirrored along `axes`, without its place in the body: that is not mirrored."""
-    image, told = copy.copy(eps), eps.conditions
-    labels, target = np.flip(told.labels, axes), np.flip(told.target, axes)
-    image.conditions = replace(told, labels=labels, target=target, placed=False)
+    image, conditions = copy.copy(eps), eps.conditions
+    labels, target = np.flip(conditions.labels, axes), np.flip(conditions.target, axes)
+    image.conditions = replace(conditions, labels=labels, target=target, placed=False)
     image.active = eps.plan.touching(np.flip(body, axes))
-    active = {window.start for window in image.active}
-    image.skipped = [window for window in eps.plan.windows if window.start not in active]
+    active = {tile.start for tile in image.active}
+    image.skipped = [tile for tile in eps.plan.tiles if tile.start not in active]
     return image

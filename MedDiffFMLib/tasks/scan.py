@@ -105,8 +105,8 @@ def analyze_scan(
     windows_hu: other windows than the regions'.
     """
     frame = prepare(volume, spacing_mm)
-    reporter.tick()
+    reporter.heartbeat()
     image = BodyImage(frame.hu, frame.spacing)
     region = detect_region(image) if region_name == "auto" else REGIONS[region_name]
-    reporter.tick()
+    reporter.heartbeat()
     return Scan(frame, image, region, (windows_hu or {}).get(region.name, region.window))

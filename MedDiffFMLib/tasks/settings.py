@@ -34,13 +34,13 @@ def settings_for(
 
     InputError for a setting that is none.
     """
-    own = model.config.get("tasks", {}).get(task, {})
-    own = own if quality is None else own.get(quality, {})
+    stored = model.config.get("tasks", {}).get(task, {})
+    stored = stored if quality is None else stored.get(quality, {})
     asked = {} if overlap is None else {"overlap": overlap}
     try:
-        return replace(settings, **(own | asked))
+        return replace(settings, **(stored | asked))
     except TypeError:
         raise InputError(
-            f"The model {model.name} has settings for {task} that this version does not know ({', '.join(own)}): "
+            f"The model {model.name} has settings for {task} that this version does not know ({', '.join(stored)}): "
             "update meddiff-fm, or use another model."
         ) from None

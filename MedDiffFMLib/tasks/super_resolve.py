@@ -79,7 +79,7 @@ def look(
     **parameters,
 ) -> dict:
     """What `super_resolve` with these arguments would find and do, without doing it: `region`, `factor`,
-    `network_evaluations`, `seconds_each`, measured on one window, and `seconds`, of all, the refiner included. Errors
+    `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, the refiner included. Errors
     as of `super_resolve`.
     """
     params = SuperResolveParameters.from_dict(parameters)
@@ -181,13 +181,13 @@ class SuperResolvePlan:
         )
 
     def _region_facts(self, span: RegionSpan, part: Scan) -> RegionFacts:
-        windows, active = self.how.tile_plan(part)
+        tiles, active = self.how.tile_plan(part)
         return RegionFacts(
             region=part.region.name,
             window_hu=list(part.window),
             timesteps=self.how.steps,
             windows=active,
-            windows_of_air=len(windows.windows) - active,
+            windows_of_air=len(tiles.tiles) - active,
             network_evaluations=len(self.how.steps) * active,
             mm_superior=list(self.scan.span_mm(span)),
         )

@@ -92,26 +92,26 @@ class SliceSplitter:
         return ONE_STEP if is_one_step(self.control) else CONTROL
 
     def tile_plan(self, part: Scan) -> tuple[TilePlan, int]:
-        """The windows of a region's thin grid, and how many of them hold a part of the body."""
+        """the tiles of a region's thin grid, and how many of them hold a part of the body."""
         body = part.body.repeat(self.cut.factor, self.cut.axis)
-        windows = tile_plan(self.model, body.shape, self.settings.tiling)
-        return windows, len(windows.touching(body))
+        tiles = tile_plan(self.model, body.shape, self.settings.tiling)
+        return tiles, len(tiles.touching(body))
 
     def costs(self, part: Scan) -> list[float]:
-        """The cost of each progress step in units of one network evaluation of a window."""
-        (windows, active), settings = self.tile_plan(part), self.settings
+        """The cost of each progress step in units of one network evaluation of a tile."""
+        (tiles, active), settings = self.tile_plan(part), self.settings
         if not is_one_step(self.control):
             return [active] * len(self.steps)
         body = part.body.repeat(self.cut.factor, self.cut.axis)
-        costs = one_step_costs(windows, body, settings.mirrored)
+        costs = one_step_costs(tiles, body, settings.mirrored)
         if self.refiner:
-            costs.append(cost_of_refining(self.model, windows, part, self.cut, settings.refiner_mirrored))
+            costs.append(cost_of_refining(self.model, tiles, part, self.cut, settings.refiner_mirrored))
         return costs
 
     def seconds_each(self, part: Scan, labels: np.ndarray) -> float:
         """The time of one network evaluation, measured."""
         eps = self._eps(part, labels)
-        return eps.seconds_of_a_window(_control_input(eps), self.steps[0])
+        return eps.seconds_of_a_tile(_control_input(eps), self.steps[0])
 
     def thin(self, part: Scan, labels: np.ndarray) -> torch.Tensor:
         """The thin slices of a scan or a region in HU on its frame. labels: of the conditions there."""

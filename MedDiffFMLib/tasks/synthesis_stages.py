@@ -76,7 +76,7 @@ def stages_of(
             body=conditions.labels > 0,
             air=float(to_model(AIR_HU, region.window)),
             tiling=settings.tiling,
-            on_window=reporter.window,
+            on_tile=reporter.part,
             control=lesion and lesion.net,
         )
         stages.append(Stage(level, epsilon, _steps(settings, first=not stages), region))
@@ -92,8 +92,8 @@ def _steps(settings: SynthesizeSettings, first: bool) -> list[int]:
     if first:
         return uniform_steps(start, settings.steps or start + 1)
     restart = min(settings.restart, start)
-    share = restart / start
-    return uniform_steps(restart, max(2, round((settings.steps or start + 1) * share)))
+    fraction = restart / start
+    return uniform_steps(restart, max(2, round((settings.steps or start + 1) * fraction)))
 
 
 def as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:

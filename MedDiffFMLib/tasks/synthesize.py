@@ -1,6 +1,6 @@
 """Synthesis of whole CT volumes of any size from a label map (paper, III-C and III-D, Fig. 4), without fine-tuning.
 
-x_T ~ N(0, I), then the sampler over ε(x_t, t | position, region, anatomy), averaged over windows at every step. Our
+x_T ~ N(0, I), then the sampler over ε(x_t, t | position, region, anatomy), averaged over tiles at every step. Our
 additions, both after SDEdit (Meng et al. 2022): the levels of the training (III-B) one after the other, where the whole
 image at once, which agrees with itself, is resized to the next level, noised to an intermediate t and sampled on; and
 a start from the label map painted in usual HU (see `hu_template`), for weights that do not know the organs' HU.
@@ -91,7 +91,7 @@ def synthesize(
 
 def look(anatomy: Volume, model: Model | None = None, progress: ProgressCallback | None = None, **parameters) -> dict:
     """What `synthesize` with these arguments would do, without doing it: `region`, `network_evaluations`, and
-    `seconds_each`, measured on one window. Errors as of `synthesize`.
+    `seconds_each`, measured on one tile. Errors as of `synthesize`.
     """
     return plan(anatomy, SynthesizeParameters.from_dict(parameters), model, Reporter(progress)).estimate()
 
@@ -131,7 +131,7 @@ class SynthesizePlan:
 
     @property
     def costs(self) -> list[float]:
-        """The windows of each progress step of all samples."""
+        """The tiles of each progress step of all samples."""
         return [cost for one in self.regions for cost in one.costs * self.params.samples]
 
     def estimate(self) -> dict:
@@ -141,7 +141,7 @@ class SynthesizePlan:
         return {
             "region": " + ".join(one.span.region.name for one in self.regions),
             "network_evaluations": sum(self.costs),
-            "seconds_each": stage and stage.epsilon.seconds_of_a_window(noise, stage.steps[0]),
+            "seconds_each": stage and stage.epsilon.seconds_of_a_tile(noise, stage.steps[0]),
         }
 
     def run(self) -> SynthesizeResult:
@@ -173,10 +173,10 @@ def _body(anatomy: Volume, reporter: Reporter) -> tuple[Frame, np.ndarray, bool]
     check_anatomy(anatomy, anatomy)
     frame = prepare(anatomy)
     labels = frame.labels(anatomy)
-    reporter.tick()
+    reporter.heartbeat()
     estimated = BODY_LABEL not in labels
     labels = with_body(labels, frame.spacing) if estimated else labels
-    reporter.tick()
+    reporter.heartbeat()
     return frame, labels, estimated
 
 

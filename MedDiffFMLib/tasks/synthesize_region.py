@@ -19,7 +19,7 @@ from ..volumes.frame import AIR_HU
 from ..volumes.intensity import to_hu, to_model
 from ..volumes.volume import Volume
 from .facts import SynthesizedRegion
-from .hu_template import HuTemplate, paint
+from .hu_template import HuTemplate, render_labels
 from .synthesis_stages import Stage, as_volume, level_facts
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class RegionSynthesizer:
 
     @property
     def costs(self) -> list[float]:
-        """The windows of each step of one sample."""
+        """The tiles of each step of one sample."""
         return [len(stage.epsilon.active) for stage in self.stages for _ in stage.steps]
 
     def facts(self, samples: int) -> SynthesizedRegion:
@@ -70,7 +70,7 @@ class RegionSynthesizer:
         if not self.settings.painted:
             return None
         spacing, region = self.labels.spacing[::-1], self.span.region
-        return HuTemplate(paint(self.labels.voxels, spacing, region), spacing, region.window)
+        return HuTemplate(render_labels(self.labels.voxels, spacing, region), spacing, region.window)
 
     def _sample(self, seed: int, template: HuTemplate | None) -> np.ndarray:
         """One sample in HU on the grid of the labels."""
@@ -82,7 +82,7 @@ class RegionSynthesizer:
             known = _known(stage, before, x0, template)
             if known is not None:
                 x = add_noise(known.to(device), stage.steps[0], schedule, x)
-            done, self.reporter.show = self.reporter.done, partial(as_volume, stage, self.labels)
+            done, self.reporter.make_preview = self.reporter.done, partial(as_volume, stage, self.labels)
 
             def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:
                 self.reporter.step(done + i, t, x0)
@@ -91,8 +91,8 @@ class RegionSynthesizer:
             before = stage.level
         if template is not None:
             return template.textured(x0.cpu().numpy(), before)
-        own = level_of("own", self.labels.voxels.shape, self.labels.spacing, 0)
-        return to_hu(resample(x0, before, own).cpu().numpy(), window)
+        native = level_of("own", self.labels.voxels.shape, self.labels.spacing, 0)
+        return to_hu(resample(x0, before, native).cpu().numpy(), window)
 
 
 def _known(

@@ -88,7 +88,7 @@ def thin_noise_predictor(
         scan.body.repeat(cut.factor, cut.axis),
         air=scan.air,
         tiling=tiling,
-        on_window=reporter.window,
+        on_tile=reporter.part,
         control=control,
     )
 

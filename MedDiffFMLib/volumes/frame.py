@@ -47,8 +47,8 @@ class Frame:
         image = self.volume.with_voxels(np.asarray(array, dtype=np.float32)).to_sitk()
         source = self.source.to_sitk()
         if self.resampled:
-            own = sitk.DICOMOrient(source, "RAS")
-            image = sitk.Resample(image, own, sitk.Transform(), sitk.sitkBSpline, outside, sitk.sitkFloat32)
+            native = sitk.DICOMOrient(source, "RAS")
+            image = sitk.Resample(image, native, sitk.Transform(), sitk.sitkBSpline, outside, sitk.sitkFloat32)
         code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.GetDirection())
         return sitk.GetArrayFromImage(sitk.DICOMOrient(image, code))
 
@@ -74,9 +74,9 @@ def prepare(volume: Volume, spacing_mm: float | Sequence[float] | None = None) -
 
 def _resample(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
     """The image on a grid of another spacing (x, y, z)."""
-    own = image.GetSpacing()
-    size = [max(1, round(n * s / d)) for n, s, d in zip(image.GetSize(), own, spacing, strict=True)]
-    shift = [0.5 * (d / s - 1.0) for s, d in zip(own, spacing, strict=True)]  # the first voxel's face stays
+    native = image.GetSpacing()
+    size = [max(1, round(n * s / d)) for n, s, d in zip(image.GetSize(), native, spacing, strict=True)]
+    shift = [0.5 * (d / s - 1.0) for s, d in zip(native, spacing, strict=True)]  # the first voxel's face stays
     origin = image.TransformContinuousIndexToPhysicalPoint(shift)
     grid = (spacing, image.GetDirection(), AIR_HU, sitk.sitkFloat32)
     return sitk.Resample(image, size, sitk.Transform(), sitk.sitkBSpline, origin, *grid)

@@ -39,12 +39,12 @@ def find_padding(hu: np.ndarray) -> np.ndarray | None:
 def with_padding_warning(volume: Volume) -> Volume:
     """The volume, with a warning if much of it is padding above air."""
     padding = find_padding(volume.voxels)
-    share = 0.0 if padding is None else float(padding.mean())
-    if share < TOLD_SHARE:
+    fraction = 0.0 if padding is None else float(padding.mean())
+    if fraction < TOLD_SHARE:
         return volume
     value, name = float(np.median(volume.voxels[padding])), Path(volume.source).name or "the CT"
     return volume.with_warning(
-        f"{100 * share:.0f} % of {name} hold one value ({value:g} HU) as no tissue does, padding perhaps: "
+        f"{100 * fraction:.0f} % of {name} hold one value ({value:g} HU) as no tissue does, padding perhaps: "
         "they count as outside of the body, and stay as they are."
     )
 

@@ -24,13 +24,13 @@ from ..progress import Progress
 from .protocol import PROTOCOL, check_request, end_event, parse_request, request_id
 
 if TYPE_CHECKING:
-    from ..jobs.inputs import LastVolume
+    from ..jobs.kept import Kept
     from ..models.loading import Model
     from .files import JobFiles
 
 PROGRESS_SECONDS = 0.1  # windows are told at most this often, steps always
 PREVIEW_SECONDS = 2.0
-KEPT_SECONDS = 60.0  # that a CT stays in memory without a request
+KEPT_SECONDS = 60.0  # that a CT and a plan stay in memory without a request
 
 log = logging.getLogger("MedDiffFMLib")
 
@@ -46,7 +46,7 @@ class Worker:
         self._running: str | None = None
         self._ending = False
         self._model: tuple[tuple, Model] | None = None
-        self._last: LastVolume | None = None
+        self._kept: Kept | None = None
 
     def stop(self) -> None:
         """End, and the job that runs with it, within a window."""
@@ -141,21 +141,21 @@ class Worker:
             self._send(end | {"id": request["id"]})
 
     def _next(self) -> dict | None:
-        """The next request; while none comes for a minute, the memory of the last CT is given back."""
+        """The next request; while none comes for a minute, the memory of CT and plan is given back."""
         try:
             return self._jobs.get(timeout=KEPT_SECONDS)
         except queue.Empty:
-            if self._last:
-                self._last.drop()
+            if self._kept:
+                self._kept.drop()
             return self._jobs.get()
 
     def _run(self, request: dict) -> dict:
         """A job from its request to its last event; what it needs on the disk is gone afterwards."""
-        from ..jobs.inputs import LastVolume
         from ..jobs.job import open_job, run_job
+        from ..jobs.kept import Kept
         from .files import JobFiles
 
-        self._last = self._last or LastVolume()
+        self._kept = self._kept or Kept()
         with JobFiles(request) as files:
             parameters, common = split_values(TASKS[request["task"]], files.parameters)
             tell = self._teller(request["id"], files if request.get("preview") else None)
@@ -163,20 +163,20 @@ class Worker:
                 inputs = {
                     slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
                 }
-                job = open_job(request["task"], inputs, parameters, common, last=self._last)
+                job = open_job(request["task"], inputs, parameters, common, kept=self._kept)
                 return {"event": "looked", "facts": job.look(tell, self._load), "warnings": list(job.warnings)}
             resume = request.get("resume", False)
-            report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume, self._last)
+            report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume, self._kept)
             event = {"event": "result", "skipped": report.skipped, "summary": report.summary, "facts": report.facts}
             event |= {"seconds": report.seconds, "warnings": list(report.warnings)}
             return event | {"files": files.results(report.written)}
 
     def _teller(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
         """The progress callback of a job: it stops the job where that is wanted, and tells how far it is."""
-        told, step, shown = 0.0, -1, time.monotonic()
+        sent, step, shown = 0.0, -1, time.monotonic()
 
         def tell(now: Progress) -> None:
-            nonlocal told, step, shown
+            nonlocal sent, step, shown
             self._check(key)
             event = {"event": "progress", "id": key, "step": now.step, "steps": now.steps}
             event |= {"window": now.window, "windows": now.windows}
@@ -185,9 +185,9 @@ class Worker:
                 if shown_now := previews.preview(now.preview()):
                     event["preview"] = shown_now
                 shown = time.monotonic()
-            elif now.step == step and time.monotonic() - told < PROGRESS_SECONDS:
+            elif now.step == step and time.monotonic() - sent < PROGRESS_SECONDS:
                 return
-            told, step = time.monotonic(), now.step
+            sent, step = time.monotonic(), now.step
             self._send(event)
 
         return tell
@@ -203,7 +203,9 @@ class Worker:
         wanted = (name, device, precision)
         self._check(self._running)
         if self._model is None or self._model[0] != wanted:
-            self._model = None  # two at once may not fit
+            self._model = None  # two at once may not fit, and a plan holds its own
+            if self._kept:
+                self._kept.drop_plan()
             self._model = (wanted, load_model(name, device, precision))
         self._check(self._running)
         return self._model[1]

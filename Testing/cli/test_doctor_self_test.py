@@ -39,6 +39,10 @@ def run(capfd):
     return call
 
 
+def test_every_task_is_measured():
+    assert list(self_test_record.MEASURED) == list(TASKS)
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """The folder of a tiny model whose window holds the whole CT, its statistics recorded by the command: of detection,
@@ -189,7 +193,7 @@ def test_a_wrong_network_is_seen(bundled, wrong):
 
 @pytest.mark.parametrize("damage", ["no anatomy", "position upside down", "another HU window"])
 def test_wrong_conditions_are_seen(bundled, monkeypatch, damage):
-    right = Conditions.window
+    right = Conditions.tile
 
     def window(self, *where):
         position, anatomy = right(self, *where)
@@ -199,7 +203,7 @@ def test_wrong_conditions_are_seen(bundled, monkeypatch, damage):
         chest = replace(regions.REGIONS["chest"], window=(-1350.0, 450.0))
         monkeypatch.setitem(regions.REGIONS, "chest", chest)
     else:
-        monkeypatch.setattr(Conditions, "window", window)
+        monkeypatch.setattr(Conditions, "tile", window)
     assert not all(line.ok for line in compare(bundled, ["synthesize"]))
 
 

@@ -78,11 +78,11 @@ def test_time_left_follows_the_pace(monkeypatch):
     now, told = [100.0], []
     monkeypatch.setattr("MedDiffFMLib.progress.time.monotonic", lambda: now[0])
     reporter = Reporter(told.append)
-    reporter.begin(steps=4, windows=2)
+    reporter.begin(steps=4, parts=2)
     now[0] = 110.0
     reporter.step(0, 99, None)
     now[0] = 115.0
-    reporter.window(1, 2)
+    reporter.part(1, 2)
     assert [p.seconds_left for p in told] == [None, pytest.approx(30.0), pytest.approx(25.0)]
 
 

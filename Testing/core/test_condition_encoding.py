@@ -149,7 +149,7 @@ def test_a_controlnet_of_the_papers_form_starts_as_the_locked_network():
 def test_conditions_of_a_window_have_the_form_asked_for():
     labels = np.arange(4 * 4 * 4, dtype=np.uint8).reshape(4, 4, 4)
     conditions = Conditions(labels, 0, ConditionEncoding("coordinates", anatomy="masks"))
-    position, anatomy = conditions.window((1, 0, 2), (2, 2, 2))
+    position, anatomy = conditions.tile((1, 0, 2), (2, 2, 2))
     assert anatomy[0].tolist() == labels[1:3, 0:2, 2:4].tolist()
     assert position[:, 0, 0].tolist() == [pytest.approx([1 / 3, 1]), [-1, -1], pytest.approx([1 / 3, 1 / 3])]
 

@@ -123,9 +123,9 @@ def test_a_part_keeps_its_place_in_the_whole():
     labels = np.arange(6 * 7 * 8, dtype=np.uint8).reshape(6, 7, 8) % 119
     whole = Conditions(labels, 0, target=labels[None].astype(np.float32))
     part = whole.part((1, 2, 3), (4, 4, 4))
-    for of_whole, of_part in zip(whole.window((2, 3, 4), (2, 2, 2)), part.window((1, 1, 1), (2, 2, 2)), strict=True):
+    for of_whole, of_part in zip(whole.tile((2, 3, 4), (2, 2, 2)), part.tile((1, 1, 1), (2, 2, 2)), strict=True):
         assert torch.equal(of_whole, of_part)
-    assert torch.equal(whole.window_target((2, 3, 4), (2, 2, 2)), part.window_target((1, 1, 1), (2, 2, 2)))
+    assert torch.equal(whole.tile_target((2, 3, 4), (2, 2, 2)), part.tile_target((1, 1, 1), (2, 2, 2)))
 
 
 def test_a_coarse_grid_lies_within_the_whole():
@@ -138,6 +138,6 @@ def test_a_coarse_grid_lies_within_the_whole():
         offset=(0, 0, 1),
         step=(1, 1, 2),
     )
-    position, _ = coarse.window((0, 0, 0), (1, 1, 4))
+    position, _ = coarse.tile((0, 0, 0), (1, 1, 4))
     expected = np.sin(np.pi * np.array([-0.75, -0.25, 0.25, 0.75]))
     assert np.allclose(position[0, 0, 0].numpy(), expected, atol=1e-6)

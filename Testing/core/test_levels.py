@@ -37,7 +37,7 @@ def test_the_image_level_is_the_trainings(tmp_path, shape):
     case = make_case(tmp_path, shape, (2.5, 1.0, 1.0))
     crop = draws(case, "image", 1)[0]
     level = level_of("image", shape, case.facts.spacing, PATCH)
-    position, anatomy = level.conditions(np.asarray(case.labels), ABDOMEN.index, ConditionEncoding()).window(
+    position, anatomy = level.conditions(np.asarray(case.labels), ABDOMEN.index, ConditionEncoding()).tile(
         (0, 0, 0), level.shape
     )
     expected_position, expected_anatomy = crop.codes(ConditionEncoding())
@@ -61,7 +61,7 @@ def test_windows_of_the_other_levels_are_the_trainings(tmp_path, level_name, spa
         if abs(start - round(start)) > 1e-9:
             continue
         met.add(round(start))
-        position, anatomy = conditions.window((0, 0, round(start)), (PATCH,) * 3)
+        position, anatomy = conditions.tile((0, 0, round(start)), (PATCH,) * 3)
         torch.testing.assert_close(position, crop.codes(ConditionEncoding())[0], atol=1e-5, rtol=0)
         torch.testing.assert_close(anatomy, crop.codes(ConditionEncoding())[1])
     assert met >= {0, 3}

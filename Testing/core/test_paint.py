@@ -7,7 +7,7 @@ from MedDiffFMLib.anatomy.classes import ORGANS
 from MedDiffFMLib.anatomy.reference_hu import USUAL_HU
 from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
 from MedDiffFMLib.inference.levels import level_of
-from MedDiffFMLib.tasks.hu_template import HuTemplate, paint
+from MedDiffFMLib.tasks.hu_template import HuTemplate, render_labels
 from MedDiffFMTraining.evaluate.metrics.real_hu import REAL_HU
 
 LIVER, KIDNEY, LUNG, BONE, BODY, ILIOPSOAS = 5, 3, 119, 120, 118, 88
@@ -25,17 +25,19 @@ def test_the_paint_by_hand():
     labels = np.tile(line[None, :, None], (3, 1, 3))
     fat, soft, liver = -100, 30, 52
     # the first voxel of the body is 4 mm from the nearest of the air, the third 12
-    assert paint(labels, (5.0, 4.0, 4.0), ABDOMEN)[1, :, 1].tolist() == (
+    assert render_labels(labels, (5.0, 4.0, 4.0), ABDOMEN)[1, :, 1].tolist() == (
         [-1000] * 2 + [fat] * 3 + [soft] * 9 + [liver] * 2
     )
     muscles = labels.copy()
     muscles[0, 15, 0] = ILIOPSOAS  # this map names muscles: what lies between its organs is fat
-    assert (paint(muscles, (5.0, 4.0, 4.0), ABDOMEN)[1, 2:14, 1] == fat).all()
+    assert (render_labels(muscles, (5.0, 4.0, 4.0), ABDOMEN)[1, 2:14, 1] == fat).all()
 
 
 def test_bones_of_a_head_are_skull():
     labels = np.full((2, 2, 2), BONE, np.uint8)
-    assert (paint(labels, (1.0, 1.0, 1.0), HEAD_NECK) == 850).all() and (paint(labels, (1.0,) * 3, CHEST) == 420).all()
+    assert (render_labels(labels, (1.0, 1.0, 1.0), HEAD_NECK) == 850).all() and (
+        render_labels(labels, (1.0,) * 3, CHEST) == 420
+    ).all()
 
 
 def test_edges_are_soft_by_a_millimetre():

@@ -33,13 +33,13 @@ def test_what_is_told_of_noise():
     """
     column = lambda *values: torch.tensor(values).reshape(3, 1, 1)  # noqa: E731
     noisy = LowDoseInputs(column(0.3, 0.0, 0.5), column(0.4, 0.2, 0.4), column(0.0, 0.2, 0.6), 0.12)
-    told = noisy.told(torch.arange(3))[:, :, 0, 0] * 0.12
+    told = noisy.features(torch.arange(3))[:, :, 0, 0] * 0.12
     middle = [-0.2, 0.0, 0.0, 0.3, 0.1, 0.0, 0.4, -0.2, 0.4 * 0.12, 0.0]
     first = [0.1, 0.4, 0.0, 0.0, 0.1, -0.2, 0.4, 0.0, 0.4 * 0.12, 0.0]  # below it stands its copy
     assert torch.allclose(told[1], torch.tensor(middle), atol=1e-6)
     assert torch.allclose(told[0], torch.tensor(first), atol=1e-6)
     louder = LowDoseInputs(noisy.y, noisy.of_model, noisy.nlm, 0.24)
-    assert torch.allclose(louder.told(torch.arange(3))[:, 9], torch.full((3, 1, 1), math.log(2)))
+    assert torch.allclose(louder.features(torch.arange(3))[:, 9], torch.full((3, 1, 1), math.log(2)))
 
 
 def test_what_becomes_of_an_answer_about_noise():
@@ -55,7 +55,7 @@ def test_what_is_told_of_thick_slices():
     """
     thick = torch.tensor([0.0, 0.4, 0.8]).reshape(3, 1, 1)
     s = cubic_slices(thick, 2)
-    told = ThickSliceInputs(thick, s + 0.2 * torch.tensor([1.0, -1] * 3).reshape(6, 1, 1), 2).told(torch.arange(6))[
+    told = ThickSliceInputs(thick, s + 0.2 * torch.tensor([1.0, -1] * 3).reshape(6, 1, 1), 2).features(torch.arange(6))[
         :, :, 0, 0
     ]
     b = s.flatten() + 0.1 * torch.tensor([1.0, -1] * 3)
@@ -66,7 +66,7 @@ def test_what_is_told_of_thick_slices():
     seven = ThickSliceInputs(
         _image(7, 1, 1), _image(14, 1, 1), 2
     )  # of the fourth thick slice: the rises of those two away
-    far = seven.told(torch.tensor([6]))[0, 4:6, 0, 0] / 8
+    far = seven.features(torch.tensor([6]))[0, 4:6, 0, 0] / 8
     assert torch.allclose(far, (seven.thick[[1, 5]] - seven.thick[[2, 4]]).flatten(), atol=1e-6)
 
 

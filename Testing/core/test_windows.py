@@ -31,7 +31,7 @@ def test_starts(length, size, overlap, starts):
 def test_weights_sum_to_one_everywhere(shape, overlap):
     plan = plan_tiles(shape, (16, 16, 16), Tiling(overlap))
     total = torch.zeros(shape)
-    for window in plan.windows:
+    for window in plan.tiles:
         assert total[plan.slices(window)].shape == plan.size  # no window leaves the volume
         total[plan.slices(window)] += window.weight()
     assert total.sub(1).abs().max() < 1e-6
@@ -39,7 +39,7 @@ def test_weights_sum_to_one_everywhere(shape, overlap):
 
 def test_weights_fade_where_windows_overlap():
     plan = plan_tiles((1, 1, 28), (1, 1, 16), Tiling(0.25))
-    first = plan.windows[0].weight().flatten()
+    first = plan.tiles[0].weight().flatten()
     assert first[:12].sub(1).abs().max() < 1e-6  # alone there
     assert (first[12:].diff() < 0).all() and first[15] < 0.1 and first[12] > 0.9
 
@@ -59,11 +59,11 @@ def _conditions(shape, region=1):
 def test_a_window_is_told_its_own_place_and_labels():
     shape = (9, 10, 11)
     labels = np.random.default_rng(0).integers(0, 119, shape).astype(np.uint8)
-    position, anatomy = Conditions(labels, 0).window((2, 3, 4), (5, 6, 7))
+    position, anatomy = Conditions(labels, 0).tile((2, 3, 4), (5, 6, 7))
     whole = window_position(shape, (0, 0, 0), shape, (1, 1, 1))
     assert torch.equal(position, whole[:, 2:7, 3:9, 4:11])
     assert torch.equal(anatomy, encode_labels(torch.from_numpy(labels[2:7, 3:9, 4:11])))
-    nowhere, _ = Conditions(labels, 0, placed=False).window((2, 3, 4), (5, 6, 7))
+    nowhere, _ = Conditions(labels, 0, placed=False).tile((2, 3, 4), (5, 6, 7))
     assert not nowhere.any()
 
 
@@ -73,7 +73,7 @@ def test_one_window_is_the_network_itself(tiny_model):
     conditions = _conditions(shape)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     estimate = NoisePredictor(tiny_model, conditions, np.ones(shape, bool), -1.0)(x, 300)
-    position, anatomy = conditions.window((0, 0, 0), shape)
+    position, anatomy = conditions.tile((0, 0, 0), shape)
     direct = tiny_model.network(x[None, None], torch.tensor([300]), position[None], anatomy[None], torch.tensor([1]))[
         0, 0
     ]
@@ -90,7 +90,7 @@ def test_overlapping_windows_are_averaged_with_their_weights(tiny_model):
     expected = torch.zeros(shape)
     for window in noise_predictor.active:
         where = noise_predictor.plan.slices(window)
-        position, anatomy = conditions.window(window.start, (16, 16, 16))
+        position, anatomy = conditions.tile(window.start, (16, 16, 16))
         one = tiny_model.network(
             x[where][None, None], torch.tensor([40]), position[None], anatomy[None], torch.tensor([1])
         )[0, 0]
@@ -131,7 +131,7 @@ def test_raising_from_a_window_stops(tiny_model):
 
     shape = (16, 16, 64)
     noise_predictor = NoisePredictor(
-        tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, Tiling(0.0), on_window=stop
+        tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, Tiling(0.0), on_tile=stop
     )
     with pytest.raises(KeyboardInterrupt):
         noise_predictor(torch.zeros(shape), 10)
@@ -141,7 +141,7 @@ def test_raising_from_a_window_stops(tiny_model):
 def test_the_papers_windows_are_averaged_alike():
     """Two windows of 16 share four voxels of 28: half of each there, whole elsewhere."""
     plan = plan_tiles((1, 1, 28), (1, 1, 16), Tiling(0.25, "mean"))
-    assert [tile.weight().flatten().tolist() for tile in plan.windows] == [
+    assert [tile.weight().flatten().tolist() for tile in plan.tiles] == [
         [1.0] * 12 + [0.5] * 4,
         [0.5] * 4 + [1.0] * 12,
     ]

@@ -1,18 +1,38 @@
 """One run does once what needs doing once: parameters are validated, the CT read and checked, components loaded."""
 
+import gc
+import os
 import sys
+import weakref
 from collections import Counter
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.cli.app import main
-from MedDiffFMLib.jobs.inputs import LastVolume
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.jobs.inputs import _read_ct
+from MedDiffFMLib.jobs.job import open_job, run_job
+from MedDiffFMLib.jobs.kept import Kept
 from MedDiffFMLib.models.loading import load_model
+from MedDiffFMLib.parameters import TASKS, split_values
 from MedDiffFMLib.volumes.io import read_volume, write_volume
 
-COUNTED = {"from_dict", "read_volume", "check_ct", "body_mask", "lung_mask", "load_network", "load_controlnet"}
+COUNTED = {
+    "analyze_scan",
+    "from_dict",
+    "read_volume",
+    "check_ct",
+    "body_mask",
+    "lung_mask",
+    "load_network",
+    "load_controlnet",
+}
 
 
 @pytest.fixture
@@ -68,11 +88,107 @@ def test_a_controlnet_is_loaded_once_for_a_model(model, calls):
 
 
 def test_a_worker_reads_the_ct_of_a_look_once_and_again_when_it_changed(chest, calls):
-    last = LastVolume()
-    first = last.read(chest)
-    assert last.read(chest) is first and calls["read_volume"] == calls["check_ct"] == 1
+    kept = Kept()
+    first = kept.volume(chest, _read_ct)
+    assert kept.volume(chest, _read_ct) is first and calls["read_volume"] == calls["check_ct"] == 1
     write_volume(replace(first, voxels=first.voxels + 1, grid_record=b""), chest, overwrite=True)
-    again = last.read(chest)
+    again = kept.volume(chest, _read_ct)
     assert (again.voxels == first.voxels + 1).all() and calls["read_volume"] == 2
-    last.drop()
-    assert last.read(chest) is not again
+    kept.drop()
+    assert kept.volume(chest, _read_ct) is not again
+
+
+def test_the_voxels_of_a_mhd_file_are_read_anew(chest, tmp_path):
+    """They lie in a file of their own, which may change while the header stays."""
+    path, image = tmp_path / "ct.mhd", read_volume(chest).to_sitk()
+    sitk.WriteImage(image, str(path))
+    kept, state = Kept(), path.stat()
+    first = kept.volume(path, _read_ct)
+    sitk.WriteImage(image + 1, str(path))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert np.array_equal(kept.volume(path, _read_ct).voxels, first.voxels + 1)
+
+
+@pytest.fixture
+def worker(chest, model, tmp_path):
+    """What a worker does with requests about one CT: `look()` and `run()`, with other parameters for the task."""
+    loaded, kept = load_model(model, device="cpu", precision="float32"), Kept()
+    files, count = {"input": chest}, iter(range(9))
+
+    def ask(running, seed=1, anatomy="auto", sigma=20.0, **more):
+        values = {"quality": "fast", "steps": 2, "seed": seed, "anatomy": anatomy, "sigma": sigma, **more}
+        parameters, common = split_values(TASKS["denoise"], values)
+        load = lambda *a, **k: loaded  # noqa: E731
+        if not running:
+            return open_job("denoise", files, parameters, common, kept=kept).look(None, load)
+        output = tmp_path / f"{next(count)}.nii.gz"
+        run_job("denoise", {**files, "output": output}, parameters, common, told.append, load, kept=kept)
+        return read_volume(output).voxels
+
+    told = []
+    worker = SimpleNamespace(look=partial(ask, False), run=partial(ask, True), kept=kept, told=told, chest=chest)
+    return worker
+
+
+def test_a_run_takes_the_plan_of_the_estimate_and_makes_what_it_makes_without(worker, calls):
+    alone = worker.run()
+    told = [(now.step, now.window) for now in worker.told]
+    worker.told.clear()
+    worker.look()
+    assert calls["analyze_scan"] == 2
+    made = worker.run()
+    assert calls["analyze_scan"] == 2 and np.array_equal(made, alone)
+    steps = [(now.step, now.window) for now in worker.told]
+    assert steps == told[-len(steps) :] and len(steps) > 2 and worker.told[-1].fraction == 1.0
+    worker.run()
+    assert calls["analyze_scan"] == 3, "a plan is kept for one run"
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"steps": 3}, {"region": "chest"}, {"roi": "0,60,0,60,-60,60"}])
+def test_other_parameters_are_planned_anew(worker, calls, change):
+    worker.look()
+    before = calls["analyze_scan"]
+    try:
+        worker.run(**change)
+    except InputError as error:
+        assert "box" in str(error)
+        return
+    assert calls["analyze_scan"] > before
+
+
+def test_another_label_map_of_the_same_name_is_planned_anew(worker, calls, tmp_path):
+    ct, path = read_volume(worker.chest), tmp_path / "organs.nii.gz"
+    organs = np.where(ct.voxels > -300, 5, 0).astype(np.uint8)  # liver, and above it spleen
+    organs[12:][organs[12:] == 5] = 1
+    write_volume(ct.with_voxels(organs), path)
+    worker.look(anatomy=str(path))
+    first = worker.run(anatomy=str(path))
+    assert calls["analyze_scan"] == 1
+    worker.look(anatomy=str(path))
+    write_volume(
+        ct.with_voxels(np.where(organs > 0, 6 - organs, 0).astype(np.uint8)), path, overwrite=True
+    )  # turned round
+    other = worker.run(anatomy=str(path))
+    assert calls["analyze_scan"] == 3 and not np.array_equal(first, other)
+
+
+def test_one_plan_is_kept_and_given_back(worker):
+    worker.look()
+    plan = weakref.ref(worker.kept._plan)
+    worker.look(seed=2)
+    gc.collect()
+    assert plan() is None and worker.kept._plan is not None
+    worker.kept.drop()
+    assert worker.kept._plan is None
+
+
+def test_a_run_refuses_the_noise_that_its_estimate_guessed(worker, model):
+    """Without soft tissue an estimate takes 30 HU, and a run asks for a number."""
+    air = read_volume(worker.chest)
+    write_volume(air.with_voxels(np.full_like(air.voxels, -850)), worker.chest, overwrite=True)
+    try:
+        assert worker.look(sigma="auto")["noise_hu"] is None
+    except InputError:
+        pytest.skip("refused before")
+    with pytest.raises(InputError, match="--sigma"):
+        worker.run(sigma="auto")

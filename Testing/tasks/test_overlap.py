@@ -40,7 +40,7 @@ def plans(monkeypatch):
         found.append(self.plan)
 
     monkeypatch.setattr(NoisePredictor, "__init__", noted)
-    monkeypatch.setattr(NoisePredictor, "seconds_of_a_window", lambda self, x_t, t: 1.0)
+    monkeypatch.setattr(NoisePredictor, "seconds_of_a_tile", lambda self, x_t, t: 1.0)
     return found
 
 
@@ -63,8 +63,8 @@ def test_every_task_takes_it(ct, tiny_model_with_controls, plans, task):
     assert plans
     for plan in plans:
         along = [1 if n <= PATCH else math.ceil((n - PATCH) / (PATCH / 2)) + 1 for n in plan.shape]
-        assert len(plan.windows) == math.prod(along), (task, plan.shape)
-    assert any(len(plan.windows) > 1 for plan in plans)
+        assert len(plan.tiles) == math.prod(along), (task, plan.shape)
+    assert any(len(plan.tiles) > 1 for plan in plans)
 
 
 def test_a_models_own_overlap_gives_way_to_what_is_asked_for(ct, tiny_model):

@@ -54,7 +54,7 @@ def test_organs_come_by_name_on_the_ct_s_grid(ct, installed, capfd, tmp_path, or
     log = installed(*FAST)
     turned = Volume.from_sitk(sitk.DICOMOrient(ct.to_sitk(), orientation), "turned")
     ticks = []
-    organs = find_organs(turned, tick=lambda: ticks.append(1))
+    organs = find_organs(turned, heartbeat=lambda: ticks.append(1))
     assert np.array_equal(organs.voxels, expected(turned)) and (organs.voxels == 52).sum() > 50
     assert organs.same_grid(turned) and organs.made_by == "totalsegmentator (3 mm)"
     assert capfd.readouterr() == ("", "") and not log.exists() and ticks
@@ -176,7 +176,7 @@ def test_cancelling_ends_it_and_its_children_at_once(ct, installed, monkeypatch,
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        find_organs(ct, tick=tick)
+        find_organs(ct, heartbeat=tick)
     pids = log.read_text(encoding="utf-8").split()
     until = time.monotonic() + AT_ONCE
     while not all(map(ended, pids)) and time.monotonic() < until:

@@ -204,7 +204,7 @@ def test_steps_of_the_levels(boxes, model):
     assert levels[1].timesteps == [500, 375, 250, 125, 0]
     own = replace(model, config={"tasks": {"synthesize": {"balanced": {"restart": 300, "sampler": "ddim"}}}})
     result = synthesize(boxes, own, region="abdomen", steps=10)
-    assert result.facts.levels[1].timesteps[0] == 300 and result.facts.sampler == "ddim"
+    assert result.facts.levels[1].timesteps[0] == 300 and result.facts.regions[0].sampler == "ddim"
     with pytest.raises(InputError, match="settings for synthesize that this version does not know"):
         synthesize(boxes, replace(model, config={"tasks": {"synthesize": {"balanced": {"restarts": 3}}}}))
 

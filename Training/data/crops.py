@@ -16,7 +16,7 @@ from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.anatomy.tissue import BODY_LABEL
 from MedDiffFMLib.diffusion.slice_operators import block_mean, interpolate_slices
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.networks.position import window_axes
+from MedDiffFMLib.networks.position import tile_axes
 from MedDiffFMLib.volumes.intensity import to_model
 
 from .augment import draw_gain, draw_zoom, is_mirrored, mirror
@@ -197,7 +197,7 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
     crop = Crop(
         x0=x0[None],
-        axes=window_axes(case.hu.shape, centre, config.patch, step),
+        axes=tile_axes(case.hu.shape, centre, config.patch, step),
         placed=is_placed(case, config) and bool(rng.random() < config.keep_position),
         labels=nearest(labels, config.patch),
         region=REGIONS[case.facts.region].index,

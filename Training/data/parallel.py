@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from MedDiffFMLib.batch.dask import connect
 from MedDiffFMLib.errors import DiskFullError, InputError
 
 from .manifest import ManifestRow
 from .prepare import Outcome, Settings, prepare_row
 from .split import patient_hash
-
-CONNECT_SECONDS = 10
 
 Work = tuple[ManifestRow, str]  # a row and its split
 
@@ -65,22 +64,15 @@ def _end_of(future, work: Work, settings: Settings) -> Outcome:
 @contextlib.contextmanager
 def _client(jobs: int, scheduler: str | None) -> Iterator:
     """A Dask client of `jobs` processes here, or of the cluster. InputError without Dask or a cluster."""
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError:
-        raise InputError("--jobs and --scheduler need Dask: pip install 'meddiff-fm[batch]'.") from None
-    if scheduler is None:
-        local = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # silence_logs misses the command line's handler
-        with LocalCluster(**local, silence_logs=logging.CRITICAL) as cluster, Client(cluster) as client:
+    if scheduler is not None:
+        with connect(scheduler) as client:
             yield client
         return
     try:
-        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(
-            f"No Dask scheduler answers at {scheduler!r} ({type(error).__name__}): give an address like "
-            "tcp://HOST:8786, and start the scheduler first."
-        ) from None
-    with client:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise InputError("--jobs needs Dask: pip install 'meddiff-fm[batch]'.") from None
+    local = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # silence_logs misses the command line's handler
+    with LocalCluster(**local, silence_logs=logging.CRITICAL) as cluster, Client(cluster) as client:
         yield client

@@ -14,7 +14,7 @@ import torch
 
 from MedDiffFMLib.anatomy.regions import REGIONS
 from MedDiffFMLib.diffusion.slice_operators import replicate
-from MedDiffFMLib.networks.position import window_axes
+from MedDiffFMLib.networks.position import tile_axes
 
 from .boxes import read_box
 from .crop import Crop, Slices
@@ -60,7 +60,7 @@ def draw_thick_crop(
     placed = not flips and axis == 0 and is_placed(case, config) and bool(rng.random() < config.keep_position)
     return Crop(
         x0=slices.thin.clamp(-1, 1),
-        axes=window_axes(whole, at, size, (1, 1, 1)),
+        axes=tile_axes(whole, at, size, (1, 1, 1)),
         placed=placed,
         labels=torch.from_numpy(drop_anatomy(rng, labels, config.keep_organs)),
         region=REGIONS[case.facts.region].index,

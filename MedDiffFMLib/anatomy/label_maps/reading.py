@@ -125,8 +125,8 @@ def _check_file_name(path: Path, layers: list[Volume], segments: list[Segment], 
     """InputError if a mask is named after one organ (colon.nii.gz), and the names of its whole folder say another."""
     organ, _ = organ_in_name(path)
     numbers = present(whole_labels(layers[0])) if organ is not None else []
-    told = {class_of(s) for s in segments if s.value in numbers}
-    if len(numbers) == 1 and told and organ not in told:
+    named = {class_of(s) for s in segments if s.value in numbers}
+    if len(numbers) == 1 and named and organ not in named:
         name = next(s.name for s in segments if s.value in numbers)
         raise InputError(
             f"{path} is named after the {ORGANS[organ]}, but {beside.file.name} beside it calls its label {numbers[0]} "

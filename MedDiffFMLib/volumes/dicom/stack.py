@@ -75,8 +75,8 @@ def _check_passes(slices: list[Slice], source: Path, listing: str) -> None:
 def _check_gaps(slices: list[Slice], source: Path, listing: str) -> None:
     found = gaps(slices)
     usual = float(np.median(found))
-    share, rounding = _GAP_TOLERANCE
-    uneven = np.flatnonzero(np.abs(found - usual) > share * usual + rounding)
+    relative, rounding = _GAP_TOLERANCE
+    uneven = np.flatnonzero(np.abs(found - usual) > relative * usual + rounding)
     if uneven.size:
         sizes = Counter(f"{found[i]:.3g}" for i in uneven)
         shown = ", ".join(f"{count} × {mm} mm" for mm, count in sizes.most_common(5))
@@ -91,9 +91,9 @@ def _check_line(slices: list[Slice], source: Path, listing: str) -> None:
     first, last = slices[0].position, slices[-1].position
     line = first + np.linspace(0, 1, len(slices))[:, None] * (last - first)
     off = np.linalg.norm([one.position for one in slices] - line, axis=1)
-    share, rounding = _GAP_TOLERANCE
+    relative, rounding = _GAP_TOLERANCE
     worst = int(off.argmax())
-    if off[worst] > max(1.0, share * float(np.median(gaps(slices))) + rounding):
+    if off[worst] > max(1.0, relative * float(np.median(gaps(slices))) + rounding):
         raise InputError(
             f"{source} has a slice {off[worst]:.1f} mm off the line of the others ({slices[worst].path.name}; "
             f"{listing}); export the series again."

@@ -98,10 +98,10 @@ def say_who(ds: Dataset, record: dict) -> None:
     """That a model made this, which one and how, in the tags that viewers show and archives keep."""
     task, synthetic = record["task"], record["synthetic"]
     model = record["model"]["name"].encode("ascii", "replace").decode()
-    told = SYNTHETIC if synthetic else ""
+    prefix = SYNTHETIC if synthetic else ""
     ds.SeriesDescription = f"{'SYNTHETIC ' if synthetic else ''}{MAKER} {task} (AI-derived)"[:64]
-    ds.ImageComments = f"AI-derived. {told}{NOTICE}"
-    ds.DerivationDescription = f"{told}{task} by {MAKER} {__version__}, model {model}. {NOTICE}"
+    ds.ImageComments = f"AI-derived. {prefix}{NOTICE}"
+    ds.DerivationDescription = f"{prefix}{task} by {MAKER} {__version__}, model {model}. {NOTICE}"
     ds.Manufacturer, ds.ManufacturerModelName = MAKER, model[:64]
     ds.SoftwareVersions = f"meddiff-fm {__version__}"
     ds.BurnedInAnnotation, ds.ContentQualification = "NO", "RESEARCH"
@@ -112,7 +112,7 @@ def say_who(ds: Dataset, record: dict) -> None:
     equipment.PurposeOfReferenceCodeSequence = [_code(purpose)]
     equipment.Manufacturer, equipment.ManufacturerModelName = MAKER, ds.ManufacturerModelName
     equipment.SoftwareVersions = ds.SoftwareVersions
-    equipment.ContributionDescription = f"{told}{task}, model checksum {record['model']['sha256']}"
+    equipment.ContributionDescription = f"{prefix}{task}, model checksum {record['model']['sha256']}"
     ds.ContributingEquipmentSequence = [equipment]
 
 

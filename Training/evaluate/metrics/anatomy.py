@@ -109,7 +109,7 @@ def window_borders(shape: Sequence[int], fine: Sequence[int], patch: int, overla
     """The borders of tiles in a volume of `shape`, by axis; the tiles were laid over its image of `fine` voxels."""
     plan, found = plan_tiles(fine, (patch,) * 3, Tiling(overlap)), []
     for axis, (n, m) in enumerate(zip(shape, fine, strict=True)):
-        ends = {s + e for s in {w.start[axis] for w in plan.windows} for e in (0, plan.size[axis])}
+        ends = {s + e for s in {w.start[axis] for w in plan.tiles} for e in (0, plan.size[axis])}
         found.append(sorted({round(e * n / m) for e in ends} - {0, n}))
     return found
 

@@ -45,7 +45,7 @@ class Features:
         if self.per_volume:
             volume = (volume - volume.mean()) / volume.std().clamp(min=1e-6)
         plan = plan_tiles(volume.shape, (CROP,) * 3, Tiling(overlap=0.0))
-        crops = (volume[plan.slices(window)][None, None] for window in plan.windows)
+        crops = (volume[plan.slices(window)][None, None] for window in plan.tiles)
         return [self.of_crop(crop, REGIONS[region].index).float().cpu() for crop in crops]
 
 
