@@ -19,7 +19,7 @@ from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate.cases import slice_pairs
 from MedDiffFMTraining.evaluate.cases.box import cut_box, read_box
 from MedDiffFMTraining.evaluate.cases.slice_pairs import SlicePair, real_pair, simulated_pair, thick_slices
-from MedDiffFMTraining.evaluate.tasks.super_resolve import evaluate_super_resolution, measure
+from MedDiffFMTraining.evaluate.tasks.super_resolve import SlicesCounted, evaluate_super_resolution, measure
 
 
 def ramp(slices, spacing=1.0, start=0.0):
@@ -37,12 +37,12 @@ def test_the_first_and_last_slices_are_left_out_and_the_window_is_the_range():
     made = thin + 18
     made[:5] = made[-5:] = 1000
     pair = SlicePair("x", "chest", thick_slices(Volume(thin), 5), thin, 5)
-    psnr, ssim, misfit = measure(pair, made)
+    psnr, ssim, misfit = measure(pair, made, SlicesCounted())
     assert psnr == pytest.approx(40, abs=1e-3) and misfit == 1000
     a, b = 1400 / 1800, 1418 / 1800  # flat images: SSIM is its luminance term alone
     assert ssim == pytest.approx((2 * a * b + 1e-4) / (a * a + b * b + 1e-4), abs=1e-5)
     with pytest.raises(InputError, match="too few slices to leave out 10"):
-        measure(pair, made, 10)
+        measure(pair, made, SlicesCounted(10))
 
 
 def test_interpolation_of_a_ramp_is_known():
@@ -57,7 +57,10 @@ def test_interpolation_of_a_ramp_is_known():
     assert linear.values[0] > 100 and linear.values[1] == pytest.approx(1) and linear.values[2] == pytest.approx(6)
     assert cubic.values[0] > 30 and spline.values[0] > 30 and spline.values[2] == pytest.approx(0, abs=1e-3)
     longer = simulated_pair("ramp", "abdomen", ramp(70, 0.3), 5)
-    assert evaluate_super_resolution([longer], [], end_slices=25, log=lambda line: None).lines[1].values[0] > 55
+    assert (
+        evaluate_super_resolution([longer], [], counted=SlicesCounted(25), log=lambda line: None).lines[1].values[0]
+        > 55
+    )
     with pytest.raises(InputError, match="too few for two thick ones"):
         simulated_pair("ramp", "abdomen", ramp(9), 5)
 
@@ -71,10 +74,10 @@ def test_a_real_pair_is_compared_where_both_are():
     assert pair.factor == 4 and pair.known == (2, 10) and pair.real
     assert pair.thin[2:10, 0, 0].tolist() == [60, 70, 80, 90, 100, 110, 120, 130]
     made = ramp(12, 1.0, 4.0).voxels
-    assert measure(pair, made, end_slices=1) == (np.inf, 1.0, 0.0)
+    assert measure(pair, made, SlicesCounted(1)) == (np.inf, 1.0, 0.0)
     wrong = made.copy()
     wrong[[0, 1, 2, 9, 10, 11]] = 0
-    assert measure(pair, wrong, end_slices=1)[0] == np.inf and measure(pair, wrong, end_slices=0)[0] < 40
+    assert measure(pair, wrong, SlicesCounted(1))[0] == np.inf and measure(pair, wrong, SlicesCounted(0))[0] < 40
 
 
 @pytest.mark.parametrize(
@@ -152,6 +155,7 @@ def test_the_command_takes_a_real_pair(run, tmp_path, data):
     ("options", "words"),
     [
         (("--thick", "a.nii.gz"), "give both files"),
+        (("--thick", "a.nii.gz", "--thin", "b.nii.gz", "--pairs", "c.csv"), "not both"),
         (("--thick", "a.nii.gz", "--thin", "b.nii.gz", "--region", "leg"), "no region 'leg'"),
         (("--qualities", "best"), "no quality 'best'"),
         (("--cases", "somebody"), "somebody:REGION"),

@@ -55,6 +55,23 @@ Slab = Annotated[float | None, typer.Option("--slab", min=16, metavar="MM", help
 AnatomyTold = Annotated[
     str, typer.Option("--anatomy", metavar="given|threshold", help="Tell the model given organs, or thresholds' alone.")
 ]
+ToldAnatomyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--anatomy",
+        metavar="auto|threshold|totalsegmentator|FILE|DIR",
+        help="What the model is told: the body, tissues, organs, label maps by the cases' names. Default: the list's.",
+    ),
+]
+WindowOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option("--window", metavar="LO HI", help="HU that are counted, in place of the region's."),
+]
+ResultOption = Annotated[
+    list[Path] | None,
+    typer.Option("--result", metavar="DIR", help="Images that a method made elsewhere, NAME.nii.gz a case; several."),
+]
+PairsOption = Annotated[Path | None, typer.Option("--pairs", metavar="CSV", help="List of real pairs.")]
 KindOption = Annotated[str, typer.Option("--kind", metavar="NAME", help="Kind of lesion: a ControlNet of the model.")]
 Diameters = Annotated[
     str | None,
@@ -88,6 +105,12 @@ def check_choice(noun: str, value: str, possible: Sequence[str]) -> None:
     """InputError if an option has none of its possible values."""
     if value not in possible:
         raise InputError(f"There is no {noun} {value!r}; use {', '.join(possible)}.")
+
+
+def check_window(window: tuple[float, float] | None) -> None:
+    """InputError for a HU window that is none."""
+    if window is not None and not window[0] < window[1]:
+        raise InputError(f"--window cannot be {window[0]:g} {window[1]:g}: give the lower HU first, as -160 240.")
 
 
 def check_file(file: Path | None) -> None:

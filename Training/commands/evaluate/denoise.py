@@ -1,33 +1,148 @@
-"""`meddiff-fm evaluate denoise`: the model beside classical tools on simulated low dose."""
+"""`meddiff-fm evaluate denoise`: the model beside classical tools on low dose, simulated or real."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from MedDiffFMLib.errors import InputError
+
 from ..option_groups import SharedOptions, with_option_groups
-from ..options import CLASSICAL, QUALITIES, Cache, CentralSlices, Qualities, Tools, chosen, require_packages
+from ..options import (
+    CLASSICAL,
+    QUALITIES,
+    Cache,
+    CentralSlices,
+    PairsOption,
+    Qualities,
+    ResultOption,
+    ToldAnatomyOption,
+    Tools,
+    WindowOption,
+    check_window,
+    chosen,
+    require_packages,
+)
+
+if TYPE_CHECKING:
+    from ...evaluate.cases.case_list import ListedCase
+    from ...evaluate.cases.told_anatomy import ToldAnatomy
+    from ...evaluate.cases.volumes import LowDoseCase
+
+
+@dataclass(frozen=True)
+class DoseOptions:
+    """Real pairs of low and full dose, and the noise that methods are given of them."""
+
+    pairs: PairsOption = None
+    low: Annotated[Path | None, typer.Option("--low", metavar="FILE", help="A scan in low dose …")] = None
+    full: Annotated[Path | None, typer.Option("--full", metavar="FILE", help="… and the same in full dose.")] = None
+    region: Annotated[str, typer.Option("--region", help="Region of --low and --full.")] = "abdomen"
+    sigma: Annotated[
+        float | None, typer.Option("--sigma", min=0.1, metavar="HU", help="Noise of real low dose. Default: measured.")
+    ] = None
+
+    def check(self) -> None:
+        """InputError for half a pair, or pairs named in two ways."""
+        if (self.low is None) != (self.full is None):
+            raise InputError("--low and --full are two doses of one scan: give both files, or neither.")
+        if self.low is not None and self.pairs is not None:
+            raise InputError("--pairs lists all pairs: give it, or --low and --full, not both.")
+        if self.sigma is not None and self.low is None and self.pairs is None:
+            raise InputError("--sigma is the noise of real low dose: give it with --pairs, or --low and --full.")
+
+    def cases(self, shared: SharedOptions) -> list[ListedCase] | None:
+        """The real pairs; None if none is named."""
+        from ...evaluate.cases.case_list import ListedCase, read_case_list
+        from ...evaluate.cases.dose_pairs import DOSE_LIST
+        from ...evaluate.cases.volumes import PROTOCOL
+
+        if self.low is None and self.pairs is None:
+            return None
+        if shared.data or shared.cases:
+            raise InputError("Real pairs are all that is measured: leave out --data and --cases.")
+        if self.pairs is not None:
+            return read_case_list(self.pairs, DOSE_LIST)
+        if self.region not in PROTOCOL:
+            raise InputError(f"There is no region {self.region!r}: use {', '.join(PROTOCOL)}.")
+        for file in (self.low, self.full):
+            if not file.exists():
+                raise InputError(f"{file} does not exist; check the path.")
+        name = self.low.name.removesuffix(".gz").removesuffix(".nii")
+        return [ListedCase(name, self.region, {"low": self.low, "full": self.full})]
+
+
+@dataclass(frozen=True)
+class CountingOptions:
+    """What is counted."""
+
+    window: WindowOption = None
+    whole_image: Annotated[bool, typer.Option("--whole-image", help="Count all voxels, not the body's alone.")] = False
+
+    def check(self) -> None:
+        """InputError for a window that is none."""
+        check_window(self.window)
 
 
 @with_option_groups
 def evaluate_denoise(
     shared: SharedOptions,
+    *,
     slices: CentralSlices = None,
     tools: Tools = "bm3d,nlm,nlm3,tv,curvature",
     qualities: Qualities = "fast,balanced",
     cache: Cache = None,
+    dose: DoseOptions,
+    counting: CountingOptions,
+    anatomy: ToldAnatomyOption = None,
+    result: ResultOption = None,
 ) -> None:
-    """Denoise simulated low-dose CT with the model and with classical tools; PSNR and SSIM inside the body.
+    """Denoise low-dose CT with the model and with classical tools; PSNR and SSIM inside the body.
 
-    With --data the three test volumes, without it the small ones of the repository.
+    Low dose is simulated: with --data of the three test volumes, without it of the small ones of the repository. Or
+    real: --low FILE --full FILE, or --pairs with the columns low, full and region (and anatomy, name, patient).
     """
     require_packages("astra", "skimage", "bm3d", "matplotlib")
-    from ...evaluate.cases.volumes import REPOSITORY, TEST, find_volume, load_case, named_cases
+    from ...evaluate.cases.results import check_results
+    from ...evaluate.cases.told_anatomy import ToldAnatomy
+    from ...evaluate.metrics.psnr_ssim import Counting
 
     chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
-    regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
-    files = {name: find_volume(shared.data, name) for name in regions}
+    pairs = dose.cases(shared)
+    cases = simulated_cases(shared) if pairs is None else pairs
+    names = [case.name for case in cases]
+    check_results(result or [], names)
+    ToldAnatomy(anatomy).check(names, cases)
 
     from ...evaluate.tasks.denoise import evaluate_denoising
 
     model = shared.load_model() if chosen_qualities else None
-    slabs = (load_case(files[name], region, slices, shared.seed, cache) for name, region in regions.items())
-    report = evaluate_denoising(slabs, chosen_tools, chosen_qualities, model, shared.seed)
-    shared.emit(report, model, slices=slices)
+    told = ToldAnatomy(anatomy, model.device) if model else ToldAnatomy("auto")
+    slabs = (_load(case, pairs is not None, told, (slices, dose.sigma, shared.seed, cache)) for case in cases)
+    counted = Counting(counting.window, counting.whole_image)
+    report = evaluate_denoising(slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, result or [])
+    shared.emit(report, model, slices=slices, anatomy=anatomy, whole_image=counted.whole_image)
+
+
+def simulated_cases(shared: SharedOptions) -> Sequence[ListedCase]:
+    """The volumes of --data, or of the repository, whose low dose is simulated."""
+    from ...evaluate.cases.case_list import ListedCase
+    from ...evaluate.cases.volumes import REPOSITORY, TEST, find_volume, named_cases
+
+    regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
+    return [ListedCase(n, region, {"full": find_volume(shared.data, n)}) for n, region in regions.items()]
+
+
+def _load(case: ListedCase, real: bool, told: ToldAnatomy, how: tuple) -> LowDoseCase:
+    from ...evaluate.cases.dose_pairs import read_dose_pair
+    from ...evaluate.cases.volumes import load_case
+
+    slices, sigma_hu, seed, cache = how
+    if real:
+        return read_dose_pair(case, told, slices, sigma_hu)
+    loaded = load_case(case.files["full"], case.region, slices, seed, cache)
+    return replace(loaded, anatomy=told.of(case.name, loaded.low))

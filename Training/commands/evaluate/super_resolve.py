@@ -2,46 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from MedDiffFMLib.errors import InputError
 
 from ..option_groups import SharedOptions, with_option_groups
-from ..options import QUALITIES, BoxOption, Qualities, chosen, require_packages
+from ..options import (
+    QUALITIES,
+    BoxOption,
+    PairsOption,
+    Qualities,
+    ResultOption,
+    ToldAnatomyOption,
+    WindowOption,
+    check_window,
+    chosen,
+    require_packages,
+)
+
+if TYPE_CHECKING:
+    from ...evaluate.cases.case_list import ListedCase
+    from ...evaluate.cases.slice_pairs import SlicePair
+    from ...evaluate.cases.told_anatomy import ToldAnatomy
+
+
+@dataclass(frozen=True)
+class SliceOptions:
+    """Pairs of thick and thin slices: real ones, or thin ones that are averaged."""
+
+    box: BoxOption = None
+    factor: Annotated[int, typer.Option("--factor", min=2, max=20, help="Thin slices averaged into one.")] = 5
+    pairs: PairsOption = None
+    thick: Annotated[Path | None, typer.Option("--thick", metavar="FILE", help="A scan in thick slices …")] = None
+    thin: Annotated[Path | None, typer.Option("--thin", metavar="FILE", help="… and the same in thin ones.")] = None
+    region: Annotated[str, typer.Option("--region", help="Region of --thick and --thin.")] = "chest"
+
+    def check(self) -> None:
+        """InputError for half a pair, or pairs named in two ways."""
+        from ...evaluate.cases.box import read_box
+        from ...evaluate.cases.volumes import PROTOCOL
+
+        read_box(self.box)
+        if (self.thick is None) != (self.thin is None):
+            raise InputError("--thick and --thin are two reconstructions of one scan: give both files, or neither.")
+        if self.thick is not None and self.pairs is not None:
+            raise InputError("--pairs lists all pairs: give it, or --thick and --thin, not both.")
+        if self.region not in PROTOCOL:
+            raise InputError(f"There is no region {self.region!r}: use {', '.join(PROTOCOL)}.")
+
+    def cases(self, shared: SharedOptions) -> list[ListedCase]:
+        """The cases: with thick and thin slices, or with thin ones alone."""
+        from ...evaluate.cases.case_list import ListedCase, read_case_list
+        from ...evaluate.cases.slice_pairs import SLICE_LIST, thin_volumes
+
+        if self.thick is None and self.pairs is None:
+            return thin_volumes(shared.data, shared.cases)
+        if shared.data or shared.cases or self.box:
+            raise InputError("Real pairs are all that is measured, and whole: leave out --data, --cases and --box.")
+        if self.pairs is not None:
+            return read_case_list(self.pairs, SLICE_LIST)
+        name = self.thick.name.removesuffix(".gz").removesuffix(".nii")
+        return [ListedCase(name, self.region, {"thick": self.thick, "thin": self.thin})]
 
 
 @with_option_groups
 def evaluate_super_resolve(
     shared: SharedOptions,
-    box: BoxOption = None,
-    factor: Annotated[int, typer.Option("--factor", min=2, max=20, help="Thin slices averaged into one.")] = 5,
+    *,
+    slices: SliceOptions,
     ends: Annotated[int, typer.Option("--ends", min=0, help="Thin slices left out at each end.")] = 5,
+    window: WindowOption = None,
     qualities: Qualities = "fast,balanced",
-    thick: Annotated[Path | None, typer.Option("--thick", metavar="FILE", help="A scan in thick slices …")] = None,
-    thin: Annotated[Path | None, typer.Option("--thin", metavar="FILE", help="… and the same in thin ones.")] = None,
-    region: Annotated[str, typer.Option("--region", help="Region of --thick and --thin.")] = "chest",
+    anatomy: ToldAnatomyOption = None,
+    result: ResultOption = None,
 ) -> None:
     """Average thin slices and make thin ones of them again, beside interpolation; PSNR, SSIM and block means.
 
-    With --data a test and a validation chest, without it the repository's. A real pair: --thick FILE --thin FILE.
+    With --data a test and a validation chest, without it the repository's. Real pairs: --thick FILE --thin FILE, or
+    --pairs with the columns thick, thin and region (and anatomy, name, patient): the mean over all of them.
     """
     require_packages("skimage", "matplotlib")
-    from ...evaluate.cases.box import read_box
-    from ...evaluate.cases.volumes import PROTOCOL
+    from ...evaluate.cases.results import check_results
+    from ...evaluate.cases.told_anatomy import ToldAnatomy
 
-    chosen_qualities, chosen_box = chosen(qualities, QUALITIES, "quality"), read_box(box)
-    if (thick is None) != (thin is None):
-        raise InputError("--thick and --thin are two reconstructions of one scan: give both files, or neither.")
-    if region not in PROTOCOL:
-        raise InputError(f"There is no region {region!r}: use {', '.join(PROTOCOL)}.")
+    chosen_qualities = chosen(qualities, QUALITIES, "quality")
+    check_window(window)
+    cases = slices.cases(shared)
+    names = [case.name for case in cases]
+    check_results(result or [], names)
+    ToldAnatomy(anatomy).check(names, cases)
 
-    from ...evaluate.cases.slice_pairs import find_pairs, read_pair
-    from ...evaluate.tasks.super_resolve import evaluate_super_resolution
+    from ...evaluate.tasks.super_resolve import SlicesCounted, evaluate_super_resolution
 
-    pairs = [read_pair(thick, thin, region)] if thick else find_pairs(shared.data, shared.cases, factor, chosen_box)
     model = shared.load_model() if chosen_qualities else None
-    report = evaluate_super_resolution(pairs, chosen_qualities, model, shared.seed, ends)
-    shared.emit(report, model, box=box)
+    told = ToldAnatomy(anatomy, model.device) if model else ToldAnatomy("auto")
+    pairs, counted = _loaded(cases, slices, told), SlicesCounted(ends, window)
+    report = evaluate_super_resolution(pairs, chosen_qualities, model, shared.seed, counted, result or [])
+    shared.emit(report, model, box=slices.box, anatomy=anatomy)
+
+
+def _loaded(cases: Sequence[ListedCase], slices: SliceOptions, told: ToldAnatomy) -> Iterator[SlicePair]:
+    """The pairs, one by one, with what the model is told of them."""
+    from ...evaluate.cases.box import read_box
+    from ...evaluate.cases.slice_pairs import load_slice_pair
+
+    for case in cases:
+        pair = load_slice_pair(case, slices.factor, read_box(slices.box))
+        yield replace(pair, anatomy=told.of(case.name, pair.thick, case))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +13,12 @@ from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 from .box import Box, cut_box
+from .case_list import Columns, ListedCase
 from .volumes import axial_slab, find_volume, named_cases
 
 THIN = {"chest_lungfcp01": "chest", "chest_ricord1012_thin": "chest"}
 IN_REPOSITORY = {"chest_ts_aorta": "chest"}
+SLICE_LIST = Columns(("thick", "thin"), ("anatomy",))
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class SlicePair:
     """A scan in thick slices and the thin ones that are the truth, both axial (z to superior), in HU.
 
     thin: `factor` slices for each thick one. known: the first of them that the truth holds, and the one after the last
-    (None for all); the others are not measured.
+    (None for all); the others are not measured. anatomy: what the model is told, as of the task.
     """
 
     name: str
@@ -35,6 +36,16 @@ class SlicePair:
     factor: int
     known: tuple[int, int] | None = None
     real: bool = False
+    anatomy: Volume | str = "auto"
+
+    @property
+    def grid(self) -> Volume:
+        """The grid of the thin slices, with the truth as its voxels."""
+        upwards = np.reshape(self.thick.direction, (3, 3))[:, 2]
+        distance = self.thick.spacing[2] / self.factor
+        origin = np.asarray(self.thick.origin) - upwards * distance * (self.factor - 1) / 2
+        spacing = (*self.thick.spacing[:2], distance)
+        return replace(self.thick, voxels=self.thin, spacing=spacing, origin=tuple(origin.tolist()), grid_record=b"")
 
 
 def thick_slices(ct: Volume, factor: int) -> Volume:
@@ -57,21 +68,25 @@ def simulated_pair(name: str, region: str, thin: Volume, factor: int) -> SlicePa
     return SlicePair(name, region, thick, thin.voxels[: len(thick.voxels) * factor], factor)
 
 
-def find_pairs(data: Path | None, names: str | None, factor: int, box: Box | None = None) -> Iterator[SlicePair]:
-    """Pairs of the named volumes of a folder (`cases.named_cases`), one by one; of a test and a validation chest if
-    none is named, of the repository's without a folder. InputError at once if a volume is missing.
+def thin_volumes(data: Path | None, names: str | None) -> list[ListedCase]:
+    """The named volumes of a folder (`cases.named_cases`) as cases with thin slices alone; a test and a validation
+    chest if none is named, the repository's without a folder. InputError if a volume is missing.
     """
     regions = named_cases(names, THIN if data else IN_REPOSITORY)
-    files = {name: find_volume(data, name) for name in regions}
-    return (
-        simulated_pair(name, regions[name], cut_box(axial_slab(_read(file)), box), factor)
-        for name, file in files.items()
-    )
+    return [ListedCase(name, region, {"thin": find_volume(data, name)}) for name, region in regions.items()]
 
 
-def read_pair(thick: Path, thin: Path, region: str) -> SlicePair:
-    """`real_pair` of two files."""
-    return real_pair(axial_slab(_read(thick)), axial_slab(_read(thin)), region)
+def load_slice_pair(case: ListedCase, factor: int, box: Box | None = None) -> SlicePair:
+    """The real pair of a case, or a simulated one of its thin slices, in the box of these."""
+    if "thick" in case.files:
+        return read_pair(case.files["thick"], case.files["thin"], case.region, case.name)
+    return simulated_pair(case.name, case.region, cut_box(axial_slab(_read(case.files["thin"])), box), factor)
+
+
+def read_pair(thick: Path, thin: Path, region: str, name: str | None = None) -> SlicePair:
+    """`real_pair` of two files; name: of the case, None for the thick file's."""
+    pair = real_pair(axial_slab(_read(thick)), axial_slab(_read(thin)), region)
+    return replace(pair, name=name or pair.name)
 
 
 def _read(file: Path) -> Volume:

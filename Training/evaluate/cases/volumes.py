@@ -42,12 +42,23 @@ TRAINED_ON = set(
 
 @dataclass(frozen=True)
 class LowDoseCase:
-    """A full-dose slab (axial slices, z to superior) and the same with simulated low dose, float32 HU on one grid."""
+    """A full-dose slab (axial slices, z to superior) and the same with low dose, float32 HU on one grid.
+
+    measured_hu: the noise of a real low dose, None where it was simulated. anatomy: what the model is told, as of the
+    tasks.
+    """
 
     name: str
     region: str
     full: Volume
     low: Volume
+    measured_hu: float | None = None
+    anatomy: Volume | str = "auto"
+
+    @property
+    def real(self) -> bool:
+        """Whether the low dose is a scan, and not simulated."""
+        return self.measured_hu is not None
 
     @property
     def window(self) -> tuple[float, float]:
@@ -55,7 +66,7 @@ class LowDoseCase:
 
     @property
     def sigma_hu(self) -> float:
-        return PROTOCOL[self.region][1]
+        return PROTOCOL[self.region][1] if self.measured_hu is None else self.measured_hu
 
 
 def testing_data(otherwise: str) -> Path:

@@ -18,6 +18,16 @@ class Quality:
         return Quality(self.psnr - other.psnr, self.ssim - other.ssim)
 
 
+@dataclass(frozen=True)
+class Counting:
+    """What is counted. window: HU whose width is the data range, None for the region's; whole_image: all voxels, not
+    those of the body alone.
+    """
+
+    window: tuple[float, float] | None = None
+    whole_image: bool = False
+
+
 def to_unit(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """HU to [0, 1]: the window's range linearly, values beyond it clipped. Returns float32."""
     low, high = window

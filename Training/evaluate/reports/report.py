@@ -65,18 +65,19 @@ class Report:
     cases: Sequence[Mapping[str, object]] = ()
 
 
-def with_means(lines: Sequence[Line]) -> list[Line]:
+def with_means(lines: Sequence[Line], most: int = 12) -> list[Line]:
     """The lines, and a group "mean" of every method over the groups: of what was measured, None if nothing was. No such
-    group if there is only one.
+    group if there is only one; of more than `most` the means alone, which say of how many they are.
     """
-    if len({line.group for line in lines}) < 2:
+    count = len({line.group for line in lines})
+    if count < 2:
         return list(lines)
-    means = []
+    means, name = [], "mean" if count <= most else f"mean of {count} cases"
     for method in dict.fromkeys(line.method for line in lines):
         columns = zip(*(line.values for line in lines if line.method == method), strict=True)
         known = [[value for value in column if value is not None] for column in columns]
-        means.append(Line("mean", method, tuple(sum(some) / len(some) if some else None for some in known)))
-    return [*lines, *means]
+        means.append(Line(name, method, tuple(sum(some) / len(some) if some else None for some in known)))
+    return [*lines, *means] if count <= most else means
 
 
 def print_report(report: Report, console=None) -> None:

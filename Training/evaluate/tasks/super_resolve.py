@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.tasks.super_resolve import super_resolve
 
+from ..cases.results import result_methods
 from ..cases.slice_pairs import SlicePair
 from ..cases.volumes import PROTOCOL, starred, trained_on
 from ..metrics.psnr_ssim import quality
@@ -30,27 +33,37 @@ MISFIT = Metric("max |H·x̂ − y| (HU)", "down", 2)
 METRICS = (*paper.SUPER_RESOLUTION, MISFIT)
 
 
+@dataclass(frozen=True)
+class SlicesCounted:
+    """What is counted. end_slices: thin slices at each end that are not; window: HU, None for the region's."""
+
+    end_slices: int = END_SLICES
+    window: tuple[float, float] | None = None
+
+
 def evaluate_super_resolution(
     pairs: Iterable[SlicePair],
     qualities: Sequence[str],
     model: Model | None = None,
     seed: int = 0,
-    end_slices: int = END_SLICES,
+    counted: SlicesCounted = SlicesCounted(),
+    results: Sequence[Path] = (),
     log: Callable[[str], None] = print,
 ) -> Report:
     """Interpolation and the model in every quality, on every pair. `model` may be None if `qualities` is empty.
 
-    end_slices: thin slices at each end that are not measured. InputError if none remain.
+    results: folders of images that other methods made. InputError if no slices remain to be counted.
     """
     lines, cases = [], []
     for pair in pairs:
         log(f"{pair.name}: {len(pair.thick.voxels)} slices of {pair.thick.spacing[2]:g} mm, factor {pair.factor}")
-        for method, run in _methods(pair, qualities, model, seed):
+        elsewhere = result_methods(results, pair.name, pair.grid)
+        for method, run in elsewhere + _methods(pair, qualities, model, seed):
             started = time.perf_counter()
             hu = run()
             seconds = time.perf_counter() - started
-            values = measure(pair, hu, end_slices)
-            lines.append(Line(_group(pair), method, values))
+            values = measure(pair, hu, counted)
+            lines.append(Line(_group(pair, counted), method, values))
             named = dict(zip(("psnr", "ssim", "block_mean_error_hu"), values, strict=True))
             case = {"case": pair.name, "region": pair.region, "trained_on": trained_on(pair.name), "real": pair.real}
             cases.append(case | {"factor": pair.factor, "method": method, **named, "seconds": seconds})
@@ -63,8 +76,8 @@ def evaluate_super_resolution(
         paper_table="Table VII (RPLHR-CT, real pairs of 5 and 1 mm)",
         paper=paper.TABLE_VII,
         paper_metrics=paper.SUPER_RESOLUTION,
-        notes=_notes(cases, end_slices),
-        facts={"end_slices": end_slices},
+        notes=_notes(cases, counted),
+        facts={"end_slices": counted.end_slices, "window": counted.window},
         cases=cases,
     )
 
@@ -77,7 +90,9 @@ def _methods(pair: SlicePair, qualities: Sequence[str], model: Model | None, see
         return ndimage.zoom(y, (f, 1, 1), order=3, mode="nearest", grid_mode=True)
 
     def by_model(quality_name: str) -> np.ndarray:
-        result = super_resolve(pair.thick, model, quality=quality_name, factor=f, region=pair.region, seed=seed)
+        result = super_resolve(
+            pair.thick, model, pair.anatomy, quality=quality_name, factor=f, region=pair.region, seed=seed
+        )
         return result.volume.voxels.astype(np.float32)
 
     return [
@@ -88,31 +103,32 @@ def _methods(pair: SlicePair, qualities: Sequence[str], model: Model | None, see
     ]
 
 
-def measure(pair: SlicePair, hu: np.ndarray, end_slices: int = END_SLICES) -> tuple[float, float, float]:
+def measure(pair: SlicePair, hu: np.ndarray, counted: SlicesCounted) -> tuple[float, float, float]:
     """PSNR in dB, SSIM, and how far the block means are from the thick slices at most, in HU.
 
-    hu: thin slices (Z, Y, X). PSNR and SSIM over whole slices within the region's HU window, which is the data range.
+    hu: thin slices (Z, Y, X). PSNR and SSIM over whole slices within the HU window, which is the data range.
     """
+    end_slices = counted.end_slices
     start, stop = pair.known or (0, len(pair.thin))
     kept = slice(start + end_slices, max(stop - end_slices, 0))
     made, truth = hu[kept], pair.thin[kept]
     if not len(made):
         raise InputError(f"{pair.name} has too few slices to leave out {end_slices} at each end: name fewer --ends.")
-    window = PROTOCOL[pair.region][0]
+    window = counted.window or PROTOCOL[pair.region][0]
     close = quality(made, truth, np.ones(truth.shape, bool), window)
     means = hu.astype(np.float64).reshape(-1, pair.factor, *hu.shape[1:]).mean(axis=1)
     return close.psnr, close.ssim, float(np.abs(means - pair.thick.voxels).max())
 
 
-def _group(pair: SlicePair) -> str:
-    (low, high), mm = PROTOCOL[pair.region][0], pair.thick.spacing[2]
+def _group(pair: SlicePair, counted: SlicesCounted) -> str:
+    (low, high), mm = counted.window or PROTOCOL[pair.region][0], pair.thick.spacing[2]
     return f"{starred(pair.name)}\n{mm:g} → {mm / pair.factor:g} mm\nwindow {low:g} … {high:g} HU"
 
 
-def _notes(cases: Sequence[dict], end_slices: int) -> list[str]:
+def _notes(cases: Sequence[dict], counted: SlicesCounted) -> list[str]:
     notes = [
-        f"PSNR of the volume, SSIM of each axial slice, {end_slices} thin slices left out at each end (RPLHR-CT: 5); "
-        "its HU window is another, so its figures cannot be compared with these."
+        f"PSNR of the volume, SSIM of each axial slice, {counted.end_slices} thin slices left out at each end "
+        "(RPLHR-CT: 5). Figures of another HU window cannot be compared; the paper does not name its own (--window)."
     ]
     if any(not case["real"] for case in cases):
         notes.append("Thick slices are block means of the thin ones; the paper's are real reconstructions.")

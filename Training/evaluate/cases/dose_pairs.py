@@ -1,0 +1,37 @@
+"""Real pairs of low and full dose, as of Mayo 2016: two volumes of one scan on one grid."""
+
+from __future__ import annotations
+
+from MedDiffFMLib.anatomy.tissue import body_mask
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.noise_level import estimate_noise
+
+from .case_list import Columns, ListedCase
+from .told_anatomy import ToldAnatomy
+from .volumes import LowDoseCase, axial_slab
+
+DOSE_LIST = Columns(("low", "full"), ("anatomy",))
+
+
+def read_dose_pair(
+    line: ListedCase, told: ToldAnatomy, slices: int | None = None, sigma_hu: float | None = None
+) -> LowDoseCase:
+    """The pair of a line, of it the central `slices` (None for all). sigma_hu: the noise that methods are given, None
+    to measure it in the low dose. InputError if the two are not on one grid, or the noise cannot be measured.
+    """
+    low, full = (read_volume(line.files[dose]) for dose in ("low", "full"))
+    for volume in (low, full):
+        check_ct(volume)
+    if not low.same_grid(full):
+        raise InputError(
+            f"{low.source} and {full.source} are not on one grid: give the two reconstructions of one scan that differ "
+            "in dose alone."
+        )
+    low, full = (axial_slab(volume, slices) for volume in (low, full))
+    if sigma_hu is None:
+        sigma_hu = estimate_noise(low.voxels, body_mask(low.voxels), low.spacing[::-1])
+    if sigma_hu is None:
+        raise InputError(f"The noise of {line.name} cannot be measured, there is too little tissue: give --sigma HU.")
+    return LowDoseCase(line.name, line.region, full, low, sigma_hu, told.of(line.name, low, line))

@@ -1,0 +1,76 @@
+"""Images that another method made of the same cases: a folder a method, in it NAME.nii.gz a case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volumes.checks import check_ct
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
+
+from .case_list import ENDINGS
+from .volumes import axial_slab
+
+
+def check_results(folders: Sequence[Path], names: Sequence[str]) -> None:
+    """InputError, before any work, unless every folder has an image of every case, and no two have one name."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder: name the folder of a method's images with --result.")
+        for name in names:
+            find_result(folder, name)
+    twice = {folder.name for folder in folders if [other.name for other in folders].count(folder.name) > 1}
+    if twice:
+        raise InputError(
+            f"Two folders of --result are called {min(twice)}: a method's name is its folder's, rename one."
+        )
+
+
+def find_result(folder: Path, name: str) -> Path:
+    """A method's image of a case. InputError if there is none."""
+    for ending in ENDINGS:
+        if (file := folder / f"{name}{ending}").is_file():
+            return file
+    raise InputError(f"{folder} has no {name}.nii.gz: call each image as its case, {name}.")
+
+
+def result_methods(folders: Sequence[Path], name: str, like: Volume) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    """(method, run) of every folder; run() gives the image of a case in HU, float32, on the grid of `like`."""
+    return [(folder.resolve().name, lambda folder=folder: read_result(folder, name, like)) for folder in folders]
+
+
+def read_result(folder: Path, name: str, like: Volume, in_hu: bool = True) -> np.ndarray:
+    """A method's image of a case, float32, on the grid of the axial volume `like`. InputError if it does not hold that
+    grid, or (in_hu) is no CT in HU.
+    """
+    image = read_volume(find_result(folder, name))
+    if in_hu:
+        check_ct(image)
+    elif not np.isfinite(image.voxels).all():
+        raise InputError(f"{image.source} holds values that are no numbers: write it again.")
+    return cut_to(axial_slab(image), like).voxels
+
+
+def cut_to(volume: Volume, like: Volume) -> Volume:
+    """The part of an axial volume that is on the grid of another one. InputError if there is no such part."""
+    direction = np.reshape(like.direction, (3, 3))
+    first = (np.array(like.origin) - volume.origin) @ direction / like.spacing
+    start = np.rint(first).astype(int)
+    stop = start + like.voxels.shape[::-1]
+    same = np.allclose(volume.spacing, like.spacing, rtol=1e-3) and np.allclose(
+        volume.direction, like.direction, atol=1e-3
+    )
+    if not same or np.abs(first - start).max() > 0.05 or start.min() < 0 or (stop > volume.voxels.shape[::-1]).any():
+        size, spacing = (" × ".join(f"{n:g}" for n in values) for values in (like.voxels.shape[::-1], like.spacing))
+        raise InputError(
+            f"{volume.source} is not on the grid of its case ({size} voxels of {spacing} mm): give the image on the "
+            "grid of the case's CT, without resampling."
+        )
+    (x, y, z), (right, back, top) = start, stop
+    voxels = np.ascontiguousarray(volume.voxels[z:top, y:back, x:right], dtype=np.float32)
+    return replace(volume, voxels=voxels, origin=like.origin, grid_record=b"")

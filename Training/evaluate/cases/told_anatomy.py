@@ -1,0 +1,69 @@
+"""The anatomy that a model is told of a case: `--anatomy WORD|FILE|DIR`, or what the line of a list says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
+from MedDiffFMLib.anatomy.segmenter import choose_mode, find_organs
+from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volumes.volume import Volume
+
+from .case_list import AUTO, ENDINGS, ListedCase
+
+WORDS = ("auto", "threshold", "none")  # the body, tissues, nothing: as of the tasks
+TOTALSEGMENTATOR = "totalsegmentator"
+
+
+@dataclass(frozen=True)
+class ToldAnatomy:
+    """What is told of every case. wanted: a word of the tasks, totalsegmentator, a label map, or a folder of them by
+    the cases' names; None for what a list says, and without a list "auto". device: where TotalSegmentator computes.
+    """
+
+    wanted: str | None = None
+    device: torch.device | None = None
+
+    def check(self, names: Sequence[str], lines: Sequence[ListedCase] = ()) -> None:
+        """InputError, before any work, if it cannot be told of one of the cases."""
+        by_line = self.wanted is None and any(line.anatomy == AUTO for line in lines)
+        if self.wanted == TOTALSEGMENTATOR or by_line:
+            choose_mode(self.device)
+        if self.wanted is None or self.wanted in (*WORDS, TOTALSEGMENTATOR):
+            return
+        path = Path(self.wanted)
+        if not path.exists():
+            words = ", ".join((*WORDS, TOTALSEGMENTATOR))
+            raise InputError(f"--anatomy {self.wanted} is no file or folder, nor one of {words}: correct it.")
+        if path.is_dir():
+            for name in names:
+                label_map_of(path, name)
+        elif len(names) > 1:
+            raise InputError(f"--anatomy {path} is one label map, of {len(names)} cases: name a folder of them.")
+
+    def of(self, name: str, ct: Volume, line: ListedCase | None = None) -> Volume | str:
+        """What is told of a case: a label map on the CT's grid, or a word of the tasks."""
+        if self.wanted is None:
+            said = line.anatomy if line else None
+            if isinstance(said, Path):
+                return read_anatomy(said, like=ct)
+            return find_organs(ct, self.device) if said == AUTO else {"none": "threshold", None: "auto"}[said]
+        if self.wanted in WORDS:
+            return self.wanted
+        if self.wanted == TOTALSEGMENTATOR:
+            return find_organs(ct, self.device)
+        path = Path(self.wanted)
+        return read_anatomy(label_map_of(path, name) if path.is_dir() else path, like=ct)
+
+
+def label_map_of(folder: Path, name: str) -> Path:
+    """The label map of a case in a folder: NAME or NAME_seg, a file or a folder of masks. InputError without one."""
+    for stem in (name, f"{name}_seg"):
+        for ending in (*ENDINGS, ""):
+            if (path := folder / f"{stem}{ending}").exists():
+                return path
+    raise InputError(f"{folder} has no label map of {name}: call it {name}.nii.gz, or {name}_seg.nii.gz.")
