@@ -44,13 +44,13 @@ def evaluate_ablation(
     Cases as of evaluate synthesize. What a model is, its settings tell. Features of "model" are those of --model (the
     bundled one), the same for all.
     """
+    prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     from MedDiffFMLib.cli.bar import progress_bar
     from MedDiffFMLib.models.loading import load_model
 
     from ...evaluate.tasks.ablation import components_of, report_of_ablation
     from ...evaluate.tasks.synthesize import compare, notes_on
 
-    prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     folders = components_of(models)
     pairs, metrics = prepared.read(shared.load_model())
     rows, found = [], {}

@@ -48,11 +48,11 @@ def evaluate_synthesize(
     With --data the three test volumes, without it the small ones of the repository. A --list has the columns ct, region
     (auto: a case for each region of a whole body) and anatomy.
     """
+    prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     from MedDiffFMLib.cli.bar import progress_bar
 
     from ...evaluate.tasks.synthesize import compare, notes_on, report_of
 
-    prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     model = shared.load_model()
     pairs, metrics = prepared.read(model)
     with progress_bar("Synthesis") as progress:
