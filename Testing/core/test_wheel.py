@@ -64,6 +64,7 @@ REFUSED = {
     "evaluate super-resolve": "training",
     "evaluate detect-anomalies": "training",
     "evaluate synthesize": "training",
+    "evaluate ablation model": "training",
     "evaluate generate-lesion": "training",
     "evaluate inpaint-lesion": "training",
     "evaluate pictures .": "training",
@@ -76,6 +77,7 @@ REFUSED = {
     "train finetune store run base --config c.json": "training",
     "train distill store run base --config c.json": "training",
     "train refine store run base --config c.json": "training",
+    "train red-cnn store run": "training",
     "batch denoise scans out --scheduler tcp://127.0.0.1:1": "batch",
     "denoise ct.nii.gz a.nii.gz --anatomy totalsegmentator": "anatomy",
 }
