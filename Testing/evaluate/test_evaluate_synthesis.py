@@ -256,15 +256,23 @@ def test_a_kind_of_lesion_has_its_region(folder, kind, region):
 def test_real_masks_of_a_list_are_drawn_over_without_ellipsoids(run, folder, model, tmp_path):
     """Label 2 of the mask is the lesion, 1 the lung; the place before is the real lesion, which is measured once."""
     table = tmp_path / "list.csv"
-    line = f"{folder / 'sick.nii.gz'},{folder / 'sick_seg.nii.gz'},2,chest,msd_1"
-    table.write_text(f"ct,lesion,lesion_labels,region,name\n{line}\n", encoding="utf-8")
+    line = f"{folder / 'sick.nii.gz'},{folder / 'sick_seg.nii.gz'},2,chest,msd_1,none"
+    table.write_text(f"ct,lesion,lesion_labels,region,name,anatomy\n{line}\n", encoding="utf-8")
     made = ("--kind", "lung", "--list", table, "--steps", "2", "--model", model, "--device", "cpu")
     run("evaluate", "inpaint-lesion", *made, "--json", tmp_path / "r.json")
     result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert [line["method"] for line in result["table"]] == ["real", "tiny"]
     drawn = [case["case"] for case in result["cases"] if case["method"] == "tiny"]
     assert drawn == ["msd_1_own_mask_seed0", "msd_1_own_mask_seed1"] and result["diameters_mm"] == []
-    table.write_text(f"ct,lesion,lesion_labels,region,name\n{line.replace(',2,', ',3,')}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="has no label map of msd_1"):
+        run("evaluate", "inpaint-lesion", *made, "--anatomy", tmp_path)
+    auto = f"ct,lesion,lesion_labels,region,name,anatomy\n{line.replace(',none', ',auto')}\n"
+    table.write_text(auto, encoding="utf-8")
+    for task in ("inpaint-lesion", "generate-lesion") if not is_installed() else ():
+        with pytest.raises(InputError, match="TotalSegmentator is not installed"):
+            run("evaluate", task, *made)
+    wrong = f"ct,lesion,lesion_labels,region,name\n{line.replace(',2,', ',3,').removesuffix(',none')}\n"
+    table.write_text(wrong, encoding="utf-8")
     with pytest.raises(InputError, match=r"holds no lesion with the label 3.*leave the case msd_1 out"):
         run("evaluate", "inpaint-lesion", *made)
 

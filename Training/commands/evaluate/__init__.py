@@ -11,6 +11,7 @@ from .detect_anomalies import evaluate_detect_anomalies
 from .distillation import evaluate_distillation
 from .generate_lesion import evaluate_generate_lesion
 from .inpaint_lesion import evaluate_inpaint_lesion
+from .nnunet_split import nnunet_split
 from .pictures import pictures
 from .super_resolve import evaluate_super_resolve
 from .synthesize import evaluate_synthesize
@@ -27,6 +28,7 @@ for name, command in {
     "ablation": evaluate_ablation,
     "generate-lesion": evaluate_generate_lesion,
     "inpaint-lesion": evaluate_inpaint_lesion,
+    "nnunet-split": nnunet_split,
     "distillation": evaluate_distillation,
     "condition": evaluate_condition,
 }.items():

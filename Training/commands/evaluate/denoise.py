@@ -116,7 +116,7 @@ def evaluate_denoise(
     cases = simulated_cases(shared) if pairs is None else pairs
     names = [case.name for case in cases]
     check_results(result or [], names)
-    ToldAnatomy(anatomy).check(names, cases)
+    ToldAnatomy(anatomy).check(names, [case.anatomy for case in cases])
 
     from ...evaluate.tasks.denoise import evaluate_denoising
 

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from ..option_groups import KeptLesions, ListOptions, SharedOptions, SynthesisOptions, with_option_groups
 from ..options import AnatomyTold, Diameters, FeaturesOption, KindOption, check_choice, require_packages
-from .lesion_runs import find_lesion_cases, finish, places_in, start
+from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    import torch
+
+    from MedDiffFMLib.anatomy.label_maps.reading import Anatomy
     from MedDiffFMLib.models.loading import Model
+    from MedDiffFMLib.volumes.volume import Volume
 
     from ...evaluate.cases.lesions import LesionPlace
     from ...evaluate.metrics.features import Features
@@ -42,12 +46,15 @@ def evaluate_generate_lesion(
 
     check_choice("anatomy", anatomy, ("given", "threshold"))
     found = find_lesion_cases(shared, listed, kind, diameters or "20", kept)
+    _segmenter(found, None)  # refused before anything is written
     lesions, model = start(shared, "generate-lesion", kind, kept)
     notes, network = [], None
     if model is not None:
         network = load_features(features, model)
         add_real(lesions, found.real, kept.real)
-        options = PairOptions(synthesis.spacing or None, synthesis.slab, tell_organs=anatomy == "given")
+        options = PairOptions(
+            synthesis.spacing or None, synthesis.slab, _segmenter(found, model.device), anatomy == "given"
+        )
         where = places_in(found, kind, options, shared.seed)
         sampling = {"kind": kind, "quality": synthesis.quality, "steps": synthesis.steps, "seed": shared.seed}
         notes = similarity_notes(network, _generate(lesions, where, model, network, sampling))
@@ -69,6 +76,14 @@ def _generate(
     with progress_bar("Lesions") as progress:
         generate_all(lesions, where, model, ImageMetrics(network, kernel), progress, **sampling)
     return kernel
+
+
+def _segmenter(found: LesionCases, device: torch.device | None) -> Callable[[Volume], Anatomy] | None:
+    """TotalSegmentator where a line's anatomy is auto, else nothing. InputError if it cannot run."""
+    from .synthesize import choose_segmenter
+
+    wanted = any(lesion.anatomy == "auto" for lesion in found.real)
+    return choose_segmenter("totalsegmentator", device) if wanted else None
 
 
 def similarity_notes(network: Features | None, kernel: int | None) -> list[str]:

@@ -28,6 +28,11 @@ class LesionCases:
     diameters_mm: list[float]
     real: list[RealLesion]
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all CTs."""
+        return [*(file.name.removesuffix(".nii.gz") for file in self.healthy), *(one.name for one in self.real)]
+
 
 def start(shared: SharedOptions, task: str, kind: str, kept: KeptLesions) -> tuple[Lesions, Model | None]:
     """Empty lesions and the model to measure; with segmentations the kept lesions with their Dice, and None."""
@@ -70,14 +75,18 @@ def find_lesion_cases(
 
 
 def places_in(found: LesionCases, kind: str, options: PairOptions, seed: int) -> list[LesionPlace]:
-    """The places of new lesions in healthy CTs, then those of the real lesions in their own."""
+    """The places of new lesions in healthy CTs, then those of the real lesions in their own. A line's word `auto` is
+    left aside where `options` find no organs.
+    """
     from ...evaluate.cases.lesions import own_place, places
     from ...evaluate.cases.synthesis import load_pair
 
     healthy = [load_pair(file, region, options) for file, region in found.healthy.items()]
     drawn = [place for pair in healthy for place in places(pair, kind, found.diameters_mm, seed)]
     for lesion in found.real:
-        drawn += own_place(lesion, load_pair(lesion.file, lesion.region, options, lesion.anatomy))
+        unmet = lesion.anatomy == "auto" and options.segment is None
+        anatomy = None if unmet else lesion.anatomy
+        drawn += own_place(lesion, load_pair(lesion.file, lesion.region, options, anatomy))
     return drawn
 
 

@@ -95,7 +95,7 @@ def evaluate_super_resolve(
     cases = slices.cases(shared)
     names = [case.name for case in cases]
     check_results(result or [], names)
-    ToldAnatomy(anatomy).check(names, cases)
+    ToldAnatomy(anatomy).check(names, [case.anatomy for case in cases])
 
     from ...evaluate.tasks.super_resolve import SlicesCounted, evaluate_super_resolution
 
@@ -113,4 +113,4 @@ def _loaded(cases: Sequence[ListedCase], slices: SliceOptions, told: ToldAnatomy
 
     for case in cases:
         pair = load_slice_pair(case, slices.factor, read_box(slices.box))
-        yield replace(pair, anatomy=told.of(case.name, pair.thick, case))
+        yield replace(pair, anatomy=told.of(case.name, pair.thick, case.anatomy))

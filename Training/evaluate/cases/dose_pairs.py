@@ -34,4 +34,4 @@ def read_dose_pair(
         sigma_hu = estimate_noise(low.voxels, body_mask(low.voxels), low.spacing[::-1])
     if sigma_hu is None:
         raise InputError(f"The noise of {line.name} cannot be measured, there is too little tissue: give --sigma HU.")
-    return LowDoseCase(line.name, line.region, full, low, sigma_hu, told.of(line.name, low, line))
+    return LowDoseCase(line.name, line.region, full, low, sigma_hu, told.of(line.name, low, line.anatomy))

@@ -127,12 +127,15 @@ def lesion_numbers(file: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class LesionPlace:
-    """The place of a new lesion: a mask (0 and 1) on the pair's grid. own: the CT has a real lesion there."""
+    """The place of a new lesion: a mask (0 and 1) on the pair's grid. own: the CT has a real lesion there. anatomy:
+    what the model is told of the CT, as of the tasks.
+    """
 
     name: str
     pair: LabeledCt
     mask: Volume
     own: bool = False
+    anatomy: Volume | str = "auto"
 
     @property
     def lesion(self) -> np.ndarray:

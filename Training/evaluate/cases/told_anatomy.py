@@ -13,7 +13,7 @@ from MedDiffFMLib.anatomy.segmenter import choose_mode, find_organs
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 
-from .case_list import AUTO, ENDINGS, ListedCase
+from .case_list import AUTO, ENDINGS
 
 WORDS = ("auto", "threshold", "none")  # the body, tissues, nothing: as of the tasks
 TOTALSEGMENTATOR = "totalsegmentator"
@@ -28,9 +28,9 @@ class ToldAnatomy:
     wanted: str | None = None
     device: torch.device | None = None
 
-    def check(self, names: Sequence[str], lines: Sequence[ListedCase] = ()) -> None:
-        """InputError, before any work, if it cannot be told of one of the cases."""
-        by_line = self.wanted is None and any(line.anatomy == AUTO for line in lines)
+    def check(self, names: Sequence[str], said: Sequence[Path | str | None] = ()) -> None:
+        """InputError, before any work, if it cannot be told of one of the cases. said: the lines' own anatomy."""
+        by_line = self.wanted is None and AUTO in said
         if self.wanted == TOTALSEGMENTATOR or by_line:
             choose_mode(self.device)
         if self.wanted is None or self.wanted in (*WORDS, TOTALSEGMENTATOR):
@@ -45,10 +45,9 @@ class ToldAnatomy:
         elif len(names) > 1:
             raise InputError(f"--anatomy {path} is one label map, of {len(names)} cases: name a folder of them.")
 
-    def of(self, name: str, ct: Volume, line: ListedCase | None = None) -> Volume | str:
-        """What is told of a case: a label map on the CT's grid, or a word of the tasks."""
+    def of(self, name: str, ct: Volume, said: Path | str | None = None) -> Volume | str:
+        """What is told of a case: a label map on the CT's grid, or a word of the tasks. said: the line's own."""
         if self.wanted is None:
-            said = line.anatomy if line else None
             if isinstance(said, Path):
                 return read_anatomy(said, like=ct)
             return find_organs(ct, self.device) if said == AUTO else {"none": "threshold", None: "auto"}[said]

@@ -95,7 +95,7 @@ def inpaint_all(
     """Two lesions of two seeds in each place, and a healthy place as it was. parameters: of `inpaint_lesion`."""
     for place in places:
         ct, mask, region = place.pair.ct, place.lesion, place.pair.region
-        made = inpaint_lesion(ct, place.mask, model, progress=progress, region=region, samples=2, **parameters)
+        made = inpaint_lesion(ct, place.mask, model, place.anatomy, progress, region=region, samples=2, **parameters)
         one, other = (volume.voxels.astype(np.float64) for volume in made.volumes)
         apart = float(np.abs(one - other)[mask].mean())
         seen = {"trained_on": trained_on(place.pair.name)}
