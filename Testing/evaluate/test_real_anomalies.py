@@ -117,7 +117,7 @@ def test_all_slices_count_together_with_the_ground_and_without(run, slices, tmp_
     """The two countings, by hand: the ground scores 0, as most of the liver does."""
     model, report = save_tiny_model(tmp_path / "tiny", patch=16), tmp_path / "r.json"
     printed = run(
-        "--bmad", slices, "--gray-window", -160, 240, "--t", 950, "--draws", 1, "--score", "map", "--smoothing", 0,
+        "--bmad", slices, "--gray-window", -160, 240, "--quality", "paper",
         "--model", model, "--device", "cpu", "--precision", "float32", "--json", report,
     )  # fmt: skip
     read = json.loads(report.read_text(encoding="utf-8"))
@@ -131,6 +131,7 @@ def test_all_slices_count_together_with_the_ground_and_without(run, slices, tmp_
         expected = detection_quality(score.astype(float), lesion, where)
         found = rows[counted, "|HU − median|"]
         assert (found["image_auroc"], found["pixel_auroc"], found["pro"]) == pytest.approx(expected[:3])
+    assert read["settings"]["quality"] == "paper" and read["settings"]["smoothing_mm"] == 0
     assert read["settings"]["from_median"] is False and "Table VI" in printed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import fields
 from functools import cache
 
 import pytest
@@ -11,8 +12,10 @@ import typer
 from training_runs import REPOSITORY
 
 from MedDiffFMLib.cli.app import build_app
+from MedDiffFMLib.networks.unet import NetworkConfig
 from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.commands.train import train_app
+from MedDiffFMTraining.data.crop_config import CropConfig
 
 DOCUMENTS = [
     "Docs/training-on-one-gpu.md",
@@ -22,6 +25,8 @@ DOCUMENTS = [
     "Docs/evaluation-restoration.md",
     "Docs/evaluation-synthesis.md",
 ]
+SETTINGS = {"network": NetworkConfig, "crops": CropConfig}
+DIFFERENCES = "Docs/differences-from-the-paper.md"
 COMMAND = re.compile(r"(meddiff-fm|-m MedDiffFMTraining) +([a-z][^`#|;]*)")
 
 
@@ -85,3 +90,25 @@ accelerate launch -m MedDiffFMTraining pretrian store
 
 def test_a_command_or_an_option_that_is_gone_is_found():
     assert [unknown_in(*found) for found in commands_in(GONE)] == ["pack", "--wrokers", "pretrian"]
+
+
+def test_every_switch_of_the_paper_exists():
+    """What the table of differences names: options of some command, and settings of a run, of crops or of a network."""
+    text = (REPOSITORY / DIFFERENCES).read_text(encoding="utf-8")
+    options = set(re.findall(r"(?<!-)--[a-z][a-z-]*", text))
+    assert options and options <= all_options(typer.main.get_command(application()))
+    settings = {name: {field.name for field in fields(kind)} for name, kind in SETTINGS.items()}
+    named = re.findall(r"`(network|crops)\.(\w+)", text)
+    assert named and all(name in settings[group] for group, name in named)
+
+
+def all_options(command) -> set[str]:
+    """The options of a command and of those below it."""
+    found = {option for parameter in command.params for option in parameter.opts}
+    return found.union(*(all_options(one) for one in getattr(command, "commands", {}).values()))
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, DIFFERENCES, "README.md"])
+def test_no_document_says_that_something_is_exactly_the_papers(document):
+    text = " ".join((REPOSITORY / document).read_text(encoding="utf-8").split())
+    assert not re.findall(r"[^.|]*paper[^.|]{0,60}\bexactly\b|\bexactly\b[^.|]{0,60}paper[^.|]*", text)

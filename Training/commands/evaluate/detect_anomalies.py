@@ -38,14 +38,24 @@ class MapOptions:
     t: Annotated[str | None, typer.Option("--t", metavar="T,...", help="Noise levels, in place of its own.")] = None
     draws: Annotated[int | None, typer.Option(min=1, max=100, help="Draws of noise, in place of its own.")] = None
     direction: Annotated[str, typer.Option(metavar="either|darker|brighter", help="What counts.")] = "either"
-    smoothing: Annotated[float, typer.Option(min=0, max=50, help="Of the map, mm.")] = 2.0
+    quality: Annotated[
+        str,
+        typer.Option(metavar="balanced|paper", help="The model's own settings, or the paper's."),
+    ] = "balanced"
+    smoothing: Annotated[
+        float | None, typer.Option(min=0, max=50, help="Of the map, mm. Default: 2, in quality paper 0.")
+    ] = None
     score: Annotated[
-        str, typer.Option(metavar="from-median|map", help="Distance of the map from its median, or (the paper) from 0.")
-    ] = "from-median"
+        str | None,
+        typer.Option(
+            metavar="from-median|map", help="Distance of the map from its median, or from 0 (default of quality paper)."
+        ),
+    ] = None
 
     def check(self) -> None:
         """InputError unless each of --t is a timestep from 1 to 999 and the direction and score are known ones."""
-        check_choice("score", self.score, ("from-median", "map"))
+        check_choice("quality", self.quality, ("balanced", "paper"))
+        check_choice("score", self.score or "map", ("from-median", "map"))
         check_choice("direction", self.direction, ("either", "darker", "brighter"))
         if not all(part.isdecimal() and 1 <= int(part) <= 999 for part in self._parts()):
             raise InputError(f"--t cannot be {self.t!r}: give timesteps from 1 to 999 with commas, as 300,950.")
@@ -117,8 +127,11 @@ def evaluate_detect_anomalies(
         raise InputError("--bmad names all slices and their organ: give it alone, or name other cases without it.")
     cases = slices.cases() if slices.bmad else _cases(shared, listed, plant, organ, box, planting)
     model = None if baselines_only else shared.load_model()
-    given = (mapping.noise_levels, mapping.draws, mapping.direction, mapping.smoothing, shared.seed)
-    settings = DetectSettings(*given, from_median=mapping.score == "from-median")
+    paper = mapping.quality == "paper"
+    smoothing = (0.0 if paper else 2.0) if mapping.smoothing is None else mapping.smoothing
+    given = (mapping.noise_levels, mapping.draws, mapping.direction, smoothing, shared.seed)
+    from_median = (mapping.score or ("map" if paper else "from-median")) == "from-median"
+    settings = DetectSettings(*given, from_median=from_median, quality=mapping.quality)
     report = (evaluate_slices if slices.bmad else evaluate_detection)(cases, model, settings)
     shared.emit(report, model, box=box)
 

@@ -33,6 +33,7 @@ class DetectSettings:
     """Settings of the model's map. noise_levels: each t is a line of the table, empty for the model's own; draws: of
     noise, None for the model's own. direction: either, darker or brighter. smoothing_mm: of the map and the smoothed
     baseline. from_median: whether the model's score is how far the map is from its own median, or (the paper) from 0.
+    quality: of the task.
     """
 
     noise_levels: tuple[int, ...] = ()
@@ -41,6 +42,7 @@ class DetectSettings:
     smoothing_mm: float = 2.0
     seed: int = 0
     from_median: bool = True
+    quality: str = "balanced"
 
 
 def evaluate_detection(
@@ -106,6 +108,7 @@ def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.nd
 def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int | None) -> np.ndarray:
     """The distance of the model's map from its median in the organ, or from 0. t: None for the model's own."""
     options = {"organ": case.organ, "region": case.region, "smoothing": settings.smoothing_mm, "seed": settings.seed}
+    options["quality"] = settings.quality
     result = detect_anomalies(
         case.volume, model, case.anatomy, noise_level=t, draws=settings.draws, min_volume=NO_FINDINGS_ML, **options
     )
