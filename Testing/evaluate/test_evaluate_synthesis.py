@@ -28,7 +28,7 @@ from MedDiffFMTraining.commands.option_groups import KeptLesions, SharedOptions
 from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.cases.lesions import places, read_diameters, region_of_kind
 from MedDiffFMTraining.evaluate.cases.synthesis import PairOptions, load_pair, load_pairs
-from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, ImageMetrics, compare, measure
+from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, ImageMetrics, compare, compare_elsewhere, measure
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,19 @@ def test_synthesize_takes_a_list_and_tells_its_organs(run, model, tmp_path, data
     assert [line["group"] for line in result["table"]][::2] == [*regions.values(), "overall"]
     with pytest.raises(InputError, match="--list names all cases"):
         run("evaluate", "synthesize", *named, "--cases", "x:chest")
+
+
+def test_a_ct_made_elsewhere_is_measured_on_the_same_grid(folder, tmp_path):
+    """The real CT itself, on its own finer grid, is found to be the real CT; half of it is refused."""
+    (pair,) = load_pairs(folder / "healthy.nii.gz", "chest", PairOptions(3.0))
+    image = sitk.ReadImage(str(folder / "healthy.nii.gz"))
+    for name, part in (("maisi", image), ("half", image[:, :, :20])):
+        (tmp_path / name).mkdir()
+        sitk.WriteImage(part, str(tmp_path / name / "healthy.nii.gz"))
+    (row,) = compare_elsewhere([pair], [tmp_path / "maisi"], ImageMetrics(None, None))
+    assert row.method == "maisi" and row.values["hu_error"] < 2 and row.values["dice"] > 0.95
+    with pytest.raises(InputError, match=r"shows only 5\d% of its case"):
+        compare_elsewhere([pair], [tmp_path / "half"], ImageMetrics(None, None))
 
 
 def test_lesions_are_drawn_kept_and_joined_by_an_nnunets_dice(run, folder, model, tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..option_groups import ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import AnatomyTold, FeaturesOption, check_choice, require_packages
+from ..options import AnatomyTold, FeaturesOption, ResultOption, check_choice, require_packages
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +42,7 @@ def evaluate_synthesize(
     segmenter: SegmenterOption = "auto",
     *,
     listed: ListOptions,
+    result: ResultOption = None,
 ) -> None:
     """Make CTs from the label maps of real ones, and measure them beside the real: the paper's Table IV.
 
@@ -51,12 +52,16 @@ def evaluate_synthesize(
     prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     from MedDiffFMLib.cli.bar import progress_bar
 
-    from ...evaluate.tasks.synthesize import compare, notes_on, report_of
+    from ...evaluate.cases.results import check_results
+    from ...evaluate.tasks.synthesize import compare, compare_elsewhere, notes_on, report_of
 
+    check_results(result or [], [])
     model = shared.load_model()
     pairs, metrics = prepared.read(model)
+    check_results(result or [], [pair.name for pair in pairs])
     with progress_bar("Synthesis") as progress:
         rows = compare(pairs, model, metrics, progress, **prepared.sampling)
+    rows += compare_elsewhere(pairs, result or [], metrics)
     notes = notes_on(rows, metrics, synthesis.spacing or None)
     shared.emit(report_of(rows, notes, prepared.facts(metrics)), model)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
@@ -14,7 +15,10 @@ from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 from .case_list import ENDINGS
+from .synthesis import smoothed
 from .volumes import axial_slab
+
+LEAST_COVERED = 0.98  # of a case by an image on another grid
 
 
 def check_results(folders: Sequence[Path], names: Sequence[str]) -> None:
@@ -74,3 +78,27 @@ def cut_to(volume: Volume, like: Volume) -> Volume:
     (x, y, z), (right, back, top) = start, stop
     voxels = np.ascontiguousarray(volume.voxels[z:top, y:back, x:right], dtype=np.float32)
     return replace(volume, voxels=voxels, origin=like.origin, grid_record=b"")
+
+
+def resampled_result(folder: Path, name: str, like: Volume) -> np.ndarray:
+    """A method's CT of a case in HU, float32, brought from any grid onto that of `like`: what that could not hold is
+    smoothed away, as in the real CT, then linear. InputError if it is no CT in HU, or does not reach as far.
+    """
+    image = read_volume(find_result(folder, name))
+    check_ct(image)
+    if max(like.spacing) - min(like.spacing) < 1e-3:
+        image = smoothed(image.with_voxels(image.voxels.astype(np.float32)), like.spacing[0])
+    grid, nearest = like.to_sitk(), sitk.sitkNearestNeighbor
+    ones = sitk.GetImageFromArray(np.ones(image.voxels.shape, np.uint8))
+    ones.CopyInformation(image.to_sitk())
+    covered = sitk.GetArrayFromImage(sitk.Resample(ones, grid, sitk.Transform(), nearest, 0)).mean()
+    if covered < LEAST_COVERED:
+        raise InputError(
+            f"{image.source} shows only {covered:.0%} of its case: give a CT in the coordinates of the case's own."
+        )
+    resample = sitk.ResampleImageFilter()
+    resample.SetReferenceImage(grid)
+    resample.SetInterpolator(sitk.sitkLinear)
+    resample.SetOutputPixelType(sitk.sitkFloat32)
+    resample.UseNearestNeighborExtrapolatorOn()
+    return sitk.GetArrayFromImage(resample.Execute(image.to_sitk()))

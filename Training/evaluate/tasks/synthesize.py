@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from MedDiffFMLib.volumes.frame import AIR_HU
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
 
+from ..cases.results import resampled_result
 from ..cases.synthesis import LabeledCt, grouped, painted
 from ..cases.volumes import trained_on
 from ..metrics import similarity
@@ -78,6 +80,15 @@ def compare(
         rows.append(measure(pair, made.volumes[0].voxels, model.name, metrics, borders))
         rows.append(measure(pair, painted(pair).voxels, PAINTED, metrics))
     return rows
+
+
+def compare_elsewhere(pairs: Sequence[LabeledCt], folders: Sequence[Path], metrics: ImageMetrics) -> list[Measured]:
+    """The CTs that other methods made of the same label maps, beside the real: a folder a method."""
+    return [
+        measure(pair, resampled_result(folder, pair.name, pair.ct), folder.resolve().name, metrics)
+        for pair in pairs
+        for folder in folders
+    ]
 
 
 def measure(
