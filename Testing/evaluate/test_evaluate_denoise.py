@@ -6,7 +6,9 @@ import re
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 import typer
+from safetensors.torch import save_file
 from tiny_model import save_tiny_model
 
 pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
@@ -24,6 +26,7 @@ from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import Quality, quality
 from MedDiffFMTraining.evaluate.show import demo
 from MedDiffFMTraining.evaluate.tasks.denoise import DenoisingResult, report_of
+from MedDiffFMTraining.learn.red_cnn import RedCnn, RedCnnConfig, start_run
 
 MODEL = ["model, fast", "model, fast, σ auto", "foundation model alone, fast"]
 
@@ -79,6 +82,18 @@ def test_evaluate_measures_every_method_on_the_same_input(run, small_ct, model, 
     low, full = np.load(file), sitk.GetArrayFromImage(sitk.ReadImage(str(small_ct / "chest_small.nii.gz")))
     close = quality(low, full, body_mask(full), (-1400.0, 400.0))
     assert before["after"] == pytest.approx({"psnr": close.psnr, "ssim": close.ssim})
+
+
+def test_a_trained_red_cnn_is_one_more_method(run, small_ct, tmp_path):
+    """One whose weights are all zero gives the image back (see its own test), so it gains nothing."""
+    trained, report = tmp_path / "red-cnn", tmp_path / "report.json"
+    start_run(RedCnnConfig(filters=4), trained)
+    zero = {name: torch.zeros_like(value) for name, value in RedCnn(4).state_dict().items()}
+    save_file(zero, trained / "model.safetensors")
+    options = ("--tools", "nlm", "--qualities", "", "--red-cnn", trained, "--json", report)
+    run("evaluate", "denoise", "--data", small_ct, "--cases", "chest_small:chest", *options)
+    _, row, _ = json.loads(report.read_text(encoding="utf-8"))["cases"]
+    assert row["method"] == "RED-CNN" and row["gain"]["psnr"] == pytest.approx(0, abs=1e-3)
 
 
 def test_what_was_simulated_is_used_again(small_ct, tmp_path):
@@ -141,6 +156,7 @@ def test_time_is_beside_non_local_means_on_the_same_case():
         (("--qualities", "best"), "no quality 'best'"),
         (("--json", "no/such/folder/x.json"), "in a folder that exists"),
         (("--plot", "x.pdf"), "call it x.pdf.png"),
+        (("--red-cnn", "nowhere", "--qualities", ""), "nowhere holds no RED-CNN"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_at_once(run, options, words):

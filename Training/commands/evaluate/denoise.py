@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,8 @@ from ..options import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...evaluate.cases.case_list import ListedCase
     from ...evaluate.cases.told_anatomy import ToldAnatomy
     from ...evaluate.cases.volumes import LowDoseCase
@@ -88,6 +91,25 @@ class CountingOptions:
         check_window(self.window)
 
 
+@dataclass(frozen=True)
+class OtherMethods:
+    """Images that other methods made, and a baseline that was trained here."""
+
+    result: ResultOption = None
+    red_cnn: Annotated[
+        Path | None, typer.Option("--red-cnn", metavar="DIR", help="A run of `train red-cnn`, as one more method.")
+    ] = None
+
+    def check(self) -> None:
+        """Nothing can be said before the cases are known."""
+
+    def networks(self) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+        """The trained baselines by name, HU to HU (Z, Y, X). InputError if a folder holds none."""
+        from ...learn.red_cnn import denoise_slices, load_red_cnn
+
+        return {"RED-CNN": partial(denoise_slices, load_red_cnn(self.red_cnn))} if self.red_cnn else {}
+
+
 @with_option_groups
 def evaluate_denoise(
     shared: SharedOptions,
@@ -99,7 +121,7 @@ def evaluate_denoise(
     dose: DoseOptions,
     counting: CountingOptions,
     anatomy: ToldAnatomyOption = None,
-    result: ResultOption = None,
+    other: OtherMethods,
 ) -> None:
     """Denoise low-dose CT with the model and with classical tools; PSNR and SSIM inside the body.
 
@@ -115,16 +137,19 @@ def evaluate_denoise(
     pairs = dose.cases(shared)
     cases = simulated_cases(shared) if pairs is None else pairs
     names = [case.name for case in cases]
-    check_results(result or [], names)
+    check_results(other.result or [], names)
     ToldAnatomy(anatomy).check(names, [case.anatomy for case in cases])
 
     from ...evaluate.tasks.denoise import evaluate_denoising
 
+    networks = other.networks()
     model = shared.load_model() if chosen_qualities else None
     told = ToldAnatomy(anatomy, model.device) if model else ToldAnatomy("auto")
     slabs = (_load(case, pairs is not None, told, (slices, dose.sigma, shared.seed, cache)) for case in cases)
     counted = Counting(counting.window, counting.whole_image)
-    report = evaluate_denoising(slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, result or [])
+    report = evaluate_denoising(
+        slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, other.result or [], networks
+    )
     shared.emit(report, model, slices=slices, anatomy=anatomy, whole_image=counted.whole_image)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -56,13 +57,15 @@ def evaluate_denoising(
     seed: int = 0,
     counting: Counting = Counting(),  # noqa: B008 - it cannot be changed
     results: Sequence[Path] = (),
+    networks: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({}),
     log: Callable[[str], None] = print,
 ) -> Report:
     """Measure every classical tool and the model in every quality on every case, on the same input; and the foundation
     model alone, as the paper has it, without non-local means and refiner.
 
     All are told the noise that was simulated, or measured in a real low dose; of a simulated one the model's `fast`
-    runs once more and measures it. results: folders of images that other methods made. `log` gets a line per run.
+    runs once more and measures it. results: folders of images that other methods made. networks: baselines by
+    name, HU to HU (Z, Y, X). `log` gets a line per run.
     `model` may be None if `qualities` is empty.
     """
     rows = []
@@ -76,7 +79,8 @@ def evaluate_denoising(
         elsewhere = [
             (name, lambda run=run: (run(), None)) for name, run in result_methods(results, case.name, case.full)
         ]
-        for method, run in elsewhere + _methods(case, tools, qualities, model, seed):
+        trained = [(name, lambda net=net, case=case: (net(case.low.voxels), None)) for name, net in networks.items()]
+        for method, run in elsewhere + trained + _methods(case, tools, qualities, model, seed):
             started = time.perf_counter()
             hu, sigma = run()
             seconds = time.perf_counter() - started
