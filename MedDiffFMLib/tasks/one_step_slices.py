@@ -21,7 +21,7 @@ import torch
 from ..diffusion.samplers import predict_x0
 from ..diffusion.slice_operators import cubic_slices
 from ..inference.noise_predictor import NoisePredictor, worth_in_tiles
-from ..inference.tiles import TilePlan
+from ..inference.tiles import TilePlan, Tiling
 from ..models.components import REFINERS
 from ..models.loading import Model
 from ..networks.controlnet import ControlNet
@@ -112,7 +112,7 @@ def refiner_training_sample(volume: Volume, model: Model, factor: int, region: s
     reporter, cut = Reporter(None), SliceSplit(-3, factor)
     scan = analyze_scan(volume, region, reporter)
     labels = KnownAnatomy().labels(scan)
-    eps = thin_noise_predictor(scan, cut, labels, model, model.controlnet(ONE_STEP), 0.25, reporter)
+    eps = thin_noise_predictor(scan, cut, labels, model, model.controlnet(ONE_STEP), Tiling(), reporter)
     estimate = one_step_estimate(scan, eps, cut, 1, reporter)
     return scan, thick_slice_inputs(scan.x, to_model(estimate, scan.window), cut)
 
