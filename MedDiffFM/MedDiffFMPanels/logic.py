@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
+from MedDiffFMLib.worker.protocol import PROTOCOL
 
 from . import failures
 from .failures import Failure
@@ -101,6 +102,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         values = self._checked(parameters)
 
         def finish(event, folder):
+            event["facts"]  # KeyError here, where it is told, if there are none
             return _named(event, inputs)
             yield
 
@@ -182,6 +184,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
         whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
+        whole["protocol"] = PROTOCOL
         return whole | ({"inline": True} if place.remote else {"folder": "."})  # where the worker works
 
     def _read(self, event, folder, source, target):

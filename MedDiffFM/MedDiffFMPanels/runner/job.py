@@ -104,8 +104,10 @@ class Job:
             raise failures.fromEvent(event)
         if event["event"] == "cancelled":
             raise _Cancelled
-        result = yield from self._untilCancelled(self._finish(event, self.folder))
-        return result
+        try:
+            return (yield from self._untilCancelled(self._finish(event, self.folder)))
+        except KeyError as error:
+            raise failures.otherVersion(_("Its answer lacks {what}.").format(what=error)) from error
 
     def _untilCancelled(self, walk):
         """The result of a walk of which every step is taken, unless the job is cancelled meanwhile."""
