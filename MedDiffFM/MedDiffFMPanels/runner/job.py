@@ -1,6 +1,6 @@
 """One job after another in a worker that stays: a `Job` is one request to the `sharedWorker` of all panels.
 
-A job is a walk of small pieces of work (a generator); a timer gives it a turn now and then, so Slicer stays alive.
+A job is a generator that yields between small pieces of work; a timer resumes it, so that Slicer stays responsive.
 """
 
 import base64

@@ -27,7 +27,7 @@ LASTING = (
 )  # failures that asking again would not mend
 
 
-class LookPart:
+class EstimatePart:
     """Asks the worker for an estimate, on this computer only and where the packages are there; a run goes first."""
 
     def __init__(self, logic, inputs, parameters, show, onFacts, onEnd):
