@@ -48,14 +48,19 @@ def titles():
         "crash": _("The computation stopped unexpectedly."),
         "no-worker": _("The computation could not be started."),
         "packages": _("Python packages are missing."),
+        "other-version": _("The worker has another version than this panel."),
         "deleted": _("A volume of this run was deleted."),
         "scene-closed": _("The scene was closed."),
     }
 
 
 def fromEvent(event):
-    """A worker's `error` event: its own message, and a next step that names the panel's controls."""
+    """A worker's `error` event: its own message, and a next step that names the panel's controls. A request that it
+    finds wrong was right by the panel's own rules: the worker has others.
+    """
     kind = event.get("kind", "crash")
+    if kind == "usage":
+        return otherVersion(event.get("message", ""))
     return Failure(kind, event.get("message", ""), nextSteps().get(kind) or event.get("next", ""))
 
 
@@ -86,6 +91,10 @@ def nextSteps():
         "crash": _("Click Run again. If it stops again, open the log and report it."),
         "input": _("Choose another volume or setting, as said above."),
         "packages": _("Click “Set up…”: it says what would be installed and where, and asks first."),
+        "other-version": _(
+            "Install the version of meddiff-fm that came with this panel where the worker runs, or choose another "
+            "place under Advanced, “Where it runs”."
+        ),
     }
 
 
@@ -134,6 +143,10 @@ def noAnswer(seconds):
         _("It did not answer within {seconds:.0f} seconds.").format(seconds=seconds),
         _("Try again, or choose another place under Advanced, “Where it runs”."),
     )
+
+
+def otherVersion(what):
+    return Failure("other-version", what, nextSteps()["other-version"])
 
 
 def unexpected(error):

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
+from MedDiffFMLib.worker.protocol import PROTOCOL
 
 from . import failures
 from .failures import Failure
@@ -101,6 +102,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         values = self._checked(parameters)
 
         def finish(event, folder):
+            event["facts"]  # KeyError here, where it is told, if there are none
             return _named(event, inputs)
             yield
 
@@ -148,7 +150,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
     # the way there and back
 
     def _checked(self, parameters):
-        """The parameters as the worker takes them; nodes stay nodes. Failure for one that cannot be."""
+        """The parameters as a dict, nodes as they are. Failure for a name or a value that the task does not take."""
         plain = {
             name: "a file" if name == "anatomy" and not isinstance(value, str) else value
             for name, value in parameters.items()
@@ -161,7 +163,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         return dict(parameters)
 
     def _write(self, folder, place, inputs, values, preview, request="run"):
-        """The job's input files and its request."""
+        """Write the job's input files, and return its request. Generator."""
         files, first = {}, next(iter(inputs.values()))
         kinds = {slot.name: slot for slot in TASKS[self.task].files}
         for name, node in inputs.items():
@@ -182,15 +184,16 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
         whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
+        whole["protocol"] = PROTOCOL
         return whole | ({"inline": True} if place.remote else {"folder": "."})  # where the worker works
 
     def _read(self, event, folder, source, target):
         """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
-        read, told = [], {"summary": event.get("summary", ""), "warnings": event["warnings"]}
+        read, answer = [], {"summary": event.get("summary", ""), "warnings": event["warnings"]}
         for slot in (slot for slot in TASKS[self.task].files if slot.output):
             for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
                 voxels, matrix = yield from readNrrd(path)
-                read.append((slot, voxels, matrix, json.loads(provenance) | told))
+                read.append((slot, voxels, matrix, json.loads(provenance) | answer))
         return [self.addOutputToScene(*output, source, target) for output in read]
 
 

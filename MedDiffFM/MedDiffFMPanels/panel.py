@@ -1,4 +1,4 @@
-"""The panel of design.md, section 4: five parts, of which a task fills the second with its own controls.
+"""The panel of a module: five parts, of which a task fills the second with its own controls.
 
 `PanelWidget` is the module's widget; what is special to a task is its `TaskPart` (see tasks/denoise.py).
 """
@@ -21,7 +21,7 @@ from .scene.written_volume import writtenVolume
 from .sections.advanced import AdvancedPart
 from .sections.batch import BatchPart
 from .sections.choices import chosenInputs, chosenParameters
-from .sections.estimate import LookPart
+from .sections.estimate import EstimatePart
 from .sections.input import InputPart
 from .sections.result import ResultPart
 from .sections.run import RunPart
@@ -83,7 +83,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.run, self.preview = RunPart(self.ui), Preview()
         self.task = self.taskPart(self.ui, self.bindings, self._actions())
         self.result = ResultPart(self.ui, self.task)
-        self.lookAhead = LookPart(
+        self.lookAhead = EstimatePart(
             self.makeLogic(), self.inputs, self.parameters, self.run.showEstimate, self.task.looked, self.onLooked
         )
         self.advanced = AdvancedPart(self.ui, self.lookAhead.stop, self.onPlaceChanged, self.run.tell)

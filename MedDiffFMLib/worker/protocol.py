@@ -41,6 +41,9 @@ def check_request(request: dict) -> tuple[Parameters, CommonParameters]:
     """The parameters of a `run` request. UsageError if its task, files or parameters cannot be, whatever the files
     hold.
     """
+    protocol = request.get("protocol", PROTOCOL)
+    if protocol != PROTOCOL:
+        raise UsageError(f"The request speaks protocol {protocol!r} and this worker {PROTOCOL}: update the older one.")
     task = request.get("task")
     if not isinstance(task, str) or task not in TASKS:
         raise UsageError(f"There is no task {task!r}: use {', '.join(TASKS)}.")

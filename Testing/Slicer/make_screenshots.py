@@ -18,6 +18,7 @@ import harness  # noqa: E402
 from harness.pictures import settle_layout  # noqa: E402
 
 slicer = harness.start()
+from picture_colors import with_few_colors  # noqa: E402
 from picture_data import organs, plant_ball, scan, thick_slices, tissue  # noqa: E402
 
 from MedDiffFMPanels.scene import exchange  # noqa: E402
@@ -247,14 +248,6 @@ def clear_3d():
     node.SetBoxVisible(False)
     node.SetAxisLabelsVisible(False)
     slicer.app.layoutManager().resetThreeDViews()
-
-
-def with_few_colors(path: Path):
-    """The same picture of 256 colors: small enough for a repository."""
-    from PIL import Image
-
-    picture = Image.open(path).convert("RGB")
-    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

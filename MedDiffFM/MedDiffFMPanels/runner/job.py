@@ -1,6 +1,6 @@
 """One job after another in a worker that stays: a `Job` is one request to the `sharedWorker` of all panels.
 
-A job is a walk of small pieces of work (a generator); a timer gives it a turn now and then, so Slicer stays alive.
+A job is a generator that yields between small pieces of work; a timer resumes it, so that Slicer stays responsive.
 """
 
 import base64
@@ -104,8 +104,10 @@ class Job:
             raise failures.fromEvent(event)
         if event["event"] == "cancelled":
             raise _Cancelled
-        result = yield from self._untilCancelled(self._finish(event, self.folder))
-        return result
+        try:
+            return (yield from self._untilCancelled(self._finish(event, self.folder)))
+        except KeyError as error:
+            raise failures.otherVersion(_("Its answer lacks {what}.").format(what=error)) from error
 
     def _untilCancelled(self, walk):
         """The result of a walk of which every step is taken, unless the job is cancelled meanwhile."""

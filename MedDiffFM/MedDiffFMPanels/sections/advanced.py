@@ -4,7 +4,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..failures import Failure
+from MedDiffFMLib.worker.protocol import PROTOCOL
+
+from ..failures import Failure, otherVersion
 from ..runner import environment
 from ..runner.backend import Place, savedPlace, savePlace
 from ..runner.job import Job, sharedWorker
@@ -132,7 +134,10 @@ class AdvancedPart:
 
     def _showHello(self, hello, failure):
         self._hello = hello
-        if hello:
+        if hello and hello.get("protocol", PROTOCOL) != PROTOCOL:
+            what = _("It speaks protocol {its}, this panel {ours}.").format(its=hello["protocol"], ours=PROTOCOL)
+            self._showHello(None, otherVersion(what))
+        elif hello:
             self._say(systemInWords(hello))
         elif failure:
             self._say(f"{failure.title} {failure.message} {failure.next}")

@@ -17,10 +17,17 @@ from .run import timeInWords
 
 DELAY_MS = 700
 TRIES = 2  # to ask for one state, where the worker ended without an answer
-LASTING = ("input", "usage", "missing-model", "disk-full", "packages")  # failures that asking again would not mend
+LASTING = (
+    "input",
+    "usage",
+    "missing-model",
+    "disk-full",
+    "packages",
+    "other-version",
+)  # failures that asking again would not mend
 
 
-class LookPart:
+class EstimatePart:
     """Asks the worker for an estimate, on this computer only and where the packages are there; a run goes first."""
 
     def __init__(self, logic, inputs, parameters, show, onFacts, onEnd):
@@ -102,6 +109,8 @@ class LookPart:
             self._asked = None
         if failure and failure.kind == "input":
             self._showText(warning(html.escape(failure.message)))
+        elif failure and failure.kind == "other-version":
+            self._showText(warning(html.escape(f"{failure.title} {failure.message} {failure.next}")))
         self._ended(answered=event is not None)
 
     def _show(self, facts, warnings=()):

@@ -1,4 +1,4 @@
-"""Part 2 of a panel: the controls of one task. A subclass a task, in tasks/; this is what a panel asks of it."""
+"""Part 2 of a panel: the controls of one task. Each task has a subclass in tasks/."""
 
 import html
 from collections.abc import Callable
