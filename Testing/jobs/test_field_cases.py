@@ -24,7 +24,7 @@ from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.models.folder import set_in_config
 from MedDiffFMLib.volumes.io import read_volume
 
-FAST = {"quality": "fast", "device": "cpu", "sigma": "30", "region": "abdomen"}
+FAST = {"quality": "fast", "device": "cpu", "sigma": "30", "region": "abdomen", "overlap": "0"}  # few windows
 OPTIONS = [word for name, value in FAST.items() for word in (f"--{name}", value)]
 # what a refusal must name; a case that is not here must be computed
 REFUSED = {
