@@ -73,6 +73,8 @@ def set_up(panel, module, study, seed=1234567):
     choose(ui.modelBox, "tiny")
     ui.inputSelector.setCurrentNode(source)
     choose(ui.regionBox, "chest")
+    if hasattr(ui, "qualityBox"):
+        choose(ui.qualityBox, "fast")
     if PANELS[module][0] == "ct":
         choose(ui.anatomyBox, "none" if module != "MedDiffFMDetectAnomalies" else "threshold")
     if module == "MedDiffFMSuperResolve":
