@@ -18,6 +18,17 @@ from MedDiffFMLib.networks.unet import Denoiser
 
 DATA = Path(__file__).parent / "Data"
 STAND_INS = Path(__file__).parent / "stand_ins"
+# files that take longest, which begin first: a core that got one of them last would work alone for a minute
+SLOW_FILES = """
+    test_every_panel test_alone test_runs test_field_cases test_batch test_worker test_batch_part test_denoise_panel
+    test_whole_body_parts test_look_foretells_run test_doctor_self_test test_batch_inputs test_golden test_live_preview
+    test_evaluate_denoise test_command_line
+""".split()
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -70,6 +70,8 @@ def run(slicer, panel, module):
     ui, source = panel.ui, panel.inputNode
     choose(ui.modelBox, "tiny")
     choose(ui.regionBox, "chest")
+    if hasattr(ui, "qualityBox"):
+        choose(ui.qualityBox, "fast")
     ui.stepsBox.value = 2
     if module not in OF_ORGANS:
         choose(ui.anatomyBox, "threshold" if module == "MedDiffFMDetectAnomalies" else "none")

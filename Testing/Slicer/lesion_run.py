@@ -9,14 +9,13 @@ from patience import PATIENCE
 from tiny_model import save_tiny_controls, save_tiny_model
 
 
-def use_tiny_model_with_controls(folder, monkeypatch):
-    """As `panel_run.use_tiny_model`, with a ControlNet for lesions; 16³ windows, three steps."""
-    tiny = save_tiny_model(folder / "models" / "tiny", patch=16)
+def save_model_with_controls(home):
+    """The only model of a user's folder: "tiny", with a ControlNet for lesions; 16³ windows, three steps."""
+    tiny = save_tiny_model(home / "models" / "tiny", patch=16)
     config = json.loads((tiny / "config.json").read_text())
     config["tasks"] = {"inpaint-lesion": {"spacing_mm": None, "steps": 3, "resample": 2}}
     (tiny / "config.json").write_text(json.dumps(config))
     save_tiny_controls(tiny)
-    monkeypatch.setenv("MEDDIFF_FM_HOME", str(folder))
 
 
 def mask_of(lesion, grid) -> np.ndarray:

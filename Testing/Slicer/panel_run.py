@@ -1,10 +1,11 @@
-"""What a user does with a panel, and a tiny model for where the quality does not matter."""
+"""What a user does with a panel."""
 
 from __future__ import annotations
 
+import warm_worker
 from harness import click, wait_until
+from panels import folders_left
 from patience import PATIENCE
-from tiny_model import save_tiny_model
 
 
 def choose(combo, key):
@@ -20,19 +21,12 @@ def run(panel):
     wait_until(lambda: not panel.logic.busy, PATIENCE)
 
 
-def use_tiny_model(folder, monkeypatch):
-    """The only model installed in the user's folder, for panels that are opened from now on: choose "tiny"."""
-    save_tiny_model(folder / "models" / "tiny")
-    monkeypatch.setenv("MEDDIFF_FM_HOME", str(folder))
-
-
 def end(panel):
-    """The panel's work and its worker, without a trace."""
-    from panels import folders_left
-
+    """The panel's work, and its worker unless that is kept warm, without a trace."""
     from MedDiffFMPanels.runner.job import sharedWorker
 
     panel.logic.abandon()
     panel.lookAhead.stop()
-    sharedWorker().end()
-    assert folders_left() == []
+    warm_worker.rest()
+    if not sharedWorker().pid:
+        assert folders_left() == []

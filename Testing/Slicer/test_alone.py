@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from lesion_run import use_tiny_model_with_controls
 from panels import add_chest
 from test_every_panel import CROP, PANELS, add_organs
 
@@ -22,9 +21,8 @@ SOURCES = [*(HERE.parents[1] / "MedDiffFM").rglob("*.py"), *(HERE.parents[1] / "
 
 
 @pytest.fixture
-def study(slicer, tmp_path, monkeypatch):
+def study(slicer, tiny_home_with_controls, tmp_path):
     """A chest and its organs as files, and a tiny model."""
-    use_tiny_model_with_controls(tmp_path, monkeypatch)
     chest = add_chest(**CROP)
     assert slicer.util.saveNode(chest, str(tmp_path / "Chest.nrrd"))
     assert slicer.util.saveNode(add_organs(chest), str(tmp_path / "Organs.seg.nrrd"))

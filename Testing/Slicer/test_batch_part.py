@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 import SimpleITK as sitk
-from panel_run import choose, end, use_tiny_model
+from panel_run import choose, end
 from panels import DATA
 from patience import AT_ONCE, PATIENCE
 
@@ -32,8 +32,7 @@ def scans(tmp_path):
 
 
 @pytest.fixture
-def panel(slicer, tmp_path, monkeypatch, scans, open_panel):
-    use_tiny_model(tmp_path / "home", monkeypatch)
+def panel(slicer, cold_home, tmp_path, monkeypatch, scans, open_panel):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     widget = open_panel("MedDiffFMDenoise")
     ui = widget.ui

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from panels import DATA, add_chest, folders_left, to_ras
 from patience import PATIENCE
-from tiny_model import save_tiny_model
 from turns import Turns
 
 pytest.importorskip("slicer")
@@ -334,10 +333,8 @@ def test_organs_are_those_that_the_anatomy_shows(slicer, abdomen, anatomy, panel
     assert not ui.runButton.enabled and "outside the CT" in ui.runButton.toolTip
 
 
-def test_a_run_from_the_first_click_to_the_findings(slicer, panel, tmp_path, monkeypatch):
+def test_a_run_from_the_first_click_to_the_findings(slicer, panel, cold_home):
     """A tiny model in the real worker, a real chest; the findings against the backend's, from the same map."""
-    save_tiny_model(tmp_path / "models" / "tiny")
-    monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path))
     panel.advanced.listModels()
     chest, anatomy = add_chest(), load_anatomy("chest_ts_aorta")
     panel.ui.inputSelector.setCurrentNode(chest)

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from lesion_run import use_tiny_model_with_controls, wait_for_button
+from lesion_run import wait_for_button
 from panel_run import choose, end, run
 from panels import DATA, add_chest, group_is_gone, to_ras
 from patience import AT_ONCE, PATIENCE
@@ -29,9 +29,8 @@ SYNTHETIC = ("MedDiffFMInpaintLesion", "MedDiffFMSynthesize", "MedDiffFMGenerate
 
 
 @pytest.fixture
-def study(slicer, tmp_path, monkeypatch):
+def study(slicer, tiny_home_with_controls):
     """A chest and its organs in a folder of the subject hierarchy."""
-    use_tiny_model_with_controls(tmp_path, monkeypatch)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "Study")
     chest = add_chest(**CROP)
@@ -74,6 +73,8 @@ def set_up(panel, module, study, seed=1234567):
     choose(ui.modelBox, "tiny")
     ui.inputSelector.setCurrentNode(source)
     choose(ui.regionBox, "chest")
+    if hasattr(ui, "qualityBox"):
+        choose(ui.qualityBox, "fast")
     if PANELS[module][0] == "ct":
         choose(ui.anatomyBox, "none" if module != "MedDiffFMDetectAnomalies" else "threshold")
     if module == "MedDiffFMSuperResolve":

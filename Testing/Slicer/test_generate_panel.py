@@ -7,7 +7,7 @@ import unittest
 
 import numpy as np
 import pytest
-from lesion_run import mask_of, use_tiny_model_with_controls, wait_for_button
+from lesion_run import mask_of, wait_for_button
 from panel_run import choose, end, run
 from panels import DATA, to_ras
 from patience import PATIENCE
@@ -41,8 +41,7 @@ def organs(slicer):
 
 
 @pytest.fixture
-def panel(organs, open_panel, tmp_path, monkeypatch):
-    use_tiny_model_with_controls(tmp_path, monkeypatch)
+def panel(organs, open_panel, tiny_home_with_controls):
     widget = open_panel("MedDiffFMGenerateLesion")
     choose(widget.ui.modelBox, "tiny")
     choose(widget.ui.qualityBox, "fast")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from panel_run import use_tiny_model
 from panels import add_chest, folders_left
 
 pytest.importorskip("slicer")
@@ -18,11 +17,10 @@ import harness
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_documented_script_runs_as_written(slicer, tmp_path, monkeypatch):
+def test_the_documented_script_runs_as_written(slicer, cold_home, tmp_path, monkeypatch):
     text = (ROOT / "Docs" / "slicer.md").read_text(encoding="utf-8")
     (script,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "--no-main-window" in block]
     assert script.count('"/data/') == 2
-    use_tiny_model(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(str(ROOT / "MedDiffFM" / "MedDiffFMDenoise"))  # as Slicer's own paths of modules
     chest = add_chest()
     before = slicer.util.arrayFromVolume(chest).copy()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import zipfile
 
 import numpy as np
 import pytest
-from lesion_run import mask_of, use_tiny_model_with_controls, wait_for_button
+from lesion_run import mask_of, wait_for_button
 from panel_run import choose, end, run
 from panels import add_chest, to_ras
 from patience import PATIENCE
@@ -28,8 +27,7 @@ def chest(slicer):
 
 
 @pytest.fixture
-def panel(chest, open_panel, tmp_path, monkeypatch):
-    use_tiny_model_with_controls(tmp_path, monkeypatch)
+def panel(chest, open_panel, tiny_home_with_controls):
     widget = open_panel("MedDiffFMInpaintLesion")
     choose(widget.ui.modelBox, "tiny")
     choose(widget.ui.anatomyBox, "none")
@@ -190,12 +188,14 @@ def test_a_lesion_outside_the_body_is_refused_before_the_run(slicer, chest, pane
     assert "“Chest lesion” lies wholly outside the body" in panel.ui.messageLabel.text
 
 
-def test_a_model_without_lesions_is_refused(panel, chest, tmp_path):
-    shutil.rmtree(tmp_path / "models" / "tiny" / "controlnets")
+def test_a_model_without_lesions_is_refused(chest, tiny_home, open_panel):
+    panel = open_panel("MedDiffFMInpaintLesion")
+    choose(panel.ui.modelBox, "tiny")
     draw_words = "This model cannot draw lesions"
     paint_ball(panel.task.lesion, "Lesion", chest, middle(chest), 6.0)
     wait_until(lambda: draw_words in panel.ui.runButton.toolTip)
     assert not panel.ui.runButton.enabled and "Choose another model" in panel.ui.runButton.toolTip
+    end(panel)
 
 
 def test_a_training_pair_is_ready_for_train_prepare(slicer, chest, panel, tmp_path):

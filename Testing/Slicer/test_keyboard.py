@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from panel_run import choose, end, use_tiny_model
+from panel_run import choose, end
 from panels import add_chest
 from patience import PATIENCE
 
@@ -19,9 +19,8 @@ OF_SLICER = set("FEVH")  # the letters of the main window's menus: File, Edit, V
 
 
 @pytest.fixture
-def opened(slicer, open_panel, tmp_path, monkeypatch):
+def opened(slicer, open_panel, tiny_home):
     """opened("Denoise"): the panel, in an active window, with an input; its model is a tiny one."""
-    use_tiny_model(tmp_path, monkeypatch)
     panels = []
 
     def open_(name):

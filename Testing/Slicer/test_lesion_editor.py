@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lesion_run import mask_of, use_tiny_model_with_controls
+from lesion_run import mask_of
 from panels import add_chest
 from test_every_panel import CROP, add_organs, middle
 
@@ -14,8 +14,7 @@ from harness import click, click_in_slice, paint_ball
 
 
 @pytest.fixture
-def chest(slicer, tmp_path, monkeypatch):
-    use_tiny_model_with_controls(tmp_path, monkeypatch)
+def chest(slicer, tiny_home_with_controls):
     return add_chest(**CROP)
 
 

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from lesion_run import mask_of, use_tiny_model_with_controls, wait_for_button
+from lesion_run import mask_of, wait_for_button
 from panel_run import choose, end, run
 from panels import add_chest, names_in_scene, to_ras
 from patience import AT_ONCE, PATIENCE
@@ -22,8 +22,7 @@ from harness import click, paint_ball, wait_until
 
 
 @pytest.fixture
-def chest(slicer, tmp_path, monkeypatch):
-    use_tiny_model_with_controls(tmp_path, monkeypatch)
+def chest(slicer, tiny_home_with_controls):
     node = add_chest()
     slicer.util.setSliceViewerLayers(background=node, fit=True)
     slicer.app.layoutManager().resetSliceViews()

@@ -22,7 +22,7 @@ def chest(slicer):
 
 
 @pytest.fixture
-def panel(chest, open_panel):
+def panel(chest, bundled_home, open_panel):
     widget = open_panel("MedDiffFMDenoise")
     choose(widget.ui.qualityBox, "balanced")
     widget.ui.stepsBox.value = 16  # the first preview comes after two seconds

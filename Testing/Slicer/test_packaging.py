@@ -142,7 +142,7 @@ def test_packages_are_those_of_the_project(slicer):
 
 
 @pytest.mark.parametrize("module", ["MedDiffFMDenoise", "MedDiffFMDetectAnomalies"])
-def test_the_modules_own_test(slicer, module, open_panel):
+def test_the_modules_own_test(slicer, module, bundled_home, open_panel):
     open_panel(module)
     getattr(slicer.modules, f"{module}Instance").runTest()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import pytest
-from lesion_run import use_tiny_model_with_controls
 from panel_run import choose, end, run
 from panels import add_chest
 from patience import PATIENCE
@@ -31,10 +30,9 @@ raise SystemExit(main())
 
 
 @pytest.mark.parametrize("module", ["MedDiffFMDenoise", "MedDiffFMDetectAnomalies"])
-def test_a_warning_stands_below_the_estimate_and_the_result(slicer, module, open_panel, tmp_path, monkeypatch):
+def test_a_warning_stands_below_the_estimate_and_the_result(slicer, module, open_panel, tmp_path, cold_home):
     from MedDiffFMPanels.runner.backend import Place, savePlace
 
-    use_tiny_model_with_controls(tmp_path, monkeypatch)
     script = tmp_path / "python"
     script.write_text(DOUBTFUL.format(python=sys.executable))
     script.chmod(0o755)

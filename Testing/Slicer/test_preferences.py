@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from panel_run import choose, use_tiny_model
+from panel_run import choose
 
 pytest.importorskip("slicer")
 import harness
@@ -22,8 +22,7 @@ def by_hand(combo, key):
 
 
 @pytest.fixture
-def open_with_model(tmp_path, monkeypatch, open_panel):
-    use_tiny_model(tmp_path, monkeypatch)
+def open_with_model(tiny_home, open_panel):
     return open_panel
 
 

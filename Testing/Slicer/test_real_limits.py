@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only L
 
 
 @pytest.fixture
-def panel(slicer, open_panel):
+def panel(slicer, bundled_home, open_panel):
     """Denoise with the bundled model, whose worker has looked at the CT and waits."""
     add_chest()
     widget = open_panel("MedDiffFMDenoise")

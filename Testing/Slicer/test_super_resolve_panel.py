@@ -41,7 +41,7 @@ def thick(thin):
 
 
 @pytest.fixture
-def panel(thick, open_panel):
+def panel(thick, bundled_home, open_panel):
     widget = open_panel("MedDiffFMSuperResolve")
     widget.ui.inputSelector.setCurrentNode(thick)
     yield widget

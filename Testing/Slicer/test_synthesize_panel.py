@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from panel_run import choose, end, run, use_tiny_model
+from panel_run import choose, end, run
 from panels import DATA, names_in_scene, to_ras
 from patience import PATIENCE
 
@@ -41,8 +41,7 @@ def organs(slicer):
 
 
 @pytest.fixture
-def panel(organs, open_panel, tmp_path, monkeypatch):
-    use_tiny_model(tmp_path, monkeypatch)
+def panel(organs, open_panel, tiny_home):
     widget = open_panel("MedDiffFMSynthesize")
     choose(widget.ui.modelBox, "tiny")
     choose(widget.ui.qualityBox, "fast")

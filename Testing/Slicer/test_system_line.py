@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from panel_run import choose, end, run, use_tiny_model
+from panel_run import choose, end, run
 from panels import add_chest
 from patience import PATIENCE
 
@@ -11,9 +11,8 @@ pytest.importorskip("slicer")
 from harness import wait_until
 
 
-def test_the_first_look_tells_the_system_and_a_run_keeps_the_advice(slicer, open_panel, tmp_path, monkeypatch):
+def test_the_first_look_tells_the_system_and_a_run_keeps_the_advice(slicer, open_panel, cold_home, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    use_tiny_model(tmp_path / "home", monkeypatch)
     add_chest(z=slice(50, 66), y=slice(20, 68), x=slice(20, 68))
     panel = open_panel("MedDiffFMDenoise")
     label = panel.ui.systemLabel

@@ -13,7 +13,6 @@ import harness
 import numpy as np
 import pytest
 from harness import wait_until
-from panel_run import use_tiny_model
 from panels import add_chest, folders_left
 from patience import PATIENCE
 from test_job import start
@@ -191,14 +190,13 @@ sitk.WriteImage = only_ascii(sitk.WriteImage, 1)
 """
 
 
-def test_a_user_whose_name_has_other_letters(slicer, tmp_path, monkeypatch):
+def test_a_user_whose_name_has_other_letters(slicer, cold_home, tmp_path, monkeypatch):
     """Slicer's temporary folder bears it. A run with previews, anatomy and result, with a SimpleITK that opens ASCII
     names alone.
     """
     from MedDiffFMPanels.runner import shared_worker
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
-    use_tiny_model(tmp_path, monkeypatch)
     home = tmp_path / "Temp" / "Slicer-Łukasz Müller 中"
     home.mkdir(parents=True)
     monkeypatch.setattr(shared_worker, "temporaryFolder", lambda: str(home))

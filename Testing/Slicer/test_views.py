@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from panel_run import choose, end, run, use_tiny_model
+from panel_run import choose, end, run
 from panels import add_chest
 from patience import PATIENCE
 
@@ -14,9 +14,8 @@ VIEWS = ("Red", "Yellow", "Green")
 
 
 @pytest.fixture
-def panel(slicer, tmp_path, monkeypatch, open_panel):
+def panel(slicer, tiny_home, open_panel):
     """The Denoise panel with a chest in all views; its model is a tiny one."""
-    use_tiny_model(tmp_path, monkeypatch)
     chest = add_chest()
     slicer.util.setSliceViewerLayers(background=chest)
     panel = open_panel("MedDiffFMDenoise")

@@ -1,5 +1,7 @@
 """Areas of one constant value are no tissue: out of the body and of the noise, left as they are, and said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -100,7 +102,8 @@ def test_it_is_said_when_it_is_much(ct):
 
 
 def test_the_result_holds_the_padding_as_it_was(ct, tiny_model):
-    padded = turned(ct, 0)
+    whole = turned(ct, 0)
+    padded = replace(whole, voxels=np.ascontiguousarray(whole.voxels[:, :64, :64]))  # with one corner
     check_ct(padded)
     result = denoise(padded, tiny_model, steps=2, quality="fast", sigma=20.0, region="chest")
     padding = find_padding(padded.voxels)

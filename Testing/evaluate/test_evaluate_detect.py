@@ -15,6 +15,7 @@ from exact_model import Prior, exact_model
 from tiny_model import save_tiny_model
 
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.models.folder import set_in_config
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
@@ -120,6 +121,7 @@ def run(capfd):
 
 def test_the_command_measures_real_and_planted_lesions(run, folder, tmp_path):
     model, report, plot = save_tiny_model(tmp_path / "tiny"), tmp_path / "r.json", tmp_path / "r.png"
+    set_in_config(model, "tasks", {"detect-anomalies": {"spacing_mm": None}})  # the scan's 1.5 mm: fewer windows
     cases = ("--data", folder, "--cases", "nodule:chest", "--plant", "nodule:chest", "--organ", "lungs")
     how = (
         "--t",

@@ -21,9 +21,10 @@ from worker_client import Client
 
 from MedDiffFMLib.anatomy.label_maps.reading import read_anatomy
 from MedDiffFMLib.cli.app import main
+from MedDiffFMLib.models.folder import set_in_config
 from MedDiffFMLib.volumes.io import read_volume
 
-FAST = {"quality": "fast", "device": "cpu", "sigma": "30", "region": "abdomen"}
+FAST = {"quality": "fast", "device": "cpu", "sigma": "30", "region": "abdomen", "overlap": "0"}  # few windows
 OPTIONS = [word for name, value in FAST.items() for word in (f"--{name}", value)]
 # what a refusal must name; a case that is not here must be computed
 REFUSED = {
@@ -45,7 +46,10 @@ def cases(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model"))
+    folder = save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model"))
+    own_grid = {"spacing_mm": None}  # 3 mm, not 1 mm: a twentieth of the windows
+    set_in_config(folder, "tasks", {"detect-anomalies": own_grid, "inpaint-lesion": own_grid})
+    return folder
 
 
 def request_of(name: str, files: dict[str, Path], output: Path, model: Path) -> dict:
@@ -183,7 +187,7 @@ def test_only_the_name_that_is_not_utf_8_may_fail(cases, model, tmp_path):
 def test_masks_of_dicom_come_from_a_deidentified_series(cases, model, tmp_path):
     """What DICOM wants even if it is empty is filled in; all three outputs are there."""
     outputs = ["--mask", str(tmp_path / "mask.dcm"), "--findings", str(tmp_path / "findings.csv")]
-    options = ["--model", str(model), "--region", "abdomen", "--organ", "bones", "--device", "cpu"]
+    options = ["--model", str(model), "--region", "abdomen", "--organ", "bones", "--device", "cpu", "--draws", "1"]
     assert main(["detect-anomalies", str(cases["F17"]["ct"]), str(tmp_path / "map.nii.gz"), *outputs, *options]) == 0
     mask = pydicom.dcmread(tmp_path / "mask.dcm")
     assert (mask.Modality, mask.PatientBirthDate) == ("SEG", "")

@@ -14,7 +14,7 @@ QUICK = {
     "denoise": {"sigma": 20, "quality": "balanced", "steps": 2},
     "detect-anomalies": {"organ": "lungs", "draws": 2},
     "super-resolve": {"factor": 2, "quality": "fast", "steps": 2},
-    "synthesize": {"quality": "balanced", "steps": 4, "samples": 2},
+    "synthesize": {"quality": "balanced", "steps": 2, "samples": 2},
     "inpaint-lesion": {"steps": 2, "resample": 2, "samples": 2},
     "generate-lesion": {"quality": "fast", "synthesis_steps": 3, "steps": 2, "resample": 1, "samples": 2},
 }

@@ -70,7 +70,9 @@ def lesion_in(ct):
 TAKES_ANATOMY = {
     "denoise": lambda ct, **options: denoise(ct, sigma=20, quality="fast", **options),
     "detect-anomalies": lambda ct, **options: detect_anomalies(ct, noise_level=300, **options),
-    "super-resolve": lambda ct, **options: super_resolve(ct, factor=2, quality="fast", control="none", **options),
+    "super-resolve": lambda ct, **options: super_resolve(
+        ct, factor=2, quality="fast", steps=1, control="none", **options
+    ),
     "inpaint-lesion": lambda ct, **options: inpaint_lesion(ct, lesion_in(ct), steps=2, resample=1, **options),
 }
 

@@ -24,6 +24,7 @@ from MedDiffFMLib.tasks.synthesize import look as look_labels
 from MedDiffFMLib.tasks.synthesize import synthesize
 
 NAMES = "abdomen + chest + head-neck"
+THIN = {"factor": 2, "quality": "fast", "control": "none", "steps": 1}  # of super_resolve
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,9 @@ def test_thin_slices_of_a_whole_body(body, tiny_model):
     body: of the head's part the shoulders are in the whole's body, but not connected to the head's.
     """
     scan = body[0]
-    made = super_resolve(scan, tiny_model, factor=2, quality="fast", control="none")
+    made = super_resolve(scan, tiny_model, **THIN)
     assert made.facts.region == NAMES and len(made.facts.regions) == 3
-    told = look_thin(scan, tiny_model, factor=2, quality="fast", control="none")
+    told = look_thin(scan, tiny_model, **THIN)
     assert {key: told[key] for key in ("region", "network_evaluations")}.items() <= made.facts.to_dict().items()
     thin = made.volume.voxels.astype(float)
     assert np.array_equal(thin.reshape(-1, 2, *thin.shape[1:]).mean(axis=1), scan.voxels)
@@ -49,9 +50,7 @@ def test_thin_slices_of_a_whole_body(body, tiny_model):
     same = [part for part in parts if np.array_equal(body_mask(scan.voxels[part.z]), whole[part.z])]
     assert [part.region.name for part in same] == ["abdomen", "chest"]
     for part in same:
-        alone = super_resolve(
-            crop_to_span(scan, part), tiny_model, factor=2, quality="fast", control="none", region=part.region.name
-        )
+        alone = super_resolve(crop_to_span(scan, part), tiny_model, **THIN, region=part.region.name)
         core = part.weights == 1
         assert core.sum() >= 3
         ours = thin[2 * part.start : 2 * part.stop].reshape(-1, 2, *thin.shape[1:])
@@ -93,7 +92,7 @@ def test_thin_slices_of_a_part_take_the_body_of_the_whole(body, tiny_model):
     beside = np.full((slices, 44, 70), -1000, np.int16)
     beside[-12:, 2:-2, 18:] = 100
     with_thing = replace(scan, voxels=np.concatenate([scan.voxels, beside], axis=2))
-    asked = {"factor": 2, "quality": "fast", "control": "none"}
+    asked = THIN
     alone = super_resolve(scan, tiny_model, **asked)
     found, made = look_thin(with_thing, tiny_model, **asked), super_resolve(with_thing, tiny_model, **asked)
     assert alone.facts.region == found["region"] == made.facts.region == NAMES

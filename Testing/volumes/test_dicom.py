@@ -1,5 +1,7 @@
 """A DICOM folder is read as one CT series in HU, or refused with a list of what was found."""
 
+import logging
+
 import numpy as np
 import pydicom
 import pytest
@@ -52,6 +54,14 @@ def refused(folder, *words):
     assert str(folder) in sentence and NAME not in sentence and "\n" not in sentence
     for word in words:
         assert word in sentence, sentence
+
+
+def test_the_logs_are_made_quiet_once_for_a_series_not_for_each_value(ct, tmp_path, monkeypatch):
+    """A change of a log's level empties what all logs have remembered: a third of the time that reading took."""
+    changed, change = [], logging.Logger.setLevel
+    monkeypatch.setattr(logging.Logger, "setLevel", lambda log, level: changed.append(log.name) or change(log, level))
+    read_volume(write_series(ct, tmp_path / "ct"))
+    assert sorted(changed) == ["highdicom"] * 2 + ["pydicom"] * 2
 
 
 def test_hu_and_geometry(ct, tmp_path):

@@ -16,7 +16,7 @@ from pydicom import Dataset
 from ...errors import InputError
 from ..checks import check_grid
 from ..volume import Volume
-from .files import files_below, files_in, read_header, text
+from .files import files_below, files_in, quiet_pydicom, read_header, text
 from .pixels import Pixels, read_hu, slice_hu
 from .slices import Slice, frames, is_ct, is_localizer, slices_of
 from .stack import SAME_PLACE_MM, alike, check_frames_of_reference, check_stack, check_units, gaps, grid, in_order
@@ -27,6 +27,7 @@ _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
 Series = list[tuple[Path, Dataset]]
 
 
+@quiet_pydicom()
 def read_dicom_folder(path: Path) -> Volume:
     """The only CT series of several slices in a folder, or of a multi-frame file, in HU. Subfolders are searched if the
     folder itself holds no CT.
@@ -43,6 +44,7 @@ def read_dicom_folder(path: Path) -> Volume:
     return volume
 
 
+@quiet_pydicom()
 def find_slices(path: Path) -> tuple[list[Slice], list[str]]:
     """The slices of the CT at a path, in the order of the volume, and warnings. InputError as `read_dicom_folder`."""
     ct, others = _choose(path)
