@@ -55,7 +55,7 @@ def request(kind, task, key):
     files, outputs, parameters = RECORDED[task]
     files = {name: path.removeprefix("job-1/") for name, path in files.items()}
     if kind == "run":
-        files |= {name: f"{name}-result.nrrd" for name in outputs}
+        files |= {name: f"{task}-{name}.nrrd" for name in outputs}
     whole = {"request": kind, "id": key, "task": task, "files": files, "parameters": CHOSEN | parameters}
     return whole | {"preview": kind == "run", "folder": "job-1"}
 
@@ -87,6 +87,16 @@ def test_an_older_panel_gets_its_result(worker, home):
     (first, *_), moved = before, [one for one in before if one["event"] == "progress"]
     assert first["event"] == "accepted" and moved
     assert all({"step", "steps", "fraction", "seconds_left"} <= one.keys() for one in moved)
+
+
+@pytest.mark.parametrize("task", [task for task in RECORDED if task != "denoise"])
+def test_an_older_panel_gets_the_result_of_every_task(worker, home, task):
+    worker.send(request("run", task, f"run {task}"))
+    event, _before = worker.until("result", "error", id=f"run {task}")
+    assert event["event"] == "result", event
+    for files in event["files"].values():
+        for file in files:
+            assert sitk.ReadImage(str(home / file["path"])).GetSize()[:2] == (40, 40)
 
 
 def test_an_older_panel_learns_who_the_worker_is(worker):
