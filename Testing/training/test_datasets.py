@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from training_runs import REPOSITORY
 
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.volumes.dicom.writing import write_series
+from MedDiffFMLib.volumes.io import read_volume
+from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.__main__ import main
 from MedDiffFMTraining.data.dataset_lines import dataset_lines
 from MedDiffFMTraining.data.datasets import DATA_SETS
 from MedDiffFMTraining.data.manifest import read_manifest, write_manifest
+from MedDiffFMTraining.data.prepare import Settings
+from MedDiffFMTraining.data.run import prepare_manifest
 from MedDiffFMTraining.data.split import assign_splits
+from MedDiffFMTraining.data.store import open_store
 from MedDiffFMTraining.evaluate.cases.case_list import Columns, read_case_list
+
+RECORD = {"task": "denoise", "synthetic": False, "model": {"name": "tiny", "sha256": "0" * 64}}
+BOWEL, COLON = 18, 20  # in the labels of abd_ts_example
 
 # data set: the files of its folder (beside what must be passed over), and region; then for each line: name, path,
 # patient, and what else is not empty
@@ -90,14 +103,14 @@ LAYOUTS = {
         ],
     ),
     "amos-2022": (
-        "amos22/imagesTr/amos_0001.nii.gz amos22/labelsTr/amos_0001.nii.gz amos22/imagesTr/amos_0507.nii.gz "
-        "amos22/imagesVa/amos_0008.nii.gz amos22/imagesTs/amos_0499.nii.gz amos22/imagesTs/amos_0500.nii.gz "
+        "amos22/imagesTr/amos_0001.nii.gz amos22/labelsTr/amos_0001.nii.gz amos22/imagesTr/amos_0501.nii.gz "
+        "amos22/imagesVa/amos_0008.nii.gz amos22/imagesTs/amos_0500.nii.gz "
         "__MACOSX/amos22/imagesTr/amos_0001.nii.gz",
         "abdomen",
         [
             ("amos-2022-0001", "amos22/imagesTr/amos_0001.nii.gz", "amos-2022-0001", {}),
             ("amos-2022-0008", "amos22/imagesVa/amos_0008.nii.gz", "amos-2022-0008", {}),
-            ("amos-2022-0499", "amos22/imagesTs/amos_0499.nii.gz", "amos-2022-0499", {}),
+            ("amos-2022-0500", "amos22/imagesTs/amos_0500.nii.gz", "amos-2022-0500", {}),
         ],
     ),
     "btcv": (
@@ -296,6 +309,37 @@ def test_an_evaluation_takes_the_pairs(tmp_path, name, columns):
     cases = read_case_list(manifest, Columns(columns))
     tested = [line for line in LAYOUTS[name][2] if line[3]["split"] == "test"]
     assert [case.files[columns[1]] for case in cases] == [tmp_path / "raw" / line[3]["pair"] for line in tested]
+
+
+@pytest.fixture(scope="module")
+def abdomen(data):
+    """14 slices of a real CT, and a mask: 1 plays the organ or the first node, 2 the tumor or the second node."""
+    image, organs = (read_volume(data / f"abd_ts_example{end}.nii.gz").to_sitk()[:, :, 50:64] for end in ("", "_seg"))
+    numbers = sitk.GetArrayFromImage(organs)
+    mask = sitk.GetImageFromArray((numbers == BOWEL) + 2 * (numbers == COLON).astype(np.uint8))
+    mask.CopyInformation(organs)
+    return image, mask
+
+
+@pytest.mark.parametrize(("name", "lesion"), [("msd-liver", [2]), ("abd-ln", [1, 2])])
+def test_the_store_has_the_lesions_of_the_owners_masks(tmp_path, abdomen, name, lesion):
+    """NIfTI where 1 is an organ, DICOM where all are lesions; through `train prepare`, without TotalSegmentator."""
+    image, mask = abdomen
+    (line,) = dataset_lines(name, laid_out(tmp_path / "raw", name))
+    sitk.WriteImage(mask, line["lesion"])
+    if name == "abd-ln":
+        shutil.rmtree(line["path"])
+        write_series(Volume.from_sitk(image), Path(line["path"]), RECORD)
+    else:
+        sitk.WriteImage(image, line["path"])
+    (line,) = dataset_lines(name, tmp_path / "raw")
+    write_manifest(tmp_path / "manifest.csv", [line | {"anatomy": "none"}])
+    (outcome,) = prepare_manifest(tmp_path / "manifest.csv", tmp_path / "store", Settings(spacing_mm=None))
+    assert outcome.cases == [line["name"]], outcome.reasons
+    (case,) = open_store(tmp_path / "store", "train")
+    numbers = sitk.GetArrayFromImage(mask)
+    assert set(np.unique(numbers)) == {0, 1, 2}
+    assert case.facts.region == "abdomen" and np.asarray(case.lesion).sum() == np.isin(numbers, lesion).sum()
 
 
 def test_the_folder_of_the_task_itself_will_do(tmp_path):

@@ -151,8 +151,8 @@ _ABDOMEN = (
         "amos-2022",
         "abdomen",
         500,
-        "imagesTr, imagesVa and imagesTs with amos_NNNN.nii.gz, of which ids below 500 are CT",
-        (Images(r"images(?:Tr|Va|Ts)/amos_(?P<number>0[0-4]\d\d)\.nii\.gz", "{number}"),),
+        "imagesTr, imagesVa and imagesTs with amos_NNNN.nii.gz, of which ids to 0500 are CT",
+        (Images(r"images(?:Tr|Va|Ts)/amos_(?P<number>0[0-4]\d\d|0500)\.nii\.gz", "{number}"),),
     ),
     DataSet(
         "btcv",

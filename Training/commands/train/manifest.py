@@ -11,7 +11,7 @@ DATA_SET_HELP = (
     "Data set of the paper that the folder is, as its owners publish it: ct-rate, msd-lung, … (a wrong name lists "
     "them all). Without it the folder is laid out as the project's own data."
 )
-SEED_HELP = "What draws CT-RATE's 1,000 scans, and the test patients (20 %) of the lesion data sets."
+SEED_HELP = "Seed that draws CT-RATE's 1,000 scans, and the test patients (20 %) of each lesion data set."
 
 
 def manifest(
@@ -20,7 +20,7 @@ def manifest(
     dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help=DATA_SET_HELP)] = None,
     seed: Annotated[int, typer.Option("--seed", help=SEED_HELP)] = 0,
 ) -> None:
-    """Write the manifest of a folder laid out as the project's own data, or as a data set of the paper."""
+    """Write the manifest of the project's own data, or of a data set of the paper."""
     from MedDiffFMLib.volumes.io import check_folder
 
     from ...data.manifest import write_manifest
