@@ -42,7 +42,8 @@ LAYOUTS = {
         ],
     ),
     "instance-2022": (
-        "train_2/data/001.nii.gz train_2/data/._001.nii.gz train_2/label/001.nii.gz evaluation/101.nii.gz",
+        "train_2/data/001.nii.gz train_2/data/._001.nii.gz train_2/label/001.nii.gz evaluation/101.nii.gz "
+        "my_train_2/label/001.nii.gz",
         "head-neck",
         [
             (
@@ -400,9 +401,9 @@ def test_a_thousand_scans_of_ct_rate_are_drawn_by_seed(tmp_path):
         (
             "word",
             ["WORD/labelsTr/word_0002.nii.gz"],
-            "imagesTr and imagesVal with word_NNNN.nii.gz was expected, 1 files",
+            "imagesTr and imagesVal with word_NNNN.nii.gz was expected, found were files such as raw/WORD",
         ),
-        ("chaos", [], "was expected, no files found"),
+        ("chaos", [], "was expected, no files were found"),
         ("ct-rate", ["train/train_1/train_1_a/train_1_a_1.nii.gz"], "headers of its folder train lack spacing"),
         ("ct-rate", ["train_fixed/train_1/train_1_a/train_1_a_1.nii.gz"], "has no no_chest_train.txt"),
         ("autopet", ["PETCT_01/03-NA/1.0-GK/1-001.dcm"], "these are the DICOM series, so convert them"),
@@ -411,7 +412,7 @@ def test_a_thousand_scans_of_ct_rate_are_drawn_by_seed(tmp_path):
             "msd-liver",
             [*(f"Task03_Liver/imagesTr/liver_{n}.nii.gz" for n in range(3)), "Task03_Liver/labelsTr/liver_1.nii.gz"],
             "has no mask of raw/Task03_Liver/imagesTr/liver_0.nii.gz, Task03_Liver/labelsTr/liver_0.nii.gz was "
-            "expected, and 1 more CTs lack theirs",
+            "expected, and 2 CTs lack theirs",
         ),
         ("rplhr-ct", ["train/1mm/a.nii.gz", "val/5mm/a.nii.gz"], "has no second CT of raw/train/1mm/a.nii.gz"),
         ("mayo-2016", ["L067/full_1mm/1.IMA"], "has no second CT of raw/L067/full_1mm, L067/quarter_1mm was expected"),
@@ -453,7 +454,7 @@ def test_the_command_counts_beside_the_paper(tmp_path, monkeypatch, capsys):
     folder, file = laid_out(tmp_path / "raw", "segrap-2023"), tmp_path / "manifest.csv"
     monkeypatch.setattr(sys, "argv", ["train", "manifest", "--dataset", "segrap-2023", str(folder), str(file)])
     assert main() == 0
-    assert capsys.readouterr().out == f"{file}: 2 CTs of 1 patients (the paper: 140 cases)\n"
+    assert capsys.readouterr().out == f"{file}: 2 CTs (patients: 1; cases in the paper: 140)\n"
     assert len(read_manifest(file)) == 2
 
 

@@ -112,8 +112,8 @@ def _not_found(data_set: DataSet, listing: _Listing) -> str:
         pattern, reason = data_set.other_form
         if any(re.fullmatch(f"(?:.*/)?{pattern}", text) for text in listing.files):
             return f"{sentence} that can be used: {reason}."
-    files = f"{len(listing.files)} files such as {listing.files[0]}" if listing.files else "no files"
-    return f"{sentence}: {data_set.layout} was expected, {files} found. Name the folder as its owners publish it."
+    files = f"found were files such as {listing.files[0]}" if listing.files else "no files were found"
+    return f"{sentence}: {data_set.layout} was expected, {files}. Name the folder as its owners publish it."
 
 
 def _without_left_out(data_set: DataSet, listing: _Listing, cts: list[_Ct]) -> list[_Ct]:
@@ -168,7 +168,7 @@ def _partners(data_set: DataSet, listing: _Listing, cts: Sequence[_Ct], kind: st
     if missing:
         text, end = missing[0]
         what = {"lesion": "mask", "pair": "second CT"}[kind]
-        others = f", and {len(missing) - 1} more CTs lack theirs" if len(missing) > 1 else ""
+        others = f", and {len(missing)} CTs lack theirs" if len(missing) > 1 else ""
         raise InputError(
             f"{listing.folder} has no {what} of {text}, {end} was expected{others}: unpack the whole data set, or take "
             "these CTs out."

@@ -36,6 +36,7 @@ def manifest(
         from ...data.datasets import DATA_SETS
 
         lines = dataset_lines(dataset, data, seed)
-        paper = f" of {len({line['patient'] for line in lines})} patients (the paper: {DATA_SETS[dataset].cases} cases)"
+        patients = len({line["patient"] for line in lines})
+        paper = f" (patients: {patients}; cases in the paper: {DATA_SETS[dataset].cases})"
     write_manifest(file, lines)
     print(f"{file}: {len(lines)} CTs{paper}")
