@@ -397,7 +397,11 @@ def test_a_thousand_scans_of_ct_rate_are_drawn_by_seed(tmp_path):
     ("name", "files", "words"),
     [
         ("msd-brain", [], "There is no data set 'msd-brain': write one of structseg, instance-2022"),
-        ("bmad", ["a.png"], "bmad has no manifest: it holds single slices, which `evaluate detect-anomalies` reads"),
+        (
+            "bmad",
+            ["a.png"],
+            "it holds single slices, which `evaluate detect-anomalies --bmad DIR` reads",
+        ),
         (
             "word",
             ["WORD/labelsTr/word_0002.nii.gz"],

@@ -81,7 +81,9 @@ def dataset_lines(name: str, folder: Path, seed: int = 0) -> list[dict[str, str]
 
 def _find(name: str) -> DataSet:
     if name == "bmad":
-        raise InputError("bmad has no manifest: it holds single slices, which `evaluate detect-anomalies` reads.")
+        raise InputError(
+            "bmad has no manifest: it holds single slices, which `evaluate detect-anomalies --bmad DIR` reads."
+        )
     if name not in DATA_SETS:
         raise InputError(f"There is no data set {name!r}: write one of {', '.join(DATA_SETS)}.")
     return DATA_SETS[name]
