@@ -27,7 +27,7 @@ class DenoiseParameters(Parameters):
         "balanced",
         "choice",
         "fast: one estimate; balanced: more work for a better one, in steps or as a mean, as suits the model; paper: "
-        "the published method's settings (slow).",
+        "the published method's settings (slow), its estimate as it is, with no limit to what changes.",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )

@@ -87,7 +87,8 @@ class GenerateLesionParameters(Parameters):
     quality: str = parameter(
         "balanced",
         "choice",
-        "How the anatomy is made, see synthesize: fast is coarse, paper computes every window at 1 mm (slow).",
+        "How the anatomy is made, see synthesize: fast is coarse; paper computes every window at 1 mm (slow), and the "
+        "lesion with the whole CT, so that no CT without it exists.",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )

@@ -47,7 +47,7 @@ class SuperResolveParameters(Parameters):
         "balanced",
         "choice",
         "fast: the least work, a single evaluation where the model has a ControlNet for it; balanced: more for a "
-        "better result, as a mean or in steps; paper: the published method (slow).",
+        "better result, as a mean or in steps; paper: the published method (slow), whose slices do not keep the means.",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )

@@ -71,8 +71,9 @@ def denoise(
     the body by threshold. parameters: those of `DenoiseParameters` (sigma in HU, quality, region, steps, seed).
     With region "auto", a scan of several regions is computed part by part, each with its own region and HU window, and
     joined without a seam. Outside the body, and beyond the model's HU window, the input's HU are kept, and no voxel
-    changes by more than 4 σ. InputError when σ is to be found and there is too little soft tissue for it; what
-    `progress` raises passes through, and then nothing is left behind.
+    changes by more than 4 σ; with quality `paper` the model has the last word within the window. InputError when σ is
+    to be found and there is too little soft tissue for it; what `progress` raises passes through, and then nothing is
+    left behind.
     """
     return plan(volume, DenoiseParameters.from_dict(parameters), model, anatomy, Reporter(progress)).run()
 

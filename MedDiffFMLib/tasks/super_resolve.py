@@ -65,8 +65,9 @@ def super_resolve(
     volume: HU on any grid. anatomy: a label map (0–121) on its grid, or a word (see `known_anatomy.KnownAnatomy`).
     parameters: those of `SuperResolveParameters`. The result covers the same space; the means of its slices are the
     input's slices: exactly where these are whole numbers, else within 0.01 HU. What lies outside the body, or beyond
-    the model's HU window, comes from cubic interpolation. InputError if the slices are thin already, or the model has
-    no ControlNet for this and `control` is not "none".
+    the model's HU window, comes from cubic interpolation. Quality `paper` promises neither: within the window the model
+    has the last word, at 1 mm in plane. InputError if the slices are thin already, or the model has no ControlNet for
+    this and `control` is not "none".
     """
     return plan(volume, SuperResolveParameters.from_dict(parameters), model, anatomy, Reporter(progress)).run()
 
