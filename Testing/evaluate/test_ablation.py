@@ -69,7 +69,7 @@ def test_the_table(folders, run, tmp_path):
     text = run("evaluate", "ablation", *files, *options, "--features", "none", "--json", tmp_path / "table.json")
     assert "Table III" in text and "after a short run on few volumes the order may be chance" in text
     assert "0.7991" not in text and "0.8524" in text
-    report = json.loads((tmp_path / "table.json").read_text())
+    report = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     methods = [case["method"] for case in report["cases"]]
     assert methods == ["patch-level baseline", "labels in their median HU", "+ position embedding"]
     assert [fact["model"] for fact in report["models"].values()] == ["patch", "encoding"]

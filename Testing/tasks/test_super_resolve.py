@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MedDiffFMLib.anatomy.tissue import BodyImage
 from MedDiffFMLib.diffusion.slice_operators import cubic_slices, replicate
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.inference.noise_predictor import NoisePredictor
@@ -110,7 +111,7 @@ def test_hu_beyond_the_window_and_outside_the_body_are_interpolated():
     hu[:, 1] = [[-800], [-700], [-850], [-800]]
     hu[:, 2] = [[10], [20], [30], [20]]
     scan = analyze_scan(Volume(hu, source="columns"), "abdomen", Reporter(None))
-    scan = replace(scan, body=np.ones(hu.shape, bool))
+    scan = replace(scan, image=BodyImage(hu, scan.frame.spacing, np.ones(hu.shape, bool)))
     scan.body[:, 3] = False
     scan.frame.volume.voxels[:] = hu  # as built, whatever way its axes turn
     estimate = np.tile(np.array([-20, 20], np.float32), 4)[:, None, None] * np.ones((8, 4, 4), np.float32)
@@ -128,7 +129,7 @@ def test_detail_is_added_to_what_lies_beyond_the_window():
     hu = np.full((3, 2, 2), 300, np.float32)
     hu[0] = 0
     scan = analyze_scan(Volume(hu, source="rim"), "abdomen", Reporter(None))
-    scan = replace(scan, body=np.ones(hu.shape, bool))
+    scan = replace(scan, image=BodyImage(hu, scan.frame.spacing, np.ones(hu.shape, bool)))
     scan.frame.volume.voxels[:] = hu
     smooth = cubic_slices(torch.from_numpy(hu), 2)
     estimate = smooth.clamp(-120, 240).numpy()

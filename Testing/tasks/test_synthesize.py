@@ -134,7 +134,7 @@ def test_windows_leave_no_seam():
     labels = Volume(np.full((12, 12, 28), 5, np.uint8), source="slab")
 
     def steps_along_x(patch_x, overlap):
-        own = {"tasks": {"synthesize": {"paper": {"overlap": overlap}}}}
+        own = {"tasks": {"synthesize": {"paper": {"overlap": overlap, "tile_weights": "fade"}}}}
         model = exact_model(Prior(MEANS, WINDOW, deviation_hu=0.1), patch=patch_x, config=own, network=Disagreeing)
         result = synthesize(labels, model, region="abdomen", quality="paper", steps=8, sampler="ddim")
         hu = result.volumes[0].voxels[:, :, ::-1].astype(float)  # RAS: x runs the other way

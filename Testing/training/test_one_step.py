@@ -177,11 +177,11 @@ def test_the_exported_control_is_used_by_all_but_the_papers_quality(cases, data,
     assert facts.network_evaluations == facts.windows > 0
     assert np.array_equal(voxels, run(seed=2, quality="fast")[0])
     np.testing.assert_allclose(voxels.reshape(6, 5, 24, 22).mean(axis=1), thick.voxels, atol=1e-9)
-    assert run()[1]["timesteps"] == [300] * 4
+    assert run()[1].regions[0].timesteps == [300] * 4
     found = look(thick, model, region="abdomen", factor=5)
     assert found["network_evaluations"] == 4 * facts.network_evaluations and found["seconds_each"] > 0
-    assert run(steps=1)[1]["control"] == run(quality="paper", steps=1)[1]["control"] == "super-resolution"
-    assert run(control="none", quality="fast")[1]["control"] == "none"
+    assert run(steps=1)[1].control == run(quality="paper", steps=1)[1].control == "super-resolution"
+    assert run(control="none", quality="fast")[1].control == "none"
     # another target gives another image
     control = trainer.average.module
     for weights in control.parameters():
