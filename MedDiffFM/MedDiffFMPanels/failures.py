@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.last_words import FAULT, last_words
 
-LAUNCHERS_WORDS = "exit abnormally"  # of CTKAppLauncher, for a program that a signal ended
+LAUNCHER_MESSAGE = "exit abnormally"  # of CTKAppLauncher, for a program that a signal ended
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ def fromEvent(event):
     return Failure(kind, event.get("message", ""), nextSteps().get(kind) or event.get("next", ""))
 
 
-def withNames(failure, inputs):
+def withNodeNames(failure, inputs):
     """A failure that speaks of nodes by their names, where the worker spoke of the files that it was given."""
     if not isinstance(failure, Failure):
         return failure
-    return replace(failure, message=named(failure.message, inputs))
+    return replace(failure, message=replaceFileNames(failure.message, inputs))
 
 
-def named(sentence, inputs):
+def replaceFileNames(sentence, inputs):
     """A sentence of the worker with the names of nodes in place of the files that it was given."""
     for slot, node in inputs.items():
         name = f"“{node.GetName()}”"
@@ -133,7 +133,7 @@ def _outOfMemory(code, said):
     """Whether a process was killed by a signal that nobody here sent, or its allocator gave up. The launcher that
     PythonSlicer is makes code 1 of every signal; a fault of the program's own is told by Python before it ends.
     """
-    killed = code == -9 or (code == 1 and LAUNCHERS_WORDS in said)
+    killed = code == -9 or (code == 1 and LAUNCHER_MESSAGE in said)
     return "bad_alloc" in said or (killed and FAULT.search(said) is None)
 
 

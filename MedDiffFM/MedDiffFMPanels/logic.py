@@ -37,7 +37,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     # for scripts
 
-    def process(self, inputVolume, target=None, place=None, **parameters):
+    def process(self, inputVolume, target=None, backend=None, **parameters):
         """Run the task and return the result's node; events are processed meanwhile, so Slicer stays alive.
 
         parameters: those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Failure
@@ -47,7 +47,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         if problem:
             raise Failure("input", problem.reason, problem.suggestion)
         ends, name = [], TASKS[self.task].files[0].name
-        self.start({name: inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), place=place)
+        self.start({name: inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), backend=backend)
         while not ends:
             slicer.app.processEvents()
             time.sleep(0.005)
@@ -62,19 +62,19 @@ class PanelLogic(ScriptedLoadableModuleLogic):
     def busy(self):
         return self._job is not None and self._job.running
 
-    def start(self, inputs, parameters, target=None, onProgress=None, onPreview=None, onEnd=None, place=None):
+    def start(self, inputs, parameters, target=None, onProgress=None, onPreview=None, onEnd=None, backend=None):
         """Run the task without waiting.
 
         inputs: nodes by the names of the task's input files; the first is the volume whose grid the others share.
         target: a volume node to fill, else a new one. onEnd(nodes, failure): the results, or why there are none, or
         None twice after a cancel.
         """
-        values = self._checked(parameters)
+        values = self._checkParameters(parameters)
         problem = targetProblem(target, inputs.values())
         if problem:
             raise Failure("input", problem.reason, problem.suggestion)
-        watched = _Watch([*inputs.values(), *([target] if target else [])], self)
-        ended = onEnd or (lambda nodes, failure: None)
+        watched = _NodeGuard([*inputs.values(), *([target] if target else [])], self)
+        _ended_ = onEnd or (lambda nodes, failure: None)
 
         def progress(event):
             path = previewFile(event, self._job.folder) if onPreview else None
@@ -85,32 +85,34 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
         def end(nodes, failure):
             watched.stop()
-            ended(nodes, failures.withNames(failure, inputs))
+            _ended_(nodes, failures.withNodeNames(failure, inputs))
 
         self._job = Job(
             lambda folder, at: self._write(folder, at, inputs, values, bool(onPreview)),
-            lambda event, folder: self._read(_named(event, inputs), folder, next(iter(inputs.values())), target),
+            lambda event, folder: self._read(
+                _withNodeNames(event, inputs), folder, next(iter(inputs.values())), target
+            ),
             progress,
             end,
-            place,
+            backend,
         )
         self._job.start()
         return self._job
 
-    def look(self, inputs, parameters, onEnd, place=None):
+    def estimate(self, inputs, parameters, onEnd, backend=None):
         """Ask the worker what it sees in the input, and how much a run would take: onEnd(facts, failure)."""
-        values = self._checked(parameters)
+        values = self._checkParameters(parameters)
 
         def finish(event, folder):
             event["facts"]  # KeyError here, where it is told, if there are none
-            return _named(event, inputs)
+            return _withNodeNames(event, inputs)
             yield
 
         def end(facts, failure):
-            onEnd(facts, failures.withNames(failure, inputs))
+            onEnd(facts, failures.withNodeNames(failure, inputs))
 
         self._job = Job(
-            lambda folder, at: self._write(folder, at, inputs, values, False, "look"), finish, None, end, place
+            lambda folder, at: self._write(folder, at, inputs, values, False, "look"), finish, None, end, backend
         )
         self._job.start()
 
@@ -149,7 +151,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     # the way there and back
 
-    def _checked(self, parameters):
+    def _checkParameters(self, parameters):
         """The parameters as a dict, nodes as they are. Failure for a name or a value that the task does not take."""
         plain = {
             name: "a file" if name == "anatomy" and not isinstance(value, str) else value
@@ -162,30 +164,33 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             raise Failure("usage", str(error), _("Change this setting.")) from None
         return dict(parameters)
 
-    def _write(self, folder, place, inputs, values, preview, request="run"):
+    def _write(self, folder, backend, inputs, values, preview, request="run"):
         """Write the job's input files, and return its request. Generator."""
         files, first = {}, next(iter(inputs.values()))
         kinds = {slot.name: slot for slot in TASKS[self.task].files}
         for name, node in inputs.items():
             path = folder / f"{name}.nrrd"
             if kinds[name].kind == "ct":
-                path = yield from writtenVolume(sharedWorker()).file(node, name, place.remote)
+                path = yield from writtenVolume(sharedWorker()).file(node, name, backend.remote)
             else:
-                yield from _writeLabels(path, node, first, place.remote)
-            files[name] = inputFile(path, place.remote)
+                yield from _writeLabels(path, node, first, backend.remote)
+            files[name] = inputFile(path, backend.remote)
         if request == "run":
             outputs = {slot.name: folder / _outputName(slot) for slot in kinds.values() if slot.output}
-            files |= {name: path.name if place.remote else sharedWorker().named(path) for name, path in outputs.items()}
+            files |= {
+                name: path.name if backend.remote else sharedWorker().relativePath(path)
+                for name, path in outputs.items()
+            }
         values = {name: value for name, value in values.items() if value not in (None, "")}
         if not isinstance(values.get("anatomy", ""), str):
             path = folder / "anatomy.nrrd"
-            yield from _writeLabels(path, values["anatomy"], first, place.remote)
-            values["anatomy"] = inputFile(path, place.remote)
+            yield from _writeLabels(path, values["anatomy"], first, backend.remote)
+            values["anatomy"] = inputFile(path, backend.remote)
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
         whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
         whole["protocol"] = PROTOCOL
-        return whole | ({"inline": True} if place.remote else {"folder": "."})  # where the worker works
+        return whole | ({"inline": True} if backend.remote else {"folder": "."})  # where the worker works
 
     def _read(self, event, folder, source, target):
         """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
@@ -201,7 +206,7 @@ def _outputName(slot):
     return f"{slot.name}.csv" if slot.kind == "table" else f"{slot.name}-result.nrrd"
 
 
-class _Watch:
+class _NodeGuard:
     """Stops a job when a node that it needs is deleted, or the scene is closed."""
 
     def __init__(self, nodes, logic):
@@ -227,9 +232,9 @@ class _Watch:
         self._tags = []
 
 
-def _named(event, inputs):
+def _withNodeNames(event, inputs):
     """A worker's answer whose warnings name the nodes, not the files that it was given."""
-    return event | {"warnings": [failures.named(sentence, inputs) for sentence in event.get("warnings", ())]}
+    return event | {"warnings": [failures.replaceFileNames(sentence, inputs) for sentence in event.get("warnings", ())]}
 
 
 def _writeLabels(path, labelsNode, volumeNode, remote):

@@ -32,7 +32,7 @@ def describeModule(parent, tutorial, whatItDoes, steps=""):
     slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-def forgetShared():
+def unloadSharedPackages():
     """Drop the packages that the modules share, so that they are imported anew when next needed."""
     for name in [one for one in sys.modules if one.split(".")[0] in ("MedDiffFMPanels", "MedDiffFMLib")]:
         del sys.modules[name]

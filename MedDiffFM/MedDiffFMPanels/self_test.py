@@ -7,7 +7,7 @@ import numpy as np
 import slicer
 
 from .runner import environment
-from .runner.backend import savedPlace
+from .runner.backend import savedBackend
 from .scene import exchange
 from .scene.sample_data import sampleFile
 
@@ -26,7 +26,7 @@ def loadSample(name="chest_ts_aorta.nii.gz"):
 
 
 def _skipWithoutPackages(test):
-    if savedPlace().kind == "slicer" and environment.missing():
+    if savedBackend().kind == "slicer" and environment.missing():
         test.skipTest("the Python packages are not installed")
 
 

@@ -259,7 +259,7 @@ def test_a_pair_that_cannot_be_saved_leaves_nothing(slicer, chest, panel, tmp_pa
     draw(panel, chest)
     voxels = slicer.util.arrayFromVolume(chest).copy()
     result = addResult(chest, voxels, ijkToRAS(chest), "Made", {"task": "inpaint-lesion", "facts": {}})
-    panel.logic._lesionId, panel.logic._drawn = panel.task.lesion.GetID(), digest(panel)
+    panel.logic._lesionId, panel.logic._lesionDigest = panel.task.lesion.GetID(), digest(panel)
     panel.logic.markLesion(result)
     panel.result.show([result], chest)
     folder = tmp_path / "pairs"

@@ -199,12 +199,12 @@ def test_drawing_in_a_large_scan_never_halts_slicer(slicer, chest, open_panel):
     mask[500:510, 100:110, 100:110] = mask[5, 5, 5] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, lesion, "Lesion", large)
     wait_until(lambda: "105 × 105 × 505 mm" in panel.ui.lesionLabel.text, PATIENCE)
-    panel.lookAhead.stop()
+    panel.estimate.stop()
     addEllipsoid(lesion, large, place(large, 120, 105, 505), 16.0)
     turns = Turns()
     wait_until(lambda: "105 × 105 × 505 mm" not in panel.ui.lesionLabel.text, PATIENCE)
     longest = turns.stop()
-    panel.lookAhead.stop()
+    panel.estimate.stop()
     turns.check(longest)
     end(panel)
 

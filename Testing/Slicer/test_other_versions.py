@@ -33,9 +33,9 @@ def use(monkeypatch, folder, program):
     from MedDiffFMPanels.runner import backend
     from MedDiffFMPanels.sections import advanced, estimate
 
-    place = here(folder, program)
+    other = here(folder, program)
     for module in (backend, advanced, estimate, panel):
-        monkeypatch.setattr(module, "savedPlace", lambda: place)
+        monkeypatch.setattr(module, "savedBackend", lambda: other)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_the_organs_are_shown_again_when_the_panel_is_left(slicer, organs):
     segmentation = organs[2]
     result = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16))
     views = OverlayViews()
-    views.take(segmentation, result)
+    views.setVolumes(segmentation, result)
     views.show("result")
     assert not segmentation.GetDisplayNode().GetVisibility2D()
     views.restoreLayout()

@@ -7,12 +7,12 @@ from slicer.i18n import tr as _
 from MedDiffFMLib.models import store as model_store
 
 from ..failures import Failure
-from ..runner.backend import Place, savedPlace
+from ..runner.backend import Backend, savedBackend
 from ..runner.command import Command
 from ..runner.job import sharedWorker
 from ..toolkit.resources import RESOURCES
 from ..toolkit.tables import fillTable
-from ..toolkit.timer_loop import Walk
+from ..toolkit.timer_loop import TimerLoop
 from .model_copy import copyModel, readRecord
 
 
@@ -86,9 +86,9 @@ class ModelsDialog:
                 sharedWorker().end()  # it may hold the file open
             try:
                 model_store.remove(model_store.own_folder(name))
-                self._tell(_("“{name}” was removed.").format(name=name))
+                self._showStatus(_("“{name}” was removed.").format(name=name))
             except (OSError, ValueError) as error:
-                self._tell(str(error))
+                self._showStatus(str(error))
         self.show()
 
     def add(self, folder):
@@ -97,11 +97,11 @@ class ModelsDialog:
         def end(name, error):
             self._copy = None
             self._endProgress()
-            self._tell(str(error) if error else _("“{name}” was added.").format(name=name))
+            self._showStatus(str(error) if error else _("“{name}” was added.").format(name=name))
             self.show()
 
         self._beginProgress(_("Comparing the checksum and copying…"))
-        self._copy = Walk(copyModel(folder, model_store.data_folder() / "models"), end)
+        self._copy = TimerLoop(copyModel(folder, model_store.data_folder() / "models"), end)
         self._showButtons()
 
     def verify(self):
@@ -110,24 +110,24 @@ class ModelsDialog:
 
         def end(code, failure):
             self._states[found.folder] = _("verified") if code == 0 else _("damaged") if failure else _("not verified")
-            self._tell(_("“{name}” is whole.").format(name=nameOf(found)) if code == 0 else _words(failure))
+            self._showStatus(_("“{name}” is whole.").format(name=nameOf(found)) if code == 0 else _words(failure))
 
         self._start(["models", "verify", str(found.folder)], _("Comparing checksums…"), end)
 
     def download(self):
         """Fetch the model of the Hub that is named, or cancel what runs."""
         if self._command:
-            self._tell(_("Cancelling…"))
+            self._showStatus(_("Cancelling…"))
             self._command.cancel()
             return
         name = self.ui.hubEdit.text.strip()
 
         def end(code, failure):
             if code == 0:
-                self._tell(_("“{name}” was downloaded and verified.").format(name=name))
+                self._showStatus(_("“{name}” was downloaded and verified.").format(name=name))
             else:
                 kept = _("Cancelled. What has arrived is kept: Download goes on from there.")
-                self._tell(_words(failure) if failure else kept)
+                self._showStatus(_words(failure) if failure else kept)
 
         self._start(["models", "download", name, "--events"], _("Asking the Hugging Face Hub…"), end)
 
@@ -154,9 +154,9 @@ class ModelsDialog:
             self.show()
 
         self._beginProgress(text)
-        place = savedPlace()
+        backend = savedBackend()
         try:
-            self._command = Command(words, self._onEvent, end, Place() if place.remote else place)
+            self._command = Command(words, self._onEvent, end, Backend() if backend.remote else backend)
         except Failure as failure:
             end(None, failure)
         self._showButtons()
@@ -167,17 +167,17 @@ class ModelsDialog:
         elif event["event"] == "progress" and event.get("fraction") is not None:
             self.ui.progressBar.maximum, self.ui.progressBar.value = 1000, round(1000 * event["fraction"])
             megabytes = {"done": event["done"] / 1e6, "total": event["total"] / 1e6}
-            self._tell(_("{done:.1f} of {total:.1f} MB").format(**megabytes))
+            self._showStatus(_("{done:.1f} of {total:.1f} MB").format(**megabytes))
 
     def _beginProgress(self, text):
         self.ui.progressBar.maximum, self.ui.progressBar.visible = 0, True
-        self._tell(text)
+        self._showStatus(text)
 
     def _endProgress(self):
         self.ui.progressBar.visible = False
         self.ui.progressBar.maximum, self.ui.progressBar.value = 1000, 0
 
-    def _tell(self, text):
+    def _showStatus(self, text):
         self.ui.statusLabel.text = text
 
 

@@ -50,14 +50,16 @@ class SetUpDialog:
         needed = environment.missing()
         self.ui.installButton.enabled = False
         try:
-            environment.install(needed, self.ui.folderEdit.text.strip(), self._tell)
-            self._tell(_("Done."))
+            environment.install(needed, self.ui.folderEdit.text.strip(), self._showStatus)
+            self._showStatus(_("Done."))
             self.widget.accept()
         except RuntimeError as error:
-            self._tell(_("{error} Click Install to try again; what is there already is kept.").format(error=error))
+            self._showStatus(
+                _("{error} Click Install to try again; what is there already is kept.").format(error=error)
+            )
         self.show()
 
-    def _tell(self, text):
+    def _showStatus(self, text):
         self.ui.statusLabel.text = text
         slicer.app.processEvents()
 

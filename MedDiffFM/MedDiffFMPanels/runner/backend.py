@@ -19,7 +19,7 @@ KINDS = ("slicer", "python", "command")
 
 
 @dataclass(frozen=True)
-class Place:
+class Backend:
     """kind: one of KINDS. python: an interpreter's path; command: a line as for a shell, without its features."""
 
     kind: str = "slicer"
@@ -70,16 +70,16 @@ def libraryParent():
     return Path(MedDiffFMLib.__file__).resolve().parents[1]
 
 
-def savedPlace():
+def savedBackend():
     settings = slicer.app.userSettings()
     values = {key: str(settings.value(GROUP + key) or "") for key in ("kind", "python", "command")}
     if values["kind"] not in KINDS:
         values["kind"] = "slicer"
-    return Place(**values)
+    return Backend(**values)
 
 
-def savePlace(place):
+def saveBackend(backend):
     settings = slicer.app.userSettings()
     for key in ("kind", "python", "command"):
-        settings.setValue(GROUP + key, getattr(place, key))
+        settings.setValue(GROUP + key, getattr(backend, key))
     settings.sync()

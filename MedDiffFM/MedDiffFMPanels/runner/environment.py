@@ -17,7 +17,7 @@ from slicer.i18n import tr as _
 TORCH = "torch"
 # of PyTorch's wheel on PyPI: for NVIDIA's cards on Linux, for Apple's own on macOS, for the processor on Windows
 TORCH_MEGABYTES = {"linux": 2500, "darwin": 100}.get(sys.platform, 200)
-TORCH_FOR_A_CARD = 3000  # on Windows, where the PyTorch extension may choose it
+TORCH_CUDA_MEGABYTES = 3000  # on Windows, where the PyTorch extension may choose it
 # name to import: (what pip is asked for, about how many MB it downloads)
 PACKAGES = {
     TORCH: ("torch>=2.8,!=2.9.*", TORCH_MEGABYTES),
@@ -35,7 +35,7 @@ PACKAGES = {
 }
 SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")  # these stay as they are, whatever state they are in
 CHECKED_FILES = 40  # of each package, to see that its files are there
-NOT_COUNTED = re.compile(r"\.pyc$|^/\.\.|/tests?/")
+IGNORED_FILES = re.compile(r"\.pyc$|^/\.\.|/tests?/")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def missing():
 
 def _megabytes(name):
     byExtension = name == TORCH and sys.platform == "win32" and pyTorchExtension() is not None
-    return TORCH_FOR_A_CARD if byExtension else PACKAGES[name][1]
+    return TORCH_CUDA_MEGABYTES if byExtension else PACKAGES[name][1]
 
 
 def _state(name, requirement):
@@ -76,7 +76,7 @@ def _state(name, requirement):
         return ("half installed" if spec and spec.origin else "missing"), ""
     version = _version(distribution)
     # of its own packages, Slicer leaves out files that the record names
-    if spec is None or not version or not (name in SLICERS_OWN or _standing(distribution)):
+    if spec is None or not version or not (name in SLICERS_OWN or _filesExist(distribution)):
         return "half installed", version
     from packaging.requirements import Requirement
 
@@ -90,7 +90,7 @@ def _version(distribution):
     return found[1] if found else ""
 
 
-def _standing(distribution):
+def _filesExist(distribution):
     """Whether some of a package's files, from its first to its last, are on the disk. Its tests and its scripts do not
     count: an application that brings the package may have left them out.
     """
@@ -99,28 +99,28 @@ def _standing(distribution):
         return False
     lines = record.splitlines()  # PyTorch has 10,000: `distribution.files` would take a tenth of a second
     some = lines[:: max(1, len(lines) // CHECKED_FILES)]
-    names = [row[0] for row in csv.reader(some) if row and not NOT_COUNTED.search(f"/{row[0]}")]
+    names = [row[0] for row in csv.reader(some) if row and not IGNORED_FILES.search(f"/{row[0]}")]
     folder = os.fspath(distribution.locate_file(""))
     return all(os.path.exists(os.path.join(folder, name)) for name in names)
 
 
-def unfit():
+def unfitPackages():
     """Slicer's own packages that do not fit. No set-up can help there."""
     return [p for p in packages() if p.name in SLICERS_OWN and p.state == "too old or too new"]
 
 
-def unfitInWords(package):
+def unfitText(package):
     found = {"name": package.name, "version": package.version, "needed": package.requirement}
     return _("Slicer's own {name} is {version}, and {needed} is needed.").format(**found)
 
 
-def install(names, folder="", tell=lambda text: None):
+def install(names, folder="", log=lambda text: None):
     """Install packages, PyTorch first, Slicer's own ones left as they are.
 
     names: of PACKAGES. folder: with wheels, in place of the network. RuntimeError names the step that failed.
     """
-    for own in unfit():
-        raise RuntimeError(unfitInWords(own))
+    for own in unfitPackages():
+        raise RuntimeError(unfitText(own))
     repair = [
         p.name for p in packages() if p.state == "half installed" and p.name in names and p.name not in SLICERS_OWN
     ]
@@ -129,7 +129,7 @@ def install(names, folder="", tell=lambda text: None):
     for some, title in steps:
         if not some:
             continue
-        tell(_("Installing {what}… This may take minutes, in which Slicer does not answer.").format(what=title))
+        log(_("Installing {what}… This may take minutes, in which Slicer does not answer.").format(what=title))
         try:
             if some != [TORCH] or folder or not _installWithPyTorchExtension(again=TORCH in repair):
                 _pip(some, folder, repair)

@@ -18,13 +18,13 @@ from MedDiffFMLib.errors import NO_ROOM
 
 from .. import failures
 from ..failures import Failure
-from .backend import savedPlace
+from .backend import savedBackend
 from .shared_worker import sharedWorker
 
 INTERVAL = 50  # ms between the turns
-TURN = 0.02  # seconds of a turn
+TURN_SECONDS = 0.02  # seconds of a turn
 CANCEL_SECONDS = 2.0  # a worker that has not stopped by itself so long after it was asked to is killed
-ENDS = ("result", "looked", "hello", "error", "cancelled")
+END_EVENTS = ("result", "looked", "hello", "error", "cancelled")
 
 
 class Job:
@@ -36,12 +36,12 @@ class Job:
     both are None after a cancel. patience: seconds that the worker may take to answer, None for no limit.
     """
 
-    def __init__(self, prepare, finish, onProgress=None, onEnd=None, place=None, patience=None):
+    def __init__(self, prepare, finish, onProgress=None, onEnd=None, backend=None, patience=None):
         self._prepare, self._finish = prepare, finish
         self._onProgress, self._onEnd = onProgress or (lambda event: None), onEnd or (lambda result, failure: None)
-        self.place, self._patience = place or savedPlace(), patience
+        self.backend, self._patience = backend or savedBackend(), patience
         self.id, self.running = uuid.uuid4().hex, False
-        self._cancelled, self._endsAs = None, None
+        self._cancelTime, self._cancelReason = None, None
         self.log = ""
 
     def start(self):
@@ -51,7 +51,7 @@ class Job:
             raise Failure("input", _("Another computation runs."), _("Wait for its end, or cancel it."))
         worker.job, self.running = self, True
         self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=worker.folder))
-        self._walk = self._steps()
+        self._generator = self._steps()
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
         self._timer.connect("timeout()", self.poll)
@@ -59,8 +59,8 @@ class Job:
 
     def cancel(self, failure=None):
         """Stop this job. failure: the reason, if it was not the user who wanted it."""
-        if self.running and self._cancelled is None:
-            self._cancelled, self._endsAs = time.monotonic(), failure
+        if self.running and self._cancelTime is None:
+            self._cancelTime, self._cancelReason = time.monotonic(), failure
             process = sharedWorker()._process
             if process and process.running:
                 process.send({"request": "cancel", "id": self.id})
@@ -77,16 +77,16 @@ class Job:
 
     def poll(self):
         """Work for a moment, then let Slicer go on."""
-        until = time.monotonic() + TURN
+        until = time.monotonic() + TURN_SECONDS
         try:
             while self.running and time.monotonic() < until:
-                if next(self._walk) == "wait":
+                if next(self._generator) == "wait":
                     break
         except StopIteration as end:
             self._close(end.value, None)
         except _Cancelled:
             sharedWorker().end()
-            self._close(None, self._endsAs)
+            self._close(None, self._cancelReason)
         except Failure as failure:
             self._close(None, failure)
         except OSError as error:
@@ -96,8 +96,8 @@ class Job:
             self._close(None, failures.unexpected(error))
 
     def _steps(self):
-        request = yield from self._untilCancelled(self._prepare(self.folder, self.place))
-        process = sharedWorker().process(self.place)
+        request = yield from self._untilCancelled(self._prepare(self.folder, self.backend))
+        process = sharedWorker().process(self.backend)
         process.send(request | {"id": self.id})
         event = yield from self._listen(process)
         if event["event"] == "error":
@@ -109,15 +109,15 @@ class Job:
         except KeyError as error:
             raise failures.otherVersion(_("Its answer lacks {what}.").format(what=error)) from error
 
-    def _untilCancelled(self, walk):
+    def _untilCancelled(self, steps):
         """The result of a walk of which every step is taken, unless the job is cancelled meanwhile."""
         while True:
             try:
-                next(walk)
+                next(steps)
             except StopIteration as end:
                 return end.value
-            if self._cancelled is not None:
-                walk.close()
+            if self._cancelTime is not None:
+                steps.close()
                 raise _Cancelled
             yield
 
@@ -129,20 +129,20 @@ class Job:
             events = process.poll()
             for event in events:
                 mine = event.get("id") in (self.id, None)
-                if mine and event["event"] in ENDS:
+                if mine and event["event"] in END_EVENTS:
                     return event
-                if mine and self._cancelled is None:
+                if mine and self._cancelTime is None:
                     self._onProgress(event)
-            if self._cancelled is not None and time.monotonic() - self._cancelled > CANCEL_SECONDS:
+            if self._cancelTime is not None and time.monotonic() - self._cancelTime > CANCEL_SECONDS:
                 raise _Cancelled
             if self._patience is not None and time.monotonic() - began > self._patience:
                 sharedWorker().end()
                 raise failures.noAnswer(self._patience)
             if code is not None and not events:
-                if self._cancelled is not None:
+                if self._cancelTime is not None:
                     raise _Cancelled
                 self.log = process.messages()
-                raise failures.died(code, self.log, self.place.kind == "slicer")
+                raise failures.died(code, self.log, self.backend.kind == "slicer")
             yield "wait"
 
     def _close(self, result, failure):
@@ -153,13 +153,13 @@ class Job:
         worker, onEnd = sharedWorker(), self._onEnd
         self.log = self.log or worker.log()
         self.running = False
-        self._walk.close()
-        self._walk = self._timer = self._prepare = self._finish = self._onProgress = self._onEnd = None
+        self._generator.close()
+        self._generator = self._timer = self._prepare = self._finish = self._onProgress = self._onEnd = None
         worker.job = None
         shutil.rmtree(self.folder, ignore_errors=True)
         if failure is not None and failure.kind in ("crash", "packages", "out-of-memory"):
             worker.end()
-        worker.rest()
+        worker.restartIdleTimer()
         onEnd(result, failure)
 
 
@@ -179,18 +179,18 @@ def outputFiles(event, slot, folder):
             found.append((path, file.get("provenance") or "{}"))
         else:
             beside = file.get("provenance")
-            found.append((_here(file["path"]), _here(beside).read_text(encoding="utf-8") if beside else "{}"))
+            found.append((_localPath(file["path"]), _localPath(beside).read_text(encoding="utf-8") if beside else "{}"))
     return found
 
 
 def inputFile(path, remote):
     """A file of the worker's folder as a request names it; for a worker elsewhere its name and bytes."""
     if not remote:
-        return sharedWorker().named(path)
+        return sharedWorker().relativePath(path)
     return {"name": path.name, "data": base64.b64encode(path.read_bytes()).decode("ascii")}
 
 
-def _here(name):
+def _localPath(name):
     """A path as the worker names it, seen from here."""
     return sharedWorker().folder / name
 
@@ -201,7 +201,7 @@ def previewFile(event, folder):
     if not preview:
         return None
     if "path" in preview:
-        return _here(preview["path"])
+        return _localPath(preview["path"])
     path = folder / "preview-here.nrrd"
     with contextlib.suppress(OSError):
         path.write_bytes(base64.b64decode(preview["data"]))

@@ -15,8 +15,8 @@ import slicer
 
 from MedDiffFMLib.processes import end_process_group, own_group
 
-TAIL = 10_000  # characters of the messages that are kept for the log
-AT_ONCE = 1 << 20  # bytes passed in one turn
+LOG_CHARACTERS = 10_000  # characters of the messages that are kept for the log
+CHUNK = 1 << 20  # bytes passed in one turn
 
 
 class WorkerProcess:
@@ -25,8 +25,8 @@ class WorkerProcess:
     home: a private folder that it works in; without one it has its own.
     """
 
-    def __init__(self, place, words=("worker",), home=None):
-        self.place, self._words = place, words
+    def __init__(self, backend, words=("worker",), home=None):
+        self.backend, self._words = backend, words
         self.folder = Path(
             tempfile.mkdtemp(prefix="MedDiffFM-" if home is None else "log-", dir=home or temporaryFolder())
         )
@@ -43,11 +43,11 @@ class WorkerProcess:
         try:
             with open(self._eventsPath, "wb") as events, open(self._messagesPath, "wb") as messages:
                 self._process = subprocess.Popen(
-                    self.place.arguments(self._words),
+                    self.backend.arguments(self._words),
                     stdin=reader,
                     stdout=events,
                     stderr=messages,
-                    env=self.place.environment(),
+                    env=self.backend.environment(),
                     cwd=self._home,
                     **own_group(),
                 )
@@ -73,7 +73,7 @@ class WorkerProcess:
         return self._process.poll()
 
     @property
-    def heard(self):
+    def bytesRead(self):
         """How many bytes of events were read, all of which lie on the disk. The file is never emptied: on Windows the
         other process would go on writing where it was.
         """
@@ -87,7 +87,7 @@ class WorkerProcess:
     def poll(self):
         """Pass on what waits, and return the events that have arrived."""
         self._pass()
-        data = self._events.read(AT_ONCE)
+        data = self._events.read(CHUNK)
         if not data:
             return []
         *lines, rest = data.split(b"\n")
@@ -101,7 +101,7 @@ class WorkerProcess:
     def _pass(self):
         with contextlib.suppress(BlockingIOError, OSError):  # full, or its process is gone, which others notice
             sent = 0
-            while self._unsent and sent < AT_ONCE and self._stdin is not None:
+            while self._unsent and sent < CHUNK and self._stdin is not None:
                 count = os.write(self._stdin, self._unsent[0][: 1 << 16])
                 if not count:
                     break
@@ -112,7 +112,7 @@ class WorkerProcess:
     def messages(self):
         """The end of what it wrote to stderr."""
         with contextlib.suppress(OSError), open(self._messagesPath, "rb") as file:
-            file.seek(max(0, self._messagesPath.stat().st_size - TAIL))
+            file.seek(max(0, self._messagesPath.stat().st_size - LOG_CHARACTERS))
             return file.read().decode("utf-8", "replace").strip()
         return ""
 
@@ -147,13 +147,13 @@ def _pipe():
         import _winapi  # as subprocess itself makes them, but for the size: 4096 bytes there
         import msvcrt
 
-        reader, writer = _winapi.CreatePipe(None, AT_ONCE)
+        reader, writer = _winapi.CreatePipe(None, CHUNK)
         return msvcrt.open_osfhandle(reader, os.O_RDONLY), msvcrt.open_osfhandle(writer, 0)
     reader, writer = os.pipe()
     with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux alone has it, up to a limit
         import fcntl
 
-        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, AT_ONCE)
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, CHUNK)
     return reader, writer
 
 

@@ -32,9 +32,9 @@ def obstacle(needed):
     """Why the packages that are needed cannot be installed in Slicer's Python, as a Problem, or None."""
     if problem := slicerProblem():
         return problem
-    for own in environment.unfit():
+    for own in environment.unfitPackages():
         way = _("Another extension may have changed it: install Slicer anew, or {elsewhere}")
-        return Problem(environment.unfitInWords(own), way.format(elsewhere=elsewhere()))
+        return Problem(environment.unfitText(own), way.format(elsewhere=elsewhere()))
     if not needed:
         return None
     if sys.platform == "darwin" and platform.machine() == "x86_64":

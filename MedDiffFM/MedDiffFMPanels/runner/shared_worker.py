@@ -13,7 +13,7 @@ from .process import WorkerProcess, temporaryFolder
 
 IDLE_SECONDS = 300.0  # a worker that has had nothing to do so long gives its memory back, the graphics card's too
 LEFT_SECONDS = 15.0  # and so soon once no panel of ours is seen: another module may need it
-MOST_HEARD = 1 << 29  # bytes of events that may lie on the disk before the worker is started anew
+MAX_EVENT_BYTES = 1 << 29  # bytes of events that may lie on the disk before the worker is started anew
 
 
 class SharedWorker:
@@ -22,7 +22,7 @@ class SharedWorker:
     """
 
     def __init__(self):
-        self._process, self._folder, self._timer, self._seen = None, None, None, True
+        self._process, self._folder, self._timer, self._panelOpen = None, None, None, True
         self._discarded = []  # folders within the own one that no later job needs
         self.job = None  # the one that runs
         atexit.register(self.end)
@@ -36,22 +36,22 @@ class SharedWorker:
             self._folder = Path(tempfile.mkdtemp(prefix="MedDiffFM-", dir=temporaryFolder()))
         return self._folder
 
-    def named(self, path):
+    def relativePath(self, path):
         """A path in the folder as the worker finds it from where it works."""
         return path.relative_to(self.folder).as_posix()
 
     def discard(self, folder):
         """Remove a folder in `folder` as soon as no job may read what it holds."""
         self._discarded.append(folder)
-        self._tidy()
+        self._removeFolders()
 
-    def process(self, place):
-        """A running worker at `place`. Failure if it cannot be started."""
-        if self._process and (self._process.place != place or not self._process.running):
+    def process(self, backend):
+        """A running worker at `backend`. Failure if it cannot be started."""
+        if self._process and (self._process.backend != backend or not self._process.running):
             self.end()
         if self._process is None:
             try:
-                self._process = WorkerProcess(place, home=self.folder)
+                self._process = WorkerProcess(backend, home=self.folder)
             except (OSError, ValueError) as error:
                 next = _("Choose another place under Advanced, “Where it runs”.")
                 raise Failure("no-worker", str(error), next) from None
@@ -65,27 +65,27 @@ class SharedWorker:
     def log(self):
         return self._process.messages() if self._process else ""
 
-    def entered(self):
+    def panelEntered(self):
         """Note that a panel is shown: an idle worker stays for `IDLE_SECONDS`."""
-        self._seen = True
-        self.rest()
+        self._panelOpen = True
+        self.restartIdleTimer()
 
-    def left(self):
+    def panelLeft(self):
         """Note that no panel is shown: a job goes on, an idle worker ends after `LEFT_SECONDS`."""
-        self._seen = False
-        self.rest()
+        self._panelOpen = False
+        self.restartIdleTimer()
 
-    def rest(self):
+    def restartIdleTimer(self):
         """Start counting idle time anew; called when a job has ended."""
-        if self.job is None and self._process and self._process.heard > MOST_HEARD:
+        if self.job is None and self._process and self._process.bytesRead > MAX_EVENT_BYTES:
             self.end()
-        self._tidy()
+        self._removeFolders()
         if self._timer is None and self._process:
             self._timer = qt.QTimer()
             self._timer.setSingleShot(True)
             self._timer.connect("timeout()", self._endIfIdle)
         if self._process:
-            self._timer.start(round(1000 * (IDLE_SECONDS if self._seen else LEFT_SECONDS)))
+            self._timer.start(round(1000 * (IDLE_SECONDS if self._panelOpen else LEFT_SECONDS)))
 
     def _endIfIdle(self):
         if self.job is None:
@@ -96,9 +96,9 @@ class SharedWorker:
         process, self._process = self._process, None
         if process:
             process.end()
-        self._tidy()
+        self._removeFolders()
 
-    def _tidy(self):
+    def _removeFolders(self):
         if self.job is not None:
             return
         for folder in self._discarded:

@@ -39,7 +39,7 @@ class Finding:
     meanHU: float
     peakHU: float
     score: float
-    centre: tuple
+    center: tuple
     peak: tuple
 
 
@@ -203,8 +203,8 @@ def _findings(rows, rule, matrix):
                 meanHU=float(mean + rule.centre),
                 peakHU=float(row[PEAK.start] + rule.centre),
                 score=float(abs(mean) * volume),
-                centre=_place(matrix, row[3:6] / voxels),
-                peak=_place(matrix, row[13:16]),
+                center=_toRAS(matrix, row[3:6] / voxels),
+                peak=_toRAS(matrix, row[13:16]),
             )
         )
     return findings
@@ -214,6 +214,6 @@ def _voxelMl(matrix):
     return abs(np.linalg.det(matrix[:3, :3])) / 1000
 
 
-def _place(matrix, index):
+def _toRAS(matrix, index):
     """mm, RAS, of an index (k, j, i)."""
     return tuple(float(mm) for mm in (matrix @ [*index[::-1], 1.0])[:3])

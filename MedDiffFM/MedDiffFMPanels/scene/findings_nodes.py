@@ -14,10 +14,10 @@ from .findings import ROWS_AT_ONCE, Rule, findParts, markFindings, organBox
 COLORS = {BRIGHTER: (1.0, 0.45, 0.1), DARKER: (0.2, 0.6, 1.0)}
 SEGMENTATION, TABLE, COLOR_TABLE = (exchange.ATTRIBUTE + word for word in ("findings", "table", "colors"))
 COLORS_OF_MAP = 256
-WORDS = ("organ", "deviation")  # the table's columns that are no numbers
+TEXT_COLUMNS = ("organ", "deviation")  # the table's columns that are no numbers
 
 
-def kindInWords(kind):
+def kindText(kind):
     return _("brighter") if kind == BRIGHTER else _("darker")
 
 
@@ -46,7 +46,7 @@ class FindingsNodes:
     def table(self):
         return self.map.GetNodeReference(TABLE) if self.map else None
 
-    def follow(self, rule):
+    def applyRule(self, rule):
         """Make segmentation and table those of a rule. Generator: first the voxels, then the numbers; its return
         value is (findings, how many smaller ones).
         """
@@ -93,7 +93,7 @@ class FindingsNodes:
         organ = exchange.provenanceOf(self.map).get("facts", {}).get("organ", "")
         arrays = []
         for name, of in _columns(organ).items():
-            array = vtk.vtkStringArray() if name in WORDS else vtk.vtkDoubleArray()
+            array = vtk.vtkStringArray() if name in TEXT_COLUMNS else vtk.vtkDoubleArray()
             array.SetName(name)
             for number, one in enumerate(findings, 1):
                 array.InsertNextValue(of(number, one))
@@ -118,7 +118,7 @@ def _columns(organ):
         "volume_ml": lambda number, one: round(one.volumeMl, 3),
         "peak_hu": lambda number, one: round(one.peakHU, 1),
         "mean_hu": lambda number, one: round(one.meanHU, 1),
-        **{f"centre_{axis}_mm": lambda number, one, n=n: round(one.centre[n], 1) for n, axis in enumerate("ras")},
+        **{f"centre_{axis}_mm": lambda number, one, n=n: round(one.center[n], 1) for n, axis in enumerate("ras")},
         "score_hu_ml": lambda number, one: round(one.score, 1),
         **{f"size_{axis}_mm": lambda number, one, n=n: round(one.sizeMm[n], 1) for n, axis in enumerate("ijk")},
     }
@@ -201,7 +201,7 @@ def setOpacity(mapNode, opacity):
 
 
 class Crosshair:
-    """Marks a place in the slice views; what was shown before comes back with `putBack`."""
+    """Marks a place in the slice views; what was shown before comes back with `restore`."""
 
     def __init__(self):
         self._before = None
@@ -216,7 +216,7 @@ class Crosshair:
                 self._before = node.NoCrosshair
                 node.SetCrosshairMode(node.ShowSmallBasic)
 
-    def putBack(self):
+    def restore(self):
         """Unless somebody has chosen another crosshair meanwhile."""
         before, self._before, node = self._before, None, _crosshairNode()
         if node and before is not None and node.GetCrosshairMode() == node.ShowSmallBasic:

@@ -14,7 +14,7 @@ class InputChanges:
     def __init__(self, onChange):
         self._timer, self._observed = Delay(DELAY_MS, onChange), {}
 
-    def follow(self, nodes):
+    def observe(self, nodes):
         """Follow these nodes (volumes, segmentations, boxes; None is left out), and no others any more."""
         wanted = {node.GetID(): node for node in nodes if node is not None}
         for key in [key for key, (node, _tags) in self._observed.items() if wanted.get(key) is not node]:
@@ -28,7 +28,7 @@ class InputChanges:
     def stop(self):
         """Follow nothing, and forget a change that was not reported yet."""
         self._timer.stop()
-        self.follow([])
+        self.observe([])
 
     def _onChange(self, caller, event):
         self._timer.start()

@@ -11,7 +11,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from ..failures import Problem
 from . import exchange
 from .checks import maskProblem, transformProblem
-from .organ_names import SHOWN, organsOf
+from .organ_names import MAX_NAMES, organsOf
 
 SEGMENT = "Lesion"
 COLOR = (1.0, 0.35, 0.1)
@@ -70,12 +70,12 @@ def drawnBox(lesionNode):
         return None
     scalars = image.GetPointData().GetScalars()
     state = (lesionNode.GetID(), image.GetMTime(), scalars.GetMTime(), segment.GetLabelValue())
-    if _drawn.get("state") != state:  # VTK's times never come again
-        _drawn.update(state=state, box=_boxOf(image, segment.GetLabelValue()))
-    return _drawn["box"]
+    if _cachedBox.get("state") != state:  # VTK's times never come again
+        _cachedBox.update(state=state, box=_boxOf(image, segment.GetLabelValue()))
+    return _cachedBox["box"]
 
 
-_drawn = {}  # the box that was last looked for: a panel asks several times at each stroke
+_cachedBox = {}  # the box that was last looked for: a panel asks several times at each stroke
 
 
 def _boxOf(image, label):
@@ -94,7 +94,7 @@ def _boxOf(image, label):
     return mask[tuple(slice(where[0], where[-1] + 1) for where in first)].copy(), matrix
 
 
-def lesionInWords(lesionNode):
+def lesionText(lesionNode):
     """Size and volume of what is drawn; "" if nothing is."""
     drawn = drawnBox(lesionNode) if lesionNode else None
     if drawn is None:
@@ -102,8 +102,8 @@ def lesionInWords(lesionNode):
     mask, matrix = drawn
     edges = np.linalg.norm(matrix[:3, :3], axis=0)
     size = " × ".join(f"{n * mm:.0f}" for n, mm in zip(mask.shape[::-1], edges, strict=True))
-    millilitres = mask.sum() * np.prod(edges) / 1000
-    return _("Lesion drawn: {size} mm, {ml:.2g} ml").format(size=size, ml=millilitres)
+    milliliters = mask.sum() * np.prod(edges) / 1000
+    return _("Lesion drawn: {size} mm, {ml:.2g} ml").format(size=size, ml=milliliters)
 
 
 def lesionProblem(lesionNode, owner, box=None):
@@ -117,7 +117,7 @@ def lesionProblem(lesionNode, owner, box=None):
     name, organs = lesionNode.GetName(), _organsIn(lesionNode)
     if organs:
         return Problem(
-            _("“{name}” shows organs: {organs}.").format(name=name, organs=", ".join(organs[:SHOWN])),
+            _("“{name}” shows organs: {organs}.").format(name=name, organs=", ".join(organs[:MAX_NAMES])),
             _("Choose the segmentation of the lesion, or click “New”."),
         )
     if lesionNode.GetSegmentation().GetNumberOfSegments() > 1:

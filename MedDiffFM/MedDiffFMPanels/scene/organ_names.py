@@ -12,8 +12,8 @@ from ..failures import Problem
 from . import exchange
 from .checks import SAMPLE
 
-SHOWN = 6  # names one by one
-GIVEN_BY_SLICER = r"segment(ation)?([ _]\d+)*"  # what a segment is called until somebody names it
+MAX_NAMES = 6  # names one by one
+DEFAULT_NAME = r"segment(ation)?([ _]\d+)*"  # what a segment is called until somebody names it
 
 
 def organsOf(node):
@@ -45,10 +45,10 @@ def namesProblem(node):
     known, others = organsOf(node)
     if known:
         return None
-    if all(re.fullmatch(GIVEN_BY_SLICER, other, re.IGNORECASE) for other in others):
+    if all(re.fullmatch(DEFAULT_NAME, other, re.IGNORECASE) for other in others):
         return Problem(
             _("“{name}” does not say which organ it shows: Slicer names every new segment {names}.").format(
-                name=name, names=", ".join(f"“{other}”" for other in others[:SHOWN])
+                name=name, names=", ".join(f"“{other}”" for other in others[:MAX_NAMES])
             ),
             _(
                 "If it is an organ, double-click the segment's name in the Segment Editor and write the organ's, for "
@@ -56,6 +56,6 @@ def namesProblem(node):
             ),
         )
     return Problem(
-        _("The model knows no organ of these: {names}.").format(names=", ".join(others[:SHOWN])),
+        _("The model knows no organ of these: {names}.").format(names=", ".join(others[:MAX_NAMES])),
         _("Name the segments as organs, for example “liver” or “right kidney”."),
     )

@@ -61,8 +61,8 @@ class WrittenVolume:
         self._folder = Path(tempfile.mkdtemp(prefix="volume-", dir=self._worker.folder))
         self._what, self._nodeId, scene = what, node.GetID(), slicer.mrmlScene
         self._observed = [(node, node.AddObserver(event, self._onChange)) for event in changeEvents(node)]
-        for event, heard in ((scene.NodeRemovedEvent, self._onChange), (scene.StartCloseEvent, self._onClose)):
-            self._observed.append((scene, scene.AddObserver(event, heard)))
+        for event, callback in ((scene.NodeRemovedEvent, self._onChange), (scene.StartCloseEvent, self._onClose)):
+            self._observed.append((scene, scene.AddObserver(event, callback)))
         return self._folder
 
     def _onChange(self, caller, event):

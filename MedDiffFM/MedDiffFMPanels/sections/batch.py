@@ -12,13 +12,13 @@ from MedDiffFMLib.parameters import TASKS
 
 from ..failures import Failure
 from ..logic import optionWords
-from ..runner.backend import savedPlace
+from ..runner.backend import savedBackend
 from ..runner.command import Command
 from ..runner.job import sharedWorker
 from ..toolkit import announcement as announce
 from ..toolkit.tables import fillTable
 from ..views.colors import warning
-from .run import timeInWords
+from .run import timeText
 
 NAME = "{name}"
 TABLE = "status.csv"  # that the batch keeps in the output folder
@@ -27,20 +27,20 @@ TABLE = "status.csv"  # that the batch keeps in the output folder
 class BatchPart:
     """While it runs it is the one job of this Slicer, as a run is: two at once would not fit everywhere."""
 
-    def __init__(self, ui, task, parameters, ready, onBegin, onEnd):
+    def __init__(self, ui, task, parameters, prepareRun, onBegin, onEnd):
         """task: its name; parameters: gives them as the panel shows them; ready: whether a run could begin, nothing
         else of the panel runs then; onBegin, onEnd: called when a batch has begun and ended, with what came of it.
         """
-        self.ui, self._task, self._parameters, self._ready = ui, task, parameters, ready
-        self._begun, self._ended = onBegin, onEnd
-        self._command, self._rows, self._looked = None, {}, (None, "")
+        self.ui, self._task, self._parameters, self._prepareRun = ui, task, parameters, prepareRun
+        self._notifyBegin, self._notifyEnd = onBegin, onEnd
+        self._command, self._rows, self._folderProblem = None, {}, (None, "")
         slots = TASKS[task].files
         inputs = [slot for slot in slots if not slot.output]
-        self._mask = inputs[1] if len(inputs) > 1 else None
-        self._further = [slot for slot in slots if slot.output][1:]
+        self._maskSlot = inputs[1] if len(inputs) > 1 else None
+        self._extraOutputs = [slot for slot in slots if slot.output][1:]
         labels = inputs[0].kind == "labels"
-        self.ui.batchIntroLabel.text = _introduction(labels, self._mask)
-        self.ui.batchMaskLabel.visible = self.ui.batchMaskRow.visible = self._mask is not None
+        self.ui.batchIntroLabel.text = _introduction(labels, self._maskSlot)
+        self.ui.batchMaskLabel.visible = self.ui.batchMaskRow.visible = self._maskSlot is not None
         self.ui.batchRunButton.connect("clicked(bool)", self.onRun)
         self.ui.batchOpenButton.connect("clicked(bool)", self.onOpen)
         self.ui.batchInputButton.connect("clicked(bool)", lambda checked: self._choose(self.ui.batchInputEdit))
@@ -49,7 +49,7 @@ class BatchPart:
 
         for edit in (self.ui.batchInputEdit, self.ui.batchOutputEdit, self.ui.batchMaskEdit):
             edit.connect("textChanged(QString)", lambda text: self.update())
-            edit.connect("editingFinished()", self.look)
+            edit.connect("editingFinished()", self.checkFolders)
 
     @property
     def running(self):
@@ -61,14 +61,14 @@ class BatchPart:
         folder = qt.QFileDialog.getExistingDirectory(None, _("Choose a folder"), os.path.dirname(edit.text))
         if folder:
             edit.text = os.path.join(folder, f"{pattern}.nii.gz") if pattern else folder
-            self.look()
+            self.checkFolders()
 
     @property
     def _folders(self):
         """The folders of the inputs and for the results, as they are typed."""
         return self.ui.batchInputEdit.text.strip(), self.ui.batchOutputEdit.text.strip()
 
-    def look(self):
+    def checkFolders(self):
         """Look at the folders on the disk: only once they are typed, or a server that does not answer would halt Slicer
         at each key.
         """
@@ -79,11 +79,11 @@ class BatchPart:
             found = _("Choose another folder for the results.")
         else:
             found = ""
-        self._looked = ((source, target), found)
+        self._folderProblem = ((source, target), found)
         self.ui.batchOpenButton.enabled = bool(target) and os.path.isdir(target)
         if not self.running:
             self._show(_savedRows(target) if target else {})
-            self.ui.batchStatusLabel.text = f"{_inWords(self._rows)}." if self._rows else ""
+            self.ui.batchStatusLabel.text = f"{_countsText(self._rows)}." if self._rows else ""
         self.update()
 
     def problem(self):
@@ -94,24 +94,24 @@ class BatchPart:
             return _("Choose the folder with the inputs.")
         if not target or source == target:
             return _("Choose another folder for the results.")
-        if self._looked[0] == (source, target) and self._looked[1]:
-            return self._looked[1]
-        if self._mask and NAME not in self.ui.batchMaskEdit.text:
+        if self._folderProblem[0] == (source, target) and self._folderProblem[1]:
+            return self._folderProblem[1]
+        if self._maskSlot and NAME not in self.ui.batchMaskEdit.text:
             return _("Say where the lesion masks are: a path with {name} in place of the input's name.")
         if not isinstance(values.get("anatomy", ""), str):
             return _("A segmentation of the scene belongs to one CT: choose another anatomy under Input.")
         if not isinstance(values.get("roi", ""), str):
             return _("A box belongs to one CT: choose the whole volume under Input.")
-        if savedPlace().remote:
+        if savedBackend().remote:
             return _("A batch runs on this computer: choose Slicer's Python or another one under Advanced.")
-        return announce.whyToWait() if sharedWorker().job else ""
+        return announce.waitReason() if sharedWorker().job else ""
 
     def update(self):
         """Show what can be done now, and if not, why."""
         if self.running:
             self.ui.batchReasonLabel.visible = False
             return
-        self.ui.batchOpenButton.enabled &= self._looked[0] == self._folders
+        self.ui.batchOpenButton.enabled &= self._folderProblem[0] == self._folders
         problem = self.problem()
         again = any(status in ("failed", "cancelled", "waiting") for status, *_rest in self._rows.values())
         self.ui.batchRunButton.text = _("Run what is not done") if again else _("Run the batch")
@@ -120,13 +120,13 @@ class BatchPart:
         self.ui.batchReasonLabel.visible = bool(problem)
         self.ui.batchRunButton.toolTip = problem or _("Start, or go on: what is done already is skipped.")
 
-    def _words(self):
+    def _arguments(self):
         """The command and its options."""
         source, target = self._folders
         words = ["batch", self._task, source, target, "--events", *optionWords(self._task, self._parameters())]
-        if self._mask:
-            words += [f"--{self._mask.name.replace('_', '-')}", self.ui.batchMaskEdit.text.strip()]
-        for slot in self._further:
+        if self._maskSlot:
+            words += [f"--{self._maskSlot.name.replace('_', '-')}", self.ui.batchMaskEdit.text.strip()]
+        for slot in self._extraOutputs:
             ending = "csv" if slot.kind == "table" else "nii.gz"
             words += [f"--{slot.name}", os.path.join(target, f"{NAME}-{slot.name}.{ending}")]
         return words
@@ -139,7 +139,7 @@ class BatchPart:
             self.ui.batchStatusLabel.text = _("Cancelling…")
             self._command.cancel()
             return
-        self.look()
+        self.checkFolders()
         if self.problem():
             self.ui.batchStatusLabel.text = html.escape(self.problem())
         else:
@@ -147,12 +147,12 @@ class BatchPart:
 
     def start(self):
         """Begin with the present settings, or go on where an earlier batch stopped."""
-        if not self._ready():
+        if not self._prepareRun():
             return
         sharedWorker().end()  # its model would take memory beside the batch's own
         self._show({})
         try:
-            self._command = Command(self._words(), self._onEvent, self._onEnd, savedPlace())
+            self._command = Command(self._arguments(), self._onEvent, self._onEnd, savedBackend())
         except Failure as failure:
             self._onEnd(None, failure)
             return
@@ -161,7 +161,7 @@ class BatchPart:
         self.ui.batchRunButton.toolTip = _("Stop. What is done stays, nothing is left half written.")
         self.ui.batchProgressBar.maximum, self.ui.batchProgressBar.visible = 0, True
         self.ui.batchStatusLabel.text = _("Starting…")
-        self._begun()
+        self._notifyBegin()
 
     def abandon(self):
         """Stop the batch at once, without a word in the panel."""
@@ -189,12 +189,12 @@ class BatchPart:
             lines = [failure.title, failure.message, failure.next]
             text = " ".join(line for line in lines if line)
         elif code is None:
-            text = _("Cancelled: {counts}. Run it again to go on.").format(counts=_inWords(self._rows))
+            text = _("Cancelled: {counts}. Run it again to go on.").format(counts=_countsText(self._rows))
         else:
-            text = f"{_inWords(self._rows)}."
+            text = f"{_countsText(self._rows)}."
         self.ui.batchStatusLabel.text = html.escape(text)
         self.ui.batchOpenButton.enabled = os.path.isdir(self._folders[1])
-        self._ended(text)
+        self._notifyEnd(text)
 
     def onOpen(self, checked=False):
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(self.ui.batchOutputEdit.text.strip()))
@@ -208,9 +208,9 @@ class BatchPart:
             if name in event["running"]:
                 share = _("running, {share:.0%}").format(share=event["running"][name])
                 self.ui.batchTable.item(row, 1).setText(share)
-        parts = [_inWords(self._rows)]
+        parts = [_countsText(self._rows)]
         if event.get("seconds_left") is not None:
-            parts.append(_("{time} left").format(time=timeInWords(event["seconds_left"])))
+            parts.append(_("{time} left").format(time=timeText(event["seconds_left"])))
         if self.ui.batchRunButton.enabled:
             self.ui.batchStatusLabel.text = ", ".join(parts)
             announce.progress(", ".join(parts))
@@ -244,7 +244,7 @@ def _states():
     }
 
 
-def _inWords(rows):
+def _countsText(rows):
     """The counts of a batch's table in words, for example: 3 of 5 done, 2 failed."""
     states = [status for status, *_rest in rows.values()]
     done = states.count("done") + states.count("skipped")

@@ -17,7 +17,7 @@ from ..scene.findings_nodes import (
     automaticRule,
     colorMap,
     hasColors,
-    kindInWords,
+    kindText,
     setOpacity,
     showOver,
 )
@@ -25,8 +25,8 @@ from ..toolkit.bindings import fillCombo
 from ..views.colors import quiet, readableName
 
 INTERVAL = 30  # ms between the turns
-FIRST_TURN, TURN = 0.1, 0.03  # seconds: small maps are done within the first
-FARTHEST = 2000.0  # HU
+FIRST_TURN_SECONDS, TURN_SECONDS = 0.1, 0.03  # seconds: small maps are done within the first
+MAX_THRESHOLD = 2000.0  # HU
 ROWS = 100  # of the table in the panel; the table in the scene has all
 
 
@@ -35,13 +35,13 @@ class FindingsPart:
 
     def __init__(self, ui, bindings):
         self.ui, self._bindings = ui, bindings
-        self._nodes, self._followed, self._walk, self.findings = None, None, None, []
-        self._turning, self._crosshair = False, Crosshair()
+        self._nodes, self._shownRule, self._generator, self.findings = None, None, None, []
+        self._polling, self._crosshair = False, Crosshair()
         sides = [("both", _("Brighter and darker")), ("brighter", _("Brighter only")), ("darker", _("Darker only"))]
         fillCombo(self.ui.sidesBox, sides)
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
-        self._timer.connect("timeout()", lambda: self._turn(TURN))
+        self._timer.connect("timeout()", lambda: self._poll(TURN_SECONDS))
         table = self.ui.findingsTable
         table.connect("cellClicked(int,int)", lambda row, column: self.jump(row))
         table.connect("currentCellChanged(int,int,int,int)", lambda row, *rest: self.jump(row))
@@ -66,14 +66,14 @@ class FindingsPart:
 
     def update(self):
         """A setting or a node has changed."""
-        if self._turning:  # the walk itself adds nodes
+        if self._polling:  # the walk itself adds nodes
             return
         mapNode = self._bindings.chosenNode("anomalyMap")
         if mapNode is None or mapNode.GetImageData() is None:
             self._leave()
             return
         if self._nodes is None or self._nodes.map is not mapNode:
-            self._nodes, self._followed = FindingsNodes(mapNode), None
+            self._nodes, self._shownRule = FindingsNodes(mapNode), None
             if not hasColors(mapNode):
                 colorMap(mapNode)
             far = 10 * automaticRule(mapNode).limit  # where the slider ends
@@ -81,16 +81,16 @@ class FindingsPart:
             self.ui.resultSection.visible = True
         setOpacity(mapNode, self._opacity)
         rule = self._rule(mapNode)
-        deleted = self._walk is None and (self._nodes.segmentation is None or self._nodes.table is None)
-        if rule != self._followed or deleted:
+        deleted = self._generator is None and (self._nodes.segmentation is None or self._nodes.table is None)
+        if rule != self._shownRule or deleted:
             self._begin(rule)
 
     def _leave(self):
-        self._crosshair.putBack()
+        self._crosshair.restore()
         if self._nodes is not None:
             self._timer.stop()
-            self._nodes = self._followed = self._walk = None
-            self.ui.thresholdSlider.maximum = FARTHEST
+            self._nodes = self._shownRule = self._generator = None
+            self.ui.thresholdSlider.maximum = MAX_THRESHOLD
             self.ui.resultSection.visible = False
 
     @property
@@ -110,33 +110,33 @@ class FindingsPart:
     # following
 
     def _begin(self, rule):
-        new, self._followed, self._walk = self._followed is None, rule, self._nodes.follow(rule)
+        new, self._shownRule, self._generator = self._shownRule is None, rule, self._nodes.applyRule(rule)
         self._timer.stop()
         if not new:  # a new map waits until the views have drawn it
-            self._turn(FIRST_TURN)
-        if self._walk is not None:
+            self._poll(FIRST_TURN_SECONDS)
+        if self._generator is not None:
             self.ui.findingsLabel.text = quiet(_("Counting…"))
             self._timer.start()
 
-    def _turn(self, seconds):
+    def _poll(self, seconds):
         """Work for a moment, as long as there is something to work on."""
-        if self._walk is None or self._nodes.map is None or self._bindings.node is None:
+        if self._generator is None or self._nodes.map is None or self._bindings.node is None:
             self._timer.stop()
             return
-        until, self._turning = time.monotonic() + seconds, True
+        until, self._polling = time.monotonic() + seconds, True
         try:
             while time.monotonic() < until:
-                next(self._walk)
+                next(self._generator)
         except StopIteration as end:
             self._timer.stop()
-            self._walk = None
+            self._generator = None
             self._end(*end.value)
         finally:
-            self._turning = False
+            self._polling = False
 
     def _end(self, findings, smaller):
         self.findings = findings
-        self.ui.findingsLabel.text = findingsInWords(findings, smaller, self._followed)
+        self.ui.findingsLabel.text = findingsText(findings, smaller, self._shownRule)
         self._showTable()
 
     # the table
@@ -172,7 +172,7 @@ class FindingsPart:
 
     def leave(self):
         """The views as they were: no crosshair that nobody asked for."""
-        self._crosshair.putBack()
+        self._crosshair.restore()
         self.ui.findingsTable.setCurrentCell(-1, -1)
 
     def onAutomatic(self, checked=False):
@@ -225,7 +225,7 @@ def _plain(value):
 
 def _cells(finding):
     return (
-        kindInWords(finding.kind),
+        kindText(finding.kind),
         f"{finding.volumeMl:.1f} ml" if finding.volumeMl >= 1 else f"{finding.volumeMl:.2f} ml",
         " × ".join(f"{mm:.0f}" for mm in finding.sizeMm),
         f"{finding.meanHU:+.0f} HU",
@@ -233,14 +233,14 @@ def _cells(finding):
     )
 
 
-def findingsInWords(findings, smaller, rule):
+def findingsText(findings, smaller, rule):
     if not findings:
         text = _("<b>No findings</b> from {hu:.0f} HU on.").format(hu=rule.limit)
     else:
         number = _("1 finding") if len(findings) == 1 else _("{n} findings").format(n=len(findings))
         sides = [
             f"{sum(one.kind == kind for one in findings)} <span style='color:{colorName(kind)}'>"
-            f"<b>{kindInWords(kind)}</b></span>"
+            f"<b>{kindText(kind)}</b></span>"
             for kind in (BRIGHTER, DARKER)
         ]
         text = _("<b>{number}</b>: {sides}, {ml:.1f} ml in all.").format(

@@ -60,7 +60,7 @@ class InputPart:
 
     def text(self, node):
         """The input's size in words, for below its selector."""
-        return sizeInWords(node)
+        return sizeText(node)
 
     def onFix(self, checked=False):
         """Harden the transform of the input, if its user wants that."""
@@ -80,7 +80,7 @@ class InputPart:
         self._bindings.node.SetNodeReferenceID("roi", box.GetID())
 
 
-def sizeInWords(node):
+def sizeText(node):
     image = node.GetImageData()
     size = " × ".join(str(n) for n in image.GetDimensions())
     spacing = " × ".join(f"{s:.3g}" for s in node.GetSpacing())

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from ..failures import Problem
 from ..scene import exchange
 from ..scene.checks import transformProblem
-from ..scene.organ_names import SHOWN, namesProblem, organsOf
+from ..scene.organ_names import MAX_NAMES, namesProblem, organsOf
 from ..toolkit.bindings import nodesOffered
 from ..views.colors import quiet, quietColor, warning
 from .input import InputPart
@@ -40,14 +40,16 @@ class LabelInputPart(InputPart):
 
     def _text(self, node):
         known, others = organsOf(node)
-        shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+        shown = ", ".join(known[:MAX_NAMES]) + (", …" if len(known) > MAX_NAMES else "")
         grid = exchange.gridOf(node)
         size = " × ".join(str(n) for n in grid.GetImageData().GetDimensions())
         spacing = " × ".join(f"{s:.3g}" for s in grid.GetSpacing())
         text = quiet(_("{n} organs: {names}").format(n=len(known), names=shown))
         text += "<br/>" + quiet(_("The CT will have {size} voxels of {mm} mm.").format(size=size, mm=spacing))
         if others:
-            text += "<br/>" + warning(_("Not known, counted as body: {names}").format(names=", ".join(others[:SHOWN])))
+            text += "<br/>" + warning(
+                _("Not known, counted as body: {names}").format(names=", ".join(others[:MAX_NAMES]))
+            )
         return text
 
 

@@ -11,53 +11,53 @@ from MedDiffFMLib.models import store as model_store
 
 from ..failures import Failure, Problem, diskFull
 from ..logic import PanelLogic
-from ..runner.backend import savedPlace
+from ..runner.backend import savedBackend
 from ..scene import exchange
 from ..scene.lesion_segmentation import (
     digestOf,
     isDrawable,
-    lesionInWords,
     lesionOf,
     lesionProblem,
+    lesionText,
     newLesion,
     showLesion,
 )
 from ..scene.training_pair import savePair
 from ..toolkit.bindings import fillCombo
 from ..toolkit.resources import RESOURCES
-from ..toolkit.timer_loop import Walk
+from ..toolkit.timer_loop import TimerLoop
 from ..views.colors import quiet
 from .lesion_editor import LesionEditor
 from .task import TaskPart
 
-CONTROLS = "lesion-"  # what the names of ControlNets for lesions begin with
-MASK = exchange.ATTRIBUTE + "lesionMask"  # of a result: a reference to its lesion, and what was drawn then
+CONTROLNET_PREFIX = "lesion-"  # what the names of ControlNets for lesions begin with
+LESION_MASK = exchange.ATTRIBUTE + "lesionMask"  # of a result: a reference to its lesion, and what was drawn then
 
 
 class LesionLogic(PanelLogic):
     """Puts a lesion where a segmentation says so."""
 
-    def process(self, inputVolume, lesion, target=None, place=None, **parameters):
+    def process(self, inputVolume, lesion, target=None, backend=None, **parameters):
         """Run the task as `PanelLogic.process` does. lesion: a segmentation with one segment on the input's grid."""
         box = parameters.get("roi")
         box = None if isinstance(box, str) else box
         problem = self.inputProblem(inputVolume) or lesionProblem(lesion, inputVolume, box)
         if problem:
             raise Failure("input", problem.reason, problem.suggestion)
-        return PanelLogic.process(self, inputVolume, target, place, lesion_mask=lesion, **parameters)
+        return PanelLogic.process(self, inputVolume, target, backend, lesion_mask=lesion, **parameters)
 
     def start(self, inputs, parameters, *arguments, **options):
         """A lesion among the parameters is an input."""
         parameters = dict(parameters)
         if "lesion_mask" in parameters:
             inputs = inputs | {"lesion_mask": parameters.pop("lesion_mask")}
-        self._lesionId, self._drawn = inputs["lesion_mask"].GetID(), digestOf(inputs["lesion_mask"])
+        self._lesionId, self._lesionDigest = inputs["lesion_mask"].GetID(), digestOf(inputs["lesion_mask"])
         return PanelLogic.start(self, inputs, parameters, *arguments, **options)
 
     def markLesion(self, node):
         """Say of a result which lesion was drawn into it."""
-        node.SetAttribute(MASK, self._drawn)
-        node.SetNodeReferenceID(MASK, self._lesionId)
+        node.SetAttribute(LESION_MASK, self._lesionDigest)
+        node.SetNodeReferenceID(LESION_MASK, self._lesionId)
         return node
 
 
@@ -69,7 +69,7 @@ class LesionPart(TaskPart):
         self.editor.prepare()  # before there is a scene to follow
         for root in roots:
             root.setMRMLScene(slicer.mrmlScene)
-        self._kinds, self._busy, self._walk = None, False, None
+        self._kinds, self._busy, self._savingLoop = None, False, None
         self.ui.newLesionButton.connect("clicked(bool)", self.onNew)
         self.ui.previousButton.connect("clicked(bool)", lambda checked: actions.showNextResult(-1))
         self.ui.nextButton.connect("clicked(bool)", lambda checked: actions.showNextResult())
@@ -81,9 +81,9 @@ class LesionPart(TaskPart):
         Returns their two widgets.
         """
         roots = []
-        for file, section, place in (("MedDiffFMLesion", "taskSection", 0), ("MedDiffFMLesionResult", None, 2)):
+        for file, section, index in (("MedDiffFMLesion", "taskSection", 0), ("MedDiffFMLesionResult", None, 2)):
             root = slicer.util.loadUI(str(RESOURCES / "UI" / f"{file}.ui"))
-            (self.ui.taskSection if section else self.ui.resultSection).layout().insertWidget(place, root)
+            (self.ui.taskSection if section else self.ui.resultSection).layout().insertWidget(index, root)
             for name, widget in vars(slicer.util.childWidgetVariables(root)).items():
                 setattr(self.ui, name, widget)
             roots.append(root)
@@ -101,7 +101,7 @@ class LesionPart(TaskPart):
     def update(self):
         self._listKinds()
         owner = self.inputNode
-        if self._busy or not self.actions.isSeen():
+        if self._busy or not self.actions.isOpen():
             return
         self._busy = True
         try:
@@ -110,7 +110,7 @@ class LesionPart(TaskPart):
             self.editor.show(self.lesion if owner and isDrawable(self.lesion) else None, owner)
         finally:
             self._busy = False
-        self.ui.lesionLabel.text = quiet(lesionInWords(self.lesion) or _("Nothing is drawn yet."))
+        self.ui.lesionLabel.text = quiet(lesionText(self.lesion) or _("Nothing is drawn yet."))
         self.ui.newLesionButton.enabled = owner is not None
 
     def _chooseLesion(self, owner):
@@ -138,12 +138,12 @@ class LesionPart(TaskPart):
         self.actions.refresh()
 
     def onPlaceFailed(self):
-        self.actions.tell(_("There is no voxel of the image at that place. Click into the image."))
+        self.actions.showMessage(_("There is no voxel of the image at that place. Click into the image."))
 
     def escape(self):
-        waited = self.ui.placeButton.checked
+        wasActive = self.ui.placeButton.checked
         self.ui.placeButton.checked = False
-        return waited
+        return wasActive
 
     def leave(self, sceneCloses=False):
         self._busy = True  # what is taken away here shall not come again
@@ -155,8 +155,8 @@ class LesionPart(TaskPart):
     def _leave(self, sceneCloses):
         self.ui.outlineButton.checked = True
         self.editor.leave(sceneCloses)
-        if self._walk:
-            self._walk.stop()
+        if self._savingLoop:
+            self._savingLoop.stop()
         if sceneCloses:
             return
         node = self.lesion
@@ -167,14 +167,14 @@ class LesionPart(TaskPart):
 
     def _listKinds(self):
         """The kinds of lesions that the chosen model can draw."""
-        kinds = None if savedPlace().remote else kindsOf(self.bindings.value("model"))
+        kinds = None if savedBackend().remote else kindsOf(self.bindings.value("model"))
         if kinds == self._kinds and self.ui.kindBox.count:
             return
-        self._kinds, wanted = kinds, self.bindings.value("kind")
-        blocked = self.ui.kindBox.blockSignals(True)
-        fillCombo(self.ui.kindBox, [("auto", _("Automatic")), *((kind, kindInWords(kind)) for kind in kinds or ())])
-        self.ui.kindBox.setCurrentIndex(max(0, self.ui.kindBox.findData(wanted)))
-        self.ui.kindBox.blockSignals(blocked)
+        self._kinds, chosen = kinds, self.bindings.value("kind")
+        wasBlocked = self.ui.kindBox.blockSignals(True)
+        fillCombo(self.ui.kindBox, [("auto", _("Automatic")), *((kind, kindText(kind)) for kind in kinds or ())])
+        self.ui.kindBox.setCurrentIndex(max(0, self.ui.kindBox.findData(chosen)))
+        self.ui.kindBox.blockSignals(wasBlocked)
 
     def problem(self):
         box = self.bindings.chosenNode("roi") if self.bindings.value("area") == "box" else None
@@ -187,14 +187,14 @@ class LesionPart(TaskPart):
         if not self._kinds:
             return Problem(_("This model cannot draw lesions: it has no ControlNet for them."), suggestion)
         if kind not in ("", "auto", *self._kinds):
-            what = _("This model has no ControlNet for lesions of the kind “{kind}”.").format(kind=kindInWords(kind))
+            what = _("This model has no ControlNet for lesions of the kind “{kind}”.").format(kind=kindText(kind))
             return Problem(what, _("Choose another kind, or another model under Advanced."))
         return None
 
     # results
 
     def showResult(self, nodes, source):
-        lesion = nodes[0].GetNodeReference(MASK)
+        lesion = nodes[0].GetNodeReference(LESION_MASK)
         if lesion is not None:
             showLesion(lesion)
         return False  # the panel compares it with its source
@@ -211,19 +211,19 @@ class LesionPart(TaskPart):
     def onSavePair(self, checked=False):
         """Ask for a folder and write the result that is shown, with its mask, into it."""
         node = slicer.mrmlScene.GetNodeByID(self.actions.shownResultId() or "")
-        lesion = node.GetNodeReference(MASK) if node else None
-        if lesion is None or digestOf(lesion) != node.GetAttribute(MASK):
-            self.actions.tell(
+        lesion = node.GetNodeReference(LESION_MASK) if node else None
+        if lesion is None or digestOf(lesion) != node.GetAttribute(LESION_MASK):
+            self.actions.showMessage(
                 _("The lesion was changed or removed since this result was made, so they are no pair. Run again first.")
             )
             return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder of training pairs"))
         if folder:
             self.ui.pairButton.enabled = False
-            self._walk = Walk(savePair(folder, node, lesion), self._onSaved(folder))
+            self._savingLoop = TimerLoop(savePair(folder, node, lesion), self._onSaved(folder))
 
     def _onSaved(self, folder):
-        def ended(path, error):
+        def onEnd(path, error):
             self.ui.pairButton.enabled = True
             if error is None:
                 text = _("Saved as {name}, with its mask, in {folder}. manifest.csv there lists it.")
@@ -234,9 +234,9 @@ class LesionPart(TaskPart):
                 text = _("Nothing was saved in {folder}: {reason}. Choose another folder.")
                 text = diskFull(folder).message if getattr(error, "errno", 0) in NO_ROOM else text
                 text = text.format(folder=folder, reason=getattr(error, "strerror", None) or error)
-            self.actions.tell(text)
+            self.actions.showMessage(text)
 
-        return ended
+        return onEnd
 
 
 def kindsOf(model):
@@ -245,10 +245,10 @@ def kindsOf(model):
         folder = model_store.find_model(model or None).folder
     except (MissingModelError, OSError):
         return []
-    found = sorted(config.parent.name for config in (folder / "controlnets").glob(f"{CONTROLS}*/config.json"))
-    return [name.removeprefix(CONTROLS) for name in found]
+    found = sorted(config.parent.name for config in (folder / "controlnets").glob(f"{CONTROLNET_PREFIX}*/config.json"))
+    return [name.removeprefix(CONTROLNET_PREFIX) for name in found]
 
 
-def kindInWords(kind):
+def kindText(kind):
     words = {"lung": _("Lung nodule"), "lung-tumor": _("Lung tumor"), "liver": _("Liver lesion")}
     return words.get(kind) or kind.replace("-", " ").capitalize()

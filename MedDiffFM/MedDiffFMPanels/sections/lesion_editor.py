@@ -27,8 +27,8 @@ class LesionEditor:
         ui.placeWidget.placeMultipleMarkups = slicer.qSlicerMarkupsPlaceWidget.ForcePlaceSingleMarkup
         ui.placeButton.connect("toggled(bool)", self._onPlaceButton)
         ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlaceMode)
-        self._drawn = Delay(DELAY_MS, onDrawn)
-        self._placed = Delay(0, self._takePoint)  # the point is taken away once its own event is over
+        self._drawnDelay = Delay(DELAY_MS, onDrawn)
+        self._placeDelay = Delay(0, self._takePoint)  # the point is taken away once its own event is over
 
     def show(self, lesionNode, owner):
         """Draw `lesionNode` over `owner`, a CT or organs, from now on; nothing if they are None."""
@@ -66,8 +66,8 @@ class LesionEditor:
 
     def leave(self, sceneCloses=False):
         self.stop()
-        self._drawn.stop()
-        self._placed.stop()
+        self._drawnDelay.stop()
+        self._placeDelay.stop()
         self._observe(None)
         self.ui.editor.removeViewObservations()
         if sceneCloses:
@@ -89,8 +89,8 @@ class LesionEditor:
         self._observed = None
         if segmentation is not None:
             events = (segmentation.SourceRepresentationModified, segmentation.SegmentAdded, segmentation.SegmentRemoved)
-            heard = [segmentation.AddObserver(event, lambda caller, event: self._drawn.start()) for event in events]
-            self._observed = (segmentation, heard)
+            tags = [segmentation.AddObserver(event, lambda caller, event: self._drawnDelay.start()) for event in events]
+            self._observed = (segmentation, tags)
             self.ui.editor.setupViewObservations()
 
     def _canvasFor(self, organs):
@@ -140,7 +140,7 @@ class LesionEditor:
         slicer.mrmlScene.AddNode(point)
         point.CreateDefaultDisplayNodes()
         point.GetDisplayNode().SetSaveWithScene(False)
-        point.AddObserver(point.PointPositionDefinedEvent, lambda caller, event: self._placed.start())
+        point.AddObserver(point.PointPositionDefinedEvent, lambda caller, event: self._placeDelay.start())
         self._point = point
         self.ui.placeWidget.setCurrentNode(point)
         self.ui.placeWidget.setPlaceModeEnabled(True)
@@ -160,7 +160,7 @@ class LesionEditor:
             self.ui.editor.saveStateForUndo()
             if not addEllipsoid(lesion, exchange.gridOf(owner), center, self.ui.diameterBox.value):
                 self._onPlaceFailed()
-            self._drawn.start()
+            self._drawnDelay.start()
 
     def _removePoint(self):
         point, self._point = self._point, None

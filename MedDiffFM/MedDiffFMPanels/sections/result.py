@@ -5,7 +5,7 @@ import slicer
 
 from ..scene import exchange
 from ..toolkit.bindings import fillCombo
-from ..views.colors import warningsInWords
+from ..views.colors import warningsText
 
 FLICKER_MS = 500
 
@@ -13,8 +13,8 @@ FLICKER_MS = 500
 class ResultPart:
     def __init__(self, ui, task):
         self.ui, self._task, self._views = ui, task, task.compareViews()
-        self._resultId, self._mode, self._before = None, "result", "result"
-        self._unseenIds = []  # of results that wait for the panel to be opened
+        self._resultId, self._mode, self._previousMode = None, "result", "result"
+        self._pendingIds = []  # of results that wait for the panel to be opened
         ui.resultSection.visible = False
         self._timer = qt.QTimer()
         self._timer.setInterval(FLICKER_MS)
@@ -31,15 +31,15 @@ class ResultPart:
             button.connect("toggled(bool)", lambda checked, button=button: _markChosen(button, checked))
         ui.samplesBox.connect("activated(int)", self._onSample)
 
-    def keep(self, nodes):
-        """Remember the results of a run until `showKept`; none of an earlier run is shown any more."""
-        self._unseenIds = [node.GetID() for node in nodes]
+    def setPending(self, nodes):
+        """Remember the results of a run until `showPending`; none of an earlier run is shown any more."""
+        self._pendingIds = [node.GetID() for node in nodes]
 
-    def showKept(self):
+    def showPending(self):
         """Show the results of the last run, once. For an open panel alone: the views of another module may show
         another patient.
         """
-        nodes, self._unseenIds = [slicer.mrmlScene.GetNodeByID(key) for key in self._unseenIds], []
+        nodes, self._pendingIds = [slicer.mrmlScene.GetNodeByID(key) for key in self._pendingIds], []
         source = exchange.sourceOf(nodes[0]) if nodes and None not in nodes else None
         if source is not None:
             self.show(nodes, source)
@@ -47,9 +47,9 @@ class ResultPart:
     def show(self, nodes, source):
         """Show results; the first one in the views, the others to choose from."""
         self._resultId = nodes[0].GetID()
-        self._views.take(source, nodes[0])
+        self._views.setVolumes(source, nodes[0])
         record = exchange.provenanceOf(nodes[0])
-        self.ui.resultLabel.text = self._task.resultInWords(nodes, record) + warningsInWords(record.get("warnings", ()))
+        self.ui.resultLabel.text = self._task.resultText(nodes, record) + warningsText(record.get("warnings", ()))
         self.ui.resultSection.visible = True
         if not self._task.showResult(nodes, source):
             self.compare("result")
@@ -60,7 +60,7 @@ class ResultPart:
         node = slicer.mrmlScene.GetNodeByID(self.ui.samplesBox.currentData or "")
         if node:
             self._resultId = node.GetID()
-            self._views.take(exchange.sourceOf(node), node)
+            self._views.setVolumes(exchange.sourceOf(node), node)
             self.compare(self._mode)
 
     @property
@@ -78,7 +78,7 @@ class ResultPart:
         """input, result, side, flicker or difference."""
         self._timer.stop()
         if self._mode != "side":
-            self._before = self._mode
+            self._previousMode = self._mode
         self._mode = mode
         self._buttons[mode].checked = True
         self._views.show(mode)
@@ -89,12 +89,12 @@ class ResultPart:
         """Nothing moves and no view is changed while the panel is not seen; the buttons say what the views show."""
         self._timer.stop()
         if self._resultId:
-            self._mode = self._views.settle(self._mode, self._before)
+            self._mode = self._views.settle(self._mode, self._previousMode)
             self._buttons[self._mode].checked = True
 
     def clear(self):
         self._timer.stop()
-        self._views.drop()
+        self._views.clear()
         self._resultId = None
         self.ui.resultSection.visible = False
 

@@ -66,7 +66,7 @@ class RunPart:
         step = min(event["step"] + 1, event["steps"])
         parts = [_("Step {step} of {steps}").format(step=step, steps=event["steps"])]
         if left is not None:
-            parts.append(_("{time} left").format(time=timeInWords(left)))
+            parts.append(_("{time} left").format(time=timeText(left)))
         self.ui.statusLabel.text = ", ".join(parts)
 
     def showCancelling(self):
@@ -81,11 +81,11 @@ class RunPart:
         self.showEstimate(self.ui.estimateLabel.text)
         self.ui.logText.plainText = log
         if failure:
-            self.fail(failure)
+            self.showFailure(failure)
         elif not nodes:
-            self.tell(_("Cancelled. The scene is as it was."))
+            self.showMessage(_("Cancelled. The scene is as it was."))
 
-    def fail(self, failure):
+    def showFailure(self, failure):
         """Say what went wrong and what to do."""
         lines = [f"<b>{html.escape(failure.title)}</b>", html.escape(failure.message), html.escape(failure.next)]
         self.ui.messageLabel.text = "<br/>".join(line for line in lines if line)
@@ -93,7 +93,7 @@ class RunPart:
         self.ui.logButton.visible = bool(self.ui.logText.plainText)
         self.ui.messageFrame.visible = True
 
-    def tell(self, text):
+    def showMessage(self, text):
         self.ui.messageLabel.text = html.escape(text)
         self.ui.messageButton.visible = self.ui.logButton.visible = False
         self.ui.messageFrame.visible = True
@@ -103,7 +103,7 @@ class RunPart:
         self.ui.logButton.text = _("Hide log") if shown else _("Show log")
 
 
-def timeInWords(seconds):
+def timeText(seconds):
     """About: a radiologist needs no seconds of an hour."""
     if seconds < 60:
         return _("{n} s").format(n=max(1, round(seconds)))

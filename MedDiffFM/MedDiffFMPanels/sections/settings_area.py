@@ -4,7 +4,7 @@ follows it, Run first of all, stays in sight.
 
 import qt
 
-LEAST = 200  # pixels of the area that are always there
+MIN_HEIGHT = 200  # pixels of the area that are always there
 
 
 class SettingsArea(qt.QObject):
@@ -30,6 +30,6 @@ class SettingsArea(qt.QObject):
         bar = area.style().pixelMetric(qt.QStyle.PM_ScrollBarExtent)
         width = area.width - bar  # always: else the bar stays, once it is there, for what it narrows itself
         tall = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
-        area.minimumHeight = min(tall, LEAST)
+        area.minimumHeight = min(tall, MIN_HEIGHT)
         area.maximumHeight = tall
         area.minimumWidth = layout.totalMinimumSize().width() + bar

@@ -12,8 +12,8 @@ class PanelActions:
     """The functions of a panel that the part of a task may call."""
 
     refresh: Callable  # () → None: shows anew what can be done
-    tell: Callable  # (sentence) → None: shows a message to the user
-    isSeen: Callable  # () → bool: whether this panel is the one that is open
+    showMessage: Callable  # (sentence) → None: shows a message to the user
+    isOpen: Callable  # () → bool: whether this panel is the one that is open
     shownResultId: Callable  # () → the ID of the result in the views, or None
     showNextResult: Callable  # (step=1) → None: puts the next of several results into the views, with -1 the previous
 
@@ -59,13 +59,13 @@ class TaskPart:
         """The Problem of the task's own settings, or None."""
         return None
 
-    def looked(self, facts):
+    def showFacts(self, facts):
         """Show the facts of an estimate (region, noise_hu, seconds, memory_gb), or hide them if there are None."""
 
     def showResult(self, nodes, source):
         """Show a result in the views. True if the task did; else the panel compares it with its source."""
         return False
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         """The numbers that matter, as rich text."""
         return html.escape(provenance.get("summary", ""))

@@ -3,7 +3,7 @@
 from slicer.i18n import tr as _
 
 from ..logic import PanelLogic
-from ..sections.run import timeInWords
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillCombo, fillQualities
 
@@ -32,7 +32,7 @@ class DenoisePart(TaskPart):
         own = self.bindings.value("sigmaKind") == "own"
         self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = own
 
-    def looked(self, facts):
+    def showFacts(self, facts):
         self.ui.noiseLabel.visible = self.ui.noiseLabelLabel.visible = facts is not None
         if facts is None:
             self.ui.noiseLabel.text = ""
@@ -41,22 +41,22 @@ class DenoisePart(TaskPart):
         if noise is None:
             text = _("Too little soft tissue to measure the noise: choose “My own value”.")
         else:
-            text = _("Measured: {noise:.0f} HU, {word}").format(noise=noise, word=noiseInWords(noise))
+            text = _("Measured: {noise:.0f} HU, {word}").format(noise=noise, word=noiseText(noise))
         self.ui.noiseLabel.text = text
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         facts = provenance.get("facts", {})
         before, after = facts.get("noise_before_hu"), facts.get("noise_after_hu")
         if before is None or after is None:
-            return TaskPart.resultInWords(self, nodes, provenance)
+            return TaskPart.resultText(self, nodes, provenance)
         numbers = _("Noise {before:.0f} HU → {after:.0f} HU").format(before=before, after=after)
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
-        where = _("“{name}”, made in {time}").format(name=name, time=timeInWords(seconds))
+        where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Made by a model, for research only: not for diagnosis.")
         return f"<b style='font-size:large'>{numbers}</b><br/>{where}<br/>{notice}"
 
 
-def noiseInWords(hu):
+def noiseText(hu):
     """How a reader would call it, for soft tissue."""
     if hu < 12:
         return _("low: little to gain")

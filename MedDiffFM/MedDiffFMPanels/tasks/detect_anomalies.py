@@ -11,7 +11,7 @@ from ..logic import PanelLogic
 from ..scene import exchange
 from ..scene.findings_nodes import FindingsNodes, automaticRule, colorMap
 from ..sections.findings import FindingsPart
-from ..sections.run import timeInWords
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillCombo
 from ..views.colors import quiet
@@ -35,7 +35,7 @@ class DetectAnomaliesLogic(PanelLogic):
         FindingsNodes.
         """
         nodes = FindingsNodes(mapNode)
-        for _turn in nodes.follow(rule or automaticRule(mapNode)):
+        for _turn in nodes.applyRule(rule or automaticRule(mapNode)):
             pass
         return nodes
 
@@ -113,11 +113,11 @@ class DetectAnomaliesPart(TaskPart):
         self.findings.show(nodes[0], source)
         return True
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         facts, seconds = provenance.get("facts", {}), provenance.get("seconds", 0)
         organ = html.escape(organText(facts.get("organ", "")))
         where = _("{organ} of “{name}”, compared with what the model expects, in {time}").format(
-            organ=organ, name=html.escape(exchange.sourceOf(nodes[0]).GetName()), time=timeInWords(seconds)
+            organ=organ, name=html.escape(exchange.sourceOf(nodes[0]).GetName()), time=timeText(seconds)
         )
         notice = _(
             "The model that comes with this has many false findings: look at each one. For research only: not for "

@@ -4,12 +4,12 @@ from slicer.i18n import tr as _
 
 from ..scene import exchange
 from ..sections.label_input import labelsProblem
-from ..sections.lesion import LesionLogic, LesionPart, kindInWords
-from ..sections.run import timeInWords
+from ..sections.lesion import LesionLogic, LesionPart, kindText
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities
 from ..views.overlay import OverlayViews, nameButtons
-from .synthesize import WINDOWS, regionInWords
+from .synthesize import WINDOWS, regionText
 
 
 class GenerateLesionLogic(LesionLogic):
@@ -37,17 +37,17 @@ class GenerateLesionPart(LesionPart):
         fillQualities(self.ui.qualityBox)
         nameButtons(self.ui)
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         self.showSeveral(nodes)
         facts = provenance.get("facts", {})
         if "lesion" not in facts:
-            return TaskPart.resultInWords(self, nodes, provenance)
+            return TaskPart.resultText(self, nodes, provenance)
         lesion = facts["lesion"]
         what = _("Synthetic CT, {region}, with {kind} of {ml:.2g} ml").format(
-            region=regionInWords(facts["region"]), kind=kindInWords(lesion["kind"]).lower(), ml=lesion["lesion_ml"]
+            region=regionText(facts["region"]), kind=kindText(lesion["kind"]).lower(), ml=lesion["lesion_ml"]
         )
         if len(nodes) > 1:
             what = _("{n} versions: {what}").format(n=len(nodes), what=what)
-        made = _("Made in {time}.").format(time=timeInWords(provenance.get("seconds", 0)))
+        made = _("Made in {time}.").format(time=timeText(provenance.get("seconds", 0)))
         notice = _("No patient has this anatomy or this lesion: for research only, not for diagnosis.")
         return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{notice}"

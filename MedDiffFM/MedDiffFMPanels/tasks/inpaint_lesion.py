@@ -3,8 +3,8 @@
 from slicer.i18n import tr as _
 
 from ..scene import exchange
-from ..sections.lesion import LesionLogic, LesionPart, kindInWords
-from ..sections.run import timeInWords
+from ..sections.lesion import LesionLogic, LesionPart, kindText
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 
 
@@ -26,15 +26,15 @@ class InpaintLesionLogic(LesionLogic):
 class InpaintLesionPart(LesionPart):
     title = _("Lesion")
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         self.showSeveral(nodes)
         facts = provenance.get("facts", {})
         if "lesion_ml" not in facts:
-            return TaskPart.resultInWords(self, nodes, provenance)
-        what = _("{kind} of {ml:.2g} ml").format(kind=kindInWords(facts["kind"]), ml=facts["lesion_ml"])
+            return TaskPart.resultText(self, nodes, provenance)
+        what = _("{kind} of {ml:.2g} ml").format(kind=kindText(facts["kind"]), ml=facts["lesion_ml"])
         if len(nodes) > 1:
             what = _("{n} versions: {what}").format(n=len(nodes), what=what)
         made = _("Made in {time}. Outside of what was drawn no voxel was changed.")
         notice = _("This lesion is synthetic: no patient has it. For research only, not for diagnosis.")
-        made = made.format(time=timeInWords(provenance.get("seconds", 0)))
+        made = made.format(time=timeText(provenance.get("seconds", 0)))
         return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{notice}"

@@ -8,7 +8,7 @@ from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
 from ..failures import Problem
 from ..logic import PanelLogic
 from ..scene import exchange
-from ..sections.run import timeInWords
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities
 
@@ -39,14 +39,14 @@ class SuperResolvePart(TaskPart):
     def update(self):
         node = self.inputNode
         usable = node is not None and node.GetImageData() is not None
-        self.ui.thickLabel.text = slicesInWords(*slicesOf(node)) if usable else ""
-        self.ui.thinLabel.text = self._thinInWords(*slicesOf(node)) if usable else ""
+        self.ui.thickLabel.text = slicesText(*slicesOf(node)) if usable else ""
+        self.ui.thinLabel.text = self._thinText(*slicesOf(node)) if usable else ""
 
-    def _thinInWords(self, count, thick, plane):
+    def _thinText(self, count, thick, plane):
         factor = factor_for(thick, self._wanted())
         if factor == 1 or thick / factor < THINNEST_MM:
             return ""
-        new = slicesInWords(count * factor, thick / factor, plane)
+        new = slicesText(count * factor, thick / factor, plane)
         return _("{slices}: each slice becomes {factor}").format(slices=new, factor=factor)
 
     def problem(self):
@@ -66,10 +66,10 @@ class SuperResolvePart(TaskPart):
             )
         return None
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         facts = provenance.get("facts", {})
         if not facts.get("slices"):
-            return TaskPart.resultInWords(self, nodes, provenance)
+            return TaskPart.resultText(self, nodes, provenance)
         (few, many), (thick, thin) = facts["slices"], facts["slice_distance_mm"]
         numbers = _("{thick:.3g} mm → {thin:.3g} mm: {few} slices became {many}").format(
             thick=thick, thin=thin, few=few, many=many
@@ -78,7 +78,7 @@ class SuperResolvePart(TaskPart):
             factor=facts["factor"], error=facts["block_mean_error_hu"]
         )
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
-        where = _("“{name}”, made in {time}").format(name=name, time=timeInWords(seconds))
+        where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Detail between the old slices is made by a model, for research only: not for diagnosis.")
         return f"<b style='font-size:large'>{numbers}</b><br/>{kept}<br/>{where}<br/>{notice}"
 
@@ -95,5 +95,5 @@ def slicesOf(volumeNode):
             return size[axis], float(spacing[axis]), plane
 
 
-def slicesInWords(count, distance, plane):
+def slicesText(count, distance, plane):
     return _("{count} {plane} slices, {distance:.3g} mm apart").format(count=count, plane=plane, distance=distance)

@@ -5,7 +5,7 @@ from slicer.i18n import tr as _
 from ..logic import PanelLogic
 from ..scene import exchange
 from ..sections.label_input import labelsProblem
-from ..sections.run import timeInWords
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities
 from ..views.overlay import OverlayViews, nameButtons
@@ -41,21 +41,21 @@ class SynthesizePart(TaskPart):
         fillQualities(self.ui.qualityBox)
         nameButtons(self.ui)
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         facts = provenance.get("facts", {})
         if not facts.get("seeds"):
-            return TaskPart.resultInWords(self, nodes, provenance)
+            return TaskPart.resultText(self, nodes, provenance)
         if len(nodes) > 1:
-            made = _("{n} synthetic CTs, {region}").format(n=len(nodes), region=regionInWords(facts["region"]))
+            made = _("{n} synthetic CTs, {region}").format(n=len(nodes), region=regionText(facts["region"]))
             where = _("Made in {time}. Choose which one to look at; all are in the scene.")
         else:
-            made = _("A synthetic CT, {region}").format(region=regionInWords(facts["region"]))
+            made = _("A synthetic CT, {region}").format(region=regionText(facts["region"]))
             where = _("“{name}”, made in {time}")
-        where = where.format(name=nodes[0].GetName(), time=timeInWords(provenance.get("seconds", 0)))
+        where = where.format(name=nodes[0].GetName(), time=timeText(provenance.get("seconds", 0)))
         notice = _("No patient has this anatomy: it is made by a model, for research only, not for diagnosis.")
         return f"<b style='font-size:large'>{made}</b><br/>{where}<br/>{notice}"
 
 
-def regionInWords(region):
+def regionText(region):
     words = {"head-neck": _("head and neck"), "chest": _("chest"), "abdomen": _("abdomen")}
     return ", ".join(words.get(part, part) for part in region.split(" + "))

@@ -26,7 +26,7 @@ def end(text, stays=False):
     slicer.util.showStatusMessage(text, 0 if stays else NOTE_MS)
 
 
-def endInWords(task, nodes, failure, seen):
+def endText(task, nodes, failure, seen):
     """What came of a run, in a line. seen: whether its panel is open."""
     if failure:
         return f"{task}: {failure.title} {failure.message}"
@@ -36,7 +36,7 @@ def endInWords(task, nodes, failure, seen):
     return text if seen else text + " " + _("Open the panel again to compare it with its input.")
 
 
-def whyToWait():
+def waitReason():
     """A sentence for the panels that cannot start now."""
     if _running:
         return _("{what} runs. Wait for its end, or cancel it in its panel.").format(what=_running)

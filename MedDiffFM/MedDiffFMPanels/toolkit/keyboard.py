@@ -11,7 +11,7 @@ EDIT_IN_SPIN_BOX = "qt_spinbox_lineedit"  # Qt's own name of it; the box takes i
 def prepare(root, ui, onEscape):
     """Once all parts of a panel are in their places. Keep what is returned: the shortcut lives as long."""
     chain = _chain(root)
-    _freeSelectors(chain)
+    _fixSelectors(chain)
     fields = [widget for block in _blocks(root) for widget in chain if _within(block, widget) and _takesTab(widget)]
     for first, second in itertools.pairwise(fields):
         qt.QWidget.setTabOrder(first, second)
@@ -32,7 +32,7 @@ def _chain(root):
     return found
 
 
-def _freeSelectors(chain):
+def _fixSelectors(chain):
     """Slicer's node selector hands the focus of its combo box to itself, where keys do nothing and Tab does not stop:
     the other way round.
     """

@@ -8,22 +8,22 @@ import slicer
 from .bindings import PROPERTY
 
 GROUP = "MedDiffFM/"  # in Slicer's settings
-EVERYWHERE, OF_A_TASK = ("deviceBox", "modelBox"), ("qualityBox",)
+SHARED_BOXES, TASK_BOXES = ("deviceBox", "modelBox"), ("qualityBox",)
 
 
 class Preferences:
     def __init__(self, ui, bindings, task):
         """Take over what is remembered, and remember what is chosen from now on."""
         self._bindings, self._keys = bindings, {}
-        for boxes, place in ((EVERYWHERE, GROUP), (OF_A_TASK, f"{GROUP}{task}/")):
+        for boxes, group in ((SHARED_BOXES, GROUP), (TASK_BOXES, f"{GROUP}{task}/")):
             for name in boxes:
                 if hasattr(ui, name):
-                    self._keys[name] = (getattr(ui, name), place + name.removesuffix("Box"))
+                    self._keys[name] = (getattr(ui, name), group + name.removesuffix("Box"))
         for box, key in self._keys.values():
             box.connect("activated(int)", lambda index, box=box, key=key: self._remember(box, key))
-        self.takeOver()
+        self.applyDefaults()
 
-    def takeOver(self):
+    def applyDefaults(self):
         """Make what is remembered the default where the scene says nothing, unless it is a model that is gone."""
         for box, key in self._keys.values():
             text = slicer.app.userSettings().value(key)

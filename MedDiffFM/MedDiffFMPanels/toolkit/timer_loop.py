@@ -5,17 +5,17 @@ import time
 import qt
 
 INTERVAL = 20  # ms between the turns
-TURN = 0.02  # seconds of a turn
+TURN_SECONDS = 0.02  # seconds of a turn
 
 
-class Walk:
+class TimerLoop:
     """Drives a generator. onEnd(result, error) is called once at its end, and not after `stop`."""
 
     def __init__(self, steps, onEnd):
         self._steps, self._onEnd = steps, onEnd
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
-        self._timer.connect("timeout()", self._turn)
+        self._timer.connect("timeout()", self._poll)
         self._timer.start()
 
     def stop(self):
@@ -23,8 +23,8 @@ class Walk:
         self._release()
         self._steps.close()
 
-    def _turn(self):
-        until = time.monotonic() + TURN
+    def _poll(self):
+        until = time.monotonic() + TURN_SECONDS
         try:
             while self._timer is not None and time.monotonic() < until:  # a step may let Slicer go on, and stop this
                 next(self._steps)
@@ -43,7 +43,7 @@ class Walk:
         timer, self._timer, self._onEnd = self._timer, None, None
         if timer is not None:
             timer.stop()
-            timer.disconnect("timeout()", self._turn)
+            timer.disconnect("timeout()", self._poll)
             timer.deleteLater()
 
 

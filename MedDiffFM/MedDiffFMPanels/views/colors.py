@@ -4,8 +4,8 @@ import html
 
 import qt
 
-LEAST_CONTRAST = 4.5  # WCAG 2, level AA
-QUIET_SHARE = 0.7  # of the text's own color, the rest is the background's
+MIN_CONTRAST = 4.5  # WCAG 2, level AA
+QUIET_WEIGHT = 0.7  # of the text's own color, the rest is the background's
 WARNING = (0.78, 0.36, 0.0)  # orange
 STEPS = 20
 
@@ -20,7 +20,7 @@ def warning(text):
     return f'<span style="color:{readableName(WARNING)}">⚠ {text}</span>'
 
 
-def warningsInWords(sentences):
+def warningsText(sentences):
     """How an input was read where the reader had to choose: lines for below what else is said, as rich text."""
     return "".join(f"<br/>{warning(html.escape(sentence))}" for sentence in sentences)
 
@@ -29,7 +29,7 @@ def quietColor():
     """The text's color, weakened, as (red, green, blue) of 0 to 1."""
     palette = _palette()
     text, ground = (_shares(palette.color(role)) for role in (qt.QPalette.WindowText, qt.QPalette.Window))
-    return _mixed(text, ground, 1 - QUIET_SHARE)
+    return _mixed(text, ground, 1 - QUIET_WEIGHT)
 
 
 def readableName(color):
@@ -40,7 +40,7 @@ def readableName(color):
     grounds = [_shares(palette.color(role)) for role in roles]
     for step in range(STEPS + 1):
         mixed = _mixed(color, text, step / STEPS)
-        if min(contrast(mixed, ground) for ground in grounds) >= LEAST_CONTRAST:
+        if min(contrast(mixed, ground) for ground in grounds) >= MIN_CONTRAST:
             break
     return _name(mixed)
 

@@ -10,13 +10,13 @@ class CompareViews:
         self._ids, self._layout, self._showsResult = {}, None, True
         self._put = {}  # by view: what “side by side” put there, and what was there before
 
-    def take(self, source, result):
+    def setVolumes(self, source, result):
         """Compare these from now on."""
         self.restoreLayout()
         self._removeDifference()
         self._ids = {"input": source.GetID(), "result": result.GetID()}
 
-    def drop(self):
+    def clear(self):
         """Compare nothing any more."""
         self.restoreLayout()
         self._removeDifference()

@@ -10,11 +10,11 @@ class OverlayViews:
     def __init__(self):
         self._ids, self._shown = {}, None
 
-    def take(self, source, result):
+    def setVolumes(self, source, result):
         self.restoreLayout()
         self._ids = {"input": source.GetID(), "result": result.GetID()} if source else {"result": result.GetID()}
 
-    def drop(self):
+    def clear(self):
         self.restoreLayout()
         self._ids = {}
 

@@ -27,7 +27,7 @@ class Preview:
         if source is None:
             return
         try:
-            voxels, matrix = _all(readNrrd(path))
+            voxels, matrix = _returnValue(readNrrd(path))
         except (OSError, ValueError, KeyError):
             return
         first = self._node is None
@@ -80,9 +80,9 @@ def _composites():
     return [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
 
 
-def _all(walk):
+def _returnValue(steps):
     while True:
         try:
-            next(walk)
+            next(steps)
         except StopIteration as end:
             return end.value
