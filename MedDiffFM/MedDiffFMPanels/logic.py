@@ -1,4 +1,4 @@
-"""The logic that runs a task on nodes of the scene, with a panel or from a script. No widgets."""
+"""The logic that runs a task on nodes of the scene, for a panel or from a script. It uses no widgets."""
 
 import json
 import shlex
@@ -22,10 +22,10 @@ from .scene.written_volume import writtenVolume
 
 
 class PanelLogic(ScriptedLoadableModuleLogic):
-    """A task of MedDiffFMLib on nodes.
+    """Runs a task of MedDiffFMLib on nodes.
 
-    task: its name there. `inputProblem` says why a node cannot be the first input. `resultName` gives a result its
-    name. What other kinds of outputs become in the scene is for a subclass: `addOutputToScene`.
+    task: its name in MedDiffFMLib. inputProblem: a function that returns why a node cannot be the first input, or None.
+    A subclass overrides `resultName` for the names of its results, and `addOutputToScene` for other kinds of outputs.
     """
 
     task = ""
@@ -38,10 +38,11 @@ class PanelLogic(ScriptedLoadableModuleLogic):
     # for scripts
 
     def process(self, inputVolume, target=None, backend=None, **parameters):
-        """Run the task and return the result's node; events are processed meanwhile, so Slicer stays alive.
+        """Run the task, wait for its end and return the result's node. Slicer stays responsive: events are processed.
 
-        parameters: those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Failure
-        says what is wrong and what to do.
+        target: a volume node to fill, else a new one is made. backend: where to run, else the saved one. parameters:
+        those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Raises Failure,
+        which says what is wrong and what to do.
         """
         problem = self.inputProblem(inputVolume)
         if problem:
@@ -60,21 +61,21 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     @property
     def busy(self):
+        """Whether a job of this logic runs."""
         return self._job is not None and self._job.running
 
     def start(self, inputs, parameters, target=None, onProgress=None, onPreview=None, onEnd=None, backend=None):
-        """Run the task without waiting.
+        """Start the task and return its job without waiting for the end.
 
         inputs: nodes by the names of the task's input files; the first is the volume whose grid the others share.
-        target: a volume node to fill, else a new one. onEnd(nodes, failure): the results, or why there are none, or
-        None twice after a cancel.
+        target: a volume node to fill, else a new one is made. onEnd(nodes, failure) is called once: with the results,
+        with the reason why there are none, or with None twice after a cancel.
         """
         values = self._checkParameters(parameters)
         problem = targetProblem(target, inputs.values())
         if problem:
             raise Failure("input", problem.reason, problem.suggestion)
-        watched = _NodeGuard([*inputs.values(), *([target] if target else [])], self)
-        _ended_ = onEnd or (lambda nodes, failure: None)
+        guard = _NodeGuard([*inputs.values(), *([target] if target else [])], self)
 
         def progress(event):
             path = previewFile(event, self._job.folder) if onPreview else None
@@ -84,11 +85,12 @@ class PanelLogic(ScriptedLoadableModuleLogic):
                 onProgress(event)
 
         def end(nodes, failure):
-            watched.stop()
-            _ended_(nodes, failures.withNodeNames(failure, inputs))
+            guard.stop()
+            if onEnd:
+                onEnd(nodes, failures.withNodeNames(failure, inputs))
 
         self._job = Job(
-            lambda folder, at: self._write(folder, at, inputs, values, bool(onPreview)),
+            lambda folder, backend: self._write(folder, backend, inputs, values, bool(onPreview)),
             lambda event, folder: self._read(
                 _withNodeNames(event, inputs), folder, next(iter(inputs.values())), target
             ),
@@ -100,28 +102,35 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         return self._job
 
     def estimate(self, inputs, parameters, onEnd, backend=None):
-        """Ask the worker what it sees in the input, and how much a run would take: onEnd(facts, failure)."""
+        """Ask the worker for an estimate: what it finds in the input, and the time and memory that a run would take.
+
+        onEnd(event, failure) is called once: with the worker's answer, or with the reason why there is none.
+        """
         values = self._checkParameters(parameters)
 
         def finish(event, folder):
-            event["facts"]  # KeyError here, where it is told, if there are none
+            yield from ()  # a generator, as `Job` expects
+            event["facts"]  # without facts the KeyError becomes a failure of the job
             return _withNodeNames(event, inputs)
-            yield
 
-        def end(facts, failure):
-            onEnd(facts, failures.withNodeNames(failure, inputs))
+        def end(event, failure):
+            onEnd(event, failures.withNodeNames(failure, inputs))
 
         self._job = Job(
-            lambda folder, at: self._write(folder, at, inputs, values, False, "look"), finish, None, end, backend
+            lambda folder, backend: self._write(folder, backend, inputs, values, False, "look"),
+            finish,
+            onEnd=end,
+            backend=backend,
         )
         self._job.start()
 
     def cancel(self):
+        """Cancel the job because the user wants it."""
         if self.busy:
             self._job.cancel()
 
     def stop(self, failure):
-        """Stop a job for a reason that its user did not give."""
+        """Stop the job for another reason than the user's wish; `failure` goes to `onEnd`."""
         if self.busy:
             self._job.cancel(failure)
 
@@ -137,22 +146,23 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     @property
     def log(self):
+        """The last messages of the worker."""
         return (self._job.log if self._job else "") or sharedWorker().log()
 
-    # what a task may do in its own way
+    # what a subclass may override
 
     def resultName(self, sourceNode, number=0):
-        """The name of a result node: `<input> <task>`, unless a task has another one."""
+        """The name of a result node: `<input> <task>`. number: what tells several results apart, such as the seed."""
         return f"{sourceNode.GetName()} {self.task}"
 
     def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
         """Add an output volume to the scene, or fill the target with it. Returns the node."""
         return exchange.addResult(source, voxels, matrix, self.resultName(source), provenance, target)
 
-    # the way there and back
+    # request and answer
 
     def _checkParameters(self, parameters):
-        """The parameters as a dict, nodes as they are. Failure for a name or a value that the task does not take."""
+        """A copy of the parameters after a check. Failure for a name or a value that the task does not accept."""
         plain = {
             name: "a file" if name == "anatomy" and not isinstance(value, str) else value
             for name, value in parameters.items()
@@ -165,7 +175,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         return dict(parameters)
 
     def _write(self, folder, backend, inputs, values, preview, request="run"):
-        """Write the job's input files, and return its request. Generator."""
+        """Write the job's input files. A generator; its return value is the request."""
         files, first = {}, next(iter(inputs.values()))
         kinds = {slot.name: slot for slot in TASKS[self.task].files}
         for name, node in inputs.items():
@@ -188,26 +198,27 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             values["anatomy"] = inputFile(path, backend.remote)
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
-        whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
-        whole["protocol"] = PROTOCOL
-        return whole | ({"inline": True} if backend.remote else {"folder": "."})  # where the worker works
+        message = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
+        message["protocol"] = PROTOCOL
+        return message | ({"inline": True} if backend.remote else {"folder": "."})  # the worker's current folder
 
     def _read(self, event, folder, source, target):
-        """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
-        read, answer = [], {"summary": event.get("summary", ""), "warnings": event["warnings"]}
+        """Put the outputs into the scene, all or none. A generator; its return value is the list of nodes."""
+        outputs, answer = [], {"summary": event.get("summary", ""), "warnings": event["warnings"]}
         for slot in (slot for slot in TASKS[self.task].files if slot.output):
             for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
                 voxels, matrix = yield from readNrrd(path)
-                read.append((slot, voxels, matrix, json.loads(provenance) | answer))
-        return [self.addOutputToScene(*output, source, target) for output in read]
+                outputs.append((slot, voxels, matrix, json.loads(provenance) | answer))
+        return [self.addOutputToScene(*output, source, target) for output in outputs]
 
 
 def _outputName(slot):
+    """The name of the file that the worker writes an output to."""
     return f"{slot.name}.csv" if slot.kind == "table" else f"{slot.name}-result.nrrd"
 
 
 class _NodeGuard:
-    """Stops a job when a node that it needs is deleted, or the scene is closed."""
+    """Stops a job when one of its nodes is deleted or the scene is closed."""
 
     def __init__(self, nodes, logic):
         self._names = {node.GetID(): node.GetName() for node in nodes}
@@ -233,13 +244,15 @@ class _NodeGuard:
 
 
 def _withNodeNames(event, inputs):
-    """A worker's answer whose warnings name the nodes, not the files that it was given."""
+    """A worker's answer with node names in its warnings in place of file names."""
     return event | {"warnings": [failures.replaceFileNames(sentence, inputs) for sentence in event.get("warnings", ())]}
 
 
 def _writeLabels(path, labelsNode, volumeNode, remote):
-    """Labels on a volume's grid; on their own if they are the first input, or a label map, which the worker puts onto
-    the volume's grid.
+    """Write a segmentation or a label map as NRRD. Generator.
+
+    A segmentation is written on the volume's grid, or on its own if it is itself the first input; a label map on its
+    own grid, from which the worker resamples it.
     """
     if labelsNode.IsA("vtkMRMLVolumeNode"):
         grid, labels, names = labelsNode, slicer.util.arrayFromVolume(labelsNode), exchange.namesOfLabels(labelsNode)
@@ -250,12 +263,14 @@ def _writeLabels(path, labelsNode, volumeNode, remote):
 
 
 def commandLine(task, values, inputNames=("INPUT.nii.gz",), outputName="OUTPUT.nii.gz"):
-    """A run as a line for a shell: only what differs from the defaults. Nodes are shown as files to be saved."""
+    """The command that does the same run in a shell, with the options that differ from the defaults. Nodes appear as
+    files that have to be saved under these names.
+    """
     return shlex.join(["meddiff-fm", task, *inputNames, outputName, *optionWords(task, values)])
 
 
 def optionWords(task, values):
-    """Parameters as options of the command line, where they differ from the defaults."""
+    """The options of the command line for all parameters that differ from their defaults."""
     defaults, words = TASKS[task]().to_dict() | CommonParameters().to_dict(), []
     for name, value in values.items():
         if value in (None, "") or str(value) == str(defaults.get(name)):

@@ -1,6 +1,6 @@
-"""The panel of a module: five parts, of which a task fills the second with its own controls.
+"""The panel of a module: its sections, and the methods that connect them.
 
-`PanelWidget` is the module's widget; what is special to a task is its `TaskPart` (see tasks/denoise.py).
+`PanelWidget` is the base of each module's widget; what is special to a task is its `TaskPart` (see tasks/denoise.py).
 """
 
 import qt
@@ -35,22 +35,22 @@ from .toolkit.resources import loadPanel
 from .toolkit.timer_loop import Delay
 from .views.preview import Preview
 
-WAIT_MS = 1000  # until a panel that waits for another one looks again
+WAIT_MS = 1000  # between two checks whether another panel's job has ended
 
 
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """A module's widget. A subclass names its `taskPart` (a class)."""
+    """The base of the modules' widgets. A subclass sets `taskPart` to its subclass of `TaskPart`."""
 
     taskPart = None
     inputPart = InputPart
-    firstInput = staticmethod(firstVolume)  # what the input selector shows at first
+    firstInput = staticmethod(firstVolume)  # the node that the input selector shows at first
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.bindings = None
 
-    # life
+    # setup and cleanup
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -67,14 +67,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        # a loaded scene: node selectors know its nodes only when the whole batch is over
+        # node selectors know the nodes of a loaded scene only after the batch
         self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
         self.initializeParameterNode()
 
     def onReload(self):
-        """*Reload* of developer mode: with all that the module shares with the others."""
+        """Reload the module and the packages that the modules share (developer mode)."""
         unloadSharedPackages()
         ScriptedLoadableModuleWidget.onReload(self)
 
@@ -91,7 +91,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.batch = BatchPart(self.ui, self.logic.task, self.parameters, self.prepareRun, *ends)
 
     def _actions(self):
-        """What the task's part may call."""
+        """The functions that the task's part may call."""
         return PanelActions(
             refresh=self.update,
             showMessage=self.run.showMessage,
@@ -137,7 +137,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         sharedWorker().panelLeft()
 
     def _leave(self):
-        """Stop all that only an open panel may do: ask the worker, and act on the views."""
+        """Stop what only an open panel may do: estimate, and act on the views."""
         self._wait.stop()
         self._changes.stop()
         self.estimate.stop()
@@ -178,7 +178,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.result.forgetRemoved()
         self.update()
 
-    # what is chosen
+    # choices
 
     @property
     def inputNode(self):
@@ -191,7 +191,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return chosenParameters(self.logic.task, self.task, self.bindings)
 
     def update(self):
-        """Show what can be done now, and if not, why."""
+        """Update all sections after a change of a setting, a node or a job."""
         if self.bindings is None or self.bindings.node is None:
             return
         self.task.update()
@@ -202,15 +202,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.estimate.schedule(problem)
         if self.parent.isEntered:
             chosen = (*self.inputs().values(), *self.parameters().values())
-            self._changes.observe([one for one in chosen if not isinstance(one, str)])
+            self._changes.observe([value for value in chosen if not isinstance(value, str)])
 
     def _otherBusy(self):
-        """A sentence on what else runs in this Slicer, or an empty text."""
+        """A sentence on another panel's job that runs, or an empty text."""
         ownJob = self.logic.busy or self.estimate.busy or self.advanced.askingHello
         if sharedWorker().job is None or ownJob:
             return ""
         if self.parent.isEntered:
-            self._wait.start()  # nobody tells this panel when that ends
+            self._wait.start()  # there is no signal when that job ends
         return announce.waitReason()
 
     # running
@@ -223,12 +223,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.startRun()
 
     def onEscape(self):
-        """Esc puts the pointer of “Place ellipsoid” down; on the button Cancel it cancels, elsewhere no run is lost."""
+        """End “Place ellipsoid”; cancel the run only if the button Cancel has the focus."""
         if not self.task.escape() and self.logic.busy and self.ui.runButton.focus:
             self.onRunButton()
 
     def prepareRun(self):
-        """Whether a run can begin; what else this panel asks the worker is dropped then."""
+        """Stop this panel's other requests to the worker. Returns whether a run can begin."""
         if not self.advanced.ensurePackages():
             return False
         self.estimate.stop()
@@ -263,7 +263,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.preview.show(path)
 
     def onEnd(self, nodes, failure):
-        """A run has ended: with results, with a failure, or with neither after a cancel."""
+        """Show how a run ended: with results, with a failure, or with neither after a cancel."""
         self.preview.end(restore=not nodes)
         self.run.end(nodes, failure, self.logic.log)
         isOpen = self.parent.isEntered
@@ -297,4 +297,4 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onCopy(self, checked=False):
         names = [exchange.fileName(node) if node else "INPUT.nii.gz" for node in self.inputs().values()]
         qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), names))
-        self.run.showMessage(_("The command is on the clipboard. Save the volume under the name in it first."))
+        self.run.showMessage(_("The command is on the clipboard. Save the volume under the file name in it first."))

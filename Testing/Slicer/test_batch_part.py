@@ -125,7 +125,7 @@ def test_cancel_in_the_middle_and_going_on(panel, tmp_path, scans):
     assert len(processes) == 2, "the batch and its worker"
     click(ui.batchRunButton)
     wait_until(lambda: not panel.batch.running and not any(alive(pid) for pid in processes), AT_ONCE)
-    assert ui.batchStatusLabel.text == "Cancelled: 1 of 2 done. Run it again to go on."
+    assert ui.batchStatusLabel.text == "Cancelled: 1 of 2 done. Run it again to continue."
     assert hidden(out) == [] and not (out / "third.mha").exists()
     with open(out / "status.csv", newline="", encoding="utf-8") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["done", "waiting"]

@@ -279,7 +279,7 @@ def test_why_run_is_disabled(slicer, chest, panel):
 
     picture = slicer.util.addVolumeFromArray(np.random.default_rng(0).integers(0, 255, (8, 16, 16)).astype(np.uint8))
     panel.ui.inputSelector.setCurrentNode(picture)
-    assert not button.enabled and "8 bits" in button.toolTip
+    assert not button.enabled and "8-bit" in button.toolTip
     panel.ui.inputSelector.setCurrentNode(chest)
     choose(panel.ui.areaBox, "box")
     assert not button.enabled and "no box yet" in button.toolTip

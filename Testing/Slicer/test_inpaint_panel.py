@@ -153,7 +153,7 @@ def test_why_run_is_disabled(slicer, chest, panel):
     low = [0.0] * 6
     chest.GetRASBounds(low)
     paint_ball(lesion, "Lesion", chest, (low[0], low[2], low[4]), 5.0)
-    assert refused("touches the border", "Erase there")
+    assert refused("touches the border", "Erase it at the border")
     click(ui.newLesionButton)
     assert refused("no lesion yet") and panel.task.lesion is not lesion
 

@@ -255,7 +255,7 @@ def test_one_job_at_a_time(slicer, command):
     job, _ = start(command(STUBBORN))
     with pytest.raises(Failure) as caught:
         start(command(STUBBORN))
-    assert "Another computation runs" in caught.value.message
+    assert "Another computation is running" in caught.value.message
     job.abandon()
     assert not job.running
 

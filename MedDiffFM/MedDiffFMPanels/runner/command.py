@@ -1,4 +1,4 @@
-"""A command of meddiff-fm beside the worker, such as a batch or a download: its events, its end, its cancel."""
+"""Commands of meddiff-fm that run beside the worker, such as a batch or a download."""
 
 import time
 
@@ -12,14 +12,14 @@ from ..failures import Failure
 from .backend import savedBackend
 from .process import WorkerProcess
 
-INTERVAL = 100  # ms between the looks at its events
-CANCEL_SECONDS = 2.5  # what has not ended by itself so long after it was asked to is killed, with all that it started
+INTERVAL = 100  # ms between two polls
+CANCEL_SECONDS = 2.5  # a command that takes longer to cancel is killed, with all processes that it started
 CANCELLED = 3  # exit code
 
 
 class Command:
-    """onEvent takes its events; onEnd is called once with (exit code, failure): failure is None if it worked, and both
-    are None after a cancel.
+    """A running command. onEvent is called with each event; onEnd once with (exit code, failure): failure is None after
+    success, and both are None after a cancel. Failure if the command cannot be started.
     """
 
     def __init__(self, words, onEvent, onEnd, backend=None):
@@ -36,29 +36,31 @@ class Command:
 
     @property
     def running(self):
+        """Whether the command has not ended yet."""
         return self._process is not None
 
     @property
     def pid(self):
+        """The id of the command's process, or None after its end."""
         return self._process.pid if self._process else None
 
     def cancel(self):
-        """Ask it to end; it is killed if that takes too long."""
+        """Ask the command to end; it is killed if that takes too long."""
         if self.running and self._cancelTime is None:
             self._cancelTime = time.monotonic()
             self._process.close()
 
     def abandon(self):
-        """End it at once, and tell nobody."""
+        """End the command at once, without calling `onEnd`."""
         if self.running:
             self._onEnd = lambda code, failure: None
             self._close(None, None)
 
     def _poll(self):
-        code = self._process.exitCode  # before reading: nothing that it wrote is missed
+        code = self._process.exitCode  # before reading, so that no event is missed
         events = self._process.poll()
         for event in events:
-            if self.running:  # it may be abandoned by what it tells
+            if self.running:  # onEvent may abandon the command
                 self._onEvent(event)
         if not self.running or events:
             return
@@ -79,7 +81,9 @@ class Command:
 
     def _close(self, code, failure):
         self._timer.stop()
-        self._timer.disconnect("timeout()", self._poll)  # what is connected lives as long as the timer
+        self._timer.disconnect(
+            "timeout()", self._poll
+        )  # a connection keeps its function, and all that it refers to, alive
         self._timer.deleteLater()
         process, self._process = self._process, None
         process.end(patience=0.2)

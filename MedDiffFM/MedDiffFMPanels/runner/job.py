@@ -1,4 +1,4 @@
-"""One job after another in a worker that stays: a `Job` is one request to the `sharedWorker` of all panels.
+"""Jobs: each `Job` is one request to the `sharedWorker` of all panels; one runs at a time.
 
 A job is a generator that yields between small pieces of work; a timer resumes it, so that Slicer stays responsive.
 """
@@ -21,19 +21,19 @@ from ..failures import Failure
 from .backend import savedBackend
 from .shared_worker import sharedWorker
 
-INTERVAL = 50  # ms between the turns
-TURN_SECONDS = 0.02  # seconds of a turn
-CANCEL_SECONDS = 2.0  # a worker that has not stopped by itself so long after it was asked to is killed
+INTERVAL = 50  # ms between two polls
+TURN_SECONDS = 0.02  # how long a poll may work
+CANCEL_SECONDS = 2.0  # a worker that takes longer to cancel is killed
 END_EVENTS = ("result", "looked", "hello", "error", "cancelled")
 
 
 class Job:
     """A request to the worker.
 
-    prepare: a generator function that writes the inputs into the job's folder and returns the request. finish: a
-    generator function of (event, folder) that takes the results in; what it returns goes to `onEnd`. onProgress takes
-    the events on the way. onEnd is called once at the end with (result, failure): failure is None if it worked, and
-    both are None after a cancel. patience: seconds that the worker may take to answer, None for no limit.
+    prepare: a generator function of (folder, backend) that writes the inputs into the job's folder and returns the
+    request. finish: a generator function of (event, folder) that reads the results; what it returns goes to `onEnd`.
+    onProgress: called with the events before the last one. onEnd: called once with (result, failure); failure is None
+    after success, and both are None after a cancel. patience: seconds that the worker may take to answer, or None.
     """
 
     def __init__(self, prepare, finish, onProgress=None, onEnd=None, backend=None, patience=None):
@@ -48,7 +48,7 @@ class Job:
         """Start this job in the shared worker. Failure at once if another job runs."""
         worker = sharedWorker()
         if worker.job:
-            raise Failure("input", _("Another computation runs."), _("Wait for its end, or cancel it."))
+            raise Failure("input", _("Another computation is running."), _("Wait for its end, or cancel it."))
         worker.job, self.running = self, True
         self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=worker.folder))
         self._generator = self._steps()
@@ -58,7 +58,7 @@ class Job:
         self._timer.start()
 
     def cancel(self, failure=None):
-        """Stop this job. failure: the reason, if it was not the user who wanted it."""
+        """Cancel this job. failure: the reason that goes to `onEnd`; None if the user cancelled."""
         if self.running and self._cancelTime is None:
             self._cancelTime, self._cancelReason = time.monotonic(), failure
             process = sharedWorker()._process
@@ -66,7 +66,7 @@ class Job:
                 process.send({"request": "cancel", "id": self.id})
 
     def abandon(self, keepWorker=False):
-        """Stop at once and tell nobody. keepWorker: it may go on, and its answer will not be heard."""
+        """Stop this job at once without calling `onEnd`. keepWorker: the worker stays, and its answer is ignored."""
         if self.running:
             self._onEnd = lambda result, failure: None
             if keepWorker:
@@ -76,7 +76,7 @@ class Job:
             self._close(None, None)
 
     def poll(self):
-        """Work for a moment, then let Slicer go on."""
+        """Work for `TURN_SECONDS` at most; called by a timer."""
         until = time.monotonic() + TURN_SECONDS
         try:
             while self.running and time.monotonic() < until:
@@ -96,6 +96,7 @@ class Job:
             self._close(None, failures.unexpected(error))
 
     def _steps(self):
+        """The whole job: prepare, send, listen, finish. A generator; its return value is the job's result."""
         request = yield from self._untilCancelled(self._prepare(self.folder, self.backend))
         process = sharedWorker().process(self.backend)
         process.send(request | {"id": self.id})
@@ -110,7 +111,7 @@ class Job:
             raise failures.otherVersion(_("Its answer lacks {what}.").format(what=error)) from error
 
     def _untilCancelled(self, steps):
-        """The result of a walk of which every step is taken, unless the job is cancelled meanwhile."""
+        """Resume the generator `steps` to its end and return its value; raise _Cancelled if the job is cancelled."""
         while True:
             try:
                 next(steps)
@@ -122,10 +123,10 @@ class Job:
             yield
 
     def _listen(self, process):
-        """Events until the last one of this job."""
+        """Pass this job's events to `onProgress` and return the last one. A generator."""
         began = time.monotonic()
         while True:
-            code = process.exitCode  # before reading: nothing that it wrote is missed
+            code = process.exitCode  # before reading, so that no event is missed
             events = process.poll()
             for event in events:
                 mine = event.get("id") in (self.id, None)
@@ -147,7 +148,7 @@ class Job:
 
     def _close(self, result, failure):
         self._timer.stop()
-        # what is connected lives as long as the timer, and with it the nodes that these functions know
+        # a connection keeps its function alive, and with it the nodes that the function refers to
         self._timer.disconnect("timeout()", self.poll)
         self._timer.deleteLater()
         worker, onEnd = sharedWorker(), self._onEnd
@@ -164,39 +165,40 @@ class Job:
 
 
 class _Cancelled(Exception):
-    pass
+    """Raised inside a job that was cancelled."""
 
 
 def outputFiles(event, slot, folder):
-    """The files of an output as (path, provenance text), from a result event; those within the line are written to
-    `folder` first.
+    """The files of one output of a `result` event, as (path, provenance as JSON text). Files whose bytes are inside the
+    event are written to `folder` first.
     """
-    found = []
+    files = []
     for number, file in enumerate(event["files"][slot]):
         if "data" in file:
             path = folder / f"{number}-{Path(file['name']).name}"
             path.write_bytes(base64.b64decode(file["data"]))
-            found.append((path, file.get("provenance") or "{}"))
+            files.append((path, file.get("provenance") or "{}"))
         else:
-            beside = file.get("provenance")
-            found.append((_localPath(file["path"]), _localPath(beside).read_text(encoding="utf-8") if beside else "{}"))
-    return found
+            provenance = file.get("provenance")
+            record = _localPath(provenance).read_text(encoding="utf-8") if provenance else "{}"
+            files.append((_localPath(file["path"]), record))
+    return files
 
 
 def inputFile(path, remote):
-    """A file of the worker's folder as a request names it; for a worker elsewhere its name and bytes."""
+    """An input file as a request has it: its path in the worker's folder, or its name and bytes for a remote worker."""
     if not remote:
         return sharedWorker().relativePath(path)
     return {"name": path.name, "data": base64.b64encode(path.read_bytes()).decode("ascii")}
 
 
 def _localPath(name):
-    """A path as the worker names it, seen from here."""
+    """The path on this computer of a file that the worker names relative to its folder."""
     return sharedWorker().folder / name
 
 
 def previewFile(event, folder):
-    """Where the preview of a progress event lies, or None."""
+    """The path of the preview in a progress event, or None if the event has none."""
     preview = event.get("preview")
     if not preview:
         return None

@@ -1,4 +1,4 @@
-"""Part 1 of a panel that starts from a segmentation or a label map in place of a CT: which organs it holds."""
+"""The Input section of a panel whose input is a segmentation or a label map of organs in place of a CT."""
 
 import slicer
 from slicer.i18n import tr as _
@@ -15,28 +15,31 @@ KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
 
 class LabelInputPart(InputPart):
-    """The shared part, without what is asked of a CT alone."""
+    """The shared section, without the controls that only a CT needs."""
 
     def __init__(self, ui, bindings, onChange):
         InputPart.__init__(self, ui, bindings, onChange)
-        self._words = (None, "")
+        self._cachedText = (None, "")  # (state, text)
         ui.inputSelector.nodeTypes = KINDS
         ui.inputSelector.noneDisplay = _("Choose a segmentation or label map")
-        words = _(
-            "Organs as segments with their names, or a label map with TotalSegmentator's numbers. It stays as it is."
+        toolTip = _(
+            "Organs as segments with their names, or a label map with TotalSegmentator's numbers. It is not changed."
         )
-        ui.inputSelector.toolTip = ui.inputSelectorLabel.toolTip = words
+        ui.inputSelector.toolTip = ui.inputSelectorLabel.toolTip = toolTip
         ui.inputSelectorLabel.text = _("&Organs:")
         ui.anatomyBox.visible = ui.anatomyBoxLabel.visible = False
 
     problemOf = staticmethod(lambda node: labelsProblem(node))
 
     def text(self, node):
-        """Found out once for each state and color of words, as `problemOf`: it reads many voxels."""
-        state = (self._checked[0], quietColor())
-        if self._words[0] != state:
-            self._words = (state, self._text(node))
-        return self._words[1]
+        """The line below the input's selector: its organs and its size.
+
+        It is made once for each state of the node and color of text, because that reads many voxels.
+        """
+        state = (self._volumeCheck[0], quietColor())
+        if self._cachedText[0] != state:
+            self._cachedText = (state, self._text(node))
+        return self._cachedText[1]
 
     def _text(self, node):
         known, others = organsOf(node)
@@ -54,8 +57,8 @@ class LabelInputPart(InputPart):
 
 
 def firstLabels():
-    """What the input selector shows at first: the scene's first segmentation with an organ, else its first label map,
-    else a segmentation of something.
+    """The node that the input selector shows at first: the scene's first segmentation with an organ, else its first
+    label map, else its first other segmentation, or None.
     """
     filled = []
     for node in nodesOffered(KINDS[0]):
@@ -66,7 +69,7 @@ def firstLabels():
 
 
 def labelsProblem(node):
-    """Why a node cannot be the anatomy that a CT is made of, or None if it can."""
+    """The Problem that keeps a node from being the organs that a CT is made from, or None."""
     if node is None:
         return Problem(_("There is no segmentation yet."), _("Load one, or choose one under Input."))
     problem = _emptyProblem(node) or transformProblem(node)
@@ -84,6 +87,7 @@ def labelsProblem(node):
 
 
 def _emptyProblem(node):
+    """The Problem that a node has no labels, or None."""
     name = node.GetName()
     if node.IsA("vtkMRMLSegmentationNode"):
         segmentation = node.GetSegmentation()

@@ -1,4 +1,4 @@
-"""Drawing in place: the embedded segment editor with Paint and Erase, and an ellipsoid of a given size at a click."""
+"""Drawing a lesion in the panel: the embedded segment editor with Paint and Erase, and ellipsoids placed by a click."""
 
 import slicer
 from slicer.i18n import tr as _
@@ -8,13 +8,15 @@ from ..scene.lesion_segmentation import addEllipsoid, segmentOf
 from ..toolkit.timer_loop import Delay
 
 EFFECTS = ("Paint", "Erase")
-# sphere brush of 8 mm, whatever the zoom
+# a sphere brush of 8 mm at every zoom
 BRUSH = {"BrushSphere": "1", "BrushDiameterIsRelative": "0", "BrushAbsoluteDiameter": "8"}
-DELAY_MS = 250  # after the last stroke, until what depends on it is looked at
+DELAY_MS = 250  # from the last stroke until `onDrawn`
 
 
 class LesionEditor:
-    """Over the widgets of MedDiffFMLesion.ui. onDrawn: called a moment after something was drawn."""
+    """Controls the widgets of MedDiffFMLesion.ui. onDrawn: called a moment after a stroke. onPlaceFailed: called if an
+    ellipsoid would lie outside the image.
+    """
 
     def __init__(self, ui, onDrawn, onPlaceFailed):
         self.ui, self._onPlaceFailed = ui, onPlaceFailed
@@ -28,10 +30,10 @@ class LesionEditor:
         ui.placeButton.connect("toggled(bool)", self._onPlaceButton)
         ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlaceMode)
         self._drawnDelay = Delay(DELAY_MS, onDrawn)
-        self._placeDelay = Delay(0, self._takePoint)  # the point is taken away once its own event is over
+        self._placeDelay = Delay(0, self._placeEllipsoid)  # deferred: the point cannot be removed within its own event
 
     def show(self, lesionNode, owner):
-        """Draw `lesionNode` over `owner`, a CT or organs, from now on; nothing if they are None."""
+        """Let the user draw in `lesionNode` over `owner`, a CT or organs; or nowhere if one of them is None."""
         editor = self.ui.editor
         if lesionNode is None or owner is None:
             self.stop()
@@ -59,12 +61,13 @@ class LesionEditor:
             self.ui.editor.setMRMLSegmentEditorNode(self._node)
 
     def stop(self):
-        """Put the brush and the place mode down."""
+        """Deselect the brush and end the place mode."""
         if self._node is not None and slicer.mrmlScene.IsNodePresent(self._node):
             self.ui.editor.setActiveEffectByName("")
         self.ui.placeButton.checked = False
 
     def leave(self, sceneCloses=False):
+        """Stop drawing and remove the helper nodes; called when the panel is left or the scene is closed."""
         self.stop()
         self._drawnDelay.stop()
         self._placeDelay.stop()
@@ -77,9 +80,10 @@ class LesionEditor:
             self._removePoint()
             self._removeCanvas()
 
-    # what is drawn
+    # strokes
 
     def _observe(self, lesionNode):
+        """Call `onDrawn` after changes of this lesion, or of none."""
         segmentation = lesionNode.GetSegmentation() if lesionNode else None
         old, tags = self._observed or (None, ())
         if segmentation is old:
@@ -94,7 +98,7 @@ class LesionEditor:
             self.ui.editor.setupViewObservations()
 
     def _canvasFor(self, organs):
-        """A hidden volume on the organs' voxels: the editor draws on a volume, and there is no CT yet."""
+        """A hidden volume on the organs' grid: the segment editor needs a source volume, and there is no CT yet."""
         if self._canvas is not None and slicer.mrmlScene.IsNodePresent(self._canvas):
             if self._canvas.GetAttribute("organs") == organs.GetID():
                 return self._canvas
@@ -120,10 +124,10 @@ class LesionEditor:
             slicer.mrmlScene.RemoveNode(self._canvas)
         self._canvas = None
 
-    # an ellipsoid
+    # ellipsoids
 
     def _onPlaceButton(self, on):
-        """Wait for a click in a slice view, or stop waiting."""
+        """Begin or end the place mode, in which a click in a slice view places an ellipsoid."""
         if not on:
             self.ui.placeWidget.setPlaceModeEnabled(False)
             return
@@ -134,7 +138,7 @@ class LesionEditor:
         self._removePoint()
         point = slicer.mrmlScene.CreateNodeByClass("vtkMRMLMarkupsFiducialNode")
         point.UnRegister(None)
-        point.SetName(_("Lesion's middle"))
+        point.SetName(_("Lesion center"))
         point.SetHideFromEditors(True)
         point.SetSaveWithScene(False)
         slicer.mrmlScene.AddNode(point)
@@ -149,8 +153,8 @@ class LesionEditor:
         if not on:
             self.ui.placeButton.checked = False
 
-    def _takePoint(self):
-        """The click: an ellipsoid about it."""
+    def _placeEllipsoid(self):
+        """Add an ellipsoid around the clicked point, and remove the point."""
         point, owner, lesion = self._point, *map(slicer.mrmlScene.GetNodeByID, (self._ownerId, self._lesionId))
         if point is None or not point.GetNumberOfDefinedControlPoints():
             return
@@ -174,7 +178,7 @@ class LesionEditor:
 
 
 def _editorNode():
-    """The panels' own editor node, with the sphere brush; not saved."""
+    """The segment editor node that the panels share, with the sphere brush. It is not saved."""
     node = slicer.mrmlScene.GetSingletonNode("MedDiffFMLesion", "vtkMRMLSegmentEditorNode")
     if node is None:
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")

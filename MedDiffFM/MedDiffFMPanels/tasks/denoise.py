@@ -1,4 +1,4 @@
-"""Denoise: how noisy the CT is, how much of that to take away, and what became of it."""
+"""The task Denoise in a panel: the CT's noise before a run, and before and after it."""
 
 from slicer.i18n import tr as _
 
@@ -22,15 +22,14 @@ class DenoisePart(TaskPart):
         TaskPart.__init__(self, ui, bindings, actions)
         fillCombo(self.ui.sigmaBox, [("auto", _("As measured")), ("own", _("My own value"))])
         fillQualities(self.ui.qualityBox)
-        self._facts = None
 
     def parameters(self):
-        own = self.bindings.value("sigmaKind") == "own"
-        return {"sigma": self.bindings.value("sigmaHU") if own else "auto"}
+        ownValue = self.bindings.value("sigmaKind") == "own"
+        return {"sigma": self.bindings.value("sigmaHU") if ownValue else "auto"}
 
     def update(self):
-        own = self.bindings.value("sigmaKind") == "own"
-        self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = own
+        ownValue = self.bindings.value("sigmaKind") == "own"
+        self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = ownValue
 
     def showFacts(self, facts):
         self.ui.noiseLabel.visible = self.ui.noiseLabelLabel.visible = facts is not None
@@ -39,7 +38,7 @@ class DenoisePart(TaskPart):
             return
         noise = facts.get("noise_hu")
         if noise is None:
-            text = _("Too little soft tissue to measure the noise: choose “My own value”.")
+            text = _("There is too little soft tissue to measure the noise: choose “My own value”.")
         else:
             text = _("Measured: {noise:.0f} HU, {word}").format(noise=noise, word=noiseText(noise))
         self.ui.noiseLabel.text = text
@@ -57,7 +56,7 @@ class DenoisePart(TaskPart):
 
 
 def noiseText(hu):
-    """How a reader would call it, for soft tissue."""
+    """A word for the noise in soft tissue, as a radiologist would call it."""
     if hu < 12:
         return _("low: little to gain")
     return _("moderate") if hu < 30 else _("high")
