@@ -1,4 +1,4 @@
-"""What stands in the way of the set-up, and of the panels: said in words before anything is tried."""
+"""What makes a set-up or a panel impossible is said before anything is tried."""
 
 from __future__ import annotations
 
