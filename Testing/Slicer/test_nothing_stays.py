@@ -18,7 +18,7 @@ from test_job import COPIER, STUBBORN, here
 
 
 def connected():
-    """What the timers of jobs, commands and walks still call."""
+    """What the timers of jobs, commands and loops still call."""
     from MedDiffFMPanels.runner.command import Command
     from MedDiffFMPanels.runner.job import Job
     from MedDiffFMPanels.toolkit.timer_loop import TimerLoop
@@ -74,7 +74,7 @@ def test_a_closed_scene_leaves_no_ct_of_a_job(slicer, tmp_path, how):
     assert connected() == [] and folders_left() == [] and sharedWorker().pid is None
 
 
-def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
+def test_commands_and_loops_let_go_of_what_they_knew(slicer, tmp_path):
     from MedDiffFMPanels.runner.command import Command
     from MedDiffFMPanels.toolkit.timer_loop import TimerLoop
 
@@ -94,9 +94,9 @@ def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
     ends = []
     for stopped in (False, True):
         known = Known()
-        walk = TimerLoop(steps(known), lambda result, error, known=known: ends.append("walk"))
+        loop = TimerLoop(steps(known), lambda result, error, known=known: ends.append("loop"))
         if stopped:
-            walk.stop()
+            loop.stop()
         else:
             wait_until(lambda: ends)
         known = Known()
@@ -107,9 +107,9 @@ def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
             command.abandon()
         else:
             wait_until(lambda: len(ends) == 2)
-    del known, walk, command
+    del known, loop, command
     settle(slicer)
-    assert connected() == [] and Known.alive == 0 and ends == ["walk", 0] and folders_left() == []
+    assert connected() == [] and Known.alive == 0 and ends == ["loop", 0] and folders_left() == []
 
 
 ELSEWHERE = """

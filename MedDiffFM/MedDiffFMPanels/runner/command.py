@@ -81,9 +81,8 @@ class Command:
 
     def _close(self, code, failure):
         self._timer.stop()
-        self._timer.disconnect(
-            "timeout()", self._poll
-        )  # a connection keeps its function, and all that it refers to, alive
+        # a connection keeps its function alive, and all that the function refers to
+        self._timer.disconnect("timeout()", self._poll)
         self._timer.deleteLater()
         process, self._process = self._process, None
         process.end(patience=0.2)

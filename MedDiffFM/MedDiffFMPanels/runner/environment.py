@@ -86,8 +86,8 @@ def _state(name, requirement):
 
 def _version(distribution):
     """A distribution's version; `distribution.metadata` would parse the long description too."""
-    found = re.search(r"^Version:\s*(\S+)", distribution.read_text("METADATA") or "", re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^Version:\s*(\S+)", distribution.read_text("METADATA") or "", re.MULTILINE)
+    return match[1] if match else ""
 
 
 def _filesExist(distribution):

@@ -71,17 +71,17 @@ def _folderProblem(folder):
 
 def warnings(needed):
     """Sentences on what may go wrong when these packages (`environment.Package`) are installed."""
-    folder, found = sysconfig.get_paths()["purelib"], []
-    wanted = SPACE * sum(package.megabytes for package in needed) / 1000
+    folder, sentences = sysconfig.get_paths()["purelib"], []
+    space = SPACE * sum(package.megabytes for package in needed) / 1000
     free = shutil.disk_usage(folder).free / 1e9
-    if free < wanted:
-        text = _("The disk of that folder has {free:.1f} GB left; the set-up may take up to {wanted:.1f} GB.")
-        found.append(text.format(free=free, wanted=wanted))
+    if free < space:
+        text = _("The disk of this folder has {free:.1f} GB left; the set-up may take up to {space:.1f} GB.")
+        sentences.append(text.format(free=free, space=space))
     torch = any(package.name == environment.TORCH for package in needed)
     if sys.platform == "win32" and torch and len(folder) + 1 + LONGEST_NAME > LONGEST_PATH:
         text = _(
             "The folder's name is long ({count} characters): Windows may refuse files of PyTorch. If it does, allow "
             "long paths in Windows, or install Slicer in a folder with a shorter name."
         )
-        found.append(text.format(count=len(folder)))
-    return found
+        sentences.append(text.format(count=len(folder)))
+    return sentences

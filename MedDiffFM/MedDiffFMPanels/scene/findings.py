@@ -76,12 +76,12 @@ def findParts(deviation, rule, ijkToRAS):
     yield from _loadScipy()
     from scipy import ndimage
 
-    found, links, borders, count = [], [], {}, 0
+    measures, links, borders, count = [], [], {}, 0
     for start, piece in _pieces(deviation):
         for kind, over in rule.over(piece):
             labels, number = ndimage.label(over, structure=TOUCHING)
             if number:
-                found.append(_measure(labels, number, piece - rule.centre, start, kind))
+                measures.append(_measure(labels, number, piece - rule.centre, start, kind))
             first, last = (np.where(labels[end] > 0, labels[end] + count, 0) for end in (0, -1))
             if kind in borders:
                 links.append(_touching(borders[kind], first))
@@ -90,7 +90,7 @@ def findParts(deviation, rule, ijkToRAS):
             yield
     if not count:
         return [], 0
-    parts = yield from _joined(np.concatenate(found), links)
+    parts = yield from _joined(np.concatenate(measures), links)
     matrix = np.asarray(ijkToRAS, float)
     large = parts[is_large(parts[:, 1], _voxelMl(matrix), rule.smallestMl)]
     large = large[np.argsort(-np.abs(large[:, 2]), kind="stable")]  # the summed deviation: the score in other units

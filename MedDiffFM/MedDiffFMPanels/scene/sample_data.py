@@ -29,10 +29,10 @@ def registerSampleData():
     import SampleData
 
     category = _("MedDiff-FM")
-    known = SampleData.SampleDataLogic()
+    sampleData = SampleData.SampleDataLogic()
     for fileName, (name, checksum) in SAMPLES.items():
         path = sampleFile(fileName)
-        if known.sourceForSampleName(name) is None and path.is_file():
+        if sampleData.sourceForSampleName(name) is None and path.is_file():
             SampleData.SampleDataLogic.registerCustomSampleDataSource(
                 category=category,
                 sampleName=name,

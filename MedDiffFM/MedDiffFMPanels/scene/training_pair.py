@@ -33,7 +33,7 @@ def savePair(folder, volumeNode, lesionNode):
     files = {suffix: folder / f"{name}{suffix}" for suffix in ("_ct.nrrd", "_mask.nrrd", ".json")}
     voxels, matrix = slicer.util.arrayFromVolume(volumeNode), exchange.ijkToRAS(volumeNode)
     parts = {key: path.with_name(f".{path.name}.part") for key, path in files.items()}
-    done = []
+    written = []
     try:
         labels, _ = yield from exchange.exportLabels(lesionNode, volumeNode)
         yield from writeNrrd(parts["_ct.nrrd"], voxels, matrix, compress=True)
@@ -42,14 +42,14 @@ def savePair(folder, volumeNode, lesionNode):
         parts[".json"].write_text(json.dumps(record, indent=2), encoding="utf-8")
         for key, path in files.items():
             os.replace(parts[key], path)
-            done.append(path)
+            written.append(path)
         patient = "synthetic-" + (yield from _digest(exchange.sourceOf(volumeNode) or volumeNode))
         facts = record.get("facts", {})
         region = facts.get("region") if facts.get("region") in KNOWN_REGIONS else "auto"
         row = [files["_ct.nrrd"].name, patient, region, "none", files["_mask.nrrd"].name, "train"]
         _write(folder / MANIFEST, [*manifest, dict(zip(COLUMNS, row, strict=True))])
     except BaseException:
-        for path in (*parts.values(), *done):
+        for path in (*parts.values(), *written):
             path.unlink(missing_ok=True)
         raise
     return files["_ct.nrrd"]

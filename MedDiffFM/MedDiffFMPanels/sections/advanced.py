@@ -190,11 +190,11 @@ class AdvancedPart:
             return False
         sharedWorker().end()
         self._hello = None
-        done = offerSetUp(slicer.util.mainWindow())
-        if done:
+        complete = offerSetUp(slicer.util.mainWindow())
+        if complete:
             self._showMessage(_("All packages are installed. Click Run."))
         self._onChange()
-        return done
+        return complete
 
     def listModels(self):
         """Fill the selector of models."""

@@ -181,9 +181,7 @@ class BatchPart:
 
     def _onEvent(self, event):
         if event["event"] == "entries":
-            source = os.path.join(
-                self.ui.batchInputEdit.text.strip(), ""
-            )  # dropped from reasons, so that they are shorter
+            source = os.path.join(self._folders[0], "")  # left out of the reasons, which it makes long
             for name, status, reason, summary in event["entries"]:
                 self._rows[name] = (status, reason.replace(source, ""), summary)
             self._show(self._rows)

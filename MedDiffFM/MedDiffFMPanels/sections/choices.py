@@ -10,11 +10,11 @@ def chosenInputs(task, part, bindings):
 
 def chosenParameters(task, part, bindings):
     """The task's parameters by name, without those that are not set. Nodes are returned as nodes."""
-    known = {field["name"] for field in TASKS[task].describe()}
-    texts = {name: bindings.value(name) for name in known | {"model", "device"}}
+    names = {field["name"] for field in TASKS[task].describe()}
+    texts = {name: bindings.value(name) for name in names | {"model", "device"}}
     values = {name: text for name, text in texts.items() if text != ""}
     kind = bindings.value("anatomyKind")
-    if "anatomy" in known:
+    if "anatomy" in names:
         values["anatomy"] = bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else kind
     if bindings.value("area") == "box":
         values["roi"] = bindings.chosenNode("roi")

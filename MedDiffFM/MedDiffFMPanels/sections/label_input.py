@@ -43,11 +43,11 @@ class LabelInputPart(InputPart):
 
     def _text(self, node):
         known, others = organsOf(node)
-        shown = ", ".join(known[:MAX_NAMES]) + (", …" if len(known) > MAX_NAMES else "")
+        names = ", ".join(known[:MAX_NAMES]) + (", …" if len(known) > MAX_NAMES else "")
         grid = exchange.gridOf(node)
         size = " × ".join(str(n) for n in grid.GetImageData().GetDimensions())
         spacing = " × ".join(f"{s:.3g}" for s in grid.GetSpacing())
-        text = quiet(_("{n} organs: {names}").format(n=len(known), names=shown))
+        text = quiet(_("{n} organs: {names}").format(n=len(known), names=names))
         text += "<br/>" + quiet(_("The CT will have {size} voxels of {mm} mm.").format(size=size, mm=spacing))
         if others:
             text += "<br/>" + warning(
@@ -60,12 +60,12 @@ def firstLabels():
     """The node that the input selector shows at first: the scene's first segmentation with an organ, else its first
     label map, else its first other segmentation, or None.
     """
-    filled = []
+    candidates = []
     for node in nodesOffered(KINDS[0]):
         if node.GetSegmentation().GetNumberOfSegments() and not node.GetNodeReferenceID(exchange.LESION_OF):
-            filled.append(node)
-    organs = next((node for node in filled if organsOf(node)[0]), None)
-    return organs or next(iter(nodesOffered(KINDS[1])), None) or next(iter(filled), None)
+            candidates.append(node)
+    organs = next((node for node in candidates if organsOf(node)[0]), None)
+    return organs or next(iter(nodesOffered(KINDS[1])), None) or next(iter(candidates), None)
 
 
 def labelsProblem(node):

@@ -55,7 +55,7 @@ class LesionEditor:
         self._observe(lesionNode)
 
     def prepare(self):
-        """Give the embedded editor its node: it follows the scene's segmentations, panel or not, and needs one."""
+        """Give the embedded editor its node, which it needs even while the panel is closed: it observes the scene."""
         if self._node is None or not slicer.mrmlScene.IsNodePresent(self._node):
             self._node = _editorNode()
             self.ui.editor.setMRMLSegmentEditorNode(self._node)

@@ -77,13 +77,13 @@ class SuperResolvePart(TaskPart):
         numbers = _("{thick:.3g} mm → {thin:.3g} mm: {before} slices became {after}").format(
             thick=thick, thin=thin, before=before, after=after
         )
-        kept = _("The mean of every {factor} new slices is the old slice (within {error:.2g} HU).").format(
+        means = _("The mean of every {factor} new slices is the old slice (within {error:.2g} HU).").format(
             factor=facts["factor"], error=facts["block_mean_error_hu"]
         )
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
         where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Detail between the old slices is made by a model, for research only: not for diagnosis.")
-        return f"<b style='font-size:large'>{numbers}</b><br/>{kept}<br/>{where}<br/>{notice}"
+        return f"<b style='font-size:large'>{numbers}</b><br/>{means}<br/>{where}<br/>{notice}"
 
 
 def slicesOf(volumeNode):

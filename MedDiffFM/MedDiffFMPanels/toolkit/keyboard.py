@@ -24,12 +24,12 @@ def prepare(root, ui, onEscape):
 
 def _chain(root):
     """All widgets of the panel in Qt's focus chain, which is the order of their construction."""
-    found, widget = [], root.nextInFocusChain()
+    widgets, widget = [], root.nextInFocusChain()
     while widget is not None and widget != root:
         if root.isAncestorOf(widget):
-            found.append(widget)
+            widgets.append(widget)
         widget = widget.nextInFocusChain()
-    return found
+    return widgets
 
 
 def _fixSelectors(chain):
