@@ -194,7 +194,7 @@ def test_why_run_is_disabled(slicer, organs, panel):
     assert ui.runButton.enabled
     for key in segmentation.GetSegmentation().GetSegmentIDs():
         segmentation.GetSegmentation().GetSegment(key).SetName(f"Segment_{key}")
-    assert refused("The model knows no organ", "for example “liver”")
+    assert refused("The model knows none of these", "for example “liver”")
     segmentation.GetSegmentation().GetNthSegment(0).SetName("liver")
     panel.update()
     assert ui.runButton.enabled and "1 organs: liver" in ui.inputLabel.text and "counted as body" in ui.inputLabel.text
