@@ -36,7 +36,7 @@ class MedDiffFMDenoiseWidget(PanelWidget):
 
 
 class MedDiffFMDenoiseLogic(DenoiseLogic):
-    """Usable from a script: `MedDiffFMDenoiseLogic().process(volumeNode, quality="fast")` returns the result's node."""
+    """The task for scripts: `MedDiffFMDenoiseLogic().process(volumeNode, quality="fast")` returns the result's node."""
 
 
 class MedDiffFMDenoiseTest(ScriptedLoadableModuleTest):

@@ -1,4 +1,4 @@
-"""Detect Anomalies: finds where an organ does not look as expected. A thin module over MedDiffFMPanels."""
+"""Detect Anomalies: finds where an organ differs from what the model expects. A thin module over MedDiffFMPanels."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ class MedDiffFMDetectAnomalies(ScriptedLoadableModule):
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         what = _(
             "Compares an organ with what the model expects of a healthy one, and lists where it is brighter or darker. "
-            "The model that comes with it has many false findings: look at each one."
+            "The bundled model gives many false findings: look at each one."
         )
         describeModule(parent, "detect-anomalies", what)
 
@@ -39,8 +39,8 @@ class MedDiffFMDetectAnomaliesWidget(PanelWidget):
 
 
 class MedDiffFMDetectAnomaliesLogic(DetectAnomaliesLogic):
-    """Usable from a script: `map = logic.process(volumeNode, organ="liver", anatomy=segmentationNode)`, then
-    `logic.findings(map)` with its `segmentation` and `table`.
+    """The task for scripts: `map = logic.process(volumeNode, organ="liver", anatomy=segmentationNode)` returns the
+    map's node, `logic.findings(map)` its `segmentation` and `table`.
     """
 
 

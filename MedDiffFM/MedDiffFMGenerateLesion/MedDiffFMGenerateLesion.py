@@ -1,4 +1,4 @@
-"""Generate Lesion: CTs of no real person, with a lesion, from organs. A thin module over MedDiffFMPanels."""
+"""Generate Lesion: makes synthetic CTs with a lesion from organs. A thin module over MedDiffFMPanels."""
 
 import os
 import sys
@@ -26,10 +26,12 @@ class MedDiffFMGenerateLesion(ScriptedLoadableModule):
         parent.title = _("Generate CT Lesion (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         steps = _(
-            "Choose a segmentation of organs, draw a lesion with <b>Paint</b> or click <b>Place ellipsoid</b> and then "
-            "into a slice, click <b>Run</b>, and look at the CTs that were made. Everything else is optional."
+            "Choose a segmentation of organs. Draw a lesion with <b>Paint</b>, or click <b>Place ellipsoid</b> and "
+            "then into a slice. Click <b>Run</b>, and look at the resulting CTs. Everything else is optional."
         )
-        what = _("Makes CTs that no patient has, with a lesion where you draw it, from a segmentation of organs.")
+        what = _(
+            "Makes synthetic CTs, of no real patient, with a lesion where you draw it, from a segmentation of organs."
+        )
         describeModule(parent, "generate-lesion", what, steps)
 
 
@@ -43,7 +45,7 @@ class MedDiffFMGenerateLesionWidget(PanelWidget):
 
 
 class MedDiffFMGenerateLesionLogic(GenerateLesionLogic):
-    """Usable from a script: `MedDiffFMGenerateLesionLogic().process(organsNode, lesionNode)` gives the result."""
+    """The task for scripts: `MedDiffFMGenerateLesionLogic().process(organsNode, lesionNode)` returns the node."""
 
 
 class MedDiffFMGenerateLesionTest(ScriptedLoadableModuleTest):

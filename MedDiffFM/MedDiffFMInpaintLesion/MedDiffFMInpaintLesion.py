@@ -1,4 +1,4 @@
-"""Inpaint Lesion: puts a lesion where it was drawn in a CT, and nowhere else. A thin module over MedDiffFMPanels."""
+"""Inpaint Lesion: puts a synthetic lesion into a CT where it was drawn. A thin module over MedDiffFMPanels."""
 
 import os
 import sys
@@ -25,10 +25,10 @@ class MedDiffFMInpaintLesion(ScriptedLoadableModule):
         parent.title = _("Inpaint CT Lesion (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         steps = _(
-            "Choose a CT, draw a lesion with <b>Paint</b> or click <b>Place ellipsoid</b> and then into a slice, click "
-            "<b>Run</b>, and compare the result with the input. Everything else is optional."
+            "Choose a CT. Draw a lesion with <b>Paint</b>, or click <b>Place ellipsoid</b> and then into a slice. "
+            "Click <b>Run</b>, and compare the result with the input. Everything else is optional."
         )
-        what = _("Puts a synthetic lesion where you draw it in a CT. Outside of it no voxel is changed.")
+        what = _("Puts a synthetic lesion into a CT where you draw it. No voxel outside of it is changed.")
         describeModule(parent, "inpaint-lesion", what, steps)
 
 
@@ -40,7 +40,9 @@ class MedDiffFMInpaintLesionWidget(PanelWidget):
 
 
 class MedDiffFMInpaintLesionLogic(InpaintLesionLogic):
-    """Usable from a script: `MedDiffFMInpaintLesionLogic().process(volumeNode, segmentationNode)` gives the result."""
+    """The task for scripts: `MedDiffFMInpaintLesionLogic().process(volumeNode, segmentationNode)` returns the result's
+    node.
+    """
 
 
 class MedDiffFMInpaintLesionTest(ScriptedLoadableModuleTest):

@@ -1,1 +1,3 @@
-"""What the six panels share. Imports slicer, qt and vtk; of MedDiffFMLib only what needs the standard library."""
+"""The code that the six panels share. It imports slicer, qt and vtk, and of MedDiffFMLib only modules that need
+nothing but the standard library.
+"""

@@ -1,4 +1,4 @@
-"""What can go wrong, in words: a title, what happened, and what to do next."""
+"""Failures and problems as the user reads them: a title, what happened, and what to do next."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.last_words import FAULT, last_words
 
-LAUNCHERS_WORDS = "exit abnormally"  # of CTKAppLauncher, for a program that a signal ended
+LAUNCHER_MESSAGE = "exit abnormally"  # written by CTKAppLauncher when a signal ended its program
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Failure(Exception):
-    """Why a job gave no result. kind: as of the worker's errors, or one of this file's own."""
+    """The reason why a job gave no result. kind: a key of `titles`, or another kind of the worker's `error` events."""
 
     kind: str
     message: str
@@ -35,10 +35,11 @@ class Failure(Exception):
 
     @property
     def title(self):
-        return titles().get(self.kind, _("It did not work."))
+        return titles().get(self.kind, _("The run failed."))
 
 
 def titles():
+    """The titles of failures by their kinds."""
     return {
         "input": _("This input cannot be used."),
         "usage": _("This setting cannot be used."),
@@ -55,8 +56,8 @@ def titles():
 
 
 def fromEvent(event):
-    """A worker's `error` event: its own message, and a next step that names the panel's controls. A request that it
-    finds wrong was right by the panel's own rules: the worker has others.
+    """The failure that a worker's `error` event reports: its message, and a next step that names the panel's controls.
+    The panel has checked its request, so a worker that rejects the request (“usage”) has another version.
     """
     kind = event.get("kind", "crash")
     if kind == "usage":
@@ -64,15 +65,15 @@ def fromEvent(event):
     return Failure(kind, event.get("message", ""), nextSteps().get(kind) or event.get("next", ""))
 
 
-def withNames(failure, inputs):
-    """A failure that speaks of nodes by their names, where the worker spoke of the files that it was given."""
+def withNodeNames(failure, inputs):
+    """The same failure with node names in its message in place of file names. `inputs` are the nodes by file slot."""
     if not isinstance(failure, Failure):
         return failure
-    return replace(failure, message=named(failure.message, inputs))
+    return replace(failure, message=replaceFileNames(failure.message, inputs))
 
 
-def named(sentence, inputs):
-    """A sentence of the worker with the names of nodes in place of the files that it was given."""
+def replaceFileNames(sentence, inputs):
+    """A sentence of the worker with node names in place of file names. `inputs` are the nodes by file slot."""
     for slot, node in inputs.items():
         name = f"“{node.GetName()}”"
         sentence = re.sub(rf"[^\s]*\b{re.escape(slot)}\.nrrd", lambda match, name=name: name, sentence)
@@ -80,7 +81,7 @@ def named(sentence, inputs):
 
 
 def nextSteps():
-    """What to do in a panel; other kinds keep the worker's advice."""
+    """The next steps in a panel by kind of failure; the worker's own advice is kept for all other kinds."""
     return {
         "out-of-memory": _(
             "Close other programs, or limit the work to a box under Input, or choose the device “Processor (CPU)” "
@@ -89,66 +90,83 @@ def nextSteps():
         "missing-model": _("Choose another model under Advanced, or download this one."),
         "disk-full": _("Free some space on the disk, then click Run again."),
         "crash": _("Click Run again. If it stops again, open the log and report it."),
-        "input": _("Choose another volume or setting, as said above."),
-        "packages": _("Click “Set up…”: it says what would be installed and where, and asks first."),
+        "input": _("Choose another volume or setting: the sentence above says what does not fit."),
+        "packages": _(
+            "Click “Set up…” to see what would be installed and where. Nothing is installed before you confirm."
+        ),
         "other-version": _(
-            "Install the version of meddiff-fm that came with this panel where the worker runs, or choose another "
-            "place under Advanced, “Where it runs”."
+            "Install this panel's version of meddiff-fm where the worker runs, or choose another place under Advanced, "
+            "“Where it runs”."
         ),
     }
 
 
 def diskFull(folder):
+    """The failure of a job that could not write to the folder."""
     return Failure("disk-full", _("There is no room left in {folder}.").format(folder=folder), nextSteps()["disk-full"])
 
 
 def deleted(name):
+    """The failure of a job whose node of this name was deleted."""
     return Failure(
         "deleted",
         _("“{name}” was deleted while the computation ran, so it was stopped.").format(name=name),
-        _("Choose a volume that is there and click Run."),
+        _("Choose another volume and click Run."),
     )
 
 
 def sceneClosed():
-    return Failure("scene-closed", _("The computation was stopped with it."), _("Load a volume to start again."))
+    """The failure of a job whose scene was closed."""
+    return Failure(
+        "scene-closed",
+        _("The computation was stopped because its scene was closed."),
+        _("Load a volume to start again."),
+    )
 
 
-def died(code, said, slicersPython):
-    """A worker whose process ended without an answer. said: the end of what it wrote to stderr; slicersPython: whether
-    it was Slicer's own Python.
+def died(code, stderr, slicersPython):
+    """The failure of a worker whose process ended without an answer.
+
+    code: its exit code. stderr: the end of what it wrote there. slicersPython: whether it ran in Slicer's own Python.
     """
-    line = last_words(said)
+    line = last_words(stderr)
     if "No module named" in line:
-        there = _("Install meddiff-fm there, or choose another place under Advanced, “Where it runs”.")
-        return Failure("packages", line, nextSteps()["packages"] if slicersPython else there)
-    if _outOfMemory(code, said):
-        message = _("The system ended it, most likely because the memory ran out.")
+        elsewhere = _("Install meddiff-fm there, or choose another place under Advanced, “Where it runs”.")
+        return Failure("packages", line, nextSteps()["packages"] if slicersPython else elsewhere)
+    if _outOfMemory(code, stderr):
+        message = _("The system ended the computation, most likely because the memory ran out.")
         return Failure("out-of-memory", message, nextSteps()["out-of-memory"])
     what = _("signal {number}").format(number=-code) if code and code < 0 else _("code {number}").format(number=code)
-    return Failure("crash", _("It ended with {what}: {line}").format(what=what, line=line or "—"), nextSteps()["crash"])
+    return Failure(
+        "crash", _("The process ended with {what}: {line}").format(what=what, line=line or "—"), nextSteps()["crash"]
+    )
 
 
-def _outOfMemory(code, said):
-    """Whether a process was killed by a signal that nobody here sent, or its allocator gave up. The launcher that
-    PythonSlicer is makes code 1 of every signal; a fault of the program's own is told by Python before it ends.
+def _outOfMemory(code, stderr):
+    """Whether a process ended because memory ran out: the system killed it, or its allocator failed.
+
+    PythonSlicer is a launcher that turns every signal into exit code 1; after a crash of the program itself, Python
+    writes a fault message.
     """
-    killed = code == -9 or (code == 1 and LAUNCHERS_WORDS in said)
-    return "bad_alloc" in said or (killed and FAULT.search(said) is None)
+    killed = code == -9 or (code == 1 and LAUNCHER_MESSAGE in stderr)
+    return "bad_alloc" in stderr or (killed and FAULT.search(stderr) is None)
 
 
 def noAnswer(seconds):
+    """The failure of a worker that did not answer within so many seconds."""
     return Failure(
         "no-worker",
-        _("It did not answer within {seconds:.0f} seconds.").format(seconds=seconds),
+        _("The worker did not answer within {seconds:.0f} seconds.").format(seconds=seconds),
         _("Try again, or choose another place under Advanced, “Where it runs”."),
     )
 
 
-def otherVersion(what):
-    return Failure("other-version", what, nextSteps()["other-version"])
+def otherVersion(reason):
+    """The failure of a worker whose version does not fit the panel's; `reason` says how that was noticed."""
+    return Failure("other-version", reason, nextSteps()["other-version"])
 
 
 def unexpected(error):
+    """The failure that an unexpected exception becomes."""
     text = f"{type(error).__name__}: {error}"
     return Failure("crash", text, nextSteps()["crash"])

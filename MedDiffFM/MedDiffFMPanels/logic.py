@@ -1,4 +1,4 @@
-"""The logic that runs a task on nodes of the scene, with a panel or from a script. No widgets."""
+"""The logic that runs a task on nodes of the scene, for a panel or from a script. It uses no widgets."""
 
 import json
 import shlex
@@ -22,10 +22,10 @@ from .scene.written_volume import writtenVolume
 
 
 class PanelLogic(ScriptedLoadableModuleLogic):
-    """A task of MedDiffFMLib on nodes.
+    """Runs a task of MedDiffFMLib on nodes.
 
-    task: its name there. `inputProblem` says why a node cannot be the first input. `resultName` gives a result its
-    name. What other kinds of outputs become in the scene is for a subclass: `addOutputToScene`.
+    task: its name in MedDiffFMLib. inputProblem: a function that returns why a node cannot be the first input, or None.
+    A subclass overrides `resultName` for the names of its results, and `addOutputToScene` for other kinds of outputs.
     """
 
     task = ""
@@ -37,17 +37,18 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     # for scripts
 
-    def process(self, inputVolume, target=None, place=None, **parameters):
-        """Run the task and return the result's node; events are processed meanwhile, so Slicer stays alive.
+    def process(self, inputVolume, target=None, backend=None, **parameters):
+        """Run the task, wait for its end and return the result's node. Slicer stays responsive: events are processed.
 
-        parameters: those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Failure
-        says what is wrong and what to do.
+        target: a volume node to fill, else a new one is made. backend: where to run, else the saved one. parameters:
+        those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Raises Failure,
+        which says what is wrong and what to do.
         """
         problem = self.inputProblem(inputVolume)
         if problem:
             raise Failure("input", problem.reason, problem.suggestion)
         ends, name = [], TASKS[self.task].files[0].name
-        self.start({name: inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), place=place)
+        self.start({name: inputVolume}, parameters, target, onEnd=lambda *end: ends.append(end), backend=backend)
         while not ends:
             slicer.app.processEvents()
             time.sleep(0.005)
@@ -60,21 +61,21 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     @property
     def busy(self):
+        """Whether a job of this logic runs."""
         return self._job is not None and self._job.running
 
-    def start(self, inputs, parameters, target=None, onProgress=None, onPreview=None, onEnd=None, place=None):
-        """Run the task without waiting.
+    def start(self, inputs, parameters, target=None, onProgress=None, onPreview=None, onEnd=None, backend=None):
+        """Start the task and return its job without waiting for the end.
 
         inputs: nodes by the names of the task's input files; the first is the volume whose grid the others share.
-        target: a volume node to fill, else a new one. onEnd(nodes, failure): the results, or why there are none, or
-        None twice after a cancel.
+        target: a volume node to fill, else a new one is made. onEnd(nodes, failure) is called once: with the results,
+        with the reason why there are none, or with None twice after a cancel.
         """
-        values = self._checked(parameters)
+        values = self._checkParameters(parameters)
         problem = targetProblem(target, inputs.values())
         if problem:
             raise Failure("input", problem.reason, problem.suggestion)
-        watched = _Watch([*inputs.values(), *([target] if target else [])], self)
-        ended = onEnd or (lambda nodes, failure: None)
+        guard = _NodeGuard([*inputs.values(), *([target] if target else [])], self)
 
         def progress(event):
             path = previewFile(event, self._job.folder) if onPreview else None
@@ -84,42 +85,52 @@ class PanelLogic(ScriptedLoadableModuleLogic):
                 onProgress(event)
 
         def end(nodes, failure):
-            watched.stop()
-            ended(nodes, failures.withNames(failure, inputs))
+            guard.stop()
+            if onEnd:
+                onEnd(nodes, failures.withNodeNames(failure, inputs))
 
         self._job = Job(
-            lambda folder, at: self._write(folder, at, inputs, values, bool(onPreview)),
-            lambda event, folder: self._read(_named(event, inputs), folder, next(iter(inputs.values())), target),
+            lambda folder, backend: self._write(folder, backend, inputs, values, bool(onPreview)),
+            lambda event, folder: self._read(
+                _withNodeNames(event, inputs), folder, next(iter(inputs.values())), target
+            ),
             progress,
             end,
-            place,
+            backend,
         )
         self._job.start()
         return self._job
 
-    def look(self, inputs, parameters, onEnd, place=None):
-        """Ask the worker what it sees in the input, and how much a run would take: onEnd(facts, failure)."""
-        values = self._checked(parameters)
+    def estimate(self, inputs, parameters, onEnd, backend=None):
+        """Ask the worker for an estimate: what it finds in the input, and the time and memory that a run would take.
+
+        onEnd(event, failure) is called once: with the worker's answer, or with the reason why there is none.
+        """
+        values = self._checkParameters(parameters)
 
         def finish(event, folder):
-            event["facts"]  # KeyError here, where it is told, if there are none
-            return _named(event, inputs)
-            yield
+            yield from ()  # a generator, as `Job` expects
+            event["facts"]  # without facts the KeyError becomes a failure of the job
+            return _withNodeNames(event, inputs)
 
-        def end(facts, failure):
-            onEnd(facts, failures.withNames(failure, inputs))
+        def end(event, failure):
+            onEnd(event, failures.withNodeNames(failure, inputs))
 
         self._job = Job(
-            lambda folder, at: self._write(folder, at, inputs, values, False, "look"), finish, None, end, place
+            lambda folder, backend: self._write(folder, backend, inputs, values, False, "look"),
+            finish,
+            onEnd=end,
+            backend=backend,
         )
         self._job.start()
 
     def cancel(self):
+        """Cancel the job because the user wants it."""
         if self.busy:
             self._job.cancel()
 
     def stop(self, failure):
-        """Stop a job for a reason that its user did not give."""
+        """Stop the job for another reason than the user's wish; `failure` goes to `onEnd`."""
         if self.busy:
             self._job.cancel(failure)
 
@@ -135,22 +146,23 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     @property
     def log(self):
+        """The last messages of the worker."""
         return (self._job.log if self._job else "") or sharedWorker().log()
 
-    # what a task may do in its own way
+    # what a subclass may override
 
     def resultName(self, sourceNode, number=0):
-        """The name of a result node: `<input> <task>`, unless a task has another one."""
+        """The name of a result node: `<input> <task>`. number: what tells several results apart, such as the seed."""
         return f"{sourceNode.GetName()} {self.task}"
 
     def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
         """Add an output volume to the scene, or fill the target with it. Returns the node."""
         return exchange.addResult(source, voxels, matrix, self.resultName(source), provenance, target)
 
-    # the way there and back
+    # request and answer
 
-    def _checked(self, parameters):
-        """The parameters as a dict, nodes as they are. Failure for a name or a value that the task does not take."""
+    def _checkParameters(self, parameters):
+        """A copy of the parameters after a check. Failure for a name or a value that the task does not accept."""
         plain = {
             name: "a file" if name == "anatomy" and not isinstance(value, str) else value
             for name, value in parameters.items()
@@ -162,47 +174,51 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             raise Failure("usage", str(error), _("Change this setting.")) from None
         return dict(parameters)
 
-    def _write(self, folder, place, inputs, values, preview, request="run"):
-        """Write the job's input files, and return its request. Generator."""
+    def _write(self, folder, backend, inputs, values, preview, request="run"):
+        """Write the job's input files. A generator; its return value is the request."""
         files, first = {}, next(iter(inputs.values()))
         kinds = {slot.name: slot for slot in TASKS[self.task].files}
         for name, node in inputs.items():
             path = folder / f"{name}.nrrd"
             if kinds[name].kind == "ct":
-                path = yield from writtenVolume(sharedWorker()).file(node, name, place.remote)
+                path = yield from writtenVolume(sharedWorker()).file(node, name, backend.remote)
             else:
-                yield from _writeLabels(path, node, first, place.remote)
-            files[name] = inputFile(path, place.remote)
+                yield from _writeLabels(path, node, first, backend.remote)
+            files[name] = inputFile(path, backend.remote)
         if request == "run":
             outputs = {slot.name: folder / _outputName(slot) for slot in kinds.values() if slot.output}
-            files |= {name: path.name if place.remote else sharedWorker().named(path) for name, path in outputs.items()}
+            files |= {
+                name: path.name if backend.remote else sharedWorker().relativePath(path)
+                for name, path in outputs.items()
+            }
         values = {name: value for name, value in values.items() if value not in (None, "")}
         if not isinstance(values.get("anatomy", ""), str):
             path = folder / "anatomy.nrrd"
-            yield from _writeLabels(path, values["anatomy"], first, place.remote)
-            values["anatomy"] = inputFile(path, place.remote)
+            yield from _writeLabels(path, values["anatomy"], first, backend.remote)
+            values["anatomy"] = inputFile(path, backend.remote)
         if not isinstance(values.get("roi", ""), str):
             values["roi"] = exchange.boxOf(values["roi"])
-        whole = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
-        whole["protocol"] = PROTOCOL
-        return whole | ({"inline": True} if place.remote else {"folder": "."})  # where the worker works
+        message = {"request": request, "task": self.task, "files": files, "parameters": values, "preview": preview}
+        message["protocol"] = PROTOCOL
+        return message | ({"inline": True} if backend.remote else {"folder": "."})  # the worker's current folder
 
     def _read(self, event, folder, source, target):
-        """Put the outputs into the scene. Returns the nodes; none is added unless all can be read."""
-        read, answer = [], {"summary": event.get("summary", ""), "warnings": event["warnings"]}
+        """Put the outputs into the scene, all or none. A generator; its return value is the list of nodes."""
+        outputs, answer = [], {"summary": event.get("summary", ""), "warnings": event["warnings"]}
         for slot in (slot for slot in TASKS[self.task].files if slot.output):
             for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
                 voxels, matrix = yield from readNrrd(path)
-                read.append((slot, voxels, matrix, json.loads(provenance) | answer))
-        return [self.addOutputToScene(*output, source, target) for output in read]
+                outputs.append((slot, voxels, matrix, json.loads(provenance) | answer))
+        return [self.addOutputToScene(*output, source, target) for output in outputs]
 
 
 def _outputName(slot):
+    """The name of the file that the worker writes an output to."""
     return f"{slot.name}.csv" if slot.kind == "table" else f"{slot.name}-result.nrrd"
 
 
-class _Watch:
-    """Stops a job when a node that it needs is deleted, or the scene is closed."""
+class _NodeGuard:
+    """Stops a job when one of its nodes is deleted or the scene is closed."""
 
     def __init__(self, nodes, logic):
         self._names = {node.GetID(): node.GetName() for node in nodes}
@@ -227,14 +243,16 @@ class _Watch:
         self._tags = []
 
 
-def _named(event, inputs):
-    """A worker's answer whose warnings name the nodes, not the files that it was given."""
-    return event | {"warnings": [failures.named(sentence, inputs) for sentence in event.get("warnings", ())]}
+def _withNodeNames(event, inputs):
+    """A worker's answer with node names in its warnings in place of file names."""
+    return event | {"warnings": [failures.replaceFileNames(sentence, inputs) for sentence in event.get("warnings", ())]}
 
 
 def _writeLabels(path, labelsNode, volumeNode, remote):
-    """Labels on a volume's grid; on their own if they are the first input, or a label map, which the worker puts onto
-    the volume's grid.
+    """Write a segmentation or a label map as NRRD. Generator.
+
+    A segmentation is written on the volume's grid, or on its own if it is itself the first input; a label map on its
+    own grid, from which the worker resamples it.
     """
     if labelsNode.IsA("vtkMRMLVolumeNode"):
         grid, labels, names = labelsNode, slicer.util.arrayFromVolume(labelsNode), exchange.namesOfLabels(labelsNode)
@@ -245,12 +263,14 @@ def _writeLabels(path, labelsNode, volumeNode, remote):
 
 
 def commandLine(task, values, inputNames=("INPUT.nii.gz",), outputName="OUTPUT.nii.gz"):
-    """A run as a line for a shell: only what differs from the defaults. Nodes are shown as files to be saved."""
+    """The command that does the same run in a shell, with the options that differ from the defaults. Nodes appear as
+    files that have to be saved under these names.
+    """
     return shlex.join(["meddiff-fm", task, *inputNames, outputName, *optionWords(task, values)])
 
 
 def optionWords(task, values):
-    """Parameters as options of the command line, where they differ from the defaults."""
+    """The options of the command line for all parameters that differ from their defaults."""
     defaults, words = TASKS[task]().to_dict() | CommonParameters().to_dict(), []
     for name, value in values.items():
         if value in (None, "") or str(value) == str(defaults.get(name)):

@@ -11,8 +11,10 @@ HOMEPAGE = "https://github.com/OWNER/SlicerMedDiffFM"  # as in the extension's C
 
 
 def describeModule(parent, tutorial, whatItDoes, steps=""):
-    """Help, contributors and acknowledgement of a module. tutorial: the name of its page in Docs, without “tutorial-”;
-    `whatItDoes` is the help's first sentence, `steps` say how to use it where that is not as usual.
+    """Set help, contributors and acknowledgement of a module.
+
+    tutorial: the name of its page in Docs without “tutorial-”. whatItDoes: the first sentence of the help. steps: how
+    to use the module, if not as usual.
     """
     parent.dependencies = []
     parent.contributors = ["The MedDiff-FM developers"]
@@ -21,7 +23,7 @@ def describeModule(parent, tutorial, whatItDoes, steps=""):
     )
     notice = _("For research only: results are made by a model and must not be used for diagnosis.")
     where = _("Everything is computed on this computer, unless you choose another one under Advanced.")
-    link = _("A tutorial on a small CT that comes with this: {start}online{end}.").format(
+    link = _("A tutorial uses the small CT that comes with the module: {start}read it online{end}.").format(
         start=f'<a href="{HOMEPAGE}/blob/main/Docs/tutorial-{tutorial}.md">', end="</a>"
     )
     parent.helpText = f"<p>{whatItDoes}</p><p>{steps}</p><p>{link}</p><p>{where}</p><p><b>{notice}</b></p>"
@@ -32,7 +34,7 @@ def describeModule(parent, tutorial, whatItDoes, steps=""):
     slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-def forgetShared():
-    """Drop the packages that the modules share, so that they are imported anew when next needed."""
-    for name in [one for one in sys.modules if one.split(".")[0] in ("MedDiffFMPanels", "MedDiffFMLib")]:
+def unloadSharedPackages():
+    """Remove the shared packages from `sys.modules`, so that the next import reads them again."""
+    for name in [module for module in sys.modules if module.split(".")[0] in ("MedDiffFMPanels", "MedDiffFMLib")]:
         del sys.modules[name]

@@ -1,6 +1,6 @@
-"""The panel of a module: five parts, of which a task fills the second with its own controls.
+"""The panel of a module: its sections, and the methods that connect them.
 
-`PanelWidget` is the module's widget; what is special to a task is its `TaskPart` (see tasks/denoise.py).
+`PanelWidget` is the base of each module's widget; what is special to a task is its `TaskPart` (see tasks/denoise.py).
 """
 
 import qt
@@ -11,8 +11,8 @@ from slicer.util import VTKObservationMixin
 
 from .failures import Failure
 from .logic import commandLine
-from .module import forgetShared
-from .runner.backend import savedPlace
+from .module import unloadSharedPackages
+from .runner.backend import savedBackend
 from .runner.job import sharedWorker
 from .runner.setup_obstacles import slicerProblem
 from .scene import exchange
@@ -35,22 +35,22 @@ from .toolkit.resources import loadPanel
 from .toolkit.timer_loop import Delay
 from .views.preview import Preview
 
-WAIT_MS = 1000  # until a panel that waits for another one looks again
+WAIT_MS = 1000  # between two checks whether another panel's job has ended
 
 
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """A module's widget. A subclass names its `taskPart` (a class)."""
+    """The base of the modules' widgets. A subclass sets `taskPart` to its subclass of `TaskPart`."""
 
     taskPart = None
     inputPart = InputPart
-    firstInput = staticmethod(firstVolume)  # what the input selector shows at first
+    firstInput = staticmethod(firstVolume)  # the node that the input selector shows at first
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.bindings = None
 
-    # life
+    # setup and cleanup
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -67,15 +67,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        # a loaded scene: node selectors know its nodes only when the whole batch is over
+        # node selectors know the nodes of a loaded scene only after the batch
         self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
         self.initializeParameterNode()
 
     def onReload(self):
-        """*Reload* of developer mode: with all that the module shares with the others."""
-        forgetShared()
+        """Reload the module and the packages that the modules share (developer mode)."""
+        unloadSharedPackages()
         ScriptedLoadableModuleWidget.onReload(self)
 
     def _makeSections(self):
@@ -83,19 +83,19 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.run, self.preview = RunPart(self.ui), Preview()
         self.task = self.taskPart(self.ui, self.bindings, self._actions())
         self.result = ResultPart(self.ui, self.task)
-        self.lookAhead = EstimatePart(
-            self.makeLogic(), self.inputs, self.parameters, self.run.showEstimate, self.task.looked, self.onLooked
+        self.estimate = EstimatePart(
+            self.makeLogic(), self.inputs, self.parameters, self.run.showEstimate, self.task.showFacts, self.onEstimate
         )
-        self.advanced = AdvancedPart(self.ui, self.lookAhead.stop, self.onPlaceChanged, self.run.tell)
+        self.advanced = AdvancedPart(self.ui, self.estimate.stop, self.onBackendChanged, self.run.showMessage)
         ends = (self.onBatchBegin, self.onBatchEnd)
-        self.batch = BatchPart(self.ui, self.logic.task, self.parameters, self.makeReady, *ends)
+        self.batch = BatchPart(self.ui, self.logic.task, self.parameters, self.prepareRun, *ends)
 
     def _actions(self):
-        """What the task's part may call."""
+        """The functions that the task's part may call."""
         return PanelActions(
             refresh=self.update,
-            tell=self.run.tell,
-            isSeen=lambda: self.parent.isEntered,
+            showMessage=self.run.showMessage,
+            isOpen=lambda: self.parent.isEntered,
             shownResultId=lambda: self.result.shownId,
             showNextResult=lambda step=1: self.result.showNext(step),
         )
@@ -124,24 +124,24 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onQuit(self):
         self.logic.abandon()
         self.batch.abandon()
-        self.lookAhead.stop()
+        self.estimate.stop()
         sharedWorker().end()
 
     def enter(self):
-        sharedWorker().entered()
+        sharedWorker().panelEntered()
         self.initializeParameterNode()
-        self.result.showKept()
+        self.result.showPending()
 
     def exit(self):
         self._leave()
-        sharedWorker().left()
+        sharedWorker().panelLeft()
 
     def _leave(self):
-        """Stop all that only an open panel may do: ask the worker, and act on the views."""
+        """Stop what only an open panel may do: estimate, and act on the views."""
         self._wait.stop()
         self._changes.stop()
-        self.lookAhead.stop()
-        self.advanced.stopAsking()
+        self.estimate.stop()
+        self.advanced.cancelHello()
         self.task.leave()
         self.preview.end()
         self.result.stop()
@@ -150,17 +150,17 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def initializeParameterNode(self):
         node = self.logic.getParameterNode()
-        self.preferences.takeOver()
+        self.preferences.applyDefaults()
         self.bindings.setNode(node)
         if not self.bindings.chosenNode("input") and (first := self.firstInput()):
             node.SetNodeReferenceID("input", first.GetID())
         self.update()
 
     def onSceneStartClose(self, caller, event):
-        self.lookAhead.stop()
+        self.estimate.stop()
         self._changes.stop()
         self.preview.end(restore=False)
-        self.result.keep([])
+        self.result.setPending([])
         self.result.clear()
         self.task.leave(sceneCloses=True)
         self.bindings.setNode(None)
@@ -178,7 +178,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.result.forgetRemoved()
         self.update()
 
-    # what is chosen
+    # choices
 
     @property
     def inputNode(self):
@@ -191,7 +191,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return chosenParameters(self.logic.task, self.task, self.bindings)
 
     def update(self):
-        """Show what can be done now, and if not, why."""
+        """Update all sections after a change of a setting, a node or a job."""
         if self.bindings is None or self.bindings.node is None:
             return
         self.task.update()
@@ -199,19 +199,19 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.run.showReady(problem, self.logic.busy, self._otherBusy())
         self.batch.update()
         if not self.logic.busy and self.parent.isEntered:
-            self.lookAhead.schedule(problem)
+            self.estimate.schedule(problem)
         if self.parent.isEntered:
             chosen = (*self.inputs().values(), *self.parameters().values())
-            self._changes.follow([one for one in chosen if not isinstance(one, str)])
+            self._changes.observe([value for value in chosen if not isinstance(value, str)])
 
     def _otherBusy(self):
-        """A sentence on what else runs in this Slicer, or an empty text."""
-        mine = self.logic.busy or self.lookAhead.busy or self.advanced.asking
-        if sharedWorker().job is None or mine:
+        """A sentence on another panel's job that runs, or an empty text."""
+        ownJob = self.logic.busy or self.estimate.busy or self.advanced.askingHello
+        if sharedWorker().job is None or ownJob:
             return ""
         if self.parent.isEntered:
-            self._wait.start()  # nobody tells this panel when that ends
-        return announce.whyToWait()
+            self._wait.start()  # there is no signal when that job ends
+        return announce.waitReason()
 
     # running
 
@@ -223,29 +223,29 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.startRun()
 
     def onEscape(self):
-        """Esc puts the pointer of “Place ellipsoid” down; on the button Cancel it cancels, elsewhere no run is lost."""
+        """End “Place ellipsoid”; cancel the run only if the button Cancel has the focus."""
         if not self.task.escape() and self.logic.busy and self.ui.runButton.focus:
             self.onRunButton()
 
-    def makeReady(self):
-        """Whether a run can begin; what else this panel asks the worker is dropped then."""
-        if not self.advanced.readyToRun():
+    def prepareRun(self):
+        """Stop this panel's other requests to the worker. Returns whether a run can begin."""
+        if not self.advanced.ensurePackages():
             return False
-        self.lookAhead.stop()
-        self.advanced.stopAsking()
+        self.estimate.stop()
+        self.advanced.cancelHello()
         return True
 
     def startRun(self):
-        if not self.makeReady():
+        if not self.prepareRun():
             return
         self.run.begin()
-        self.result.keep([])
+        self.result.setPending([])
         self.preview.begin(self.inputNode)
         announce.begin(_("{task}: {name}").format(task=self.title, name=self.inputNode.GetName()))
         try:
             nodes, target = self.inputs(), self.bindings.chosenNode("target")
-            heard = (self.onProgress, self.onPreview, self.onEnd)
-            self.logic.start(nodes, self.parameters(), target, *heard, place=savedPlace())
+            callbacks = (self.onProgress, self.onPreview, self.onEnd)
+            self.logic.start(nodes, self.parameters(), target, *callbacks, backend=savedBackend())
         except Failure as failure:
             self.onEnd(None, failure)
         self.update()
@@ -263,25 +263,25 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.preview.show(path)
 
     def onEnd(self, nodes, failure):
-        """A run has ended: with results, with a failure, or with neither after a cancel."""
+        """Show how a run ended: with results, with a failure, or with neither after a cancel."""
         self.preview.end(restore=not nodes)
         self.run.end(nodes, failure, self.logic.log)
-        seen = self.parent.isEntered
-        announce.end(announce.endInWords(self.title, nodes, failure, seen), stays=not seen)
+        isOpen = self.parent.isEntered
+        announce.end(announce.endText(self.title, nodes, failure, isOpen), stays=not isOpen)
         if nodes:
-            self.result.keep(nodes)
+            self.result.setPending(nodes)
             self.advanced.showModelAndDevice(exchange.provenanceOf(nodes[0]))
-        if seen:
-            self.result.showKept()
+        if isOpen:
+            self.result.showPending()
         self.update()
 
-    def onLooked(self, answered):
+    def onEstimate(self, answered):
         self.update()
         if answered:
             self.advanced.askForModelOnce()
 
-    def onPlaceChanged(self):
-        self.lookAhead.forget()
+    def onBackendChanged(self):
+        self.estimate.forget()
         self.update()
 
     def onBatchBegin(self):
@@ -297,4 +297,4 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onCopy(self, checked=False):
         names = [exchange.fileName(node) if node else "INPUT.nii.gz" for node in self.inputs().values()]
         qt.QApplication.clipboard().setText(commandLine(self.logic.task, self.parameters(), names))
-        self.run.tell(_("The command is on the clipboard. Save the volume under the name in it first."))
+        self.run.showMessage(_("The command is on the clipboard. Save the volume under the file name in it first."))

@@ -1,4 +1,4 @@
-"""The modules' self tests: on a small real CT, in Slicer or in the harness. Skipped where the packages are missing."""
+"""The modules' self-tests on a small real CT, in Slicer or in the test harness; skipped if packages are missing."""
 
 import functools
 import unittest
@@ -7,15 +7,15 @@ import numpy as np
 import slicer
 
 from .runner import environment
-from .runner.backend import savedPlace
+from .runner.backend import savedBackend
 from .scene import exchange
 from .scene.sample_data import sampleFile
 
-MARGIN = 40  # voxels cut off at each side, so that a test takes seconds
+MARGIN = 40  # voxels cropped from each side, so that a test takes seconds
 
 
 def loadSample(name="chest_ts_aorta.nii.gz"):
-    """A crop of a sample as a volume node."""
+    """Load a crop of a sample as a volume node."""
     whole = slicer.util.loadVolume(str(sampleFile(name)), {"show": False})
     cut = slice(MARGIN, -MARGIN)
     matrix = exchange.ijkToRAS(whole)
@@ -26,12 +26,12 @@ def loadSample(name="chest_ts_aorta.nii.gz"):
 
 
 def _skipWithoutPackages(test):
-    if savedPlace().kind == "slicer" and environment.missing():
+    if savedBackend().kind == "slicer" and environment.missing():
         test.skipTest("the Python packages are not installed")
 
 
 def _orSkipped(check):
-    """The check; where it cannot be run it says why. Slicer's *Test* button would call that a failure."""
+    """A check that shows why it was skipped; Slicer's *Test* button would report a SkipTest as a failure."""
 
     @functools.wraps(check)
     def checked(test, logic, **options):
@@ -45,7 +45,7 @@ def _orSkipped(check):
 
 @_orSkipped
 def checkDenoise(test, logic):
-    """Less noise, the same grid, the input untouched."""
+    """Check that denoising reduces the noise, keeps the grid and leaves the input unchanged."""
     _skipWithoutPackages(test)
     source = loadSample()
     before = slicer.util.arrayFromVolume(source).copy()
@@ -58,23 +58,23 @@ def checkDenoise(test, logic):
 
 @_orSkipped
 def checkSuperResolve(test, logic):
-    """Thick slices, of the real ones' means, come back as many, and their means stay."""
+    """Check that means of real slices become as many thin slices again, with the same means."""
     _skipWithoutPackages(test)
-    thin = loadSample()
-    voxels = slicer.util.arrayFromVolume(thin)
+    sample = loadSample()
+    voxels = slicer.util.arrayFromVolume(sample)
     blocks = voxels[: len(voxels) // 4 * 4].reshape(-1, 4, *voxels.shape[1:]).mean(1).round()
-    matrix = exchange.ijkToRAS(thin)
+    matrix = exchange.ijkToRAS(sample)
     matrix[:, 3] = matrix @ [0, 0, 1.5, 1]
     matrix[:3, 2] *= 4
     source = slicer.util.addVolumeFromArray(blocks.astype("int16"), ijkToRAS=matrix, name="Thick")
     result = logic.process(source, quality="fast", factor=4)
-    made = slicer.util.arrayFromVolume(result).astype(float)
-    test.assertEqual((made.reshape(-1, 4, *made.shape[1:]).mean(1) - blocks).max(), 0)
+    thin = slicer.util.arrayFromVolume(result).astype(float)
+    test.assertEqual((thin.reshape(-1, 4, *thin.shape[1:]).mean(1) - blocks).max(), 0)
 
 
 @_orSkipped
 def checkInpaintLesion(test, logic):
-    """Another image within the mask, not a voxel changed outside of it."""
+    """Check that voxels change within the mask, and none outside."""
     _skipWithoutPackages(test)
     from .scene.lesion_segmentation import addEllipsoid, newLesion
 
@@ -92,7 +92,7 @@ def checkInpaintLesion(test, logic):
 
 @_orSkipped
 def checkGenerateLesion(test, logic, **options):
-    """A synthetic CT on the label map's grid with a lesion in its liver. options: for the task."""
+    """Check that a synthetic CT with a lesion has the label map's grid. options: parameters of the task."""
     _skipWithoutPackages(test)
     from .scene.lesion_segmentation import addEllipsoid, newLesion
 
@@ -101,7 +101,7 @@ def checkGenerateLesion(test, logic, **options):
     source = slicer.util.addVolumeFromArray(labels, name="Organs", nodeClassName="vtkMRMLLabelMapVolumeNode")
     lesion = newLesion(source)
     addEllipsoid(lesion, source, (exchange.ijkToRAS(source) @ [19, 19, 12, 1])[:3], 8.0)
-    few = {"synthesis_steps": 2, "steps": 2, "resample": 1}  # a test of the way, not of the image
+    few = {"synthesis_steps": 2, "steps": 2, "resample": 1}  # the image itself is not tested
     options = {"quality": "fast", "region": "abdomen"} | few | options
     result = logic.process(source, lesion, **options)
     test.assertEqual(slicer.util.arrayFromVolume(result).shape, labels.shape)
@@ -110,7 +110,7 @@ def checkGenerateLesion(test, logic, **options):
 
 @_orSkipped
 def checkSynthesize(test, logic):
-    """A CT on the label map's grid, marked as synthetic."""
+    """Check that a synthetic CT has the label map's grid and is marked as synthetic."""
     _skipWithoutPackages(test)
     labels = np.zeros((24, 40, 40), np.uint8)
     labels[4:20, 8:30, 8:30] = 5  # liver
@@ -122,7 +122,7 @@ def checkSynthesize(test, logic):
 
 @_orSkipped
 def checkDetectAnomalies(test, logic):
-    """A map on the same grid, 0 outside of the organ, and its findings."""
+    """Check that the map has the CT's grid and is 0 outside the organ, and that it has findings."""
     _skipWithoutPackages(test)
     source = loadSample()
     result = logic.process(source, organ="lungs")

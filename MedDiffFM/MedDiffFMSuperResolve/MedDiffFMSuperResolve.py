@@ -36,7 +36,7 @@ class MedDiffFMSuperResolveWidget(PanelWidget):
 
 
 class MedDiffFMSuperResolveLogic(SuperResolveLogic):
-    """Usable from a script: `MedDiffFMSuperResolveLogic().process(volumeNode, spacing=1)` returns the result's node."""
+    """The task for scripts: `MedDiffFMSuperResolveLogic().process(volumeNode, spacing=1)` returns the result's node."""
 
 
 class MedDiffFMSuperResolveTest(ScriptedLoadableModuleTest):

@@ -1,4 +1,4 @@
-"""Synthesize CT: makes CTs of no real person from a segmentation of organs. A thin module over MedDiffFMPanels."""
+"""Synthesize CT: makes synthetic CTs from a segmentation of organs. A thin module over MedDiffFMPanels."""
 
 import os
 import sys
@@ -26,10 +26,12 @@ class MedDiffFMSynthesize(ScriptedLoadableModule):
         parent.title = _("Synthesize CT (MedDiff-FM)")
         parent.categories = [translate("qSlicerAbstractCoreModule", "MedDiff-FM")]
         steps = _(
-            "Choose a segmentation of organs, click <b>Run</b>, and look at the CTs that were made of it. "
+            "Choose a segmentation of organs, click <b>Run</b>, and look at the resulting CTs. "
             "Everything else is optional."
         )
-        describeModule(parent, "synthesize", _("Makes CTs that no patient has from a segmentation of organs."), steps)
+        describeModule(
+            parent, "synthesize", _("Makes synthetic CTs, of no real patient, from a segmentation of organs."), steps
+        )
 
 
 class MedDiffFMSynthesizeWidget(PanelWidget):
@@ -42,7 +44,7 @@ class MedDiffFMSynthesizeWidget(PanelWidget):
 
 
 class MedDiffFMSynthesizeLogic(SynthesizeLogic):
-    """Usable from a script: `MedDiffFMSynthesizeLogic().process(segmentationNode)` returns the result's node."""
+    """The task for scripts: `MedDiffFMSynthesizeLogic().process(segmentationNode)` returns the result's node."""
 
 
 class MedDiffFMSynthesizeTest(ScriptedLoadableModuleTest):

@@ -22,7 +22,7 @@ from picture_colors import with_few_colors  # noqa: E402
 from picture_data import organs, plant_ball, scan, thick_slices, tissue  # noqa: E402
 
 from MedDiffFMPanels.scene import exchange  # noqa: E402
-from MedDiffFMPanels.sections.estimate import estimateInWords  # noqa: E402
+from MedDiffFMPanels.sections.estimate import estimateText  # noqa: E402
 
 PATIENCE = 1800
 PLACE_IN_LUNG = (95, 55, 116)  # voxel (i, j, k) of the chest CT
@@ -44,12 +44,12 @@ def take(panel, path: Path, **options):
 def renew_words(panel):
     findings = getattr(panel.task, "findings", None)
     if findings and findings.findings:
-        findings._followed = None
+        findings._shownRule = None
         findings.update()
-        harness.wait_until(lambda: findings._walk is None, PATIENCE)
+        harness.wait_until(lambda: findings._generator is None, PATIENCE)
         panel.ui.findingsTable.setCurrentCell(0, 0)
-    if panel.lookAhead._facts:
-        panel.run.showEstimate(estimateInWords(panel.lookAhead._facts))
+    if panel.estimate._facts:
+        panel.run.showEstimate(estimateText(panel.estimate._facts))
     panel.update()
     slicer.app.processEvents()
 

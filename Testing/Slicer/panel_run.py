@@ -26,7 +26,7 @@ def end(panel):
     from MedDiffFMPanels.runner.job import sharedWorker
 
     panel.logic.abandon()
-    panel.lookAhead.stop()
+    panel.estimate.stop()
     warm_worker.rest()
     if not sharedWorker().pid:
         assert folders_left() == []

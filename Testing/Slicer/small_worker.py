@@ -41,15 +41,15 @@ for line in sys.stdin:
 @contextlib.contextmanager
 def small_worker(folder):
     """While this is open, the panels' place is a Python of this computer whose worker is PROGRAM, in `folder`."""
-    from MedDiffFMPanels.runner.backend import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Backend, saveBackend
 
     (folder / "worker.py").write_text(PROGRAM, encoding="utf-8")
     script = folder / "python"
     script.write_text(f"#!/bin/sh\nexec {shlex.join([sys.executable, '-u', str(folder / 'worker.py')])}\n")
     script.chmod(0o755)
-    savePlace(Place("python", str(script)))
+    saveBackend(Backend("python", str(script)))
     yield
-    savePlace(Place())
+    saveBackend(Backend())
 
 
 def requests(folder, kind):

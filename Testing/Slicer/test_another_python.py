@@ -14,34 +14,34 @@ from harness import click
 
 @pytest.fixture
 def panel(slicer, open_panel):
-    from MedDiffFMPanels.runner.backend import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Backend, saveBackend
 
     widget = open_panel("MedDiffFMDenoise")
     widget.ui.advancedSection.collapsed = False
     yield widget
-    savePlace(Place())
+    saveBackend(Backend())
 
 
 def test_it_can_be_chosen(slicer, panel, tmp_path):
-    from MedDiffFMPanels.runner.backend import Place, savedPlace
+    from MedDiffFMPanels.runner.backend import Backend, savedBackend
 
     ui, program = panel.ui, tmp_path / "python"
-    assert ui.placeChooseButton.isHidden()
-    choose(ui.placeBox, "python")
+    assert ui.backendChooseButton.isHidden()
+    choose(ui.backendBox, "python")
     slicer.app.processEvents()
-    assert not ui.placeChooseButton.isHidden()
+    assert not ui.backendChooseButton.isHidden()
     harness.dialogs.choose_file(str(program), "")
-    click(ui.placeChooseButton)
-    assert savedPlace() == Place("python", str(program)) and ui.placeEdit.text == str(program)
-    click(ui.placeChooseButton)  # and changed one's mind
-    assert savedPlace().python == str(program)
-    choose(ui.placeBox, "command")
-    assert ui.placeChooseButton.isHidden()
+    click(ui.backendChooseButton)
+    assert savedBackend() == Backend("python", str(program)) and ui.backendEdit.text == str(program)
+    click(ui.backendChooseButton)  # and changed one's mind
+    assert savedBackend().python == str(program)
+    choose(ui.backendBox, "command")
+    assert ui.backendChooseButton.isHidden()
 
 
 def test_the_home_folder_may_be_short(slicer, tmp_path, monkeypatch):
-    from MedDiffFMPanels.runner.backend import Place
+    from MedDiffFMPanels.runner.backend import Backend
 
     (tmp_path / "python").symlink_to(sys.executable)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert Place("python", "~/python").arguments()[0] == str(tmp_path / "python")
+    assert Backend("python", "~/python").arguments()[0] == str(tmp_path / "python")

@@ -125,7 +125,7 @@ def test_cancel_in_the_middle_and_going_on(panel, tmp_path, scans):
     assert len(processes) == 2, "the batch and its worker"
     click(ui.batchRunButton)
     wait_until(lambda: not panel.batch.running and not any(alive(pid) for pid in processes), AT_ONCE)
-    assert ui.batchStatusLabel.text == "Cancelled: 1 of 2 done. Run it again to go on."
+    assert ui.batchStatusLabel.text == "Cancelled: 1 of 2 done. Run it again to continue."
     assert hidden(out) == [] and not (out / "third.mha").exists()
     with open(out / "status.csv", newline="", encoding="utf-8") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["done", "waiting"]
@@ -215,12 +215,12 @@ def test_masks_are_paired_by_name_and_tables_are_written(slicer, open_panel, tmp
     assert "lesion masks" in masks.batch.problem()
     harness.dialogs.choose_file(str(tmp_path / "masks"))
     click(masks.ui.batchMaskButton)
-    words = masks.batch._words()
+    words = masks.batch._arguments()
     assert words[:4] == ["batch", "inpaint-lesion", str(source), str(out)]
     assert words[words.index("--lesion-mask") + 1] == str(tmp_path / "masks" / "{name}.nii.gz")
     detect = open_panel("MedDiffFMDetectAnomalies")
     detect.ui.batchInputEdit.text, detect.ui.batchOutputEdit.text = str(source), str(out)
-    words = detect.batch._words()
+    words = detect.batch._arguments()
     assert words[words.index("--findings") + 1] == str(out / "{name}-findings.csv")
     assert words[words.index("--mask") + 1] == str(out / "{name}-mask.nii.gz") and detect.ui.batchMaskRow.isHidden()
 

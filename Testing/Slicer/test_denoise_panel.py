@@ -35,7 +35,7 @@ def panel(chest, open_panel):
     from MedDiffFMPanels.runner.job import sharedWorker
 
     widget.logic.abandon()
-    widget.lookAhead.stop()
+    widget.estimate.stop()
     sharedWorker().end()
     assert folders_left() == []
 
@@ -279,7 +279,7 @@ def test_why_run_is_disabled(slicer, chest, panel):
 
     picture = slicer.util.addVolumeFromArray(np.random.default_rng(0).integers(0, 255, (8, 16, 16)).astype(np.uint8))
     panel.ui.inputSelector.setCurrentNode(picture)
-    assert not button.enabled and "8 bits" in button.toolTip
+    assert not button.enabled and "8-bit" in button.toolTip
     panel.ui.inputSelector.setCurrentNode(chest)
     choose(panel.ui.areaBox, "box")
     assert not button.enabled and "no box yet" in button.toolTip
@@ -306,7 +306,7 @@ def test_behind_a_command_volumes_pass_within_the_lines(slicer, chest, panel, tm
     monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     panel.advanced.listModels()
-    choose(panel.ui.placeBox, "command")
+    choose(panel.ui.backendBox, "command")
     try:
         type_command(panel, f"{sys.executable} -m MedDiffFMLib worker")
         panel.ui.testButton.click()
@@ -324,15 +324,15 @@ def test_behind_a_command_volumes_pass_within_the_lines(slicer, chest, panel, tm
         wait_until(lambda: panel.ui.testButton.enabled, PATIENCE)
         assert "could not be started" in panel.ui.systemLabel.text
     finally:
-        choose(panel.ui.placeBox, "slicer")
+        choose(panel.ui.backendBox, "slicer")
 
 
 def type_command(panel, text):
     import qt
 
-    panel.ui.placeEdit.clear()
-    harness.type_text(panel.ui.placeEdit, text)
-    harness.press(panel.ui.placeEdit, qt.Qt.Key_Return)
+    panel.ui.backendEdit.clear()
+    harness.type_text(panel.ui.backendEdit, text)
+    harness.press(panel.ui.backendEdit, qt.Qt.Key_Return)
 
 
 def test_the_preview_takes_the_inputs_place_and_leaves_no_trace(slicer, chest, tmp_path):
@@ -359,7 +359,7 @@ def test_without_a_main_window(slicer, chest, open_panel):
     """As in `Slicer --no-main-window`: there are no views."""
     with harness.without_main_window():
         panel = open_panel("MedDiffFMDenoise")
-        panel.lookAhead.stop()
+        panel.estimate.stop()
         assert slicer.app.layoutManager() is None and panel.ui.runButton.enabled
         panel.result.show([chest], chest)
         panel.result.compare("side")

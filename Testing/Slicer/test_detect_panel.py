@@ -50,12 +50,12 @@ def load_anatomy(name):
 @pytest.fixture
 def panel(abdomen, open_panel):
     widget = open_panel("MedDiffFMDetectAnomalies")
-    widget.lookAhead.stop()
+    widget.estimate.stop()
     yield widget
     from MedDiffFMPanels.runner.job import sharedWorker
 
     widget.logic.abandon()
-    widget.lookAhead.stop()
+    widget.estimate.stop()
     sharedWorker().end()
     assert folders_left() == []
 
@@ -91,7 +91,7 @@ def show_map(panel, source, voxels, limit=40.0, centre=0.0):
 
 
 def settle(panel):
-    wait_until(lambda: panel.task.findings._walk is None, PATIENCE)
+    wait_until(lambda: panel.task.findings._generator is None, PATIENCE)
 
 
 def marked(slicer, panel, segment, volume):
@@ -119,7 +119,7 @@ def test_findings_of_a_known_map(slicer, abdomen, panel):
     settle(panel)
     assert rows(panel)[2] == ["darker", "0.03 ml", "3 × 3 × 3", "-90 HU", "2"]
     first = panel.task.findings.findings[0]
-    assert first.centre == pytest.approx((to_ras(abdomen) @ [42, 41.5, 46, 1])[:3])
+    assert first.center == pytest.approx((to_ras(abdomen) @ [42, 41.5, 46, 1])[:3])
 
 
 def test_the_threshold_moves_the_segmentation_at_once(slicer, abdomen, panel, monkeypatch):
@@ -181,7 +181,7 @@ def test_parts_are_those_of_one_look(slicer, monkeypatch):
         where = parts == parts[k, j, i]
         assert one.volumeMl == pytest.approx(where.sum() * 0.027)
         assert one.meanHU == pytest.approx(voxels[where].mean(dtype=float), abs=1e-3)
-        assert one.centre[::-1] == pytest.approx([3 * axis.mean() for axis in np.nonzero(where)])
+        assert one.center[::-1] == pytest.approx([3 * axis.mean() for axis in np.nonzero(where)])
         assert one.sizeMm[::-1] == pytest.approx([3 * (np.ptp(axis) + 1) for axis in np.nonzero(where)])
 
 
@@ -396,7 +396,7 @@ def test_a_large_map_never_halts_slicer(slicer, panel):
     node = show_map(panel, source, voxels, limit=110)
     turns = Turns()
     panel.ui.thresholdSlider.value = 90
-    assert panel.task.findings._walk is not None, "all was done in the first turn"
+    assert panel.task.findings._generator is not None, "all was done in the first turn"
     settle(panel)
     turns.check()
     some = slice(100, 140)

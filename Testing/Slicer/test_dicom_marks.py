@@ -91,7 +91,7 @@ def test_findings_are_marked_too(slicer):
     facts = {"organ": "liver", "threshold_hu": 40.0, "threshold_counts_from_hu": 0.0}
     node = addResult(chest, deviation, ijkToRAS(chest), "Map", {"task": "detect-anomalies", "facts": facts})
     nodes = FindingsNodes(node)
-    for _turn in nodes.follow(automaticRule(node)):
+    for _turn in nodes.applyRule(automaticRule(node)):
         pass
     assert "AI-derived, not for diagnosis" in exported(slicer, nodes.segmentation)["SeriesDescription"]
 

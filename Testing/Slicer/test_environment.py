@@ -104,7 +104,7 @@ def test_the_dialog_says_what_and_where_and_installs(site, wheels, slicer):
     assert "could not be installed" in dialog.ui.statusLabel.text and dialog.ui.installButton.enabled
     dialog.ui.folderEdit.text = str(wheels)
     harness.click(dialog.ui.installButton)
-    assert dialog.ui.introLabel.text == "All packages are there." and not dialog.ui.installButton.enabled
+    assert dialog.ui.introLabel.text == "All packages are installed." and not dialog.ui.installButton.enabled
 
 
 OWN = ("numpy", "scipy", "SimpleITK", "pydicom")

@@ -23,13 +23,13 @@ REFUSES = 'answer = {"event": "error", "kind": "input", "message": "It is no CT.
 
 
 @pytest.fixture
-def place(slicer, tmp_path):
+def backend(slicer, tmp_path):
     with small_worker(tmp_path):
         yield
 
 
 @pytest.fixture
-def open_one(place, open_panel):
+def open_one(backend, open_panel):
     """A panel with an input; what it did ends without a trace."""
     opened = []
 
@@ -40,7 +40,7 @@ def open_one(place, open_panel):
 
     yield open_
     for panel in opened:
-        panel.advanced.stopAsking()
+        panel.advanced.cancelHello()
         end(panel)
 
 
@@ -91,7 +91,7 @@ def test_an_idle_worker_that_ends_before_a_look_is_started_again(slicer, open_on
     worker = shared_worker.sharedWorker()
     wait_until(lambda: worker.job is None)
     monkeypatch.setattr(shared_worker, "IDLE_SECONDS", 0.2)
-    worker.rest()
+    worker.restartIdleTimer()
     panel.ui.stepsBox.value = 7
     wait_until(lambda: worker.pid is None)
     wait_for_estimate(panel)
@@ -125,7 +125,7 @@ def test_the_set_up_asks_again(slicer, open_one, tmp_path, monkeypatch, when):
 
 
 def test_a_changed_place_asks_there_and_not_here(slicer, open_one, tmp_path):
-    from MedDiffFMPanels.runner.backend import Place
+    from MedDiffFMPanels.runner.backend import Backend
     from MedDiffFMPanels.runner.job import sharedWorker
 
     (tmp_path / "first.py").write_text(WAITS)
@@ -134,7 +134,7 @@ def test_a_changed_place_asks_there_and_not_here(slicer, open_one, tmp_path):
     other = tmp_path / "other python"
     other.write_text((tmp_path / "python").read_text())
     other.chmod(0o755)
-    panel.advanced._savePlace(Place("python", str(other)))
+    panel.advanced._saveBackend(Backend("python", str(other)))
     assert sharedWorker().job is None, "nobody waits for the old one"
     wait_for_estimate(panel)
 
@@ -175,8 +175,8 @@ def test_the_set_up_leaves_a_run_alone(slicer, open_one, tmp_path, monkeypatch):
     wait_for_estimate(panel)
     text = (tmp_path / "worker.py").read_text()
     assert text.count('answer = {"event": "hello"}') == 1
-    panel.lookAhead.stop()
-    panel.advanced.stopAsking()
+    panel.estimate.stop()
+    panel.advanced.cancelHello()
     (tmp_path / "worker.py").write_text(text.replace('answer = {"event": "hello"}', "time.sleep(2); sys.exit('later')"))
     end(panel)
     harness.click(panel.ui.runButton)

@@ -127,7 +127,7 @@ def test_only_a_box(slicer, organs, panel):
     choose(ui.areaBox, "box")
     ui.roiSelector.setCurrentNode(box)
     panel.update()
-    assert "reaches out of the box" in ui.runButton.toolTip
+    assert "extends beyond the box" in ui.runButton.toolTip
     box.SetRadiusXYZ([48.0] * 3)
     panel.update()
     wait_for_button(panel)

@@ -153,7 +153,7 @@ def test_why_run_is_disabled(slicer, chest, panel):
     low = [0.0] * 6
     chest.GetRASBounds(low)
     paint_ball(lesion, "Lesion", chest, (low[0], low[2], low[4]), 5.0)
-    assert refused("touches the border", "Erase there")
+    assert refused("touches the border", "Erase it at the border")
     click(ui.newLesionButton)
     assert refused("no lesion yet") and panel.task.lesion is not lesion
 
@@ -259,7 +259,7 @@ def test_a_pair_that_cannot_be_saved_leaves_nothing(slicer, chest, panel, tmp_pa
     draw(panel, chest)
     voxels = slicer.util.arrayFromVolume(chest).copy()
     result = addResult(chest, voxels, ijkToRAS(chest), "Made", {"task": "inpaint-lesion", "facts": {}})
-    panel.logic._lesionId, panel.logic._drawn = panel.task.lesion.GetID(), digest(panel)
+    panel.logic._lesionId, panel.logic._lesionDigest = panel.task.lesion.GetID(), digest(panel)
     panel.logic.markLesion(result)
     panel.result.show([result], chest)
     folder = tmp_path / "pairs"

@@ -75,12 +75,12 @@ def test_a_cut_file_is_refused(slicer, tmp_path):
 
 def test_files_pass_in_small_pieces(slicer, tmp_path):
     """However fast the computer: no step of 32 MiB is longer than a piece, and no turn takes many."""
-    from MedDiffFMPanels.runner.job import TURN
+    from MedDiffFMPanels.runner.job import TURN_SECONDS
     from MedDiffFMPanels.scene.nrrd import PIECE, readNrrd, writeNrrd
 
     voxels, path = np.zeros((64, 512, 512), np.int16), tmp_path / "large.nrrd"
     steps = [sum(1 for _ in writeNrrd(path, voxels, OBLIQUE)), sum(1 for _ in readNrrd(path))]
-    assert min(steps) == voxels.nbytes // PIECE >= 8 and TURN <= 0.05
+    assert min(steps) == voxels.nbytes // PIECE >= 8 and TURN_SECONDS <= 0.05
 
 
 def test_a_segmentation_reaches_the_backend_with_its_names(slicer, tmp_path):
@@ -148,12 +148,12 @@ def test_labels_are_those_that_slicer_exports(slicer, monkeypatch, grid):
 @pytest.fixture
 def command(tmp_path):
     """A place whose worker is a small program."""
-    from MedDiffFMPanels.runner.backend import Place
+    from MedDiffFMPanels.runner.backend import Backend
 
     def write(text):
         program = tmp_path / "program.py"
         program.write_text(text, encoding="utf-8")
-        return Place("command", "", f"{sys.executable} -u {program}")
+        return Backend("command", "", f"{sys.executable} -u {program}")
 
     return write
 
@@ -178,7 +178,7 @@ time.sleep(600)
 """
 
 
-def start(place, onProgress=None, request=None):
+def start(backend, onProgress=None, request=None):
     """A job without files; the list gets its end."""
     from MedDiffFMPanels.runner.job import Job
 
@@ -191,7 +191,7 @@ def start(place, onProgress=None, request=None):
         yield
 
     ends = []
-    job = Job(prepare, finish, onProgress, lambda *end: ends.append(end), place)
+    job = Job(prepare, finish, onProgress, lambda *end: ends.append(end), backend)
     job.start()
     return job, ends
 
@@ -255,7 +255,7 @@ def test_one_job_at_a_time(slicer, command):
     job, _ = start(command(STUBBORN))
     with pytest.raises(Failure) as caught:
         start(command(STUBBORN))
-    assert "Another computation runs" in caught.value.message
+    assert "Another computation is running" in caught.value.message
     job.abandon()
     assert not job.running
 
@@ -272,10 +272,10 @@ def test_the_log_of_events_does_not_grow_for_ever(slicer, command, monkeypatch):
     from MedDiffFMPanels.runner import shared_worker
     from MedDiffFMPanels.runner.job import sharedWorker
 
-    place, pids = command(CHATTY), []
-    for most in (shared_worker.MOST_HEARD, 1000):
-        monkeypatch.setattr(shared_worker, "MOST_HEARD", most)
-        _, ends = start(place)
+    backend, pids = command(CHATTY), []
+    for most in (shared_worker.MAX_EVENT_BYTES, 1000):
+        monkeypatch.setattr(shared_worker, "MAX_EVENT_BYTES", most)
+        _, ends = start(backend)
         wait_until(lambda ends=ends: ends)
         pids.append(sharedWorker().pid)
     assert pids[0] is not None and pids[1] is None and folders_left() == []
@@ -294,9 +294,9 @@ for line in sys.stdin:
 
 def here(folder, program):
     """A place on this computer, whose worker is a small program that is given files by their paths."""
-    from MedDiffFMPanels.runner.backend import Place
+    from MedDiffFMPanels.runner.backend import Backend
 
-    class Here(Place):
+    class Here(Backend):
         remote = False
 
     path = folder / f"program{len(list(folder.iterdir()))}.py"
@@ -309,14 +309,14 @@ def test_a_volume_of_an_earlier_run_may_be_deleted(slicer, tmp_path):
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
     logic, ends, first, second = DenoiseLogic(), [], add_chest("First"), add_chest("Second")
-    logic.start({"input": first}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, COPIER))
+    logic.start({"input": first}, {}, onEnd=lambda *end: ends.append(end), backend=here(tmp_path, COPIER))
     wait_until(lambda: ends)
     assert ends[0][1] is None
-    logic.start({"input": second}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, STUBBORN))
+    logic.start({"input": second}, {}, onEnd=lambda *end: ends.append(end), backend=here(tmp_path, STUBBORN))
     slicer.mrmlScene.RemoveNode(first)
-    assert logic.busy and logic._job._cancelled is None
+    assert logic.busy and logic._job._cancelTime is None
     slicer.mrmlScene.RemoveNode(second)
-    assert logic._job._cancelled is not None
+    assert logic._job._cancelTime is not None
     wait_until(lambda: len(ends) == 2)
     assert "“Second” was deleted" in ends[1][1].message
 
@@ -329,7 +329,7 @@ def test_a_large_volume_goes_there_and_back_without_a_halt(slicer, tmp_path):
     node = slicer.util.addVolumeFromArray(voxels, name="Large")
     node.CreateDefaultDisplayNodes()
     turns, ends = Turns(), []
-    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), place=here(tmp_path, COPIER))
+    DenoiseLogic().start({"input": node}, {}, onEnd=lambda *end: ends.append(end), backend=here(tmp_path, COPIER))
     wait_until(lambda: ends)
     turns.check()
     (nodes, failure) = ends[0]

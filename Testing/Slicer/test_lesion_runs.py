@@ -70,7 +70,7 @@ def test_only_a_box(slicer, chest, panel):
     assert "There is no box yet" in ui.runButton.toolTip
     ui.roiSelector.setCurrentNode(add_box(slicer, chest, (40, 32, 16), (24, 40, 30)))  # ends 3 voxels from its middle
     panel.update()
-    assert "reaches out of the box" in ui.runButton.toolTip and "enlarge the box" in ui.runButton.toolTip
+    assert "extends beyond the box" in ui.runButton.toolTip and "enlarge the box" in ui.runButton.toolTip
     ui.roiSelector.setCurrentNode(add_box(slicer, chest, (32, 32, 16), (60, 60, 36)))
     panel.update()
     wait_for_button(panel)
@@ -98,7 +98,7 @@ def test_names_that_slicer_gave(slicer, chest, panel):
     ui.anatomySelector.setCurrentNode(panel.task.lesion)
     paint_ball(panel.task.lesion, "Lesion", chest, place(chest, 32, 32, 16), 6.0)
     panel.update()
-    assert "lesion_1” is a lesion that was drawn, not organs" in ui.runButton.toolTip
+    assert "lesion_1” is a lesion that was drawn, not a segmentation of organs" in ui.runButton.toolTip
     mine.GetSegmentation().GetNthSegment(0).SetName("Heart")
     ui.anatomySelector.setCurrentNode(mine)
     wait_for_button(panel)
@@ -199,12 +199,12 @@ def test_drawing_in_a_large_scan_never_halts_slicer(slicer, chest, open_panel):
     mask[500:510, 100:110, 100:110] = mask[5, 5, 5] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, lesion, "Lesion", large)
     wait_until(lambda: "105 × 105 × 505 mm" in panel.ui.lesionLabel.text, PATIENCE)
-    panel.lookAhead.stop()
+    panel.estimate.stop()
     addEllipsoid(lesion, large, place(large, 120, 105, 505), 16.0)
     turns = Turns()
     wait_until(lambda: "105 × 105 × 505 mm" not in panel.ui.lesionLabel.text, PATIENCE)
     longest = turns.stop()
-    panel.lookAhead.stop()
+    panel.estimate.stop()
     turns.check(longest)
     end(panel)
 
@@ -222,7 +222,7 @@ def test_from_a_script_without_a_main_window(slicer, chest):
             logic.process(chest, lesion)
         assert addEllipsoid(lesion, chest, place(chest, 32, 32, 16), 12.0)
         box = add_box(slicer, chest, (45, 32, 16), (24, 40, 30))
-        with pytest.raises(Failure, match="reaches out of the box"):
+        with pytest.raises(Failure, match="extends beyond the box"):
             logic.process(chest, lesion, roi=box)
         options = {"model": "tiny", "region": "chest", "anatomy": "none"}
         results = [logic.process(chest, lesion, seed=3, **options) for _ in range(2)]

@@ -85,7 +85,7 @@ def test_the_bundled_model_is_listed_verified_and_stays(dialog):
     assert not dialog.ui.removeButton.enabled and "came with the program" in dialog.ui.removeButton.toolTip
     click(dialog.ui.verifyButton)
     assert not dialog.ui.verifyButton.enabled and dialog.ui.progressBar.visible
-    assert wait(dialog) == "“meddiff-fm-small” is whole." and rows(dialog)["meddiff-fm-small"][2] == "verified"
+    assert wait(dialog) == "“meddiff-fm-small” is complete." and rows(dialog)["meddiff-fm-small"][2] == "verified"
 
 
 def test_folders_are_added_whole_or_not_and_removed(dialog, home, tmp_path):
@@ -100,7 +100,7 @@ def test_folders_are_added_whole_or_not_and_removed(dialog, home, tmp_path):
     click(dialog.ui.addButton)
     assert wait(dialog) == "“tiny” was added." and (own / "model.safetensors").read_bytes() == weights
     click(dialog.ui.addButton)
-    assert "is no model folder" in wait(dialog)
+    assert "is not a model folder" in wait(dialog)
     select(dialog, "tiny")
     harness.dialogs.answer("cancel")
     click(dialog.ui.removeButton)

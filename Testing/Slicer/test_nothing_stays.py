@@ -18,13 +18,13 @@ from test_job import COPIER, STUBBORN, here
 
 
 def connected():
-    """What the timers of jobs, commands and walks still call."""
+    """What the timers of jobs, commands and loops still call."""
     from MedDiffFMPanels.runner.command import Command
     from MedDiffFMPanels.runner.job import Job
-    from MedDiffFMPanels.toolkit.timer_loop import Walk
+    from MedDiffFMPanels.toolkit.timer_loop import TimerLoop
 
     functions = [function for some in kept.values() for function in some]
-    return [f for f in functions if isinstance(getattr(f, "__self__", None), (Job, Command, Walk))]
+    return [f for f in functions if isinstance(getattr(f, "__self__", None), (Job, Command, TimerLoop))]
 
 
 class Gone:
@@ -57,11 +57,11 @@ def test_a_closed_scene_leaves_no_ct_of_a_job(slicer, tmp_path, how):
 
     gone, logic, ends = Gone(), DenoiseLogic(), []
     chest = gone.watch(add_chest())
-    place = here(tmp_path, COPIER if how == "run" else STUBBORN)
+    backend = here(tmp_path, COPIER if how == "run" else STUBBORN)
     if how == "look":
-        logic.look({"input": chest}, {}, lambda *end: ends.append(1), place)
+        logic.estimate({"input": chest}, {}, lambda *end: ends.append(1), backend)
     else:
-        logic.start({"input": chest}, {}, onEnd=lambda *end: ends.append(1), place=place)
+        logic.start({"input": chest}, {}, onEnd=lambda *end: ends.append(1), backend=backend)
     if how != "run":
         wait_until(lambda: sharedWorker().pid)
         logic.abandon() if how == "abandon" else logic.cancel()
@@ -74,9 +74,9 @@ def test_a_closed_scene_leaves_no_ct_of_a_job(slicer, tmp_path, how):
     assert connected() == [] and folders_left() == [] and sharedWorker().pid is None
 
 
-def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
+def test_commands_and_loops_let_go_of_what_they_knew(slicer, tmp_path):
     from MedDiffFMPanels.runner.command import Command
-    from MedDiffFMPanels.toolkit.timer_loop import Walk
+    from MedDiffFMPanels.toolkit.timer_loop import TimerLoop
 
     class Known:
         alive = 0
@@ -94,9 +94,9 @@ def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
     ends = []
     for stopped in (False, True):
         known = Known()
-        walk = Walk(steps(known), lambda result, error, known=known: ends.append("walk"))
+        loop = TimerLoop(steps(known), lambda result, error, known=known: ends.append("loop"))
         if stopped:
-            walk.stop()
+            loop.stop()
         else:
             wait_until(lambda: ends)
         known = Known()
@@ -107,9 +107,9 @@ def test_commands_and_walks_let_go_of_what_they_knew(slicer, tmp_path):
             command.abandon()
         else:
             wait_until(lambda: len(ends) == 2)
-    del known, walk, command
+    del known, loop, command
     settle(slicer)
-    assert connected() == [] and Known.alive == 0 and ends == ["walk", 0] and folders_left() == []
+    assert connected() == [] and Known.alive == 0 and ends == ["loop", 0] and folders_left() == []
 
 
 ELSEWHERE = """
@@ -127,14 +127,14 @@ for line in sys.stdin:
 
 def test_a_panel_holds_nothing_of_a_closed_scene(slicer, open_panel, tmp_path):
     """A run with a preview to its result; then the panel is left, entered, and the scene closed."""
-    from MedDiffFMPanels.runner.backend import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Backend, saveBackend
     from MedDiffFMPanels.runner.job import sharedWorker
 
     program = tmp_path / "program.py"
     program.write_text(ELSEWHERE)
     gone, chest = Gone(), add_chest()
     gone.watch(chest)
-    savePlace(Place("command", "", shlex.join([sys.executable, str(program)])))
+    saveBackend(Backend("command", "", shlex.join([sys.executable, str(program)])))
     try:
         panel = open_panel("MedDiffFMDenoise")
         run(panel)
@@ -149,4 +149,4 @@ def test_a_panel_holds_nothing_of_a_closed_scene(slicer, open_panel, tmp_path):
         settle(slicer)
         assert gone.count == 2 and connected() == [] and folders_left() == []
     finally:
-        savePlace(Place())
+        saveBackend(Backend())

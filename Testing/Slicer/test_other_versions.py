@@ -13,7 +13,7 @@ from test_job import here
 pytest.importorskip("slicer")
 from harness import wait_until
 
-DO = "Install the version of meddiff-fm that came with this panel where the worker runs"
+DO = "Install this panel's version of meddiff-fm where the worker runs"
 UNKNOWN = 'answer = {"event": "error", "kind": "usage", "message": "There is no parameter \'quality\' here."}'
 
 
@@ -33,9 +33,9 @@ def use(monkeypatch, folder, program):
     from MedDiffFMPanels.runner import backend
     from MedDiffFMPanels.sections import advanced, estimate
 
-    place = here(folder, program)
+    other = here(folder, program)
     for module in (backend, advanced, estimate, panel):
-        monkeypatch.setattr(module, "savedPlace", lambda: place)
+        monkeypatch.setattr(module, "savedBackend", lambda: other)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_button_test_says_it(slicer, panel, tmp_path, monkeypatch):
     use(monkeypatch, tmp_path, PROGRAM.replace('{"event": "hello"}', '{"event": "hello", "protocol": 2}', 1))
     panel.advanced.onTest()
     wait_until(lambda: DO in panel.ui.systemLabel.text)
-    assert "It speaks protocol 2, this panel 1." in panel.ui.systemLabel.text
+    assert "The worker speaks protocol 2, and this panel 1." in panel.ui.systemLabel.text
 
 
 def test_every_job_says_its_protocol(slicer, panel, tmp_path, monkeypatch):

@@ -31,12 +31,12 @@ raise SystemExit(main())
 
 @pytest.mark.parametrize("module", ["MedDiffFMDenoise", "MedDiffFMDetectAnomalies"])
 def test_a_warning_stands_below_the_estimate_and_the_result(slicer, module, open_panel, tmp_path, cold_home):
-    from MedDiffFMPanels.runner.backend import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Backend, saveBackend
 
     script = tmp_path / "python"
     script.write_text(DOUBTFUL.format(python=sys.executable))
     script.chmod(0o755)
-    savePlace(Place("python", str(script)))
+    saveBackend(Backend("python", str(script)))
     add_chest(**CROP)
     panel = open_panel(module)
     ui = panel.ui
@@ -52,4 +52,4 @@ def test_a_warning_stands_below_the_estimate_and_the_result(slicer, module, open
         assert sentence in ui.resultLabel.text
     finally:
         end(panel)
-        savePlace(Place())
+        saveBackend(Backend())

@@ -116,13 +116,13 @@ def test_thinner_than_any_scan_is_refused(slicer, panel):
 )
 def test_which_slices_are_thick(slicer, spacing, swap, words):
     """Of 10 × 9 × 8 voxels, whose third axis runs to superior, or to anterior (swap)."""
-    from MedDiffFMPanels.tasks.super_resolve import slicesInWords, slicesOf
+    from MedDiffFMPanels.tasks.super_resolve import slicesOf, slicesText
 
     node = slicer.util.addVolumeFromArray(np.zeros((8, 9, 10), np.int16))
     node.SetSpacing(*spacing)
     if swap:
         node.SetIJKToRASDirections(1, 0, 0, 0, 0, 1, 0, 1, 0)
-    assert slicesInWords(*slicesOf(node)) == words
+    assert slicesText(*slicesOf(node)) == words
 
 
 def test_the_modules_own_test(slicer, open_panel):

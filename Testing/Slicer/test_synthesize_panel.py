@@ -113,7 +113,7 @@ def test_the_organs_are_shown_again_when_the_panel_is_left(slicer, organs):
     segmentation = organs[2]
     result = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16))
     views = OverlayViews()
-    views.take(segmentation, result)
+    views.setVolumes(segmentation, result)
     views.show("result")
     assert not segmentation.GetDisplayNode().GetVisibility2D()
     views.restoreLayout()
@@ -194,7 +194,7 @@ def test_why_run_is_disabled(slicer, organs, panel):
     assert ui.runButton.enabled
     for key in segmentation.GetSegmentation().GetSegmentIDs():
         segmentation.GetSegmentation().GetSegment(key).SetName(f"Segment_{key}")
-    assert refused("The model knows no organ", "for example “liver”")
+    assert refused("The model knows none of these", "for example “liver”")
     segmentation.GetSegmentation().GetNthSegment(0).SetName("liver")
     panel.update()
     assert ui.runButton.enabled and "1 organs: liver" in ui.inputLabel.text and "counted as body" in ui.inputLabel.text

@@ -31,11 +31,11 @@ def no_worker_stays(slicer):
 
 def program(folder, text, *before):
     """A place whose worker is a small program, behind another one if there is one before."""
-    from MedDiffFMPanels.runner.backend import Place
+    from MedDiffFMPanels.runner.backend import Backend
 
     path = folder / "program.py"
     path.write_text(text, encoding="utf-8")
-    return Place("command", "", shlex.join([sys.executable, "-u", *map(str, before), str(path)]))
+    return Backend("command", "", shlex.join([sys.executable, "-u", *map(str, before), str(path)]))
 
 
 ONE_LINE = """
@@ -49,9 +49,9 @@ for line in sys.stdin:
 
 def test_one_answer_after_another_from_a_file_without_append_mode(slicer, tmp_path):
     """A handle that a process inherits on Windows writes where it was, whatever became of the file meanwhile."""
-    place = program(tmp_path, ONE_LINE)
+    backend = program(tmp_path, ONE_LINE)
     for name in ("look", "hello", "look"):
-        _, ends = start(place, request={"request": name})
+        _, ends = start(backend, request={"request": name})
         wait_until(lambda ends=ends: ends)
         assert ends[0][1] is None and ends[0][0]["event"] == {"look": "looked"}.get(name, name)
 
@@ -64,8 +64,8 @@ def test_a_worker_that_does_not_answer(slicer, tmp_path):
         yield
 
     ends = []
-    place = program(tmp_path, "import time; time.sleep(600)")
-    Job(prepare, None, None, lambda *end: ends.append(end), place, patience=0.5).start()
+    backend = program(tmp_path, "import time; time.sleep(600)")
+    Job(prepare, None, None, lambda *end: ends.append(end), backend, patience=0.5).start()
     wait_until(lambda: ends)
     assert "did not answer within" in ends[0][1].message and sharedWorker().pid is None
 
@@ -110,21 +110,21 @@ def test_why_a_worker_died_is_told_through_slicers_launcher(slicer, tmp_path, la
 
 def test_a_command_with_a_path_in_quotes_on_windows(slicer, monkeypatch):
     """There a program takes its line apart itself; Popen would put the quotes of a list's word in quotes again."""
-    from MedDiffFMPanels.runner import backend as place
+    from MedDiffFMPanels.runner import backend
 
     line = r'"C:\Program Files\Python\Scripts\meddiff-fm.exe" worker'
-    monkeypatch.setattr(place, "os", types.SimpleNamespace(**(vars(os) | {"name": "nt"})))
-    given = place.Place("command", "", f" {line} ").arguments()
+    monkeypatch.setattr(backend, "os", types.SimpleNamespace(**(vars(os) | {"name": "nt"})))
+    given = backend.Backend("command", "", f" {line} ").arguments()
     assert (given if isinstance(given, str) else subprocess.list2cmdline(given)) == line
 
 
 def test_another_python_as_people_write_it(slicer, monkeypatch):
     """In quotes, as Windows copies a path, or from the home folder on."""
-    from MedDiffFMPanels.runner.backend import Place
+    from MedDiffFMPanels.runner.backend import Backend
 
-    assert Place("python", f'"{sys.executable}"').arguments()[0] == sys.executable
+    assert Backend("python", f'"{sys.executable}"').arguments()[0] == sys.executable
     monkeypatch.setenv("HOME", str(Path(sys.executable).parent))
-    assert Place("python", f"~/{Path(sys.executable).name}").arguments()[0] == sys.executable
+    assert Backend("python", f"~/{Path(sys.executable).name}").arguments()[0] == sys.executable
 
 
 def test_pipes_take_a_whole_turn(slicer, monkeypatch):
@@ -228,7 +228,7 @@ def test_what_a_request_names_lies_in_the_workers_folder(slicer, tmp_path):
     folder = sharedWorker().folder / "job-1"
     folder.mkdir()
     (folder / "a.json").write_text("{}")
-    assert sharedWorker().named(folder) == "job-1"
+    assert sharedWorker().relativePath(folder) == "job-1"
     files = {"files": {"output": [{"path": "job-1/a.nrrd", "provenance": "job-1/a.json"}]}}
     assert outputFiles(files, "output", folder) == [(folder / "a.nrrd", "{}")]
     assert previewFile({"preview": {"path": "job-1/p.nrrd"}}, folder) == folder / "p.nrrd"
@@ -245,11 +245,11 @@ def test_an_idle_worker_ends(slicer, tmp_path, monkeypatch, seen):
     slow = ONE_LINE.replace("    print(", "    import time; time.sleep(1.5)\n    print(")
     _, ends = start(program(tmp_path, slow))
     wait_until(lambda: worker.pid)
-    worker.entered() if seen else worker.left()
+    worker.panelEntered() if seen else worker.panelLeft()
     wait_until(lambda: ends)
     assert ends[0][1] is None and worker.pid is not None, "a job ran"
     wait_until(lambda: worker.pid is None)
-    worker.entered()
+    worker.panelEntered()
 
 
 def test_a_panel_that_is_left_lets_the_worker_go(slicer, open_panel, tmp_path, monkeypatch):
@@ -267,13 +267,13 @@ def test_a_panel_that_is_left_lets_the_worker_go(slicer, open_panel, tmp_path, m
 def test_leaving_while_the_worker_is_asked_who_it_is(slicer, open_panel, tmp_path, monkeypatch):
     """The question is dropped: Run is not gray in the other panels because of it."""
     from MedDiffFMPanels.runner import shared_worker
-    from MedDiffFMPanels.runner.backend import Place, savePlace
+    from MedDiffFMPanels.runner.backend import Backend, saveBackend
 
-    savePlace(program(tmp_path, "import time; time.sleep(600)"))
+    saveBackend(program(tmp_path, "import time; time.sleep(600)"))
     panel = open_panel("MedDiffFMDenoise")
     harness.click(panel.ui.testButton)
     assert shared_worker.sharedWorker().job is not None and not panel.ui.testButton.enabled
     harness.leave_module(panel)
     assert shared_worker.sharedWorker().job is None and panel.ui.testButton.enabled
     harness.enter_module(panel)
-    savePlace(Place())
+    saveBackend(Backend())

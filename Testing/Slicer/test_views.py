@@ -46,7 +46,7 @@ def test_a_result_waits_until_its_panel_is_seen_again(slicer, panel):
     wait_until(lambda: not panel.logic.busy, PATIENCE)
     slicer.util.getNode("Chest denoised")
     assert shown(slicer) == ["Another patient"] * 3 and panel.ui.resultSection.isHidden()
-    assert "“Chest denoised” is there" in said(slicer)
+    assert "“Chest denoised” is ready" in said(slicer)
     enter_module(panel)
     assert shown(slicer) == ["Chest denoised"] * 3 and not panel.ui.resultSection.isHidden()
     leave_module(panel)
@@ -115,7 +115,7 @@ def test_the_status_bar_tells_of_the_run(slicer, panel):
     slicer.util.mainWindow().statusBar().connect("messageChanged(QString)", heard.append)
     run(panel)
     texts = " | ".join(heard)
-    assert "Chest. Step" in texts and "Denoise" in texts and "“Chest denoised” is there." in heard[-1]
+    assert "Chest. Step" in texts and "Denoise" in texts and "“Chest denoised” is ready." in heard[-1]
 
 
 def test_another_panel_says_what_it_waits_for_and_goes_on_by_itself(slicer, panel, open_panel):

@@ -36,13 +36,13 @@ def written(monkeypatch):
 
 
 @pytest.fixture
-def place(slicer, tmp_path):
+def backend(slicer, tmp_path):
     with small_worker(tmp_path):
         yield
 
 
 @pytest.fixture
-def panel(place, open_panel):
+def panel(backend, open_panel):
     add_chest()
     widget = open_panel("MedDiffFMDenoise")
     wait_for_estimate(widget)
@@ -174,7 +174,7 @@ def test_a_run_keeps_the_file_that_it_reads(slicer, tmp_path):
     slow = PROGRAM.replace("    if request", "    time.sleep(1)\n    if request", 1)
     chest, ends = add_chest(), []
     before, logic = slicer.util.arrayFromVolume(chest).copy(), DenoiseLogic()
-    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, slow))
+    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), backend=here(tmp_path, slow))
     wait_until(lambda: (tmp_path / "told.jsonl").exists())
     slicer.util.arrayFromVolume(chest)[:] = 0
     slicer.util.arrayFromVolumeModified(chest)
@@ -190,9 +190,9 @@ def test_a_ct_that_changes_while_it_is_written_is_written_again(slicer, tmp_path
 
     monkeypatch.setattr(nrrd, "PIECE", 1 << 10)
     chest, ends, logic = add_chest(), [], DenoiseLogic()
-    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, PROGRAM))
+    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), backend=here(tmp_path, PROGRAM))
     for _ in range(10):
-        next(logic._job._walk)
+        next(logic._job._generator)
     slicer.util.arrayFromVolume(chest)[:] = (
         np.arange(chest.GetImageData().GetNumberOfPoints()).reshape(32, 64, 64) % 999
     )
@@ -207,9 +207,9 @@ def test_a_run_that_is_cancelled_while_it_writes_leaves_no_half_file(slicer, tmp
 
     monkeypatch.setattr(nrrd, "PIECE", 1 << 10)
     chest, ends, logic = add_chest(), [], DenoiseLogic()
-    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, STUBBORN))
+    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), backend=here(tmp_path, STUBBORN))
     for _ in range(10):
-        next(logic._job._walk)
+        next(logic._job._generator)
     assert len(kept()) == 1
     logic.cancel()
     wait_until(lambda: ends)
@@ -220,21 +220,25 @@ def test_a_worker_elsewhere_gets_the_file_within_the_line(slicer, tmp_path, writ
     """The second run packs nothing anew; a worker here and one elsewhere get files of their own, one is plain."""
     from test_nothing_stays import ELSEWHERE
 
-    from MedDiffFMPanels.runner.backend import Place
+    from MedDiffFMPanels.runner.backend import Backend
     from MedDiffFMPanels.tasks.denoise import DenoiseLogic
 
     program = tmp_path / "elsewhere.py"
     program.write_text(ELSEWHERE.replace('"files": {"output"', '"warnings": [], "files": {"output"'))
-    place, chest, logic = Place("command", "", shlex.join([sys.executable, str(program)])), add_chest(), DenoiseLogic()
+    backend, chest, logic = (
+        Backend("command", "", shlex.join([sys.executable, str(program)])),
+        add_chest(),
+        DenoiseLogic(),
+    )
     for number in (0, 1):
         ends = []
-        logic.start({"input": chest}, {}, onEnd=lambda *one, ends=ends: ends.append(one), place=place)
+        logic.start({"input": chest}, {}, onEnd=lambda *one, ends=ends: ends.append(one), backend=backend)
         wait_until(lambda ends=ends: ends)
         assert ends[0][1] is None and (result(slicer, number) == slicer.util.arrayFromVolume(chest)).all()
     assert written == ["input.nrrd"]
     packed = Path(kept()[0]).read_bytes()
     assert b"encoding: gzip" in packed[:500]
-    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), place=here(tmp_path, PROGRAM))
+    logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), backend=here(tmp_path, PROGRAM))
     wait_until(lambda: len(ends) == 2)
     assert ends[1][1] is None and b"encoding: raw" in Path(kept()[0]).read_bytes()[:500]
 

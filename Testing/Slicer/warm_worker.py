@@ -49,7 +49,7 @@ def held():
         yield
     finally:
         _worker().job = None
-        _worker().rest()
+        _worker().restartIdleTimer()
 
 
 def end_kept() -> None:

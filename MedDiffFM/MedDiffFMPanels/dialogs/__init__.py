@@ -1,1 +1,1 @@
-"""Windows of their own: models, set-up."""
+"""The dialogs of the panels: models and set-up."""

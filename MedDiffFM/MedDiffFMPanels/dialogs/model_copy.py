@@ -1,4 +1,4 @@
-"""A model folder into the user's data folder: checked, whole or not at all. Standard library only."""
+"""Copying a model folder into the user's data folder, checked, whole or not at all. Standard library only."""
 
 import hashlib
 import json
@@ -8,34 +8,38 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-BLOCK = 1 << 20  # bytes between the turns of other work
+BLOCK = 1 << 20  # bytes copied between two yields
 
 
 def readRecord(folder):
-    """The content of a model folder's config.json. ValueError if it has none that can be used."""
+    """The content of a model folder's config.json. ValueError if there is no usable one."""
     try:
         record = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         record["name"], record["weights"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(
-            _("{folder} is no model folder: it has no usable config.json.").format(folder=folder)
+            _("{folder} is not a model folder: it has no usable config.json. Choose a folder with one.").format(
+                folder=folder
+            )
         ) from None
     return record
 
 
 def copyModel(source, target):
-    """Copy the model folder `source` into the folder `target`, under its own name, which is returned. A generator: it
-    yields after each block, so that others get their turn.
+    """Copy the model folder `source` into the folder `target`, under the model's name.
 
-    ValueError says why it is no model folder, or that its weights are damaged; OSError if it cannot be written.
+    A generator that yields after each block; its return value is the name. ValueError if `source` is not a model
+    folder, its weights are damaged, or a model of that name exists; OSError if it cannot be written.
     """
     source, target = Path(source), Path(target)
     record = readRecord(source)
     name = record["name"]
     if Path(name).name != name or name.startswith("."):
-        raise ValueError(_("The model's name “{name}” is no name for a folder.").format(name=name))
+        raise ValueError(
+            _("The model's name “{name}” cannot be a folder's name. Change it in its config.json.").format(name=name)
+        )
     if (target / name).exists():
-        raise ValueError(_("There is a model “{name}” already: remove it first.").format(name=name))
+        raise ValueError(_("There is already a model “{name}”. Remove it first.").format(name=name))
     target.mkdir(parents=True, exist_ok=True)
     part = target / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -46,9 +50,7 @@ def copyModel(source, target):
                 yield from _copyFile(file, part / inside)
         if (yield from _sha256(part / "model.safetensors")) != record["weights"]["sha256"]:
             raise ValueError(
-                _("The weights in {folder} are damaged: copy them again from where they are from.").format(
-                    folder=source
-                )
+                _("The weights in {folder} are damaged. Copy the folder again from its source.").format(folder=source)
             )
         os.replace(part, target / name)
     finally:
@@ -72,5 +74,5 @@ def _sha256(path):
                 digest.update(block)
                 yield
     except FileNotFoundError:
-        raise ValueError(_("{path} is missing.").format(path=path)) from None
+        raise ValueError(_("{path} is missing. Copy the whole model folder again.").format(path=path)) from None
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""One dialog before packages are installed: which, how large, where; asked once."""
+"""The set-up dialog: the packages to install, their sizes and their folder. Nothing is installed before *Install*."""
 
 import sys
 import sysconfig
@@ -7,13 +7,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..runner import environment
-from ..runner import setup_obstacles as hindrances
+from ..runner import environment, setup_obstacles
 from ..toolkit.resources import RESOURCES
 
 
 def offerSetUp(parent=None):
-    """Show what is there and what would be installed. True if all is there at the end."""
+    """Show the dialog until it is closed. Returns whether all packages are installed then."""
     dialog = SetUpDialog(parent)
     dialog.widget.exec_()
     dialog.widget.deleteLater()
@@ -21,7 +20,7 @@ def offerSetUp(parent=None):
 
 
 class SetUpDialog:
-    """`widget` is the QDialog; `install` does what its button does."""
+    """The dialog; `widget` is its QDialog."""
 
     def __init__(self, parent=None):
         self.widget = slicer.util.loadUI(str(RESOURCES / "UI" / "MedDiffFMSetUp.ui"))
@@ -35,29 +34,30 @@ class SetUpDialog:
 
     def show(self):
         """List the packages with their states."""
-        every = environment.packages()
-        needed = [package for package in every if package.state != "ready"]
+        packages = environment.packages()
+        needed = [package for package in packages if package.state != "ready"]
         rows = "".join(
-            f"<tr><td>{p.name}&nbsp;&nbsp;</td><td>{p.version or '–'}&nbsp;&nbsp;</td><td>{_words(p)}</td></tr>"
-            for p in every
+            f"<tr><td>{p.name}&nbsp;&nbsp;</td><td>{p.version or '–'}&nbsp;&nbsp;</td><td>{_stateText(p)}</td></tr>"
+            for p in packages
         )
         self.ui.packagesLabel.text = f"<table>{rows}</table>"
-        obstacle = hindrances.obstacle([package.name for package in needed])
+        obstacle = setup_obstacles.obstacle([package.name for package in needed])
         self.ui.installButton.enabled = bool(needed) and obstacle is None
         self.ui.introLabel.text = obstacle.text if obstacle else _introduction(needed)
 
     def install(self):
+        """Install the missing packages, and close the dialog if that worked."""
         needed = environment.missing()
         self.ui.installButton.enabled = False
         try:
-            environment.install(needed, self.ui.folderEdit.text.strip(), self._tell)
-            self._tell(_("Done."))
+            environment.install(needed, self.ui.folderEdit.text.strip(), self._showStatus)
+            self._showStatus(_("Done."))
             self.widget.accept()
         except RuntimeError as error:
-            self._tell(_("{error} Click Install to try again; what is there already is kept.").format(error=error))
+            self._showStatus(_("{error} Click Install to try again; installed packages are kept.").format(error=error))
         self.show()
 
-    def _tell(self, text):
+    def _showStatus(self, text):
         self.ui.statusLabel.text = text
         slicer.app.processEvents()
 
@@ -68,19 +68,19 @@ class SetUpDialog:
 
 
 def _introduction(needed):
-    """What would be installed and where, with what may go wrong."""
+    """Sentences on what would be installed and where, and what may go wrong."""
     if not needed:
-        return _("All packages are there.")
+        return _("All packages are installed.")
     size = sum(package.megabytes for package in needed)
     amount = f"{size / 1000:.1f} GB" if size >= 1000 else f"{size} MB"
     text = _(
         "The tasks need these packages in Slicer's Python ({python}). Up to about {amount} would be downloaded "
         "into {folder}. Slicer's own packages stay as they are."
     ).format(python=sys.version.split()[0], amount=amount, folder=sysconfig.get_paths()["purelib"])
-    return " ".join([text, *hindrances.warnings(needed)])
+    return " ".join([text, *setup_obstacles.warnings(needed)])
 
 
-def _words(package):
+def _stateText(package):
     states = {
         "ready": _("ready"),
         "missing": _("missing, about {mb} MB").format(mb=package.megabytes),

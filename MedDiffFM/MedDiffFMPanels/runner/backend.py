@@ -1,6 +1,6 @@
 """Where jobs run: in Slicer's Python, in another Python, or behind a command such as `ssh host meddiff-fm worker`.
 
-A choice for the computer, not the scene: it lives in Slicer's settings.
+The choice belongs to the computer, not to the scene: it is kept in Slicer's settings.
 """
 
 import os
@@ -19,8 +19,8 @@ KINDS = ("slicer", "python", "command")
 
 
 @dataclass(frozen=True)
-class Place:
-    """kind: one of KINDS. python: an interpreter's path; command: a line as for a shell, without its features."""
+class Backend:
+    """Where jobs run. kind: one of KINDS. python: an interpreter's path. command: a line, not run by a shell."""
 
     kind: str = "slicer"
     python: str = ""
@@ -28,18 +28,20 @@ class Place:
 
     @property
     def remote(self):
-        """Whether volumes must pass within the lines, since the worker may not see this computer's files."""
+        """Whether volumes travel inside requests and answers, because the worker may not see this computer's files."""
         return self.kind == "command"
 
     def arguments(self, words=("worker",)):
-        """A command of meddiff-fm as a list; what was typed as it stands on Windows, where each program takes its
-        line apart itself, and a path in quotes must keep them. ValueError says what is missing.
+        """The command line that starts `meddiff-fm` with these words, as a list of arguments.
+
+        On Windows a typed command is returned unsplit: each program splits its own command line there, and a quoted
+        path must keep its quotes. ValueError says what is missing.
         """
         if self.kind == "command":
             if not self.command.strip():
                 raise ValueError(_("Type the command that starts the worker, for example: ssh host meddiff-fm worker"))
             if words != ("worker",):
-                raise ValueError(_("The command only starts a worker: choose Slicer's Python or another one."))
+                raise ValueError(_("A command can only start the worker: choose Slicer's Python or another one."))
             return shlex.split(self.command) if os.name == "posix" else self.command.strip()
         python = slicerPython() if self.kind == "slicer" else os.path.expanduser(self.python.strip().strip('"'))
         if not python or not (os.path.isfile(python) or shutil.which(python)):
@@ -47,8 +49,8 @@ class Place:
         return [python, "-m", "MedDiffFMLib", *words]
 
     def environment(self):
-        """Environment variables of the process: Slicer's own at its start for another Python, which finds
-        MedDiffFMLib beside this package.
+        """The environment variables of the process: Slicer's present ones for Slicer's Python, else those that Slicer
+        was started with. PYTHONPATH has the folder of MedDiffFMLib first.
         """
         variables = dict(os.environ if self.kind == "slicer" else slicer.util.startupEnvironment())
         if self.kind != "command":
@@ -59,27 +61,29 @@ class Place:
 
 
 def slicerPython():
-    """The interpreter that comes with Slicer."""
+    """The path of the Python interpreter that comes with Slicer."""
     return shutil.which("PythonSlicer") or sys.executable
 
 
 def libraryParent():
-    """The folder that MedDiffFMLib lies in."""
+    """The folder that contains MedDiffFMLib."""
     import MedDiffFMLib
 
     return Path(MedDiffFMLib.__file__).resolve().parents[1]
 
 
-def savedPlace():
+def savedBackend():
+    """The backend in Slicer's settings."""
     settings = slicer.app.userSettings()
     values = {key: str(settings.value(GROUP + key) or "") for key in ("kind", "python", "command")}
     if values["kind"] not in KINDS:
         values["kind"] = "slicer"
-    return Place(**values)
+    return Backend(**values)
 
 
-def savePlace(place):
+def saveBackend(backend):
+    """Write a backend to Slicer's settings."""
     settings = slicer.app.userSettings()
     for key in ("kind", "python", "command"):
-        settings.setValue(GROUP + key, getattr(place, key))
+        settings.setValue(GROUP + key, getattr(backend, key))
     settings.sync()

@@ -1,4 +1,4 @@
-"""The Python packages that the tasks need in Slicer's Python: what stands, what is missing or half installed."""
+"""The Python packages that the tasks need in Slicer's Python: their states, and how to install them."""
 
 import csv
 import importlib
@@ -15,10 +15,10 @@ import slicer
 from slicer.i18n import tr as _
 
 TORCH = "torch"
-# of PyTorch's wheel on PyPI: for NVIDIA's cards on Linux, for Apple's own on macOS, for the processor on Windows
+# size of PyTorch's wheel on PyPI: with CUDA on Linux, with Metal on macOS, for the processor alone on Windows
 TORCH_MEGABYTES = {"linux": 2500, "darwin": 100}.get(sys.platform, 200)
-TORCH_FOR_A_CARD = 3000  # on Windows, where the PyTorch extension may choose it
-# name to import: (what pip is asked for, about how many MB it downloads)
+TORCH_CUDA_MEGABYTES = 3000  # on Windows, where the PyTorch extension may choose the build with CUDA
+# import name: (requirement for pip, approximate MB to download)
 PACKAGES = {
     TORCH: ("torch>=2.8,!=2.9.*", TORCH_MEGABYTES),
     "monai": ("monai>=1.6,<1.7", 2),
@@ -33,14 +33,14 @@ PACKAGES = {
     "SimpleITK": ("SimpleITK>=2.4", 50),
     "pydicom": ("pydicom>=2.4.4,<4", 2),
 }
-SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")  # these stay as they are, whatever state they are in
-CHECKED_FILES = 40  # of each package, to see that its files are there
-NOT_COUNTED = re.compile(r"\.pyc$|^/\.\.|/tests?/")
+SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")  # never installed or replaced, whatever their state
+CHECKED_FILES = 40  # files of each package whose presence is checked
+IGNORED_FILES = re.compile(r"\.pyc$|^/\.\.|/tests?/")
 
 
 @dataclass(frozen=True)
 class Package:
-    """state: ready | missing | half installed | too old or too new"""
+    """A package and its state: ready, missing, half installed, or too old or too new."""
 
     name: str
     requirement: str
@@ -50,19 +50,19 @@ class Package:
 
 
 def packages():
-    """Every package with its state. Imports none of them."""
+    """All packages with their states, found without importing any of them."""
     importlib.invalidate_caches()
     return [Package(name, about[0], _megabytes(name), *_state(name, about[0])) for name, about in PACKAGES.items()]
 
 
 def missing():
-    """Names of the packages that a run would miss."""
+    """The names of the packages that are not ready."""
     return [package.name for package in packages() if package.state != "ready"]
 
 
 def _megabytes(name):
     byExtension = name == TORCH and sys.platform == "win32" and pyTorchExtension() is not None
-    return TORCH_FOR_A_CARD if byExtension else PACKAGES[name][1]
+    return TORCH_CUDA_MEGABYTES if byExtension else PACKAGES[name][1]
 
 
 def _state(name, requirement):
@@ -75,8 +75,8 @@ def _state(name, requirement):
     except importlib.metadata.PackageNotFoundError:
         return ("half installed" if spec and spec.origin else "missing"), ""
     version = _version(distribution)
-    # of its own packages, Slicer leaves out files that the record names
-    if spec is None or not version or not (name in SLICERS_OWN or _standing(distribution)):
+    # Slicer removes files of its own packages that their RECORD still lists
+    if spec is None or not version or not (name in SLICERS_OWN or _filesExist(distribution)):
         return "half installed", version
     from packaging.requirements import Requirement
 
@@ -85,59 +85,61 @@ def _state(name, requirement):
 
 
 def _version(distribution):
-    """`distribution.metadata` would take apart all of it, with a long description."""
-    found = re.search(r"^Version:\s*(\S+)", distribution.read_text("METADATA") or "", re.MULTILINE)
-    return found[1] if found else ""
+    """A distribution's version; `distribution.metadata` would parse the long description too."""
+    match = re.search(r"^Version:\s*(\S+)", distribution.read_text("METADATA") or "", re.MULTILINE)
+    return match[1] if match else ""
 
 
-def _standing(distribution):
-    """Whether some of a package's files, from its first to its last, are on the disk. Its tests and its scripts do not
-    count: an application that brings the package may have left them out.
+def _filesExist(distribution):
+    """Whether a sample of a package's files is on the disk. Tests and scripts are not checked: an application that
+    bundles the package may have removed them.
     """
-    record = distribution.read_text("RECORD")  # which pip writes at the end
+    record = distribution.read_text("RECORD")  # pip writes it last
     if record is None:
         return False
     lines = record.splitlines()  # PyTorch has 10,000: `distribution.files` would take a tenth of a second
-    some = lines[:: max(1, len(lines) // CHECKED_FILES)]
-    names = [row[0] for row in csv.reader(some) if row and not NOT_COUNTED.search(f"/{row[0]}")]
+    sample = lines[:: max(1, len(lines) // CHECKED_FILES)]
+    names = [row[0] for row in csv.reader(sample) if row and not IGNORED_FILES.search(f"/{row[0]}")]
     folder = os.fspath(distribution.locate_file(""))
     return all(os.path.exists(os.path.join(folder, name)) for name in names)
 
 
-def unfit():
-    """Slicer's own packages that do not fit. No set-up can help there."""
+def unfitPackages():
+    """Slicer's own packages of a version that does not fit; the set-up does not replace them."""
     return [p for p in packages() if p.name in SLICERS_OWN and p.state == "too old or too new"]
 
 
-def unfitInWords(package):
-    found = {"name": package.name, "version": package.version, "needed": package.requirement}
-    return _("Slicer's own {name} is {version}, and {needed} is needed.").format(**found)
+def unfitText(package):
+    """A sentence on a package of Slicer's whose version does not fit."""
+    values = {"name": package.name, "version": package.version, "needed": package.requirement}
+    return _("Slicer's own {name} is {version}, and {needed} is needed.").format(**values)
 
 
-def install(names, folder="", tell=lambda text: None):
-    """Install packages, PyTorch first, Slicer's own ones left as they are.
+def install(names, folder="", log=lambda text: None):
+    """Install packages, PyTorch first. Slicer's own packages stay as they are.
 
-    names: of PACKAGES. folder: with wheels, in place of the network. RuntimeError names the step that failed.
+    names: keys of PACKAGES. folder: where the wheels are, to install without a network. log: called with a sentence
+    before each step. RuntimeError names the step that failed.
     """
-    for own in unfit():
-        raise RuntimeError(unfitInWords(own))
+    for package in unfitPackages():
+        raise RuntimeError(unfitText(package))
     repair = [
         p.name for p in packages() if p.state == "half installed" and p.name in names and p.name not in SLICERS_OWN
     ]
     steps = [([TORCH], _("PyTorch"))] if TORCH in names else []
     steps.append(([name for name in names if name != TORCH], _("the other packages")))
-    for some, title in steps:
-        if not some:
+    for group, title in steps:
+        if not group:
             continue
-        tell(_("Installing {what}… This may take minutes, in which Slicer does not answer.").format(what=title))
+        log(_("Installing {what}… This may take minutes, during which Slicer does not respond.").format(what=title))
         try:
-            if some != [TORCH] or folder or not _installWithPyTorchExtension(again=TORCH in repair):
-                _pip(some, folder, repair)
+            if group != [TORCH] or folder or not _installWithPyTorchExtension(again=TORCH in repair):
+                _pip(group, folder, repair)
         except Exception as error:
             raise RuntimeError(_("{what} could not be installed: {error}").format(what=title, error=error)) from error
-    left = [name for name in missing() if name in names]
-    if left:
-        raise RuntimeError(_("Still not complete: {names}.").format(names=", ".join(left)))
+    incomplete = [name for name in missing() if name in names]
+    if incomplete:
+        raise RuntimeError(_("Still not complete: {names}.").format(names=", ".join(incomplete)))
 
 
 def pyTorchExtension():
@@ -150,8 +152,9 @@ def pyTorchExtension():
 
 
 def _installWithPyTorchExtension(again):
-    """Let the PyTorch extension choose the build that fits the graphics card; False where it is not there. again: what
-    is there is broken, and pip would take it for complete.
+    """Let the PyTorch extension install the build that fits the graphics card. Returns False without that extension.
+
+    again: uninstall PyTorch first, because a half installed one looks complete to pip.
     """
     utils = pyTorchExtension()
     if utils is None:
@@ -166,19 +169,20 @@ def _installWithPyTorchExtension(again):
 
 
 def _pip(names, folder, repair):
+    """Install packages by pip; those in `repair` are installed over their incomplete files."""
     arguments = [PACKAGES[name][0] for name in names]
     if folder:
         arguments += ["--no-index", "--find-links", folder]
     broken = [name for name in names if name in repair]
     with constraintsFile() as constraints:
-        if broken:  # pip takes a half installed package for complete, and would not touch it
+        if broken:  # a half installed package looks complete to pip, which would skip it
             again = [PACKAGES[name][0] for name in broken]
             _pipInstall([*again, "--force-reinstall", "--no-deps", *arguments[len(names) :]], constraints)
         _pipInstall(arguments, constraints)
 
 
 def _pipInstall(arguments, constraints):
-    """Slicer's own way of calling pip: with a dialog from 5.12 on."""
+    """Call pip as Slicer does: from 5.12 on with a progress dialog."""
     try:
         import slicer.packaging as slicersPip
     except ImportError:
@@ -189,8 +193,8 @@ def _pipInstall(arguments, constraints):
 
 @contextmanager
 def constraintsFile():
-    """A file that holds Slicer's own packages, and PyTorch once it is there, at their versions."""
-    lines = [f"{p.name}=={p.version}" for p in packages() if p.version and _stays(p)]
+    """A constraints file for pip with the versions of Slicer's own packages, and of PyTorch once it is installed."""
+    lines = [f"{p.name}=={p.version}" for p in packages() if p.version and _isPinned(p)]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="MedDiffFM-constraints-", delete=False) as file:
         file.write("\n".join(lines))
     try:
@@ -199,5 +203,5 @@ def constraintsFile():
         os.unlink(file.name)
 
 
-def _stays(package):
+def _isPinned(package):
     return package.name in SLICERS_OWN or (package.name == TORCH and package.state == "ready")

@@ -1,4 +1,4 @@
-"""One job after another in a worker that stays: a `Job` is one request to the `sharedWorker` of all panels.
+"""Jobs: each `Job` is one request to the `sharedWorker` of all panels; one runs at a time.
 
 A job is a generator that yields between small pieces of work; a timer resumes it, so that Slicer stays responsive.
 """
@@ -18,55 +18,55 @@ from MedDiffFMLib.errors import NO_ROOM
 
 from .. import failures
 from ..failures import Failure
-from .backend import savedPlace
+from .backend import savedBackend
 from .shared_worker import sharedWorker
 
-INTERVAL = 50  # ms between the turns
-TURN = 0.02  # seconds of a turn
-CANCEL_SECONDS = 2.0  # a worker that has not stopped by itself so long after it was asked to is killed
-ENDS = ("result", "looked", "hello", "error", "cancelled")
+INTERVAL = 50  # ms between two polls
+TURN_SECONDS = 0.02  # how long a poll may work
+CANCEL_SECONDS = 2.0  # a worker that takes longer to cancel is killed
+END_EVENTS = ("result", "looked", "hello", "error", "cancelled")
 
 
 class Job:
     """A request to the worker.
 
-    prepare: a generator function that writes the inputs into the job's folder and returns the request. finish: a
-    generator function of (event, folder) that takes the results in; what it returns goes to `onEnd`. onProgress takes
-    the events on the way. onEnd is called once at the end with (result, failure): failure is None if it worked, and
-    both are None after a cancel. patience: seconds that the worker may take to answer, None for no limit.
+    prepare: a generator function of (folder, backend) that writes the inputs into the job's folder and returns the
+    request. finish: a generator function of (event, folder) that reads the results; what it returns goes to `onEnd`.
+    onProgress: called with the events before the last one. onEnd: called once with (result, failure); failure is None
+    after success, and both are None after a cancel. patience: seconds that the worker may take to answer, or None.
     """
 
-    def __init__(self, prepare, finish, onProgress=None, onEnd=None, place=None, patience=None):
+    def __init__(self, prepare, finish, onProgress=None, onEnd=None, backend=None, patience=None):
         self._prepare, self._finish = prepare, finish
         self._onProgress, self._onEnd = onProgress or (lambda event: None), onEnd or (lambda result, failure: None)
-        self.place, self._patience = place or savedPlace(), patience
+        self.backend, self._patience = backend or savedBackend(), patience
         self.id, self.running = uuid.uuid4().hex, False
-        self._cancelled, self._endsAs = None, None
+        self._cancelTime, self._cancelReason = None, None
         self.log = ""
 
     def start(self):
         """Start this job in the shared worker. Failure at once if another job runs."""
         worker = sharedWorker()
         if worker.job:
-            raise Failure("input", _("Another computation runs."), _("Wait for its end, or cancel it."))
+            raise Failure("input", _("Another computation is running."), _("Wait for its end, or cancel it."))
         worker.job, self.running = self, True
         self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=worker.folder))
-        self._walk = self._steps()
+        self._generator = self._steps()
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
         self._timer.connect("timeout()", self.poll)
         self._timer.start()
 
     def cancel(self, failure=None):
-        """Stop this job. failure: the reason, if it was not the user who wanted it."""
-        if self.running and self._cancelled is None:
-            self._cancelled, self._endsAs = time.monotonic(), failure
+        """Cancel this job. failure: the reason that goes to `onEnd`; None if the user cancelled."""
+        if self.running and self._cancelTime is None:
+            self._cancelTime, self._cancelReason = time.monotonic(), failure
             process = sharedWorker()._process
             if process and process.running:
                 process.send({"request": "cancel", "id": self.id})
 
     def abandon(self, keepWorker=False):
-        """Stop at once and tell nobody. keepWorker: it may go on, and its answer will not be heard."""
+        """Stop this job at once without calling `onEnd`. keepWorker: the worker stays, and its answer is ignored."""
         if self.running:
             self._onEnd = lambda result, failure: None
             if keepWorker:
@@ -76,17 +76,17 @@ class Job:
             self._close(None, None)
 
     def poll(self):
-        """Work for a moment, then let Slicer go on."""
-        until = time.monotonic() + TURN
+        """Work for `TURN_SECONDS` at most; called by a timer."""
+        until = time.monotonic() + TURN_SECONDS
         try:
             while self.running and time.monotonic() < until:
-                if next(self._walk) == "wait":
+                if next(self._generator) == "wait":
                     break
         except StopIteration as end:
             self._close(end.value, None)
         except _Cancelled:
             sharedWorker().end()
-            self._close(None, self._endsAs)
+            self._close(None, self._cancelReason)
         except Failure as failure:
             self._close(None, failure)
         except OSError as error:
@@ -96,8 +96,9 @@ class Job:
             self._close(None, failures.unexpected(error))
 
     def _steps(self):
-        request = yield from self._untilCancelled(self._prepare(self.folder, self.place))
-        process = sharedWorker().process(self.place)
+        """The whole job: prepare, send, listen, finish. A generator; its return value is the job's result."""
+        request = yield from self._untilCancelled(self._prepare(self.folder, self.backend))
+        process = sharedWorker().process(self.backend)
         process.send(request | {"id": self.id})
         event = yield from self._listen(process)
         if event["event"] == "error":
@@ -109,99 +110,100 @@ class Job:
         except KeyError as error:
             raise failures.otherVersion(_("Its answer lacks {what}.").format(what=error)) from error
 
-    def _untilCancelled(self, walk):
-        """The result of a walk of which every step is taken, unless the job is cancelled meanwhile."""
+    def _untilCancelled(self, steps):
+        """Resume the generator `steps` to its end and return its value; raise _Cancelled if the job is cancelled."""
         while True:
             try:
-                next(walk)
+                next(steps)
             except StopIteration as end:
                 return end.value
-            if self._cancelled is not None:
-                walk.close()
+            if self._cancelTime is not None:
+                steps.close()
                 raise _Cancelled
             yield
 
     def _listen(self, process):
-        """Events until the last one of this job."""
+        """Pass this job's events to `onProgress` and return the last one. A generator."""
         began = time.monotonic()
         while True:
-            code = process.exitCode  # before reading: nothing that it wrote is missed
+            code = process.exitCode  # before reading, so that no event is missed
             events = process.poll()
             for event in events:
                 mine = event.get("id") in (self.id, None)
-                if mine and event["event"] in ENDS:
+                if mine and event["event"] in END_EVENTS:
                     return event
-                if mine and self._cancelled is None:
+                if mine and self._cancelTime is None:
                     self._onProgress(event)
-            if self._cancelled is not None and time.monotonic() - self._cancelled > CANCEL_SECONDS:
+            if self._cancelTime is not None and time.monotonic() - self._cancelTime > CANCEL_SECONDS:
                 raise _Cancelled
             if self._patience is not None and time.monotonic() - began > self._patience:
                 sharedWorker().end()
                 raise failures.noAnswer(self._patience)
             if code is not None and not events:
-                if self._cancelled is not None:
+                if self._cancelTime is not None:
                     raise _Cancelled
                 self.log = process.messages()
-                raise failures.died(code, self.log, self.place.kind == "slicer")
+                raise failures.died(code, self.log, self.backend.kind == "slicer")
             yield "wait"
 
     def _close(self, result, failure):
         self._timer.stop()
-        # what is connected lives as long as the timer, and with it the nodes that these functions know
+        # a connection keeps its function alive, and with it the nodes that the function refers to
         self._timer.disconnect("timeout()", self.poll)
         self._timer.deleteLater()
         worker, onEnd = sharedWorker(), self._onEnd
         self.log = self.log or worker.log()
         self.running = False
-        self._walk.close()
-        self._walk = self._timer = self._prepare = self._finish = self._onProgress = self._onEnd = None
+        self._generator.close()
+        self._generator = self._timer = self._prepare = self._finish = self._onProgress = self._onEnd = None
         worker.job = None
         shutil.rmtree(self.folder, ignore_errors=True)
         if failure is not None and failure.kind in ("crash", "packages", "out-of-memory"):
             worker.end()
-        worker.rest()
+        worker.restartIdleTimer()
         onEnd(result, failure)
 
 
 class _Cancelled(Exception):
-    pass
+    """Raised inside a job that was cancelled."""
 
 
 def outputFiles(event, slot, folder):
-    """The files of an output as (path, provenance text), from a result event; those within the line are written to
-    `folder` first.
+    """The files of one output of a `result` event, as (path, provenance as JSON text). Files whose bytes are inside the
+    event are written to `folder` first.
     """
-    found = []
+    files = []
     for number, file in enumerate(event["files"][slot]):
         if "data" in file:
             path = folder / f"{number}-{Path(file['name']).name}"
             path.write_bytes(base64.b64decode(file["data"]))
-            found.append((path, file.get("provenance") or "{}"))
+            files.append((path, file.get("provenance") or "{}"))
         else:
-            beside = file.get("provenance")
-            found.append((_here(file["path"]), _here(beside).read_text(encoding="utf-8") if beside else "{}"))
-    return found
+            provenance = file.get("provenance")
+            record = _localPath(provenance).read_text(encoding="utf-8") if provenance else "{}"
+            files.append((_localPath(file["path"]), record))
+    return files
 
 
 def inputFile(path, remote):
-    """A file of the worker's folder as a request names it; for a worker elsewhere its name and bytes."""
+    """An input file as a request has it: its path in the worker's folder, or its name and bytes for a remote worker."""
     if not remote:
-        return sharedWorker().named(path)
+        return sharedWorker().relativePath(path)
     return {"name": path.name, "data": base64.b64encode(path.read_bytes()).decode("ascii")}
 
 
-def _here(name):
-    """A path as the worker names it, seen from here."""
+def _localPath(name):
+    """The path on this computer of a file that the worker names relative to its folder."""
     return sharedWorker().folder / name
 
 
 def previewFile(event, folder):
-    """Where the preview of a progress event lies, or None."""
+    """The path of the preview in a progress event, or None if the event has none."""
     preview = event.get("preview")
     if not preview:
         return None
     if "path" in preview:
-        return _here(preview["path"])
+        return _localPath(preview["path"])
     path = folder / "preview-here.nrrd"
     with contextlib.suppress(OSError):
         path.write_bytes(base64.b64decode(preview["data"]))

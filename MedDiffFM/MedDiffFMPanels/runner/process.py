@@ -1,6 +1,6 @@
-"""The worker's process: requests to its stdin, events from its log file, and its end with everything it started.
+"""The worker's process: it takes requests from stdin and writes events to a file that this end reads.
 
-Nothing here waits: a timer calls `poll` (Slicer's main thread keeps Python's lock while it idles, so threads starve).
+Nothing here waits: a timer calls `poll`. (Slicer's main thread holds Python's lock while it idles, so threads starve.)
 """
 
 import contextlib
@@ -15,18 +15,19 @@ import slicer
 
 from MedDiffFMLib.processes import end_process_group, own_group
 
-TAIL = 10_000  # characters of the messages that are kept for the log
-AT_ONCE = 1 << 20  # bytes passed in one turn
+LOG_CHARACTERS = 10_000  # of the messages that the log shows
+CHUNK = 1 << 20  # bytes passed in one poll
 
 
 class WorkerProcess:
-    """A running worker, or another command of meddiff-fm that tells events. OSError if it cannot be started.
+    """A running worker, or another command of meddiff-fm that writes events. OSError if it cannot be started.
 
-    home: a private folder that it works in; without one it has its own.
+    words: the command after `meddiff-fm`. home: the private folder in which the process runs; None for a folder of its
+    own.
     """
 
-    def __init__(self, place, words=("worker",), home=None):
-        self.place, self._words = place, words
+    def __init__(self, backend, words=("worker",), home=None):
+        self.backend, self._words = backend, words
         self.folder = Path(
             tempfile.mkdtemp(prefix="MedDiffFM-" if home is None else "log-", dir=home or temporaryFolder())
         )
@@ -43,11 +44,11 @@ class WorkerProcess:
         try:
             with open(self._eventsPath, "wb") as events, open(self._messagesPath, "wb") as messages:
                 self._process = subprocess.Popen(
-                    self.place.arguments(self._words),
+                    self.backend.arguments(self._words),
                     stdin=reader,
                     stdout=events,
                     stderr=messages,
-                    env=self.place.environment(),
+                    env=self.backend.environment(),
                     cwd=self._home,
                     **own_group(),
                 )
@@ -73,21 +74,21 @@ class WorkerProcess:
         return self._process.poll()
 
     @property
-    def heard(self):
-        """How many bytes of events were read, all of which lie on the disk. The file is never emptied: on Windows the
-        other process would go on writing where it was.
+    def bytesRead(self):
+        """The number of bytes read from the events file. The file is never truncated: on Windows the other process
+        would go on writing at its old position.
         """
         return self._events.tell()
 
     def send(self, request):
-        """Put a request in line; `poll` passes it on as the pipe takes it."""
+        """Queue a request; `poll` writes it to the pipe as the pipe takes it."""
         self._unsent.append(memoryview(json.dumps(request).encode() + b"\n"))
         self._pass()
 
     def poll(self):
-        """Pass on what waits, and return the events that have arrived."""
+        """Write queued requests, and return the events that have arrived."""
         self._pass()
-        data = self._events.read(AT_ONCE)
+        data = self._events.read(CHUNK)
         if not data:
             return []
         *lines, rest = data.split(b"\n")
@@ -99,9 +100,10 @@ class WorkerProcess:
         return [event for line in lines if (event := _event(line))]
 
     def _pass(self):
-        with contextlib.suppress(BlockingIOError, OSError):  # full, or its process is gone, which others notice
+        """Write queued requests to the pipe, as many bytes as it takes and `CHUNK` at most."""
+        with contextlib.suppress(BlockingIOError, OSError):  # the pipe is full, or the process has ended
             sent = 0
-            while self._unsent and sent < AT_ONCE and self._stdin is not None:
+            while self._unsent and sent < CHUNK and self._stdin is not None:
                 count = os.write(self._stdin, self._unsent[0][: 1 << 16])
                 if not count:
                     break
@@ -110,21 +112,21 @@ class WorkerProcess:
                 self._unsent[:1] = [rest] if rest else []
 
     def messages(self):
-        """The end of what it wrote to stderr."""
+        """The last `LOG_CHARACTERS` that the process wrote to stderr."""
         with contextlib.suppress(OSError), open(self._messagesPath, "rb") as file:
-            file.seek(max(0, self._messagesPath.stat().st_size - TAIL))
+            file.seek(max(0, self._messagesPath.stat().st_size - LOG_CHARACTERS))
             return file.read().decode("utf-8", "replace").strip()
         return ""
 
     def close(self):
-        """Ask it to end by itself, as it does when its stdin closes."""
+        """Ask the process to end by closing its stdin."""
         writer, self._stdin = self._stdin, None
         if writer is not None:
             os.close(writer)
 
     def end(self, patience=0.5):
-        """End it and every process that it started, and remove its folder. Takes `patience` seconds at most, then
-        kills.
+        """End the process and every process that it started, and remove its folder. After `patience` seconds it is
+        killed.
         """
         self.close()
         end_process_group(self._process, patience)
@@ -133,7 +135,7 @@ class WorkerProcess:
 
 
 def temporaryFolder():
-    """Slicer's temporary folder, or the system's where Slicer has none."""
+    """Slicer's temporary folder, or the system's if Slicer's cannot be made."""
     path = slicer.app.temporaryPath
     with contextlib.suppress(OSError):
         os.makedirs(path, exist_ok=True)
@@ -142,23 +144,23 @@ def temporaryFolder():
 
 
 def _pipe():
-    """A pipe's two ends, which holds as much as is passed in one turn, where the system allows that."""
+    """A pipe as (read end, write end), with a buffer of `CHUNK` bytes where the system allows that."""
     if os.name != "posix":
-        import _winapi  # as subprocess itself makes them, but for the size: 4096 bytes there
+        import _winapi  # as subprocess makes its pipes, but with a larger buffer than 4096 bytes
         import msvcrt
 
-        reader, writer = _winapi.CreatePipe(None, AT_ONCE)
+        reader, writer = _winapi.CreatePipe(None, CHUNK)
         return msvcrt.open_osfhandle(reader, os.O_RDONLY), msvcrt.open_osfhandle(writer, 0)
     reader, writer = os.pipe()
-    with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux alone has it, up to a limit
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # only Linux has it, up to a limit
         import fcntl
 
-        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, AT_ONCE)
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, CHUNK)
     return reader, writer
 
 
 def _event(line):
-    """A line as an event; None for what is none, such as a greeting of a remote shell."""
+    """A line as an event, or None for other lines, such as the greeting of a remote shell."""
     with contextlib.suppress(ValueError):
         event = json.loads(line)
         return event if isinstance(event, dict) and "event" in event else None

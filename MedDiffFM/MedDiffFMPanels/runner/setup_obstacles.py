@@ -1,4 +1,4 @@
-"""What stands in the way of the set-up, said before it begins: what makes it impossible, and what may go wrong."""
+"""Checks before the set-up begins: what makes an installation impossible, and what may go wrong."""
 
 import platform
 import shutil
@@ -13,9 +13,9 @@ from ..failures import Problem
 from . import environment
 
 OLDEST = (5, 10)  # the first with a Python that MedDiffFMLib runs in: 5.8 has 3.9
-SPACE = 3  # times the download: the packages take about twice as much, and pip keeps what it fetched
+SPACE = 3  # disk space as a multiple of the download: installed packages take twice as much, and pip keeps a cache
 LONGEST_NAME = 175  # characters of the longest path within PyTorch
-LONGEST_PATH = 259  # that Windows takes, unless it was told to take longer ones
+LONGEST_PATH = 259  # characters, unless long paths are enabled in Windows
 
 
 def slicerProblem():
@@ -29,30 +29,31 @@ def slicerProblem():
 
 
 def obstacle(needed):
-    """Why the packages that are needed cannot be installed in Slicer's Python, as a Problem, or None."""
+    """The Problem that keeps the needed packages from being installed in Slicer's Python, or None."""
     if problem := slicerProblem():
         return problem
-    for own in environment.unfit():
+    for package in environment.unfitPackages():
         way = _("Another extension may have changed it: install Slicer anew, or {elsewhere}")
-        return Problem(environment.unfitInWords(own), way.format(elsewhere=elsewhere()))
+        return Problem(environment.unfitText(package), way.format(elsewhere=elsewhere()))
     if not needed:
         return None
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         reason = _("PyTorch is no longer made for Macs with Intel processors.")
-        way = _("On a Mac with Apple silicon use Slicer's version for it; on this one {elsewhere}")
+        way = _("Use a Mac with Apple silicon and Slicer's version for it, or {elsewhere}")
         return Problem(reason, way.format(elsewhere=elsewhere()))
     if environment.TORCH in needed and environment.TORCH in sys.modules and sys.platform == "win32":
-        reason = _("PyTorch has to be replaced, and this Slicer has it in use.")
-        return Problem(reason, _("Start Slicer again, and open this set-up before anything else."))
+        reason = _("PyTorch has to be replaced, but this Slicer is using it.")
+        return Problem(reason, _("Restart Slicer, and open this set-up before anything else."))
     return _folderProblem(sysconfig.get_paths()["purelib"])
 
 
 def elsewhere():
+    """The end of a sentence that sends the user to another backend."""
     return _("choose another place under Advanced, “Where it runs”.")
 
 
 def _folderProblem(folder):
-    """Why nothing can be written to the folder of Slicer's packages, or None."""
+    """The Problem that the folder of Slicer's packages cannot be written to, or None."""
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix="MedDiffFM-"):
             return None
@@ -60,25 +61,27 @@ def _folderProblem(folder):
         pass
     ways = {
         "darwin": _("Quit Slicer, move it to your Applications folder, and start it from there."),
-        "win32": _("Install Slicer for you alone, which its installer proposes, or start it once as administrator."),
+        "win32": _(
+            "Install Slicer for the current user only, as its installer proposes, or start it once as administrator."
+        ),
     }
     way = ways.get(sys.platform, _("Unpack Slicer into a folder of your own."))
     return Problem(_("Nothing can be written to {folder}.").format(folder=folder), way)
 
 
 def warnings(needed):
-    """What may go wrong with an installation of the packages (`environment.Package`), as sentences."""
-    folder, found = sysconfig.get_paths()["purelib"], []
-    wanted = SPACE * sum(package.megabytes for package in needed) / 1000
+    """Sentences on what may go wrong when these packages (`environment.Package`) are installed."""
+    folder, sentences = sysconfig.get_paths()["purelib"], []
+    space = SPACE * sum(package.megabytes for package in needed) / 1000
     free = shutil.disk_usage(folder).free / 1e9
-    if free < wanted:
-        text = _("The disk of that folder has {free:.1f} GB left; the set-up may take up to {wanted:.1f} GB.")
-        found.append(text.format(free=free, wanted=wanted))
+    if free < space:
+        text = _("The disk of this folder has {free:.1f} GB left; the set-up may take up to {space:.1f} GB.")
+        sentences.append(text.format(free=free, space=space))
     torch = any(package.name == environment.TORCH for package in needed)
     if sys.platform == "win32" and torch and len(folder) + 1 + LONGEST_NAME > LONGEST_PATH:
         text = _(
             "The folder's name is long ({count} characters): Windows may refuse files of PyTorch. If it does, allow "
             "long paths in Windows, or install Slicer in a folder with a shorter name."
         )
-        found.append(text.format(count=len(folder)))
-    return found
+        sentences.append(text.format(count=len(folder)))
+    return sentences

@@ -1,6 +1,6 @@
-"""From an anomaly map to findings: what is over a threshold, its connected parts, and their numbers.
+"""Findings of an anomaly map: the connected parts of what exceeds a threshold, with their measures.
 
-Generators that yield between pieces of a few milliseconds, so that a large map never halts Slicer.
+The long functions are generators that yield every few milliseconds, so that a large map never blocks Slicer.
 """
 
 import importlib
@@ -10,27 +10,28 @@ import numpy as np
 
 from MedDiffFMLib.tasks.threshold import TOUCHING, Threshold, is_large
 
-PIECE = 1 << 19  # voxels looked at between two turns
-ROWS_AT_ONCE = 500  # findings made or written between two turns
+PIECE = 1 << 19  # voxels processed between two yields
+ROWS_AT_ONCE = 500  # findings processed between two yields
 
 
 @dataclass(frozen=True)
 class Rule(Threshold):
-    """The task's own rule, with smallestMl: smaller parts are counted, not listed."""
+    """The task's rule for what is a finding. smallestMl: smaller parts are counted, but not listed."""
 
     smallestMl: float = 0.1
 
     def over(self, deviation):
-        """[(BRIGHTER or DARKER, where)] for the sides that are asked for. 0 in the map is outside of the organ."""
+        """[(BRIGHTER or DARKER, mask)] of what exceeds the threshold, for the chosen sides. 0 is outside the organ."""
         return self.sides(deviation, deviation != 0)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """kind: BRIGHTER or DARKER. sizeMm: edges of its box along the map's axes i, j, k. meanHU, peakHU: of the map.
+    """A finding. kind: BRIGHTER or DARKER. sizeMm: the edges of its box along the map's axes i, j, k. meanHU, peakHU:
+    mean and extreme value of the map in it.
 
-    score: how far its mean is from the organ's own level, times its volume (HU · ml). center, peak: mm, RAS; the
-    peak lies within it.
+    score: the distance of its mean from the organ's own level, times its volume (HU · ml). center, peak: RAS in mm;
+    the peak lies within the finding.
     """
 
     kind: int
@@ -39,25 +40,25 @@ class Finding:
     meanHU: float
     peakHU: float
     score: float
-    centre: tuple
+    center: tuple
     peak: tuple
 
 
 def organBox(deviation):
-    """The box (three slices) of all that is not 0; the whole map if nothing is. Generator."""
+    """The bounding box of the nonzero voxels (three slices), or of the whole map if all are 0. Generator."""
     rows, columns, slices = np.zeros(deviation.shape[1], bool), np.zeros(deviation.shape[2], bool), []
     for _start, piece in _pieces(deviation):
-        some = piece != 0
-        slices.append(some.any(axis=(1, 2)))
-        rows |= some.any(axis=(0, 2))
-        columns |= some.any(axis=(0, 1))
+        inside = piece != 0
+        slices.append(inside.any(axis=(1, 2)))
+        rows |= inside.any(axis=(0, 2))
+        columns |= inside.any(axis=(0, 1))
         yield
     ends = [np.flatnonzero(line)[[0, -1]] for line in (np.concatenate(slices), rows, columns) if line.any()]
     return tuple(slice(int(a), int(b) + 1) for a, b in ends) if ends else tuple(slice(0, n) for n in deviation.shape)
 
 
 def markFindings(deviation, rule, marks):
-    """Write BRIGHTER, DARKER or 0 into `marks` (uint8, same shape). Generator."""
+    """Write BRIGHTER, DARKER or 0 for each voxel of the map into `marks` (uint8, same shape). Generator."""
     for start, piece in _pieces(deviation):
         part = np.zeros(piece.shape, np.uint8)
         for kind, over in rule.over(piece):
@@ -67,20 +68,20 @@ def markFindings(deviation, rule, marks):
 
 
 def findParts(deviation, rule, ijkToRAS):
-    """Connected parts (faces, edges or corners), brighter and darker ones apart. Generator.
+    """Find the connected parts (by faces, edges or corners) of what exceeds the threshold, brighter and darker apart.
 
-    deviation: (k, j, i); ijkToRAS: its 4 × 4 matrix. Return value: the findings, the highest score first, and how
-    many smaller ones there are.
+    deviation: the map (k, j, i). ijkToRAS: its 4 × 4 matrix. A generator; its return value is (the findings from the
+    highest score on, the number of smaller parts).
     """
     yield from _loadScipy()
     from scipy import ndimage
 
-    found, links, borders, count = [], [], {}, 0
+    measures, links, borders, count = [], [], {}, 0
     for start, piece in _pieces(deviation):
         for kind, over in rule.over(piece):
             labels, number = ndimage.label(over, structure=TOUCHING)
             if number:
-                found.append(_measure(labels, number, piece - rule.centre, start, kind))
+                measures.append(_measure(labels, number, piece - rule.centre, start, kind))
             first, last = (np.where(labels[end] > 0, labels[end] + count, 0) for end in (0, -1))
             if kind in borders:
                 links.append(_touching(borders[kind], first))
@@ -89,10 +90,10 @@ def findParts(deviation, rule, ijkToRAS):
             yield
     if not count:
         return [], 0
-    parts = yield from _joined(np.concatenate(found), links)
+    parts = yield from _joined(np.concatenate(measures), links)
     matrix = np.asarray(ijkToRAS, float)
     large = parts[is_large(parts[:, 1], _voxelMl(matrix), rule.smallestMl)]
-    large = large[np.argsort(-np.abs(large[:, 2]), kind="stable")]  # the sum of deviation: the score, in other units
+    large = large[np.argsort(-np.abs(large[:, 2]), kind="stable")]  # the summed deviation: the score in other units
     findings = []
     for start in range(0, len(large), ROWS_AT_ONCE):
         findings += _findings(large[start : start + ROWS_AT_ONCE], rule, matrix)
@@ -101,7 +102,7 @@ def findParts(deviation, rule, ijkToRAS):
 
 
 def _loadScipy():
-    """Step by step: at once it takes a quarter of a second."""
+    """Import SciPy module by module: all at once would take a quarter of a second. Generator."""
     for name in (
         "numpy.testing",
         "numpy.f2py",
@@ -116,17 +117,20 @@ def _loadScipy():
 
 
 def _pieces(deviation):
+    """(first slice, some slices) for consecutive pieces of about `PIECE` voxels."""
     step = max(1, PIECE // max(1, deviation[0].size))
     for start in range(0, len(deviation), step):
         yield start, deviation[start : start + step]
 
 
-# of a part: what adds up (voxels, sum of deviation, of k, j, i), its lowest and highest index, its peak and where
+# columns of a part: sums (voxels, deviation, k, j, i), lowest and highest index, peak with its index
 ADDED, LOW, HIGH, PEAK = slice(1, 6), slice(6, 9), slice(9, 12), slice(12, 16)
 
 
 def _measure(labels, number, away, start, kind):
-    """A row a part: kind, then ADDED, LOW, HIGH, PEAK."""
+    """The measures of the labeled parts, one row each: kind, then ADDED, LOW, HIGH, PEAK. away: deviation from the
+    organ's level. start: the index of the first slice.
+    """
     from scipy import ndimage
 
     rows = np.zeros((number, 16))
@@ -143,13 +147,13 @@ def _measure(labels, number, away, start, kind):
     rows[:, (LOW.start, HIGH.start)] += start
     order = np.argsort(np.abs(values), kind="stable")
     highest = np.empty(number, int)
-    highest[part[order]] = order  # of a repeated index the last one counts
+    highest[part[order]] = order  # with repeated indices the last assignment counts
     rows[:, PEAK] = np.stack([values[highest], *(axis[highest] for axis in where)], axis=1)
     return rows
 
 
 def _touching(before, after):
-    """Pairs of parts that touch across two neighboring slices."""
+    """The pairs of parts that touch between two neighboring slices."""
     padded, pairs = np.pad(before, 1), []
     rows, columns = after.shape
     for j in range(3):
@@ -161,35 +165,36 @@ def _touching(before, after):
 
 
 def _joined(rows, links):
-    """The rows of parts that were cut, as one. Generator: noise has hundred thousands of them."""
+    """Merge the rows of linked parts, which the pieces have cut. Generator: noise has several hundred thousand."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     pairs = np.concatenate([np.zeros((0, 2), int), *links]) - 1
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
     yield
-    number, whole = connected_components(graph, directed=False)
+    number, component = connected_components(graph, directed=False)
     joined = np.zeros((number, 16))
     yield
     for column in range(ADDED.start, ADDED.stop):
-        joined[:, column] = np.bincount(whole, rows[:, column], number)
+        joined[:, column] = np.bincount(component, rows[:, column], number)
     yield
     joined[:, LOW] = np.inf
     for column in range(LOW.start, LOW.stop):
-        np.minimum.at(joined[:, column], whole, rows[:, column])
+        np.minimum.at(joined[:, column], component, rows[:, column])
         yield
     for column in range(HIGH.start, HIGH.stop):
-        np.maximum.at(joined[:, column], whole, rows[:, column])
+        np.maximum.at(joined[:, column], component, rows[:, column])
         yield
     order = np.argsort(np.abs(rows[:, PEAK.start]), kind="stable")
     yield
     highest = np.empty(number, int)
-    highest[whole[order]] = order
+    highest[component[order]] = order
     joined[:, PEAK], joined[:, 0] = rows[highest, PEAK], rows[highest, 0]
     return joined
 
 
 def _findings(rows, rule, matrix):
+    """The `Finding` of each row."""
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     findings = []
     for row in rows:
@@ -203,8 +208,8 @@ def _findings(rows, rule, matrix):
                 meanHU=float(mean + rule.centre),
                 peakHU=float(row[PEAK.start] + rule.centre),
                 score=float(abs(mean) * volume),
-                centre=_place(matrix, row[3:6] / voxels),
-                peak=_place(matrix, row[13:16]),
+                center=_toRAS(matrix, row[3:6] / voxels),
+                peak=_toRAS(matrix, row[13:16]),
             )
         )
     return findings
@@ -214,6 +219,6 @@ def _voxelMl(matrix):
     return abs(np.linalg.det(matrix[:3, :3])) / 1000
 
 
-def _place(matrix, index):
-    """mm, RAS, of an index (k, j, i)."""
+def _toRAS(matrix, index):
+    """RAS in mm of an index (k, j, i)."""
     return tuple(float(mm) for mm in (matrix @ [*index[::-1], 1.0])[:3])

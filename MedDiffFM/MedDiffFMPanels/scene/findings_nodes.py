@@ -1,4 +1,4 @@
-"""The findings of an anomaly map as nodes beside it: a segmentation, a table; and the map in color over its CT."""
+"""The nodes of an anomaly map: a segmentation and a table of its findings, and its colors over the CT."""
 
 import numpy as np
 import slicer
@@ -14,21 +14,22 @@ from .findings import ROWS_AT_ONCE, Rule, findParts, markFindings, organBox
 COLORS = {BRIGHTER: (1.0, 0.45, 0.1), DARKER: (0.2, 0.6, 1.0)}
 SEGMENTATION, TABLE, COLOR_TABLE = (exchange.ATTRIBUTE + word for word in ("findings", "table", "colors"))
 COLORS_OF_MAP = 256
-WORDS = ("organ", "deviation")  # the table's columns that are no numbers
+TEXT_COLUMNS = ("organ", "deviation")  # the table's columns of text
 
 
-def kindInWords(kind):
+def kindText(kind):
+    """The word for BRIGHTER or DARKER."""
     return _("brighter") if kind == BRIGHTER else _("darker")
 
 
 def automaticRule(mapNode):
-    """The rule that the task found for this map."""
+    """The rule with the threshold that the task computed for this map."""
     facts = exchange.provenanceOf(mapNode).get("facts", {})
     return Rule(facts.get("threshold_counts_from_hu", 0.0), facts.get("threshold_hu", 50.0))
 
 
 class FindingsNodes:
-    """The segmentation and the table of one map, found again in a loaded scene and made anew if deleted."""
+    """The segmentation and the table of one map. They are found in a loaded scene and made again if deleted."""
 
     def __init__(self, mapNode):
         self._mapId, self._box = mapNode.GetID(), None
@@ -40,15 +41,17 @@ class FindingsNodes:
 
     @property
     def segmentation(self):
+        """The segmentation of the findings, or None."""
         return self.map.GetNodeReference(SEGMENTATION) if self.map else None
 
     @property
     def table(self):
+        """The table of the findings, or None."""
         return self.map.GetNodeReference(TABLE) if self.map else None
 
-    def follow(self, rule):
-        """Make segmentation and table those of a rule. Generator: first the voxels, then the numbers; its return
-        value is (findings, how many smaller ones).
+    def applyRule(self, rule):
+        """Update segmentation and table by a rule. A generator: first the voxels, then the numbers; its return value is
+        (findings, number of smaller parts).
         """
         whole = slicer.util.arrayFromVolume(self.map)
         if self._box is None:
@@ -66,7 +69,7 @@ class FindingsNodes:
         return findings, smaller
 
     def _image(self):
-        """The segments' voxels, which both share."""
+        """The labelmap that both segments share."""
         node = self.segmentation
         first = node.GetSegmentation().GetNthSegment(0) if node else None
         image = first.GetRepresentation("Binary labelmap") if first else None
@@ -79,6 +82,7 @@ class FindingsNodes:
         return image
 
     def _newNode(self, className, role, name):
+        """Add a node beside the map's source and make it the map's node reference `role`."""
         unique = slicer.mrmlScene.GenerateUniqueName(name.format(name=self.map.GetName()))
         node = slicer.mrmlScene.AddNewNodeByClass(className, unique)
         source = exchange.sourceOf(self.map) or self.map
@@ -89,14 +93,14 @@ class FindingsNodes:
         return node
 
     def _fillTable(self, findings):
-        """All of them: a generator, since a low threshold may leave a hundred thousand."""
+        """Write all findings to the table. A generator: at a low threshold there may be a hundred thousand."""
         organ = exchange.provenanceOf(self.map).get("facts", {}).get("organ", "")
         arrays = []
-        for name, of in _columns(organ).items():
-            array = vtk.vtkStringArray() if name in WORDS else vtk.vtkDoubleArray()
+        for name, valueOf in _columns(organ).items():
+            array = vtk.vtkStringArray() if name in TEXT_COLUMNS else vtk.vtkDoubleArray()
             array.SetName(name)
-            for number, one in enumerate(findings, 1):
-                array.InsertNextValue(of(number, one))
+            for number, finding in enumerate(findings, 1):
+                array.InsertNextValue(valueOf(number, finding))
                 if number % ROWS_AT_ONCE == 0:
                     yield
             arrays.append(array)
@@ -110,7 +114,7 @@ class FindingsNodes:
 
 
 def _columns(organ):
-    """{name: its value of (number, finding)}: as in the command line's table (FINDING_COLUMNS), and score and size."""
+    """{column: function of (number, finding) → value}: those of the command line (FINDING_COLUMNS), score and size."""
     return {
         "finding": lambda number, one: float(number),
         "organ": lambda number, one: organ,
@@ -118,14 +122,14 @@ def _columns(organ):
         "volume_ml": lambda number, one: round(one.volumeMl, 3),
         "peak_hu": lambda number, one: round(one.peakHU, 1),
         "mean_hu": lambda number, one: round(one.meanHU, 1),
-        **{f"centre_{axis}_mm": lambda number, one, n=n: round(one.centre[n], 1) for n, axis in enumerate("ras")},
+        **{f"centre_{axis}_mm": lambda number, one, n=n: round(one.center[n], 1) for n, axis in enumerate("ras")},
         "score_hu_ml": lambda number, one: round(one.score, 1),
         **{f"size_{axis}_mm": lambda number, one, n=n: round(one.sizeMm[n], 1) for n, axis in enumerate("ijk")},
     }
 
 
 def _emptyImage(mapNode, box):
-    """Voxels of 0 on the map's grid, within the box."""
+    """An image of zeros on the map's grid, within the box."""
     image = slicer.vtkOrientedImageData()
     image.SetExtent([end for axis in box[::-1] for end in (axis.start, axis.stop - 1)])
     matrix = vtk.vtkMatrix4x4()
@@ -137,7 +141,7 @@ def _emptyImage(mapNode, box):
 
 
 def _fillSegmentation(node, image, mapNode):
-    """Two segments in one image, drawn as outlines: the map's colors stay visible."""
+    """Add two segments that share one image, displayed as outlines so that the map's colors stay visible."""
     segmentation = node.GetSegmentation()
     segmentation.RemoveAllSegments()
     segmentation.SetSourceRepresentationName("Binary labelmap")
@@ -159,7 +163,7 @@ def _fillSegmentation(node, image, mapNode):
 
 
 def colorMap(mapNode):
-    """Blue for darker, orange for brighter, clear where nothing stands out and outside of the organ."""
+    """Color a map: blue for darker, orange for brighter, transparent for small deviations and outside the organ."""
     rule = automaticRule(mapNode)
     width = 4 * rule.limit
     away = (np.arange(COLORS_OF_MAP) + 0.5) / COLORS_OF_MAP * width - width / 2
@@ -172,9 +176,9 @@ def colorMap(mapNode):
         node.SetHideFromEditors(False)  # Slicer 5.10 leaves hidden tables out of a scene that it saves as .mrml
         mapNode.SetNodeReferenceID(COLOR_TABLE, node.GetID())
     node.SetNumberOfColors(COLORS_OF_MAP)
-    for number, (hu, share) in enumerate(zip(away, strength, strict=True)):
+    for number, (hu, opacity) in enumerate(zip(away, strength, strict=True)):
         color = COLORS[BRIGHTER if hu > 0 else DARKER]
-        node.SetColor(number, f"{hu + rule.centre:.0f} HU", *color, 0.0 if outside[number] else float(share))
+        node.SetColor(number, f"{hu + rule.centre:.0f} HU", *color, 0.0 if outside[number] else float(opacity))
     display = mapNode.GetDisplayNode()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(width, rule.centre)
@@ -183,17 +187,18 @@ def colorMap(mapNode):
 
 
 def hasColors(mapNode):
-    """Whether a map's own colors are there: a scene may have come without them."""
+    """Whether a map uses its own color table, which a loaded scene may lack."""
     display = mapNode.GetDisplayNode()
     return bool(display and display.GetColorNode() and display.GetColorNode() is mapNode.GetNodeReference(COLOR_TABLE))
 
 
 def showOver(mapNode, source, opacity):
+    """Show a map over its CT in the slice views."""
     slicer.util.setSliceViewerLayers(background=source, foreground=mapNode, foregroundOpacity=opacity)
 
 
 def setOpacity(mapNode, opacity):
-    """Set the opacity (0 to 1) of a map in all views that show it over a volume."""
+    """Set the opacity (0 to 1) of a map in all slice views that show it over a volume."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     for composite in composites:
         if composite.GetForegroundVolumeID() == mapNode.GetID():
@@ -201,13 +206,13 @@ def setOpacity(mapNode, opacity):
 
 
 class Crosshair:
-    """Marks a place in the slice views; what was shown before comes back with `putBack`."""
+    """Marks a position in the slice views; `restore` brings back the crosshair mode of before."""
 
     def __init__(self):
         self._before = None
 
     def jumpTo(self, ras):
-        """Bring a place (mm, RAS) to the middle of all slice views."""
+        """Center all slice views at a position (RAS in mm), and mark it."""
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
         node = _crosshairNode()
         if node:
@@ -216,8 +221,8 @@ class Crosshair:
                 self._before = node.NoCrosshair
                 node.SetCrosshairMode(node.ShowSmallBasic)
 
-    def putBack(self):
-        """Unless somebody has chosen another crosshair meanwhile."""
+    def restore(self):
+        """Restore the crosshair mode, unless the user has chosen another one since."""
         before, self._before, node = self._before, None, _crosshairNode()
         if node and before is not None and node.GetCrosshairMode() == node.ShowSmallBasic:
             node.SetCrosshairMode(before)

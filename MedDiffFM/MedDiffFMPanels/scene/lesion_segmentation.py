@@ -1,4 +1,4 @@
-"""The lesion that a user draws: its segmentation, an ellipsoid in it, and whether it can be used. No widgets."""
+"""The segmentation in which a user draws a lesion: make, measure and check it, add an ellipsoid. No widgets."""
 
 import hashlib
 
@@ -11,19 +11,19 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from ..failures import Problem
 from . import exchange
 from .checks import maskProblem, transformProblem
-from .organ_names import SHOWN, organsOf
+from .organ_names import MAX_NAMES, organsOf
 
 SEGMENT = "Lesion"
 COLOR = (1.0, 0.35, 0.1)
-ROUNDNESS = (0.7, 1.0)  # of an ellipsoid: its shorter axes over the longest, as in MedDiffFMLib.anatomy.lesion_masks
+ROUNDNESS = (0.7, 1.0)  # an ellipsoid's shorter axes over its longest, as in MedDiffFMLib.anatomy.lesion_masks
 
 
 def newLesion(owner):
-    """An empty segmentation with one segment on the grid of `owner`, a CT or a segmentation of organs."""
+    """Add an empty segmentation with one segment on the grid of `owner`, a CT or organs. Returns the node."""
     name = slicer.mrmlScene.GenerateUniqueName(_("{name} lesion").format(name=owner.GetName()))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetOpacity2DFill(0.0)  # the outline: what is in it shall be seen
+    node.GetDisplayNode().SetOpacity2DFill(0.0)  # only the outline, so that the voxels inside stay visible
     node.SetReferenceImageGeometryParameterFromVolumeNode(exchange.gridOf(owner))
     if owner.IsA("vtkMRMLVolumeNode"):
         node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), owner.GetID())
@@ -35,7 +35,7 @@ def newLesion(owner):
 
 
 def lesionOf(owner):
-    """The segmentation that was made for `owner`, or None."""
+    """The lesion segmentation that `newLesion` made for `owner`, or None."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if node.GetNodeReferenceID(exchange.LESION_OF) == owner.GetID():
             return node
@@ -48,11 +48,11 @@ def segmentOf(lesionNode):
 
 
 def isDrawable(lesionNode):
-    """Whether the brush may be taken to a segmentation: to a panel's own lesion, or one segment that is no organ."""
+    """Whether the brush may change a segmentation: one that a panel made, or one with a single segment, no organ."""
     if lesionNode is None:
         return False
-    own = lesionNode.GetNodeReferenceID(exchange.LESION_OF)
-    return bool(own) or (lesionNode.GetSegmentation().GetNumberOfSegments() < 2 and not _organsIn(lesionNode))
+    madeByPanel = bool(lesionNode.GetNodeReferenceID(exchange.LESION_OF))
+    return madeByPanel or (lesionNode.GetSegmentation().GetNumberOfSegments() < 2 and not _organsIn(lesionNode))
 
 
 def _organsIn(lesionNode):
@@ -60,7 +60,7 @@ def _organsIn(lesionNode):
 
 
 def drawnBox(lesionNode):
-    """What is drawn, as (mask (k, j, i) cut to it, 4 × 4 matrix of its index to mm); None if nothing is."""
+    """The drawn lesion as (mask (k, j, i) of its bounding box, 4 × 4 matrix from its index to RAS); None if empty."""
     segmentation = lesionNode.GetSegmentation()
     if not segmentation.GetNumberOfSegments():
         return None
@@ -70,45 +70,45 @@ def drawnBox(lesionNode):
         return None
     scalars = image.GetPointData().GetScalars()
     state = (lesionNode.GetID(), image.GetMTime(), scalars.GetMTime(), segment.GetLabelValue())
-    if _drawn.get("state") != state:  # VTK's times never come again
-        _drawn.update(state=state, box=_boxOf(image, segment.GetLabelValue()))
-    return _drawn["box"]
+    if _cachedBox.get("state") != state:  # an MTime never occurs twice
+        _cachedBox.update(state=state, box=_boxOf(image, segment.GetLabelValue()))
+    return _cachedBox["box"]
 
 
-_drawn = {}  # the box that was last looked for: a panel asks several times at each stroke
+_cachedBox = {}  # the last result of `drawnBox`, which a panel needs several times after each stroke
 
 
 def _boxOf(image, label):
     voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     mask = voxels == label
-    layers = np.flatnonzero(mask.any(axis=(1, 2)))
-    if not layers.size:
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    if not slices.size:
         return None
-    plane = mask[layers[0] : layers[-1] + 1].any(axis=0)
+    plane = mask[slices[0] : slices[-1] + 1].any(axis=0)
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     matrix = slicer.util.arrayFromVTKMatrix(matrix)
-    first = [layers, np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))]
-    start = np.array([where[0] for where in first])
+    occupied = [slices, np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))]
+    start = np.array([indices[0] for indices in occupied])
     matrix[:3, 3] = (matrix @ [*(start[::-1] + image.GetExtent()[::2]), 1])[:3]
-    return mask[tuple(slice(where[0], where[-1] + 1) for where in first)].copy(), matrix
+    return mask[tuple(slice(indices[0], indices[-1] + 1) for indices in occupied)].copy(), matrix
 
 
-def lesionInWords(lesionNode):
-    """Size and volume of what is drawn; "" if nothing is."""
+def lesionText(lesionNode):
+    """A line with size and volume of the drawn lesion; empty if nothing is drawn."""
     drawn = drawnBox(lesionNode) if lesionNode else None
     if drawn is None:
         return ""
     mask, matrix = drawn
     edges = np.linalg.norm(matrix[:3, :3], axis=0)
     size = " × ".join(f"{n * mm:.0f}" for n, mm in zip(mask.shape[::-1], edges, strict=True))
-    millilitres = mask.sum() * np.prod(edges) / 1000
-    return _("Lesion drawn: {size} mm, {ml:.2g} ml").format(size=size, ml=millilitres)
+    milliliters = mask.sum() * np.prod(edges) / 1000
+    return _("Lesion drawn: {size} mm, {ml:.2g} ml").format(size=size, ml=milliliters)
 
 
 def lesionProblem(lesionNode, owner, box=None):
-    """Why a segmentation cannot be the lesion in `owner` (a CT or organs), or None. box: the ROI node that limits the
-    task, if one does.
+    """The Problem that keeps a segmentation from being the lesion in `owner` (a CT or organs), or None. box: the ROI
+    node that limits the task, or None.
     """
     if lesionNode is None or drawnBox(lesionNode) is None:
         return Problem(
@@ -117,17 +117,17 @@ def lesionProblem(lesionNode, owner, box=None):
     name, organs = lesionNode.GetName(), _organsIn(lesionNode)
     if organs:
         return Problem(
-            _("“{name}” shows organs: {organs}.").format(name=name, organs=", ".join(organs[:SHOWN])),
+            _("“{name}” shows organs: {organs}.").format(name=name, organs=", ".join(organs[:MAX_NAMES])),
             _("Choose the segmentation of the lesion, or click “New”."),
         )
     if lesionNode.GetSegmentation().GetNumberOfSegments() > 1:
         return Problem(
-            _("“{name}” has several segments, and all would become lesion.").format(name=name),
-            _("Keep the one of the lesion, or click “New”."),
+            _("“{name}” has several segments, and all of them would become lesion.").format(name=name),
+            _("Remove all segments but the lesion, or click “New”."),
         )
     problem = transformProblem(lesionNode)
     if problem:
-        return Problem(problem.reason.replace(_("volume"), _("lesion")), problem.suggestion)
+        return Problem(problem.reason, problem.suggestion)  # without its fix, which is for the input
     grid = exchange.gridOf(owner)
     problem = maskProblem(lesionNode, grid, _("lesion"))
     if problem:
@@ -136,21 +136,21 @@ def lesionProblem(lesionNode, owner, box=None):
 
 
 def _boxProblem(lesionNode, box):
-    """Whether the lesion, with a voxel around it, reaches out of a box."""
+    """The Problem that the lesion with one voxel around it extends beyond the box, or None."""
     (mask, matrix), bounds = drawnBox(lesionNode), [0.0] * 6
     box.GetRASBounds(bounds)
     corners = np.stack(np.meshgrid(*((-1, n) for n in mask.shape[::-1]), [1], indexing="ij"), -1).reshape(-1, 4)
     ras = (corners @ matrix.T)[:, :3]
     if (ras.min(axis=0) < bounds[::2]).any() or (ras.max(axis=0) > bounds[1::2]).any():
         return Problem(
-            _("The lesion reaches out of the box."),
+            _("The lesion extends beyond the box."),
             _("Move or enlarge the box under Input, with room around the lesion, or choose “Whole volume”."),
         )
     return None
 
 
 def showLesion(lesionNode):
-    """Move the slice views that do not cut through the lesion to its middle."""
+    """Move slice views that do not cut the lesion to its center."""
     drawn = drawnBox(lesionNode)
     if drawn is None:
         return
@@ -164,22 +164,28 @@ def showLesion(lesionNode):
 
 
 def _gridProblem(lesionNode, grid):
-    """Whether the lesion lies on other voxels than those of the grid, or at its border."""
-    (mask, its), mine = drawnBox(lesionNode), exchange.ijkToRAS(grid)
-    again = _("Click “New” and draw a lesion on this one.")
-    first = (np.linalg.inv(mine) @ its[:, 3])[:3]
-    if not np.allclose(its[:3, :3], mine[:3, :3], atol=1e-3) or not np.allclose(first, np.rint(first), atol=1e-2):
+    """The Problem that the lesion has another grid than the image, or touches the image's border, or None."""
+    (mask, matrix), gridMatrix = drawnBox(lesionNode), exchange.ijkToRAS(grid)
+    suggestion = _("Click “New” and draw a lesion on this one.")
+    first = (np.linalg.inv(gridMatrix) @ matrix[:, 3])[:3]
+    if not np.allclose(matrix[:3, :3], gridMatrix[:3, :3], atol=1e-3) or not np.allclose(
+        first, np.rint(first), atol=1e-2
+    ):
         name = lesionNode.GetName()
-        return Problem(_("“{name}” was drawn on an image with other voxels.").format(name=name), again)
+        return Problem(_("“{name}” was drawn on an image with other voxels.").format(name=name), suggestion)
     last = np.rint(first) + mask.shape[::-1] - 1
     if min(np.rint(first)) < 1 or (last > np.array(grid.GetImageData().GetDimensions()) - 2).any():
-        return Problem(_("The lesion touches the border of the image."), _("Erase there, or draw it further inside."))
+        return Problem(
+            _("The lesion touches the border of the image."), _("Erase it at the border, or draw it further inside.")
+        )
     return None
 
 
 def addEllipsoid(lesionNode, grid, center, diameter):
-    """Add an ellipsoid to the lesion: `diameter` mm along its longest axis, the others 0.7 to 1 times as long, in a
-    random direction. center: RAS in mm. grid: the volume on whose voxels it is drawn. Returns the number of its voxels.
+    """Add an ellipsoid in a random direction to the lesion, and return the number of its voxels.
+
+    grid: the volume on whose voxels it is drawn. center: RAS in mm. diameter: length of the longest axis in mm; the
+    others are 0.7 to 1 times as long.
     """
     matrix = exchange.ijkToRAS(grid)
     shape = grid.GetImageData().GetDimensions()
@@ -199,21 +205,21 @@ def addEllipsoid(lesionNode, grid, center, diameter):
 
 
 def _add(lesionNode, mask, origin, matrix):
-    """Add a mask (k, j, i), whose first voxel lies at `origin`, to the lesion's segment."""
-    image, place = slicer.vtkOrientedImageData(), matrix.copy()
-    place[:3, 3] = origin[:3]
+    """Add a mask (k, j, i), whose first voxel lies at `origin` (RAS), to the lesion's segment."""
+    image, ijkToRAS = slicer.vtkOrientedImageData(), matrix.copy()
+    ijkToRAS[:3, 3] = origin[:3]
     image.SetDimensions(mask.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(mask.astype(np.uint8).ravel(), deep=True))
-    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(place))
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijkToRAS))
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(image, lesionNode, segmentOf(lesionNode), logic.MODE_MERGE_MAX)
 
 
 def digestOf(lesionNode):
-    """A mark of what is drawn, to see later whether it is still the same."""
+    """A digest of the drawn lesion, to see later whether it has changed; empty if nothing is drawn."""
     drawn = drawnBox(lesionNode) if lesionNode else None
     if drawn is None:
         return ""
     mask, matrix = drawn
-    place = np.round(matrix, 3).tolist()
-    return hashlib.sha256(repr((mask.shape, place)).encode() + np.packbits(mask).tobytes()).hexdigest()
+    geometry = np.round(matrix, 3).tolist()
+    return hashlib.sha256(repr((mask.shape, geometry)).encode() + np.packbits(mask).tobytes()).hexdigest()

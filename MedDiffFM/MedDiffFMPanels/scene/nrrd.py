@@ -1,6 +1,6 @@
-"""Volumes as NRRD files, written and read in small pieces, so that Slicer never waits for a disk.
+"""NRRD files, written and read in small pieces so that Slicer never waits for a disk.
 
-Functions here are generators that yield between the pieces: whoever drives them decides how long a turn takes.
+`writeNrrd` and `readNrrd` are generators that yield after each piece.
 """
 
 import gzip
@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-PIECE = 1 << 22  # bytes written or read at once: a few milliseconds
+PIECE = 1 << 22  # bytes written or read between two yields: a few milliseconds
 TYPES = {
     "int8": "int8", "uint8": "uint8", "int16": "short", "uint16": "ushort", "int32": "int", "uint32": "uint",
     "int64": "longlong", "uint64": "ulonglong", "float32": "float", "float64": "double",
@@ -23,9 +23,9 @@ NAMES = {
 
 
 def writeNrrd(path, voxels, ijkToRAS, compress=False, segments=None):
-    """Write voxels (k, j, i) with their 4 × 4 matrix of index to mm (RAS). Generator. OSError if the disk is full.
+    """Write voxels (k, j, i) with their 4 × 4 matrix from index to RAS in mm. Generator. OSError if the disk is full.
 
-    segments: of a label map, {label: name}, written as Slicer's segmentation files have them.
+    segments: the names of labels as {label: name}, written as in Slicer's segmentation files.
     """
     voxels = np.ascontiguousarray(voxels)
     packer = zlib.compressobj(1, zlib.DEFLATED, 31) if compress else None
@@ -41,11 +41,10 @@ def writeNrrd(path, voxels, ijkToRAS, compress=False, segments=None):
 
 
 def readNrrd(path):
-    """Read a volume from a NRRD file, piece by piece.
+    """Read a volume from a NRRD file.
 
-    A generator; its return value is (voxels (k, j, i), 4 × 4 matrix of index to mm in RAS).
-
-    ValueError if the file is not a NRRD volume that MedDiffFMLib or Slicer writes.
+    A generator; its return value is (voxels (k, j, i), 4 × 4 matrix from index to RAS in mm). ValueError if the file is
+    not a NRRD volume as MedDiffFMLib or Slicer writes it.
     """
     with open(path, "rb") as file:
         fields = _fields(file)
@@ -92,7 +91,7 @@ def _vector(numbers):
 
 
 def _fields(file):
-    """The header's fields by name; the file stands at the first voxel then."""
+    """Read the header: its fields by name. The file is at the first voxel afterwards."""
     if not file.readline().startswith(b"NRRD"):
         raise ValueError(f"{file.name} is no NRRD file.")
     fields = {}
@@ -107,7 +106,7 @@ def _fields(file):
 
 
 def _matrix(fields):
-    """The 4 × 4 matrix of index to mm in RAS, from the header's directions and origin."""
+    """The 4 × 4 matrix from index to RAS in mm, from the header's directions and origin."""
     axes = np.array([_numbers(part) for part in fields["space directions"].replace(") (", ")|(").split("|")])
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = axes.T, _numbers(fields["space origin"])

@@ -1,10 +1,10 @@
-"""The small real CT that comes with the modules, in Slicer's Sample Data: works without a network."""
+"""The small real CTs that come with the modules, offered in Slicer's Sample Data; no network is needed."""
 
 from slicer.i18n import tr as _
 
 from ..toolkit.resources import RESOURCES
 
-SAMPLES = {  # file: its name in Slicer, and its SHA-256
+SAMPLES = {  # file: (name in Slicer, SHA-256)
     "chest_ts_aorta.nii.gz": (
         "MedDiff-FM chest CT",
         "611b8a2daf7c3efc11075a93ee1599f3fc31ef741c0a56f6b1718a940db0af6e",
@@ -19,20 +19,20 @@ THUMBNAILS = RESOURCES / "Icons"
 
 
 def sampleFile(name):
-    """Where a sample lies: in the package, or in the source tree."""
+    """The path of a sample, in the package or in the source tree."""
     packaged = RESOURCES / "Data" / name
     return packaged if packaged.is_file() else RESOURCES.parents[2] / "Testing" / "Data" / name
 
 
 def registerSampleData():
-    """Called by each module once Slicer has started; the first one does it."""
+    """Register the samples, unless another module has done it. Each module calls this once Slicer has started."""
     import SampleData
 
     category = _("MedDiff-FM")
-    known = SampleData.SampleDataLogic()
+    sampleData = SampleData.SampleDataLogic()
     for fileName, (name, checksum) in SAMPLES.items():
         path = sampleFile(fileName)
-        if known.sourceForSampleName(name) is None and path.is_file():
+        if sampleData.sourceForSampleName(name) is None and path.is_file():
             SampleData.SampleDataLogic.registerCustomSampleDataSource(
                 category=category,
                 sampleName=name,

@@ -1,6 +1,6 @@
-"""A CT with a lesion and the lesion's mask as files, ready for `meddiff-fm train prepare`: all of them or none.
+"""Training pairs: a CT with a lesion and the lesion's mask, written for `meddiff-fm train prepare`.
 
-The files have numbers for names: a node's name may be a patient's.
+The files are numbered, because a node's name may be a patient's.
 """
 
 import csv
@@ -23,16 +23,17 @@ KNOWN_REGIONS = ("head-neck", "chest", "abdomen")
 
 
 def savePair(folder, volumeNode, lesionNode):
-    """Write CT, mask and provenance into a folder and add a row to its manifest.csv. Generator that yields between
-    small pieces of work; its return value is the CT's path. ValueError for a manifest of other columns; OSError if it
-    cannot be written: then nothing is left behind.
+    """Write CT, mask and provenance into a folder and add a row to its manifest.csv, all or nothing.
+
+    A generator that yields between small pieces of work; its return value is the CT's path. ValueError if the manifest
+    has other columns; OSError if something cannot be written.
     """
     folder, record = Path(folder), exchange.provenanceOf(volumeNode)
     manifest, name = _rows(folder / MANIFEST), _freeName(folder)
     files = {suffix: folder / f"{name}{suffix}" for suffix in ("_ct.nrrd", "_mask.nrrd", ".json")}
     voxels, matrix = slicer.util.arrayFromVolume(volumeNode), exchange.ijkToRAS(volumeNode)
     parts = {key: path.with_name(f".{path.name}.part") for key, path in files.items()}
-    done = []
+    written = []
     try:
         labels, _ = yield from exchange.exportLabels(lesionNode, volumeNode)
         yield from writeNrrd(parts["_ct.nrrd"], voxels, matrix, compress=True)
@@ -41,27 +42,28 @@ def savePair(folder, volumeNode, lesionNode):
         parts[".json"].write_text(json.dumps(record, indent=2), encoding="utf-8")
         for key, path in files.items():
             os.replace(parts[key], path)
-            done.append(path)
+            written.append(path)
         patient = "synthetic-" + (yield from _digest(exchange.sourceOf(volumeNode) or volumeNode))
         facts = record.get("facts", {})
         region = facts.get("region") if facts.get("region") in KNOWN_REGIONS else "auto"
         row = [files["_ct.nrrd"].name, patient, region, "none", files["_mask.nrrd"].name, "train"]
         _write(folder / MANIFEST, [*manifest, dict(zip(COLUMNS, row, strict=True))])
     except BaseException:
-        for path in (*parts.values(), *done):
+        for path in (*parts.values(), *written):
             path.unlink(missing_ok=True)
         raise
     return files["_ct.nrrd"]
 
 
 def _freeName(folder):
-    taken = [re.match(r"lesion-(\d+)", path.name) for path in folder.glob("lesion-*")]
-    number = max((int(match[1]) for match in taken if match), default=0) + 1
+    """The next name lesion-NNNN that no file in the folder has."""
+    matches = [re.match(r"lesion-(\d+)", path.name) for path in folder.glob("lesion-*")]
+    number = max((int(match[1]) for match in matches if match), default=0) + 1
     return f"lesion-{number:04d}"
 
 
 def _rows(manifest):
-    """The rows of a manifest that may be there, or none. ValueError if it is another table."""
+    """The rows of a manifest, none if there is no such file. ValueError if it is another table."""
     if not manifest.exists():
         return []
     with manifest.open(newline="", encoding="utf-8-sig") as file:
@@ -73,7 +75,7 @@ def _rows(manifest):
 
 
 def _write(manifest, rows):
-    """The table anew, with every column of it, whole or not at all."""
+    """Replace the manifest by these rows, with all columns that they have; whole or not at all."""
     columns = list(dict.fromkeys([*COLUMNS, *(key for row in rows for key in row if key)]))
     part = manifest.with_name(f".{manifest.name}.part")
     try:
@@ -87,7 +89,7 @@ def _write(manifest, rows):
 
 
 def _digest(node):
-    """A mark of what the lesion was put into: all lesions in one CT are one patient's, without a name."""
+    """A digest of the node that the lesion was put into: the pseudonym of the patient of its lesions. Generator."""
     if not node.IsA("vtkMRMLVolumeNode"):
         return hashlib.sha256(repr(segmentationKey(node)).encode()).hexdigest()[:12]
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Part 5 of a panel: model, device, where jobs run, what the system is, and the set-up."""
+"""The Advanced section of a panel: model, device, backend, system and set-up."""
 
 import qt
 import slicer
@@ -8,88 +8,93 @@ from MedDiffFMLib.worker.protocol import PROTOCOL
 
 from ..failures import Failure, otherVersion
 from ..runner import environment
-from ..runner.backend import Place, savedPlace, savePlace
+from ..runner.backend import Backend, saveBackend, savedBackend
 from ..runner.job import Job, sharedWorker
 from ..toolkit import announcement as announce
 from ..toolkit.bindings import fillCombo
 
-HELLO_SECONDS = 180  # a worker has answered by then, even if PyTorch is read from a slow disk for the first time
+HELLO_SECONDS = 180  # includes the first import of PyTorch from a slow disk
 
 
 class AdvancedPart:
-    def __init__(self, ui, pause, onChange, tell):
-        """pause: drops an estimate that is being made; onChange: place or packages have changed; tell: takes a
-        sentence for the user.
+    """The controls of the Advanced section."""
+
+    def __init__(self, ui, stopEstimate, onChange, showMessage):
+        """stopEstimate: stops a running estimate. onChange: called when the backend or the packages have changed.
+        showMessage: called with a sentence for the user.
         """
-        self.ui, self._pause, self._onChange, self._tell = ui, pause, onChange, tell
-        self._hello, self._asking = None, None  # what the worker said of itself, and the job that asks it
+        self.ui, self._stopEstimate, self._onChange, self._showMessage = ui, stopEstimate, onChange, showMessage
+        self._hello, self._helloJob = None, None  # the worker's answer to “hello”, and the job that asks for it
         fillCombo(
             ui.deviceBox, [("auto", _("Automatic")), ("cuda", _("Graphics card (GPU)")), ("cpu", _("Processor (CPU)"))]
         )
         self.listModels()
-        places = [("slicer", _("Slicer's Python")), ("python", _("Another Python")), ("command", _("A command"))]
-        fillCombo(ui.placeBox, places)
-        self._showPlace(savedPlace())
-        ui.placeBox.connect("currentIndexChanged(int)", self._onPlaceKind)
-        ui.placeEdit.connect("editingFinished()", self._onPlace)
-        ui.placeChooseButton.connect("clicked(bool)", self._onChoosePython)
+        backends = [("slicer", _("Slicer's Python")), ("python", _("Another Python")), ("command", _("A command"))]
+        fillCombo(ui.backendBox, backends)
+        self._showBackend(savedBackend())
+        ui.backendBox.connect("currentIndexChanged(int)", self._onBackendKind)
+        ui.backendEdit.connect("editingFinished()", self._onBackendEdit)
+        ui.backendChooseButton.connect("clicked(bool)", self._onChoosePython)
         ui.testButton.connect("clicked(bool)", self.onTest)
         ui.setupButton.connect("clicked(bool)", self.onSetUp)
         ui.modelsButton.connect("clicked(bool)", self.onModels)
         ui.systemLabel.text = _("Click Test, or run once, to see device, memory and model.")
 
-    # where it runs
+    # the backend
 
     @property
-    def place(self):
-        return savedPlace()
+    def backend(self):
+        """The backend in Slicer's settings."""
+        return savedBackend()
 
-    def _showPlace(self, place):
+    def _showBackend(self, backend):
+        """Show a backend in the controls."""
         self._busy = True
-        self.ui.placeBox.setCurrentIndex(self.ui.placeBox.findData(place.kind))
-        self.ui.placeEdit.text = {"python": place.python, "command": place.command}.get(place.kind, "")
-        words = {
+        self.ui.backendBox.setCurrentIndex(self.ui.backendBox.findData(backend.kind))
+        self.ui.backendEdit.text = {"python": backend.python, "command": backend.command}.get(backend.kind, "")
+        placeholders = {
             "python": _("Path of a Python that has the packages"),
             "command": _("ssh host meddiff-fm worker"),
         }
-        self.ui.placeEdit.placeholderText = words.get(place.kind, "")
-        typed = place.kind != "slicer"
-        self.ui.placeChooseButton.visible = place.kind == "python"
-        self.ui.placeRowLabel.visible = self.ui.placeRow.visible = self.ui.placeEdit.visible = typed
-        self.ui.setupButton.enabled = place.kind == "slicer"
+        self.ui.backendEdit.placeholderText = placeholders.get(backend.kind, "")
+        hasText = backend.kind != "slicer"
+        self.ui.backendChooseButton.visible = backend.kind == "python"
+        self.ui.backendRowLabel.visible = self.ui.backendRow.visible = self.ui.backendEdit.visible = hasText
+        self.ui.setupButton.enabled = backend.kind == "slicer"
         self._busy = False
 
-    def _onPlaceKind(self, index):
+    def _onBackendKind(self, index):
         if not self._busy:
-            old = savedPlace()
-            self._savePlace(Place(self.ui.placeBox.currentData, old.python, old.command))
+            old = savedBackend()
+            self._saveBackend(Backend(self.ui.backendBox.currentData, old.python, old.command))
 
     def _onChoosePython(self, checked=False):
-        path = qt.QFileDialog.getOpenFileName(None, _("Choose a Python"), self.ui.placeEdit.text)
+        path = qt.QFileDialog.getOpenFileName(None, _("Choose a Python"), self.ui.backendEdit.text)
         if path:
-            self.ui.placeEdit.text = path
-            self._onPlace()
+            self.ui.backendEdit.text = path
+            self._onBackendEdit()
 
-    def _onPlace(self):
-        old, text = savedPlace(), self.ui.placeEdit.text.strip()
+    def _onBackendEdit(self):
+        old, text = savedBackend(), self.ui.backendEdit.text.strip()
         if old.kind == "python":
-            self._savePlace(Place(old.kind, text, old.command))
+            self._saveBackend(Backend(old.kind, text, old.command))
         elif old.kind == "command":
-            self._savePlace(Place(old.kind, old.python, text))
+            self._saveBackend(Backend(old.kind, old.python, text))
 
-    def _savePlace(self, place):
-        changed = place != savedPlace()
+    def _saveBackend(self, backend):
+        """Save and show a backend; if it is another one, what the worker said of itself is forgotten."""
+        changed = backend != savedBackend()
         if changed:
-            savePlace(place)
+            saveBackend(backend)
             self._hello = None
-        self._showPlace(place)
+        self._showBackend(backend)
         if changed:
             self._onChange()
 
     def onTest(self, checked=False):
-        """Start the worker and ask who it is."""
+        """Start the worker and show its device, memory and models."""
         self.ui.testButton.enabled = False
-        self._say(_("Starting…"))
+        self._showSystem(_("Starting…"))
 
         def end(hello, failure):
             self.ui.testButton.enabled = True
@@ -101,52 +106,57 @@ class AdvancedPart:
             end(None, failure)
 
     @property
-    def asking(self):
-        return self._asking is not None
+    def askingHello(self):
+        """Whether a “hello” job is running."""
+        return self._helloJob is not None
 
     def askForModelOnce(self):
-        """Once a worker has answered another question: who it is, if that is not known yet."""
+        """Ask a running, idle worker for its device and models, unless they are known."""
         if self._hello is None and sharedWorker().pid is not None and sharedWorker().job is None:
             self._ask(self._showHello)
 
-    def stopAsking(self):
-        """A run goes first."""
-        if self._asking is not None:
-            self._asking.abandon(keepWorker=True)
-            self._asking, self.ui.testButton.enabled = None, True
+    def cancelHello(self):
+        """Abandon a “hello” job, so that a run can start."""
+        if self._helloJob is not None:
+            self._helloJob.abandon(keepWorker=True)
+            self._helloJob, self.ui.testButton.enabled = None, True
 
     def _ask(self, onEnd):
-        def prepare(folder, place):
+        """Start a “hello” job; Failure if the worker is busy."""
+
+        def prepare(folder, backend):
+            yield from ()  # a generator, as `Job` expects
             return {"request": "hello"}
-            yield
 
         def finish(event, folder):
+            yield from ()
             return event
-            yield
 
         def end(hello, failure):
-            self._asking = None
+            self._helloJob = None
             onEnd(hello, failure)
 
-        job = Job(prepare, finish, None, end, self.place, HELLO_SECONDS)
+        job = Job(prepare, finish, None, end, self.backend, HELLO_SECONDS)
         job.start()
-        self._asking = job
+        self._helloJob = job
 
     def _showHello(self, hello, failure):
+        """Show the answer to “hello”, or why there is none."""
         self._hello = hello
         if hello and hello.get("protocol", PROTOCOL) != PROTOCOL:
-            what = _("It speaks protocol {its}, this panel {ours}.").format(its=hello["protocol"], ours=PROTOCOL)
-            self._showHello(None, otherVersion(what))
+            reason = _("The worker speaks protocol {its}, and this panel {ours}.")
+            reason = reason.format(its=hello["protocol"], ours=PROTOCOL)
+            self._showHello(None, otherVersion(reason))
         elif hello:
-            self._say(systemInWords(hello))
+            self._showSystem(systemText(hello))
         elif failure:
-            self._say(f"{failure.title} {failure.message} {failure.next}")
+            self._showSystem(f"{failure.title} {failure.message} {failure.next}")
 
     def showModelAndDevice(self, provenance):
-        """After a run: what it was computed with, and what to do if that was no GPU."""
+        """Show what a run was computed with, and on a CPU the worker's advice on how to use a GPU."""
         computed, model = provenance.get("computed", {}), provenance.get("model", {})
         versions = provenance.get("versions", {})
-        self._say(
+        self._showSystem(
             _("{device}, {precision}; model {model}; PyTorch {torch}").format(
                 device=_("processor (CPU)") if computed.get("device") == "cpu" else computed.get("device", "?"),
                 precision=computed.get("precision", "?"),
@@ -156,44 +166,46 @@ class AdvancedPart:
         )
         advice = (self._hello or {}).get("system", {}).get("advice")
         if advice and computed.get("device") == "cpu":
-            self._say(f"{self.ui.systemLabel.text}. {advice}")
+            self._showSystem(f"{self.ui.systemLabel.text}. {advice}")
 
-    def _say(self, text):
+    def _showSystem(self, text):
         self.ui.systemLabel.text = text
 
     # packages and models
 
-    def readyToRun(self):
-        """Whether the packages are there; if not, the set-up is offered once and may put them there."""
-        if self.place.kind != "slicer" or not environment.missing():
+    def ensurePackages(self):
+        """Whether all packages are installed; if not, the set-up dialog is shown first."""
+        if self.backend.kind != "slicer" or not environment.missing():
             return True
         return self.onSetUp()
 
     def onSetUp(self, checked=False):
+        """Show the set-up dialog. Returns whether all packages are installed."""
         from ..dialogs.setup import offerSetUp
 
-        self._pause()
-        self.stopAsking()
-        if sharedWorker().job is not None:  # a run needs the worker, and the packages as they are
-            self._tell(announce.whyToWait())
+        self._stopEstimate()
+        self.cancelHello()
+        if sharedWorker().job is not None:  # a run needs the worker and its packages
+            self._showMessage(announce.waitReason())
             return False
         sharedWorker().end()
         self._hello = None
-        done = offerSetUp(slicer.util.mainWindow())
-        if done:
-            self._tell(_("The packages are there. Click Run."))
+        complete = offerSetUp(slicer.util.mainWindow())
+        if complete:
+            self._showMessage(_("All packages are installed. Click Run."))
         self._onChange()
-        return done
+        return complete
 
     def listModels(self):
+        """Fill the selector of models."""
         from MedDiffFMLib.models.store import installed
 
         from ..dialogs.models import nameOf
 
         chosen, names = self.ui.modelBox.currentData, {}
-        for found in installed():
-            hub = found.source.startswith("hub:")  # such a one is named by its commit, so that it is this very one
-            names[found.source.removeprefix("hub:") if hub else found.folder.name] = nameOf(found)
+        for model in installed():
+            fromHub = model.source.startswith("hub:")  # its key has the commit, so that it is exactly this model
+            names[model.source.removeprefix("hub:") if fromHub else model.folder.name] = nameOf(model)
         fillCombo(self.ui.modelBox, [("", _("The best one installed")), *names.items()])
         self.ui.modelBox.setCurrentIndex(max(0, self.ui.modelBox.findData(chosen)))
 
@@ -204,8 +216,8 @@ class AdvancedPart:
         self.listModels()
 
 
-def systemInWords(hello):
-    """Device, memory, torch, model, and what to do if the GPU is not used."""
+def systemText(hello):
+    """A line on device, memory, PyTorch and models, with advice if the GPU is not used."""
     system = hello.get("system", {})
     parts = [system.get("gpu") or hello.get("device", "")]
     if system.get("gpu_memory_gb"):

@@ -1,4 +1,4 @@
-"""The batch section of a panel: the task, with its present settings, over a folder of files (`meddiff-fm batch`)."""
+"""The batch section of a panel: it applies the task with its present settings to a folder (`meddiff-fm batch`)."""
 
 import csv
 import html
@@ -12,35 +12,37 @@ from MedDiffFMLib.parameters import TASKS
 
 from ..failures import Failure
 from ..logic import optionWords
-from ..runner.backend import savedPlace
+from ..runner.backend import savedBackend
 from ..runner.command import Command
 from ..runner.job import sharedWorker
 from ..toolkit import announcement as announce
 from ..toolkit.tables import fillTable
 from ..views.colors import warning
-from .run import timeInWords
+from .run import timeText
 
 NAME = "{name}"
-TABLE = "status.csv"  # that the batch keeps in the output folder
+TABLE = "status.csv"  # the batch's table in the output folder
 
 
 class BatchPart:
-    """While it runs it is the one job of this Slicer, as a run is: two at once would not fit everywhere."""
+    """The batch section. A running batch is the one job of this Slicer, since memory may not suffice for two."""
 
-    def __init__(self, ui, task, parameters, ready, onBegin, onEnd):
-        """task: its name; parameters: gives them as the panel shows them; ready: whether a run could begin, nothing
-        else of the panel runs then; onBegin, onEnd: called when a batch has begun and ended, with what came of it.
+    def __init__(self, ui, task, parameters, prepareRun, onBegin, onEnd):
+        """task: its name. parameters: returns the parameters that the panel shows. prepareRun: stops other jobs of the
+        panel and returns whether a run can begin. onBegin: called when a batch has begun. onEnd: called at its end with
+        a sentence on the outcome.
         """
-        self.ui, self._task, self._parameters, self._ready = ui, task, parameters, ready
-        self._begun, self._ended = onBegin, onEnd
-        self._command, self._rows, self._looked = None, {}, (None, "")
+        self.ui, self._task, self._parameters, self._prepareRun = ui, task, parameters, prepareRun
+        self._notifyBegin, self._notifyEnd = onBegin, onEnd
+        self._command, self._rows = None, {}
+        self._folderProblem = (None, "")  # (folders, sentence) of the last check
         slots = TASKS[task].files
         inputs = [slot for slot in slots if not slot.output]
-        self._mask = inputs[1] if len(inputs) > 1 else None
-        self._further = [slot for slot in slots if slot.output][1:]
+        self._maskSlot = inputs[1] if len(inputs) > 1 else None
+        self._extraOutputs = [slot for slot in slots if slot.output][1:]
         labels = inputs[0].kind == "labels"
-        self.ui.batchIntroLabel.text = _introduction(labels, self._mask)
-        self.ui.batchMaskLabel.visible = self.ui.batchMaskRow.visible = self._mask is not None
+        self.ui.batchIntroLabel.text = _introduction(labels, self._maskSlot)
+        self.ui.batchMaskLabel.visible = self.ui.batchMaskRow.visible = self._maskSlot is not None
         self.ui.batchRunButton.connect("clicked(bool)", self.onRun)
         self.ui.batchOpenButton.connect("clicked(bool)", self.onOpen)
         self.ui.batchInputButton.connect("clicked(bool)", lambda checked: self._choose(self.ui.batchInputEdit))
@@ -49,84 +51,89 @@ class BatchPart:
 
         for edit in (self.ui.batchInputEdit, self.ui.batchOutputEdit, self.ui.batchMaskEdit):
             edit.connect("textChanged(QString)", lambda text: self.update())
-            edit.connect("editingFinished()", self.look)
+            edit.connect("editingFinished()", self.checkFolders)
 
     @property
     def running(self):
+        """Whether a batch is running."""
         return self._command is not None
 
     # what is chosen
 
     def _choose(self, edit, pattern=""):
+        """Let the user choose a folder, and write it, or a pattern of files in it, into an edit."""
         folder = qt.QFileDialog.getExistingDirectory(None, _("Choose a folder"), os.path.dirname(edit.text))
         if folder:
             edit.text = os.path.join(folder, f"{pattern}.nii.gz") if pattern else folder
-            self.look()
+            self.checkFolders()
 
     @property
     def _folders(self):
-        """The folders of the inputs and for the results, as they are typed."""
+        """The folders of the inputs and of the results, as typed."""
         return self.ui.batchInputEdit.text.strip(), self.ui.batchOutputEdit.text.strip()
 
-    def look(self):
-        """Look at the folders on the disk: only once they are typed, or a server that does not answer would halt Slicer
-        at each key.
+    def checkFolders(self):
+        """Check the folders on the disk, and show the table of an earlier batch.
+
+        Called when typing is finished: a server that does not answer would block Slicer at each key.
         """
         source, target = self._folders
         if not os.path.isdir(source):
-            found = _("Choose the folder with the inputs.")
+            problem = _("Choose the folder with the inputs.")
         elif os.path.isfile(target) or os.path.realpath(source) == os.path.realpath(target):
-            found = _("Choose another folder for the results.")
+            problem = _("Choose another folder for the results.")
         else:
-            found = ""
-        self._looked = ((source, target), found)
+            problem = ""
+        self._folderProblem = ((source, target), problem)
         self.ui.batchOpenButton.enabled = bool(target) and os.path.isdir(target)
         if not self.running:
             self._show(_savedRows(target) if target else {})
-            self.ui.batchStatusLabel.text = f"{_inWords(self._rows)}." if self._rows else ""
+            self.ui.batchStatusLabel.text = f"{_countsText(self._rows)}." if self._rows else ""
         self.update()
 
     def problem(self):
-        """Why no batch can be run now, in a sentence, or an empty text."""
+        """A sentence on why no batch can run now, or an empty text."""
         source, target = self._folders
         values = self._parameters()
         if not source:
             return _("Choose the folder with the inputs.")
         if not target or source == target:
             return _("Choose another folder for the results.")
-        if self._looked[0] == (source, target) and self._looked[1]:
-            return self._looked[1]
-        if self._mask and NAME not in self.ui.batchMaskEdit.text:
-            return _("Say where the lesion masks are: a path with {name} in place of the input's name.")
+        if self._folderProblem[0] == (source, target) and self._folderProblem[1]:
+            return self._folderProblem[1]
+        if self._maskSlot and NAME not in self.ui.batchMaskEdit.text:
+            return _("Enter where the lesion masks are: a path with {name} in place of the input's name.")
         if not isinstance(values.get("anatomy", ""), str):
             return _("A segmentation of the scene belongs to one CT: choose another anatomy under Input.")
         if not isinstance(values.get("roi", ""), str):
             return _("A box belongs to one CT: choose the whole volume under Input.")
-        if savedPlace().remote:
+        if savedBackend().remote:
             return _("A batch runs on this computer: choose Slicer's Python or another one under Advanced.")
-        return announce.whyToWait() if sharedWorker().job else ""
+        return announce.waitReason() if sharedWorker().job else ""
 
     def update(self):
         """Show what can be done now, and if not, why."""
         if self.running:
             self.ui.batchReasonLabel.visible = False
             return
-        self.ui.batchOpenButton.enabled &= self._looked[0] == self._folders
+        self.ui.batchOpenButton.enabled &= self._folderProblem[0] == self._folders
         problem = self.problem()
         again = any(status in ("failed", "cancelled", "waiting") for status, *_rest in self._rows.values())
         self.ui.batchRunButton.text = _("Run what is not done") if again else _("Run the batch")
         self.ui.batchRunButton.enabled = not problem
         self.ui.batchReasonLabel.text = warning(html.escape(problem)) if problem else ""
         self.ui.batchReasonLabel.visible = bool(problem)
-        self.ui.batchRunButton.toolTip = problem or _("Start, or go on: what is done already is skipped.")
+        self.ui.batchRunButton.toolTip = problem or _(
+            "Start the batch, or continue it: results that exist are skipped."
+        )
 
-    def _words(self):
-        """The command and its options."""
+    def _arguments(self):
+        """The arguments of `meddiff-fm` for this batch."""
         source, target = self._folders
         words = ["batch", self._task, source, target, "--events", *optionWords(self._task, self._parameters())]
-        if self._mask:
-            words += [f"--{self._mask.name.replace('_', '-')}", self.ui.batchMaskEdit.text.strip()]
-        for slot in self._further:
+        if self._maskSlot:
+            words += [f"--{self._maskSlot.name.replace('_', '-')}", self.ui.batchMaskEdit.text.strip()]
+        for slot in self._extraOutputs:
             ending = "csv" if slot.kind == "table" else "nii.gz"
             words += [f"--{slot.name}", os.path.join(target, f"{NAME}-{slot.name}.{ending}")]
         return words
@@ -134,37 +141,38 @@ class BatchPart:
     # running
 
     def onRun(self, checked=False):
+        """Run the batch, or cancel the running one."""
         if self.running:
             self.ui.batchRunButton.enabled = False
             self.ui.batchStatusLabel.text = _("Cancelling…")
             self._command.cancel()
             return
-        self.look()
+        self.checkFolders()
         if self.problem():
             self.ui.batchStatusLabel.text = html.escape(self.problem())
         else:
             self.start()
 
     def start(self):
-        """Begin with the present settings, or go on where an earlier batch stopped."""
-        if not self._ready():
+        """Start the batch with the present settings; results of an earlier one are kept."""
+        if not self._prepareRun():
             return
         sharedWorker().end()  # its model would take memory beside the batch's own
         self._show({})
         try:
-            self._command = Command(self._words(), self._onEvent, self._onEnd, savedPlace())
+            self._command = Command(self._arguments(), self._onEvent, self._onEnd, savedBackend())
         except Failure as failure:
             self._onEnd(None, failure)
             return
         sharedWorker().job = self
         self.ui.batchRunButton.text, self.ui.batchRunButton.enabled = _("Cancel"), True
-        self.ui.batchRunButton.toolTip = _("Stop. What is done stays, nothing is left half written.")
+        self.ui.batchRunButton.toolTip = _("Stop the batch. Finished results stay, and nothing is left half written.")
         self.ui.batchProgressBar.maximum, self.ui.batchProgressBar.visible = 0, True
         self.ui.batchStatusLabel.text = _("Starting…")
-        self._begun()
+        self._notifyBegin()
 
     def abandon(self):
-        """Stop the batch at once, without a word in the panel."""
+        """Stop the batch at once, without a message in the panel."""
         if self.running:
             self._command.abandon()
             self._command = None
@@ -173,7 +181,7 @@ class BatchPart:
 
     def _onEvent(self, event):
         if event["event"] == "entries":
-            source = os.path.join(self.ui.batchInputEdit.text.strip(), "")  # known: a file's name says more
+            source = os.path.join(self._folders[0], "")  # left out of the reasons, which it makes long
             for name, status, reason, summary in event["entries"]:
                 self._rows[name] = (status, reason.replace(source, ""), summary)
             self._show(self._rows)
@@ -185,16 +193,16 @@ class BatchPart:
         if sharedWorker().job is self:
             sharedWorker().job = None
         self.ui.batchProgressBar.visible = False
-        if failure and not (code == 1 and self._rows):  # 1 with a table: some of its files failed, and it says so
+        if failure and not (code == 1 and self._rows):  # code 1 with rows: some files failed, as the table shows
             lines = [failure.title, failure.message, failure.next]
             text = " ".join(line for line in lines if line)
         elif code is None:
-            text = _("Cancelled: {counts}. Run it again to go on.").format(counts=_inWords(self._rows))
+            text = _("Cancelled: {counts}. Run it again to continue.").format(counts=_countsText(self._rows))
         else:
-            text = f"{_inWords(self._rows)}."
+            text = f"{_countsText(self._rows)}."
         self.ui.batchStatusLabel.text = html.escape(text)
         self.ui.batchOpenButton.enabled = os.path.isdir(self._folders[1])
-        self._ended(text)
+        self._notifyEnd(text)
 
     def onOpen(self, checked=False):
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(self.ui.batchOutputEdit.text.strip()))
@@ -206,34 +214,38 @@ class BatchPart:
         self.ui.batchProgressBar.value = round(1000 * event["fraction"])
         for row, name in enumerate(self._rows):
             if name in event["running"]:
-                share = _("running, {share:.0%}").format(share=event["running"][name])
-                self.ui.batchTable.item(row, 1).setText(share)
-        parts = [_inWords(self._rows)]
+                state = _("running, {fraction:.0%}").format(fraction=event["running"][name])
+                self.ui.batchTable.item(row, 1).setText(state)
+        parts = [_countsText(self._rows)]
         if event.get("seconds_left") is not None:
-            parts.append(_("{time} left").format(time=timeInWords(event["seconds_left"])))
+            parts.append(_("{time} left").format(time=timeText(event["seconds_left"])))
         if self.ui.batchRunButton.enabled:
             self.ui.batchStatusLabel.text = ", ".join(parts)
             announce.progress(", ".join(parts))
 
     def _show(self, rows):
-        """rows: by name, status, reason and summary."""
+        """Show the table. rows: {file: (status, reason, summary)}."""
         self._rows, states = rows, _states()
         headers = [_("File"), _("State"), _("Message")]
-        cells = [(name, states.get(status, status), reason or words) for name, (status, reason, words) in rows.items()]
+        cells = [
+            (name, states.get(status, status), reason or summary) for name, (status, reason, summary) in rows.items()
+        ]
         fillTable(self.ui.batchTable, headers, cells)
-        self.ui.batchTable.resizeRowsToContents()  # a message is read to its end
+        self.ui.batchTable.resizeRowsToContents()  # so that messages are shown in full
         self.ui.batchTable.visible = bool(rows)
 
 
-def _introduction(labels, mask):
-    what = _("label maps (segmentations saved as files)") if labels else _("CTs (NIfTI, NRRD, MHA, folders of DICOM)")
-    text = _("The settings above, applied to every file of a folder of {what}.").format(what=what)
-    if mask:
+def _introduction(labels, maskSlot):
+    """What the section does. labels: whether the inputs are label maps. maskSlot: the slot of lesion masks, or None."""
+    inputs = _("label maps (segmentations saved as files)") if labels else _("CTs (NIfTI, NRRD, MHA, folders of DICOM)")
+    text = _("Apply the settings above to every file of a folder of {inputs}.").format(inputs=inputs)
+    if maskSlot:
         text += " " + _("The mask of scan7.nii.gz is the file named below with scan7 in place of {name}.")
     return text
 
 
 def _states():
+    """The texts of the states in the table."""
     return {
         "waiting": _("waiting"),
         "done": _("done"),
@@ -244,8 +256,8 @@ def _states():
     }
 
 
-def _inWords(rows):
-    """The counts of a batch's table in words, for example: 3 of 5 done, 2 failed."""
+def _countsText(rows):
+    """The counts of a batch's table, for example: 3 of 5 done, 2 failed."""
     states = [status for status, *_rest in rows.values()]
     done = states.count("done") + states.count("skipped")
     text = _("{done} of {all} done").format(done=done, all=len(states) - states.count("left out"))
@@ -254,7 +266,7 @@ def _inWords(rows):
 
 
 def _savedRows(folder):
-    """The table that an earlier batch left in an output folder."""
+    """The rows of the table that an earlier batch left in an output folder, or none."""
     try:
         with open(Path(folder) / TABLE, newline="", encoding="utf-8") as file:
             return {row["name"]: (row["status"], row["reason"], row["summary"]) for row in csv.DictReader(file)}

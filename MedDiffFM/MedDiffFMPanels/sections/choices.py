@@ -1,20 +1,20 @@
-"""What a panel shows as chosen, as a task takes it: input nodes and parameters."""
+"""The choices that a panel shows, as a task takes them: input nodes and parameters."""
 
 from MedDiffFMLib.parameters import TASKS
 
 
 def chosenInputs(task, part, bindings):
-    """The input nodes by the names of the task's files. part: the panel's `TaskPart`, which may add some."""
+    """The input nodes by the names of the task's files. part: the panel's `TaskPart`, which may add others."""
     return {TASKS[task].files[0].name: bindings.chosenNode("input")} | part.inputs()
 
 
 def chosenParameters(task, part, bindings):
-    """The task's parameters by name; what is not set is left out. Nodes stay nodes."""
-    known = {field["name"] for field in TASKS[task].describe()}
-    texts = {name: bindings.value(name) for name in known | {"model", "device"}}
+    """The task's parameters by name, without those that are not set. Nodes are returned as nodes."""
+    names = {field["name"] for field in TASKS[task].describe()}
+    texts = {name: bindings.value(name) for name in names | {"model", "device"}}
     values = {name: text for name, text in texts.items() if text != ""}
     kind = bindings.value("anatomyKind")
-    if "anatomy" in known:
+    if "anatomy" in names:
         values["anatomy"] = bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else kind
     if bindings.value("area") == "box":
         values["roi"] = bindings.chosenNode("roi")

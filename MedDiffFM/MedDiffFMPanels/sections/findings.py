@@ -1,4 +1,4 @@
-"""The findings within a panel: a threshold that is followed at once, a table that leads to each of them."""
+"""The findings in a panel: controls of the threshold that take effect at once, and a table of findings."""
 
 import csv
 import time
@@ -17,31 +17,31 @@ from ..scene.findings_nodes import (
     automaticRule,
     colorMap,
     hasColors,
-    kindInWords,
+    kindText,
     setOpacity,
     showOver,
 )
 from ..toolkit.bindings import fillCombo
 from ..views.colors import quiet, readableName
 
-INTERVAL = 30  # ms between the turns
-FIRST_TURN, TURN = 0.1, 0.03  # seconds: small maps are done within the first
-FARTHEST = 2000.0  # HU
-ROWS = 100  # of the table in the panel; the table in the scene has all
+INTERVAL = 30  # ms between two polls
+FIRST_TURN_SECONDS, TURN_SECONDS = 0.1, 0.03  # how long a poll may work; small maps are done in the first
+MAX_THRESHOLD = 2000.0  # HU, of the slider before a map is known
+ROWS = 100  # of the panel's table; the table node has all
 
 
 class FindingsPart:
-    """Follows the map that the parameter node refers to as `anomalyMap`."""
+    """The findings of the map that the parameter node refers to as `anomalyMap`."""
 
     def __init__(self, ui, bindings):
         self.ui, self._bindings = ui, bindings
-        self._nodes, self._followed, self._walk, self.findings = None, None, None, []
-        self._turning, self._crosshair = False, Crosshair()
+        self._nodes, self._shownRule, self._generator, self.findings = None, None, None, []
+        self._polling, self._crosshair = False, Crosshair()
         sides = [("both", _("Brighter and darker")), ("brighter", _("Brighter only")), ("darker", _("Darker only"))]
         fillCombo(self.ui.sidesBox, sides)
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
-        self._timer.connect("timeout()", lambda: self._turn(TURN))
+        self._timer.connect("timeout()", lambda: self._poll(TURN_SECONDS))
         table = self.ui.findingsTable
         table.connect("cellClicked(int,int)", lambda row, column: self.jump(row))
         table.connect("currentCellChanged(int,int,int,int)", lambda row, *rest: self.jump(row))
@@ -51,10 +51,11 @@ class FindingsPart:
 
     @property
     def nodes(self):
+        """The `FindingsNodes` of the map, or None."""
         return self._nodes
 
     def show(self, mapNode, source):
-        """A new map: in color over its CT, its own threshold, and all that follows."""
+        """Show a new map in color over its CT, with its own threshold and findings."""
         node, automatic = self._bindings.node, automaticRule(mapNode)
         self._leave()
         before = node.StartModify()
@@ -65,32 +66,32 @@ class FindingsPart:
         self.update()
 
     def update(self):
-        """A setting or a node has changed."""
-        if self._turning:  # the walk itself adds nodes
+        """Apply changed settings or nodes."""
+        if self._polling:  # this change is our own: the update adds nodes
             return
         mapNode = self._bindings.chosenNode("anomalyMap")
         if mapNode is None or mapNode.GetImageData() is None:
             self._leave()
             return
         if self._nodes is None or self._nodes.map is not mapNode:
-            self._nodes, self._followed = FindingsNodes(mapNode), None
+            self._nodes, self._shownRule = FindingsNodes(mapNode), None
             if not hasColors(mapNode):
                 colorMap(mapNode)
-            far = 10 * automaticRule(mapNode).limit  # where the slider ends
-            self.ui.thresholdSlider.maximum = max(100.0, far, float(self._bindings.value("findingThreshold")))
+            limit = automaticRule(mapNode).limit
+            self.ui.thresholdSlider.maximum = max(100.0, 10 * limit, float(self._bindings.value("findingThreshold")))
             self.ui.resultSection.visible = True
         setOpacity(mapNode, self._opacity)
         rule = self._rule(mapNode)
-        deleted = self._walk is None and (self._nodes.segmentation is None or self._nodes.table is None)
-        if rule != self._followed or deleted:
+        deleted = self._generator is None and (self._nodes.segmentation is None or self._nodes.table is None)
+        if rule != self._shownRule or deleted:
             self._begin(rule)
 
     def _leave(self):
-        self._crosshair.putBack()
+        self._crosshair.restore()
         if self._nodes is not None:
             self._timer.stop()
-            self._nodes = self._followed = self._walk = None
-            self.ui.thresholdSlider.maximum = FARTHEST
+            self._nodes = self._shownRule = self._generator = None
+            self.ui.thresholdSlider.maximum = MAX_THRESHOLD
             self.ui.resultSection.visible = False
 
     @property
@@ -107,36 +108,37 @@ class FindingsPart:
             float(value("min_volume") or 0),
         )
 
-    # following
+    # updating the nodes
 
     def _begin(self, rule):
-        new, self._followed, self._walk = self._followed is None, rule, self._nodes.follow(rule)
+        """Start to update segmentation, table and text by a rule."""
+        isNew, self._shownRule, self._generator = self._shownRule is None, rule, self._nodes.applyRule(rule)
         self._timer.stop()
-        if not new:  # a new map waits until the views have drawn it
-            self._turn(FIRST_TURN)
-        if self._walk is not None:
+        if not isNew:  # a new map waits until the views have drawn it
+            self._poll(FIRST_TURN_SECONDS)
+        if self._generator is not None:
             self.ui.findingsLabel.text = quiet(_("Counting…"))
             self._timer.start()
 
-    def _turn(self, seconds):
-        """Work for a moment, as long as there is something to work on."""
-        if self._walk is None or self._nodes.map is None or self._bindings.node is None:
+    def _poll(self, seconds):
+        """Work for so many seconds at most, unless the map or the scene is gone."""
+        if self._generator is None or self._nodes.map is None or self._bindings.node is None:
             self._timer.stop()
             return
-        until, self._turning = time.monotonic() + seconds, True
+        until, self._polling = time.monotonic() + seconds, True
         try:
             while time.monotonic() < until:
-                next(self._walk)
+                next(self._generator)
         except StopIteration as end:
             self._timer.stop()
-            self._walk = None
+            self._generator = None
             self._end(*end.value)
         finally:
-            self._turning = False
+            self._polling = False
 
     def _end(self, findings, smaller):
         self.findings = findings
-        self.ui.findingsLabel.text = findingsInWords(findings, smaller, self._followed)
+        self.ui.findingsLabel.text = findingsText(findings, smaller, self._shownRule)
         self._showTable()
 
     # the table
@@ -147,8 +149,8 @@ class FindingsPart:
         headers = [_("Looks"), _("Volume"), _("Size (mm)"), _("Differs"), _("Score")]
         table.setColumnCount(len(headers))
         table.setHorizontalHeaderLabels(headers)
-        for column, words in enumerate(_helps()):
-            table.horizontalHeaderItem(column).setToolTip(words)
+        for column, text in enumerate(_headerToolTips()):
+            table.horizontalHeaderItem(column).setToolTip(text)
         table.verticalHeader().setDefaultSectionSize(24)
         table.verticalHeader().setVisible(False)
         table.setRowCount(len(shown))
@@ -166,17 +168,17 @@ class FindingsPart:
         table.visible = self.ui.saveTableButton.visible = bool(shown)
 
     def jump(self, row):
-        """All slice views to a finding."""
+        """Center all slice views at the finding of a row."""
         if 0 <= row < len(self.findings):
             self._crosshair.jumpTo(self.findings[row].peak)
 
     def leave(self):
-        """The views as they were: no crosshair that nobody asked for."""
-        self._crosshair.putBack()
+        """Remove the crosshair and the table's selection; called when the panel is left."""
+        self._crosshair.restore()
         self.ui.findingsTable.setCurrentCell(-1, -1)
 
     def onAutomatic(self, checked=False):
-        """Back to the threshold that the task found."""
+        """Set the threshold that the task computed."""
         if self._nodes and self._nodes.map:
             self.ui.thresholdSlider.value = automaticRule(self._nodes.map).limit
 
@@ -193,39 +195,40 @@ class FindingsPart:
 
 
 def saveTable(tableNode, path):
-    """A table node as CSV, with its columns' names."""
+    """Write a table node as CSV with the names of its columns."""
     table = tableNode.GetTable()
     columns = [table.GetColumn(number) for number in range(table.GetNumberOfColumns())]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(column.GetName() for column in columns)
         for row in range(table.GetNumberOfRows()):
-            writer.writerow(_plain(column.GetValue(row)) for column in columns)
+            writer.writerow(_csvText(column.GetValue(row)) for column in columns)
 
 
 def colorName(kind):
-    """The kind's color as #rrggbb, to be read as text."""
+    """The color of BRIGHTER or DARKER as #rrggbb, readable as text."""
     return readableName(COLORS[kind])
 
 
-def _helps():
-    """What the columns say."""
+def _headerToolTips():
+    """The tooltips of the table's headers."""
     return (
         _("Brighter or darker than the model expects."),
-        _("Volume of the place."),
-        _("Its extent along the three axes of the scan, slices last."),
-        _("How many HU it is away from the organ's own level, on average."),
-        _("That difference times the volume: it orders the findings, and is no probability."),
+        _("Volume of the finding."),
+        _("Extent along the three axes of the scan, slices last."),
+        _("Mean difference in HU from the organ's own level."),
+        _("Difference times volume: it orders the findings and is not a probability."),
     )
 
 
-def _plain(value):
+def _csvText(value):
     return value if isinstance(value, str) else f"{value:g}"
 
 
 def _cells(finding):
+    """The texts of a finding's row."""
     return (
-        kindInWords(finding.kind),
+        kindText(finding.kind),
         f"{finding.volumeMl:.1f} ml" if finding.volumeMl >= 1 else f"{finding.volumeMl:.2f} ml",
         " × ".join(f"{mm:.0f}" for mm in finding.sizeMm),
         f"{finding.meanHU:+.0f} HU",
@@ -233,18 +236,19 @@ def _cells(finding):
     )
 
 
-def findingsInWords(findings, smaller, rule):
+def findingsText(findings, smaller, rule):
+    """Rich text on the number, kinds and volume of the findings. smaller: the number of parts that are not listed."""
     if not findings:
         text = _("<b>No findings</b> from {hu:.0f} HU on.").format(hu=rule.limit)
     else:
         number = _("1 finding") if len(findings) == 1 else _("{n} findings").format(n=len(findings))
         sides = [
-            f"{sum(one.kind == kind for one in findings)} <span style='color:{colorName(kind)}'>"
-            f"<b>{kindInWords(kind)}</b></span>"
+            f"{sum(finding.kind == kind for finding in findings)} <span style='color:{colorName(kind)}'>"
+            f"<b>{kindText(kind)}</b></span>"
             for kind in (BRIGHTER, DARKER)
         ]
         text = _("<b>{number}</b>: {sides}, {ml:.1f} ml in all.").format(
-            number=number, sides=", ".join(sides), ml=sum(one.volumeMl for one in findings)
+            number=number, sides=", ".join(sides), ml=sum(finding.volumeMl for finding in findings)
         )
         if len(findings) > ROWS:
             text += " " + _("The first {n} are listed.").format(n=ROWS)

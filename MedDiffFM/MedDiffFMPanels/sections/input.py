@@ -1,20 +1,22 @@
-"""Part 1 of a panel: the CT, its region, what is known of its anatomy, and the area to work on."""
+"""The Input section of a panel: the CT, its region, its anatomy, and the area to work on."""
 
 import slicer
 from slicer.i18n import tr as _
 
 from ..scene.checks import boxProblem, confirmHardening, maskProblem, problemOf, targetProblem
-from ..scene.input_changes import inputKey, placeKey
+from ..scene.input_changes import inputKey, transformKey
 from ..scene.organ_names import namesProblem
 from ..toolkit.bindings import fillCombo
 from ..views.colors import quiet, warning
 
 
 class InputPart:
+    """The controls of the Input section."""
+
     problemOf = staticmethod(problemOf)
 
     def __init__(self, ui, bindings, onChange):
-        """onChange: called when the input's node was changed here, as by hardening its transform."""
+        """onChange: called when this section has changed the input's node, by hardening its transform."""
         self.ui, self._bindings, self._onChange = ui, bindings, onChange
         regions = [("auto", _("Automatic")), ("head-neck", _("Head and neck")), ("chest", _("Chest"))]
         fillCombo(ui.regionBox, [*regions, ("abdomen", _("Abdomen"))])
@@ -29,15 +31,15 @@ class InputPart:
         fillCombo(ui.areaBox, [("whole", _("Whole volume")), ("box", _("Only a box"))])
         ui.newBoxButton.connect("clicked(bool)", self.onNewBox)
         ui.fixButton.connect("clicked(bool)", self.onFix)
-        self._checked = (None, None)
+        self._volumeCheck = (None, None)  # (state, Problem) of the last check
 
     def show(self):
-        """Show what goes with the choices. Returns the Problem of the input, or None."""
+        """Show the rows that belong to the choices, and the input's Problem or size. Returns the Problem, or None."""
         bindings = self._bindings
         segmentation, box = bindings.value("anatomyKind") == "segmentation", bindings.value("area") == "box"
-        for name, wanted in (("anatomyRow", segmentation), ("boxRow", box)):
-            getattr(self.ui, name).visible = wanted
-            getattr(self.ui, name + "Label").visible = wanted
+        for name, visible in (("anatomyRow", segmentation), ("boxRow", box)):
+            getattr(self.ui, name).visible = visible
+            getattr(self.ui, name + "Label").visible = visible
         node = bindings.chosenNode("input")
         problem = self._volumeProblem(node)
         if problem is None and segmentation:
@@ -52,25 +54,25 @@ class InputPart:
         return problem
 
     def _volumeProblem(self, node):
-        """Looked at once for each state of the volume: it reads many voxels."""
-        state = node and (node.GetMTime(), placeKey(node), inputKey(node))
-        if state != self._checked[0] or node is None:
-            self._checked = (state, self.problemOf(node))
-        return self._checked[1]
+        """The Problem of the volume, checked once for each of its states because that reads many voxels."""
+        state = node and (node.GetMTime(), transformKey(node), inputKey(node))
+        if state != self._volumeCheck[0] or node is None:
+            self._volumeCheck = (state, self.problemOf(node))
+        return self._volumeCheck[1]
 
     def text(self, node):
-        """The input's size in words, for below its selector."""
-        return sizeInWords(node)
+        """The line below the input's selector: its size."""
+        return sizeText(node)
 
     def onFix(self, checked=False):
-        """Harden the transform of the input, if its user wants that."""
+        """Ask, then harden the transform of the input."""
         node = self._bindings.chosenNode("input")
         if confirmHardening(node):
             slicer.vtkSlicerTransformLogic().hardenTransform(node)
         self._onChange()
 
     def onNewBox(self, checked=False):
-        """Choose a new box of half the input's edges in its middle."""
+        """Add and choose a box in the center of the input, half as long as it along each axis."""
         box = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("MedDiff-FM box"))
         box.CreateDefaultDisplayNodes()
         bounds = [0.0] * 6
@@ -80,7 +82,8 @@ class InputPart:
         self._bindings.node.SetNodeReferenceID("roi", box.GetID())
 
 
-def sizeInWords(node):
+def sizeText(node):
+    """A line on a volume's numbers of voxels and its spacing, as rich text."""
     image = node.GetImageData()
     size = " × ".join(str(n) for n in image.GetDimensions())
     spacing = " × ".join(f"{s:.3g}" for s in node.GetSpacing())

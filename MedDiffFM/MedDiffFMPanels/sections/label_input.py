@@ -1,4 +1,4 @@
-"""Part 1 of a panel that starts from a segmentation or a label map in place of a CT: which organs it holds."""
+"""The Input section of a panel whose input is a segmentation or a label map of organs in place of a CT."""
 
 import slicer
 from slicer.i18n import tr as _
@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from ..failures import Problem
 from ..scene import exchange
 from ..scene.checks import transformProblem
-from ..scene.organ_names import SHOWN, namesProblem, organsOf
+from ..scene.organ_names import MAX_NAMES, namesProblem, organsOf
 from ..toolkit.bindings import nodesOffered
 from ..views.colors import quiet, quietColor, warning
 from .input import InputPart
@@ -15,56 +15,61 @@ KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLLabelMapVolumeNode")
 
 
 class LabelInputPart(InputPart):
-    """The shared part, without what is asked of a CT alone."""
+    """The shared section, without the controls that only a CT needs."""
 
     def __init__(self, ui, bindings, onChange):
         InputPart.__init__(self, ui, bindings, onChange)
-        self._words = (None, "")
+        self._cachedText = (None, "")  # (state, text)
         ui.inputSelector.nodeTypes = KINDS
         ui.inputSelector.noneDisplay = _("Choose a segmentation or label map")
-        words = _(
-            "Organs as segments with their names, or a label map with TotalSegmentator's numbers. It stays as it is."
+        toolTip = _(
+            "Organs as segments with their names, or a label map with TotalSegmentator's numbers. It is not changed."
         )
-        ui.inputSelector.toolTip = ui.inputSelectorLabel.toolTip = words
+        ui.inputSelector.toolTip = ui.inputSelectorLabel.toolTip = toolTip
         ui.inputSelectorLabel.text = _("&Organs:")
         ui.anatomyBox.visible = ui.anatomyBoxLabel.visible = False
 
     problemOf = staticmethod(lambda node: labelsProblem(node))
 
     def text(self, node):
-        """Found out once for each state and color of words, as `problemOf`: it reads many voxels."""
-        state = (self._checked[0], quietColor())
-        if self._words[0] != state:
-            self._words = (state, self._text(node))
-        return self._words[1]
+        """The line below the input's selector: its organs and its size.
+
+        It is made once for each state of the node and color of text, because that reads many voxels.
+        """
+        state = (self._volumeCheck[0], quietColor())
+        if self._cachedText[0] != state:
+            self._cachedText = (state, self._text(node))
+        return self._cachedText[1]
 
     def _text(self, node):
         known, others = organsOf(node)
-        shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+        names = ", ".join(known[:MAX_NAMES]) + (", …" if len(known) > MAX_NAMES else "")
         grid = exchange.gridOf(node)
         size = " × ".join(str(n) for n in grid.GetImageData().GetDimensions())
         spacing = " × ".join(f"{s:.3g}" for s in grid.GetSpacing())
-        text = quiet(_("{n} organs: {names}").format(n=len(known), names=shown))
+        text = quiet(_("{n} organs: {names}").format(n=len(known), names=names))
         text += "<br/>" + quiet(_("The CT will have {size} voxels of {mm} mm.").format(size=size, mm=spacing))
         if others:
-            text += "<br/>" + warning(_("Not known, counted as body: {names}").format(names=", ".join(others[:SHOWN])))
+            text += "<br/>" + warning(
+                _("Not known, counted as body: {names}").format(names=", ".join(others[:MAX_NAMES]))
+            )
         return text
 
 
 def firstLabels():
-    """What the input selector shows at first: the scene's first segmentation with an organ, else its first label map,
-    else a segmentation of something.
+    """The node that the input selector shows at first: the scene's first segmentation with an organ, else its first
+    label map, else its first other segmentation, or None.
     """
-    filled = []
+    candidates = []
     for node in nodesOffered(KINDS[0]):
         if node.GetSegmentation().GetNumberOfSegments() and not node.GetNodeReferenceID(exchange.LESION_OF):
-            filled.append(node)
-    organs = next((node for node in filled if organsOf(node)[0]), None)
-    return organs or next(iter(nodesOffered(KINDS[1])), None) or next(iter(filled), None)
+            candidates.append(node)
+    organs = next((node for node in candidates if organsOf(node)[0]), None)
+    return organs or next(iter(nodesOffered(KINDS[1])), None) or next(iter(candidates), None)
 
 
 def labelsProblem(node):
-    """Why a node cannot be the anatomy that a CT is made of, or None if it can."""
+    """The Problem that keeps a node from being the organs that a CT is made from, or None."""
     if node is None:
         return Problem(_("There is no segmentation yet."), _("Load one, or choose one under Input."))
     problem = _emptyProblem(node) or transformProblem(node)
@@ -82,6 +87,7 @@ def labelsProblem(node):
 
 
 def _emptyProblem(node):
+    """The Problem that a node has no labels, or None."""
     name = node.GetName()
     if node.IsA("vtkMRMLSegmentationNode"):
         segmentation = node.GetSegmentation()

@@ -1,5 +1,7 @@
-"""The part of a panel that draws a lesion: the segment editor with Paint and Erase, “Place ellipsoid”, the kind of
-lesion; after a run the results one after another, and “Save as training pair”. Inpaint and Generate share it.
+"""The Lesion section that Inpaint Lesion and Generate Lesion share.
+
+Before a run: the segment editor with Paint and Erase, “Place ellipsoid” and the kind of lesion. After a run: the
+results one after another, and “Save as training pair”.
 """
 
 import qt
@@ -11,65 +13,67 @@ from MedDiffFMLib.models import store as model_store
 
 from ..failures import Failure, Problem, diskFull
 from ..logic import PanelLogic
-from ..runner.backend import savedPlace
+from ..runner.backend import savedBackend
 from ..scene import exchange
 from ..scene.lesion_segmentation import (
     digestOf,
     isDrawable,
-    lesionInWords,
     lesionOf,
     lesionProblem,
+    lesionText,
     newLesion,
     showLesion,
 )
 from ..scene.training_pair import savePair
 from ..toolkit.bindings import fillCombo
 from ..toolkit.resources import RESOURCES
-from ..toolkit.timer_loop import Walk
+from ..toolkit.timer_loop import TimerLoop
 from ..views.colors import quiet
 from .lesion_editor import LesionEditor
 from .task import TaskPart
 
-CONTROLS = "lesion-"  # what the names of ControlNets for lesions begin with
-MASK = exchange.ATTRIBUTE + "lesionMask"  # of a result: a reference to its lesion, and what was drawn then
+CONTROLNET_PREFIX = "lesion-"  # of the folders of ControlNets for lesions
+LESION_MASK = exchange.ATTRIBUTE + "lesionMask"  # a result's reference to its lesion, and its attribute with the digest
 
 
 class LesionLogic(PanelLogic):
-    """Puts a lesion where a segmentation says so."""
+    """The logic of the tasks that put a lesion where it was drawn in a segmentation."""
 
-    def process(self, inputVolume, lesion, target=None, place=None, **parameters):
+    def process(self, inputVolume, lesion, target=None, backend=None, **parameters):
         """Run the task as `PanelLogic.process` does. lesion: a segmentation with one segment on the input's grid."""
         box = parameters.get("roi")
         box = None if isinstance(box, str) else box
         problem = self.inputProblem(inputVolume) or lesionProblem(lesion, inputVolume, box)
         if problem:
             raise Failure("input", problem.reason, problem.suggestion)
-        return PanelLogic.process(self, inputVolume, target, place, lesion_mask=lesion, **parameters)
+        return PanelLogic.process(self, inputVolume, target, backend, lesion_mask=lesion, **parameters)
 
     def start(self, inputs, parameters, *arguments, **options):
-        """A lesion among the parameters is an input."""
+        """Start the task as `PanelLogic.start` does; a `lesion_mask` among the parameters becomes an input."""
         parameters = dict(parameters)
         if "lesion_mask" in parameters:
             inputs = inputs | {"lesion_mask": parameters.pop("lesion_mask")}
-        self._lesionId, self._drawn = inputs["lesion_mask"].GetID(), digestOf(inputs["lesion_mask"])
+        self._lesionId, self._lesionDigest = inputs["lesion_mask"].GetID(), digestOf(inputs["lesion_mask"])
         return PanelLogic.start(self, inputs, parameters, *arguments, **options)
 
     def markLesion(self, node):
-        """Say of a result which lesion was drawn into it."""
-        node.SetAttribute(MASK, self._drawn)
-        node.SetNodeReferenceID(MASK, self._lesionId)
+        """Store in a result which lesion it has and what was drawn then. Returns the result's node."""
+        node.SetAttribute(LESION_MASK, self._lesionDigest)
+        node.SetNodeReferenceID(LESION_MASK, self._lesionId)
         return node
 
 
 class LesionPart(TaskPart):
+    """The controls of the Lesion section."""
+
     def __init__(self, ui, bindings, actions):
         TaskPart.__init__(self, ui, bindings, actions)
         roots = self._load()
         self.editor = LesionEditor(self.ui, self.onDrawn, self.onPlaceFailed)
-        self.editor.prepare()  # before there is a scene to follow
+        self.editor.prepare()  # before the widgets follow the scene
         for root in roots:
             root.setMRMLScene(slicer.mrmlScene)
-        self._kinds, self._busy, self._walk = None, False, None
+        self._kinds, self._busy, self._savingLoop = None, False, None
         self.ui.newLesionButton.connect("clicked(bool)", self.onNew)
         self.ui.previousButton.connect("clicked(bool)", lambda checked: actions.showNextResult(-1))
         self.ui.nextButton.connect("clicked(bool)", lambda checked: actions.showNextResult())
@@ -77,22 +81,23 @@ class LesionPart(TaskPart):
         self.ui.outlineButton.connect("toggled(bool)", self.onOutline)
 
     def _load(self):
-        """The shared controls: those to draw with above the task's own, those for results below the result's text.
-        Returns their two widgets.
+        """Load the shared controls: those for drawing above the task's own, those for results below the result's text.
+        Returns their two root widgets.
         """
         roots = []
-        for file, section, place in (("MedDiffFMLesion", "taskSection", 0), ("MedDiffFMLesionResult", None, 2)):
+        for file, section, index in (("MedDiffFMLesion", "taskSection", 0), ("MedDiffFMLesionResult", None, 2)):
             root = slicer.util.loadUI(str(RESOURCES / "UI" / f"{file}.ui"))
-            (self.ui.taskSection if section else self.ui.resultSection).layout().insertWidget(place, root)
+            (self.ui.taskSection if section else self.ui.resultSection).layout().insertWidget(index, root)
             for name, widget in vars(slicer.util.childWidgetVariables(root)).items():
                 setattr(self.ui, name, widget)
             roots.append(root)
         return roots
 
-    # what is drawn on
+    # the lesion
 
     @property
     def lesion(self):
+        """The chosen segmentation of the lesion, or None."""
         return self.bindings.chosenNode("lesionMask")
 
     def inputs(self):
@@ -101,7 +106,7 @@ class LesionPart(TaskPart):
     def update(self):
         self._listKinds()
         owner = self.inputNode
-        if self._busy or not self.actions.isSeen():
+        if self._busy or not self.actions.isOpen():
             return
         self._busy = True
         try:
@@ -110,16 +115,14 @@ class LesionPart(TaskPart):
             self.editor.show(self.lesion if owner and isDrawable(self.lesion) else None, owner)
         finally:
             self._busy = False
-        self.ui.lesionLabel.text = quiet(lesionInWords(self.lesion) or _("Nothing is drawn yet."))
+        self.ui.lesionLabel.text = quiet(lesionText(self.lesion) or _("Nothing is drawn yet."))
         self.ui.newLesionButton.enabled = owner is not None
 
     def _chooseLesion(self, owner):
-        """The lesion that goes with an input: the chosen one, unless it belongs to another input; a new one if there
-        is none.
-        """
+        """Choose the lesion of this input, or a new one, unless the chosen one may be used with it."""
         chosen = self.lesion
-        its = chosen.GetNodeReference(exchange.LESION_OF) if chosen else None
-        if chosen is None or (its is not None and its is not owner):
+        chosenOwner = chosen.GetNodeReference(exchange.LESION_OF) if chosen else None
+        if chosen is None or (chosenOwner is not None and chosenOwner is not owner):
             self._choose(lesionOf(owner) or newLesion(owner))
 
     def _choose(self, node):
@@ -129,7 +132,7 @@ class LesionPart(TaskPart):
         self.editor.prepare()
 
     def onNew(self, checked=False):
-        """Another lesion on the same input; the old one stays in the scene."""
+        """Add and choose another lesion on the same input; the old one stays in the scene."""
         self.editor.stop()
         self._choose(newLesion(self.inputNode))
 
@@ -138,15 +141,15 @@ class LesionPart(TaskPart):
         self.actions.refresh()
 
     def onPlaceFailed(self):
-        self.actions.tell(_("There is no voxel of the image at that place. Click into the image."))
+        self.actions.showMessage(_("The ellipsoid would lie outside the image. Click inside the image."))
 
     def escape(self):
-        waited = self.ui.placeButton.checked
+        wasActive = self.ui.placeButton.checked
         self.ui.placeButton.checked = False
-        return waited
+        return wasActive
 
     def leave(self, sceneCloses=False):
-        self._busy = True  # what is taken away here shall not come again
+        self._busy = True  # so that `update` does not add again what is removed here
         try:
             self._leave(sceneCloses)
         finally:
@@ -155,78 +158,81 @@ class LesionPart(TaskPart):
     def _leave(self, sceneCloses):
         self.ui.outlineButton.checked = True
         self.editor.leave(sceneCloses)
-        if self._walk:
-            self._walk.stop()
+        if self._savingLoop:
+            self._savingLoop.stop()
         if sceneCloses:
             return
         node = self.lesion
         if node is not None and node.GetNodeReferenceID(exchange.LESION_OF) and not digestOf(node):
-            slicer.mrmlScene.RemoveNode(node)  # nobody drew into it
+            slicer.mrmlScene.RemoveNode(node)  # nothing was drawn in it
 
-    # what can be drawn
+    # the kind of lesion
 
     def _listKinds(self):
-        """The kinds of lesions that the chosen model can draw."""
-        kinds = None if savedPlace().remote else kindsOf(self.bindings.value("model"))
+        """Fill the selector of kinds with those that the chosen model can draw."""
+        kinds = None if savedBackend().remote else kindsOf(self.bindings.value("model"))
         if kinds == self._kinds and self.ui.kindBox.count:
             return
-        self._kinds, wanted = kinds, self.bindings.value("kind")
-        blocked = self.ui.kindBox.blockSignals(True)
-        fillCombo(self.ui.kindBox, [("auto", _("Automatic")), *((kind, kindInWords(kind)) for kind in kinds or ())])
-        self.ui.kindBox.setCurrentIndex(max(0, self.ui.kindBox.findData(wanted)))
-        self.ui.kindBox.blockSignals(blocked)
+        self._kinds, chosen = kinds, self.bindings.value("kind")
+        wasBlocked = self.ui.kindBox.blockSignals(True)
+        fillCombo(self.ui.kindBox, [("auto", _("Automatic")), *((kind, kindText(kind)) for kind in kinds or ())])
+        self.ui.kindBox.setCurrentIndex(max(0, self.ui.kindBox.findData(chosen)))
+        self.ui.kindBox.blockSignals(wasBlocked)
 
     def problem(self):
         box = self.bindings.chosenNode("roi") if self.bindings.value("area") == "box" else None
         return self._kindProblem() or lesionProblem(self.lesion, self.inputNode, box)
 
     def _kindProblem(self):
-        if self._kinds is None:  # another computer's models are known there alone
+        if self._kinds is None:  # a remote computer's models are not known here
             return None
         kind, suggestion = self.bindings.value("kind"), _("Choose another model under Advanced.")
         if not self._kinds:
             return Problem(_("This model cannot draw lesions: it has no ControlNet for them."), suggestion)
         if kind not in ("", "auto", *self._kinds):
-            what = _("This model has no ControlNet for lesions of the kind “{kind}”.").format(kind=kindInWords(kind))
-            return Problem(what, _("Choose another kind, or another model under Advanced."))
+            reason = _("This model has no ControlNet for lesions of the kind “{kind}”.").format(kind=kindText(kind))
+            return Problem(reason, _("Choose another kind, or another model under Advanced."))
         return None
 
     # results
 
     def showResult(self, nodes, source):
-        lesion = nodes[0].GetNodeReference(MASK)
+        lesion = nodes[0].GetNodeReference(LESION_MASK)
         if lesion is not None:
             showLesion(lesion)
-        return False  # the panel compares it with its source
+        return False  # the panel shows the views
 
     def onOutline(self, shown):
-        """Show or hide the outline of the lesion in the slices: it hides the very rim that one wants to judge."""
+        """Show or hide the outline of the lesion in the slices, since it covers the lesion's rim."""
         display = self.lesion.GetDisplayNode() if self.lesion else None
         if display:
             display.SetVisibility2D(shown)
 
     def showSeveral(self, nodes):
+        """Show the buttons for the next and the previous result if there are several."""
         self.ui.previousButton.visible = self.ui.nextButton.visible = len(nodes) > 1
 
     def onSavePair(self, checked=False):
-        """Ask for a folder and write the result that is shown, with its mask, into it."""
+        """Ask for a folder, and write the result in the views and its mask into it."""
         node = slicer.mrmlScene.GetNodeByID(self.actions.shownResultId() or "")
-        lesion = node.GetNodeReference(MASK) if node else None
-        if lesion is None or digestOf(lesion) != node.GetAttribute(MASK):
-            self.actions.tell(
-                _("The lesion was changed or removed since this result was made, so they are no pair. Run again first.")
+        lesion = node.GetNodeReference(LESION_MASK) if node else None
+        if lesion is None or digestOf(lesion) != node.GetAttribute(LESION_MASK):
+            self.actions.showMessage(
+                _("The lesion was changed or removed since this result was made, so they do not fit. Run again first.")
             )
             return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder of training pairs"))
         if folder:
             self.ui.pairButton.enabled = False
-            self._walk = Walk(savePair(folder, node, lesion), self._onSaved(folder))
+            self._savingLoop = TimerLoop(savePair(folder, node, lesion), self._onSaved(folder))
 
     def _onSaved(self, folder):
-        def ended(path, error):
+        """A function (path, error) that shows how saving into the folder ended."""
+
+        def onEnd(path, error):
             self.ui.pairButton.enabled = True
             if error is None:
-                text = _("Saved as {name}, with its mask, in {folder}. manifest.csv there lists it.")
+                text = _("Saved as {name}, with its mask, in {folder}, and listed in manifest.csv there.")
                 text = text.format(name=path.name, folder=folder)
             elif isinstance(error, ValueError):
                 text = _("{folder} holds a manifest.csv of another kind. Choose another folder.").format(folder=folder)
@@ -234,21 +240,22 @@ class LesionPart(TaskPart):
                 text = _("Nothing was saved in {folder}: {reason}. Choose another folder.")
                 text = diskFull(folder).message if getattr(error, "errno", 0) in NO_ROOM else text
                 text = text.format(folder=folder, reason=getattr(error, "strerror", None) or error)
-            self.actions.tell(text)
+            self.actions.showMessage(text)
 
-        return ended
+        return onEnd
 
 
 def kindsOf(model):
-    """The kinds of lesions that an installed model can draw, sorted. Empty if there are none, or no such model."""
+    """The kinds of lesions that an installed model can draw, sorted; empty if there is no such model."""
     try:
         folder = model_store.find_model(model or None).folder
     except (MissingModelError, OSError):
         return []
-    found = sorted(config.parent.name for config in (folder / "controlnets").glob(f"{CONTROLS}*/config.json"))
-    return [name.removeprefix(CONTROLS) for name in found]
+    configs = (folder / "controlnets").glob(f"{CONTROLNET_PREFIX}*/config.json")
+    return sorted(config.parent.name.removeprefix(CONTROLNET_PREFIX) for config in configs)
 
 
-def kindInWords(kind):
-    words = {"lung": _("Lung nodule"), "lung-tumor": _("Lung tumor"), "liver": _("Liver lesion")}
-    return words.get(kind) or kind.replace("-", " ").capitalize()
+def kindText(kind):
+    """The name of a kind of lesion for the user."""
+    texts = {"lung": _("Lung nodule"), "lung-tumor": _("Lung tumor"), "liver": _("Liver lesion")}
+    return texts.get(kind) or kind.replace("-", " ").capitalize()

@@ -1,4 +1,4 @@
-"""Drawing in place: the embedded segment editor with Paint and Erase, and an ellipsoid of a given size at a click."""
+"""Drawing a lesion in the panel: the embedded segment editor with Paint and Erase, and ellipsoids placed by a click."""
 
 import slicer
 from slicer.i18n import tr as _
@@ -8,13 +8,15 @@ from ..scene.lesion_segmentation import addEllipsoid, segmentOf
 from ..toolkit.timer_loop import Delay
 
 EFFECTS = ("Paint", "Erase")
-# sphere brush of 8 mm, whatever the zoom
+# a sphere brush of 8 mm at every zoom
 BRUSH = {"BrushSphere": "1", "BrushDiameterIsRelative": "0", "BrushAbsoluteDiameter": "8"}
-DELAY_MS = 250  # after the last stroke, until what depends on it is looked at
+DELAY_MS = 250  # from the last stroke until `onDrawn`
 
 
 class LesionEditor:
-    """Over the widgets of MedDiffFMLesion.ui. onDrawn: called a moment after something was drawn."""
+    """Controls the widgets of MedDiffFMLesion.ui. onDrawn: called a moment after a stroke. onPlaceFailed: called if an
+    ellipsoid would lie outside the image.
+    """
 
     def __init__(self, ui, onDrawn, onPlaceFailed):
         self.ui, self._onPlaceFailed = ui, onPlaceFailed
@@ -27,11 +29,11 @@ class LesionEditor:
         ui.placeWidget.placeMultipleMarkups = slicer.qSlicerMarkupsPlaceWidget.ForcePlaceSingleMarkup
         ui.placeButton.connect("toggled(bool)", self._onPlaceButton)
         ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self._onPlaceMode)
-        self._drawn = Delay(DELAY_MS, onDrawn)
-        self._placed = Delay(0, self._takePoint)  # the point is taken away once its own event is over
+        self._drawnDelay = Delay(DELAY_MS, onDrawn)
+        self._placeDelay = Delay(0, self._placeEllipsoid)  # deferred: the point cannot be removed within its own event
 
     def show(self, lesionNode, owner):
-        """Draw `lesionNode` over `owner`, a CT or organs, from now on; nothing if they are None."""
+        """Let the user draw in `lesionNode` over `owner`, a CT or organs; or nowhere if one of them is None."""
         editor = self.ui.editor
         if lesionNode is None or owner is None:
             self.stop()
@@ -53,21 +55,22 @@ class LesionEditor:
         self._observe(lesionNode)
 
     def prepare(self):
-        """Give the embedded editor its node: it follows the scene's segmentations, panel or not, and needs one."""
+        """Give the embedded editor its node, which it needs even while the panel is closed: it observes the scene."""
         if self._node is None or not slicer.mrmlScene.IsNodePresent(self._node):
             self._node = _editorNode()
             self.ui.editor.setMRMLSegmentEditorNode(self._node)
 
     def stop(self):
-        """Put the brush and the place mode down."""
+        """Deselect the brush and end the place mode."""
         if self._node is not None and slicer.mrmlScene.IsNodePresent(self._node):
             self.ui.editor.setActiveEffectByName("")
         self.ui.placeButton.checked = False
 
     def leave(self, sceneCloses=False):
+        """Stop drawing and remove the helper nodes; called when the panel is left or the scene is closed."""
         self.stop()
-        self._drawn.stop()
-        self._placed.stop()
+        self._drawnDelay.stop()
+        self._placeDelay.stop()
         self._observe(None)
         self.ui.editor.removeViewObservations()
         if sceneCloses:
@@ -77,9 +80,10 @@ class LesionEditor:
             self._removePoint()
             self._removeCanvas()
 
-    # what is drawn
+    # strokes
 
     def _observe(self, lesionNode):
+        """Call `onDrawn` after changes of this lesion, or of none."""
         segmentation = lesionNode.GetSegmentation() if lesionNode else None
         old, tags = self._observed or (None, ())
         if segmentation is old:
@@ -89,12 +93,12 @@ class LesionEditor:
         self._observed = None
         if segmentation is not None:
             events = (segmentation.SourceRepresentationModified, segmentation.SegmentAdded, segmentation.SegmentRemoved)
-            heard = [segmentation.AddObserver(event, lambda caller, event: self._drawn.start()) for event in events]
-            self._observed = (segmentation, heard)
+            tags = [segmentation.AddObserver(event, lambda caller, event: self._drawnDelay.start()) for event in events]
+            self._observed = (segmentation, tags)
             self.ui.editor.setupViewObservations()
 
     def _canvasFor(self, organs):
-        """A hidden volume on the organs' voxels: the editor draws on a volume, and there is no CT yet."""
+        """A hidden volume on the organs' grid: the segment editor needs a source volume, and there is no CT yet."""
         if self._canvas is not None and slicer.mrmlScene.IsNodePresent(self._canvas):
             if self._canvas.GetAttribute("organs") == organs.GetID():
                 return self._canvas
@@ -120,10 +124,10 @@ class LesionEditor:
             slicer.mrmlScene.RemoveNode(self._canvas)
         self._canvas = None
 
-    # an ellipsoid
+    # ellipsoids
 
     def _onPlaceButton(self, on):
-        """Wait for a click in a slice view, or stop waiting."""
+        """Begin or end the place mode, in which a click in a slice view places an ellipsoid."""
         if not on:
             self.ui.placeWidget.setPlaceModeEnabled(False)
             return
@@ -134,13 +138,13 @@ class LesionEditor:
         self._removePoint()
         point = slicer.mrmlScene.CreateNodeByClass("vtkMRMLMarkupsFiducialNode")
         point.UnRegister(None)
-        point.SetName(_("Lesion's middle"))
+        point.SetName(_("Lesion center"))
         point.SetHideFromEditors(True)
         point.SetSaveWithScene(False)
         slicer.mrmlScene.AddNode(point)
         point.CreateDefaultDisplayNodes()
         point.GetDisplayNode().SetSaveWithScene(False)
-        point.AddObserver(point.PointPositionDefinedEvent, lambda caller, event: self._placed.start())
+        point.AddObserver(point.PointPositionDefinedEvent, lambda caller, event: self._placeDelay.start())
         self._point = point
         self.ui.placeWidget.setCurrentNode(point)
         self.ui.placeWidget.setPlaceModeEnabled(True)
@@ -149,8 +153,8 @@ class LesionEditor:
         if not on:
             self.ui.placeButton.checked = False
 
-    def _takePoint(self):
-        """The click: an ellipsoid about it."""
+    def _placeEllipsoid(self):
+        """Add an ellipsoid around the clicked point, and remove the point."""
         point, owner, lesion = self._point, *map(slicer.mrmlScene.GetNodeByID, (self._ownerId, self._lesionId))
         if point is None or not point.GetNumberOfDefinedControlPoints():
             return
@@ -160,7 +164,7 @@ class LesionEditor:
             self.ui.editor.saveStateForUndo()
             if not addEllipsoid(lesion, exchange.gridOf(owner), center, self.ui.diameterBox.value):
                 self._onPlaceFailed()
-            self._drawn.start()
+            self._drawnDelay.start()
 
     def _removePoint(self):
         point, self._point = self._point, None
@@ -174,7 +178,7 @@ class LesionEditor:
 
 
 def _editorNode():
-    """The panels' own editor node, with the sphere brush; not saved."""
+    """The segment editor node that the panels share, with the sphere brush. It is not saved."""
     node = slicer.mrmlScene.GetSingletonNode("MedDiffFMLesion", "vtkMRMLSegmentEditorNode")
     if node is None:
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")

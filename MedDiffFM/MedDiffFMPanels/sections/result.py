@@ -1,20 +1,22 @@
-"""Part 4 of a panel: the numbers that matter, and views that compare input and result."""
+"""The Result section of a panel: the key numbers, and buttons that compare input and result in the views."""
 
 import qt
 import slicer
 
 from ..scene import exchange
 from ..toolkit.bindings import fillCombo
-from ..views.colors import warningsInWords
+from ..views.colors import warningsText
 
 FLICKER_MS = 500
 
 
 class ResultPart:
+    """The controls of the Result section."""
+
     def __init__(self, ui, task):
         self.ui, self._task, self._views = ui, task, task.compareViews()
-        self._resultId, self._mode, self._before = None, "result", "result"
-        self._unseenIds = []  # of results that wait for the panel to be opened
+        self._resultId, self._mode, self._previousMode = None, "result", "result"
+        self._pendingIds = []  # of results to show when the panel is opened
         ui.resultSection.visible = False
         self._timer = qt.QTimer()
         self._timer.setInterval(FLICKER_MS)
@@ -31,25 +33,25 @@ class ResultPart:
             button.connect("toggled(bool)", lambda checked, button=button: _markChosen(button, checked))
         ui.samplesBox.connect("activated(int)", self._onSample)
 
-    def keep(self, nodes):
-        """Remember the results of a run until `showKept`; none of an earlier run is shown any more."""
-        self._unseenIds = [node.GetID() for node in nodes]
+    def setPending(self, nodes):
+        """Remember the results of a run for `showPending`, in place of those of an earlier run."""
+        self._pendingIds = [node.GetID() for node in nodes]
 
-    def showKept(self):
-        """Show the results of the last run, once. For an open panel alone: the views of another module may show
-        another patient.
+    def showPending(self):
+        """Show the results of the last run, once. Called only while the panel is open: in another module the views may
+        show another patient.
         """
-        nodes, self._unseenIds = [slicer.mrmlScene.GetNodeByID(key) for key in self._unseenIds], []
+        nodes, self._pendingIds = [slicer.mrmlScene.GetNodeByID(key) for key in self._pendingIds], []
         source = exchange.sourceOf(nodes[0]) if nodes and None not in nodes else None
         if source is not None:
             self.show(nodes, source)
 
     def show(self, nodes, source):
-        """Show results; the first one in the views, the others to choose from."""
+        """Show the first result in the views, and offer the others to choose from."""
         self._resultId = nodes[0].GetID()
-        self._views.take(source, nodes[0])
+        self._views.setVolumes(source, nodes[0])
         record = exchange.provenanceOf(nodes[0])
-        self.ui.resultLabel.text = self._task.resultInWords(nodes, record) + warningsInWords(record.get("warnings", ()))
+        self.ui.resultLabel.text = self._task.resultText(nodes, record) + warningsText(record.get("warnings", ()))
         self.ui.resultSection.visible = True
         if not self._task.showResult(nodes, source):
             self.compare("result")
@@ -60,7 +62,7 @@ class ResultPart:
         node = slicer.mrmlScene.GetNodeByID(self.ui.samplesBox.currentData or "")
         if node:
             self._resultId = node.GetID()
-            self._views.take(exchange.sourceOf(node), node)
+            self._views.setVolumes(exchange.sourceOf(node), node)
             self.compare(self._mode)
 
     @property
@@ -69,16 +71,16 @@ class ResultPart:
         return self._resultId
 
     def showNext(self, step=1):
-        """The next one of several results, or with -1 the previous one, in the views."""
+        """Show the next of several results in the views, or with -1 the previous one."""
         box = self.ui.samplesBox
         box.setCurrentIndex((box.currentIndex + step) % box.count)
         self._onSample(box.currentIndex)
 
     def compare(self, mode):
-        """input, result, side, flicker or difference."""
+        """Show input, result, side, flicker or difference in the views."""
         self._timer.stop()
         if self._mode != "side":
-            self._before = self._mode
+            self._previousMode = self._mode
         self._mode = mode
         self._buttons[mode].checked = True
         self._views.show(mode)
@@ -86,25 +88,27 @@ class ResultPart:
             self._timer.start()
 
     def stop(self):
-        """Nothing moves and no view is changed while the panel is not seen; the buttons say what the views show."""
+        """Stop the flicker and leave the views in a normal state; called when the panel is left."""
         self._timer.stop()
         if self._resultId:
-            self._mode = self._views.settle(self._mode, self._before)
+            self._mode = self._views.settle(self._mode, self._previousMode)
             self._buttons[self._mode].checked = True
 
     def clear(self):
+        """Show no result any more."""
         self._timer.stop()
-        self._views.drop()
+        self._views.clear()
         self._resultId = None
         self.ui.resultSection.visible = False
 
     def forgetRemoved(self):
+        """Clear the section if the result in the views was removed from the scene."""
         if self._resultId and slicer.mrmlScene.GetNodeByID(self._resultId) is None:
             self.clear()
 
 
 def _markChosen(button, chosen):
-    """In bold what the views show: in a dark style a pressed button looks as any other."""
+    """Print the button of the present mode in bold: in a dark style a pressed button looks like the others."""
     font = button.font
     font.setBold(chosen)
     button.font = font

@@ -1,35 +1,34 @@
-"""The upper part of a panel, Input and the task's own section, which scrolls by itself where the window is low: what
-follows it, Run first of all, stays in sight.
-"""
+"""The scroll area around the sections Input and Task, which scrolls in a low window so that Run stays in sight."""
 
 import qt
 
-LEAST = 200  # pixels of the area that are always there
+MIN_HEIGHT = 200  # pixels
 
 
 class SettingsArea(qt.QObject):
-    """Keeps a scroll area as tall as what is in it, or as tall as there is room for. Keep it as long as the area."""
+    """Keeps a scroll area as tall as its contents, or as the available space. The caller keeps a reference to it."""
 
     def __init__(self, area):
         qt.QObject.__init__(self)
         self._area, self._contents = area, area.widget()
         column = area.parentWidget().layout()
-        column.setStretch(column.indexOf(area), 1)  # it alone gives way, and grows up to its own height
+        column.setStretch(column.indexOf(area), 1)  # only the area shrinks, and it grows up to its contents' height
         self._contents.installEventFilter(self)
         area.installEventFilter(self)
         self._fit()
 
     def eventFilter(self, watched, event):
-        about = qt.QEvent.LayoutRequest if watched == self._contents else qt.QEvent.Resize
-        if event.type() == about:
+        relevant = qt.QEvent.LayoutRequest if watched == self._contents else qt.QEvent.Resize
+        if event.type() == relevant:
             self._fit()
         return False
 
     def _fit(self):
+        """Set the area's minimum and maximum size by its contents."""
         layout, area = self._contents.layout(), self._area
-        bar = area.style().pixelMetric(qt.QStyle.PM_ScrollBarExtent)
-        width = area.width - bar  # always: else the bar stays, once it is there, for what it narrows itself
-        tall = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
-        area.minimumHeight = min(tall, LEAST)
-        area.maximumHeight = tall
-        area.minimumWidth = layout.totalMinimumSize().width() + bar
+        barWidth = area.style().pixelMetric(qt.QStyle.PM_ScrollBarExtent)
+        width = area.width - barWidth  # always, or a bar that was shown once would stay because it narrows the contents
+        height = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
+        area.minimumHeight = min(height, MIN_HEIGHT)
+        area.maximumHeight = height
+        area.minimumWidth = layout.totalMinimumSize().width() + barWidth

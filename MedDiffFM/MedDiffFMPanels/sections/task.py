@@ -1,4 +1,4 @@
-"""Part 2 of a panel: the controls of one task. Each task has a subclass in tasks/."""
+"""The section of a panel with the controls of one task. Each task has a subclass of `TaskPart` in tasks/."""
 
 import html
 from collections.abc import Callable
@@ -9,22 +9,25 @@ from ..views.compare import CompareViews
 
 @dataclass(frozen=True)
 class PanelActions:
-    """The functions of a panel that the part of a task may call."""
+    """The functions of a panel that a `TaskPart` may call."""
 
-    refresh: Callable  # () → None: shows anew what can be done
-    tell: Callable  # (sentence) → None: shows a message to the user
-    isSeen: Callable  # () → bool: whether this panel is the one that is open
+    refresh: Callable  # () → None: updates the panel
+    showMessage: Callable  # (sentence) → None: shows a message to the user
+    isOpen: Callable  # () → bool: whether this panel is open
     shownResultId: Callable  # () → the ID of the result in the views, or None
-    showNextResult: Callable  # (step=1) → None: puts the next of several results into the views, with -1 the previous
+    showNextResult: Callable  # (step=1) → None: shows the next of several results in the views, with -1 the previous
 
 
 class TaskPart:
+    """The controls of one task: what a task's panel does in its own way."""
+
     title = ""
     compareViews = CompareViews  # how its results are compared with the input
 
     def __init__(self, ui, bindings, actions):
-        """Fill combo boxes and connect what is not bound by `SlicerParameterName`. ui: the panel's widgets; bindings:
-        its settings; actions: its `PanelActions`.
+        """Subclasses fill combo boxes and connect widgets that are not bound by `SlicerParameterName`.
+
+        ui: the panel's widgets. bindings: its settings. actions: its `PanelActions`.
         """
         self.ui, self.bindings, self.actions = ui, bindings, actions
         self.ui.taskSection.text = self.title
@@ -35,37 +38,37 @@ class TaskPart:
         return self.bindings.chosenNode("input")
 
     def inputs(self):
-        """Further input nodes by the names of the task's files."""
+        """The additional input nodes by the names of the task's files."""
         return {}
 
     def parameters(self):
-        """Parameters that no widget holds by their own name."""
+        """The parameters that no widget holds under their own names."""
         return {}
 
     def update(self):
-        """A setting has changed."""
+        """Show and hide controls after a setting has changed."""
 
     def leave(self, sceneCloses=False):
-        """The panel is left: nothing of it may act on the views any more."""
+        """Stop acting on the views, because the panel is left or the scene is being closed."""
 
     def sceneClosed(self):
-        """The scene is empty now, or another one, whether the panel is seen or not."""
+        """Prepare for a new scene, whether the panel is open or not."""
 
     def escape(self):
-        """Esc was pressed. True if the task had something to stop."""
+        """Stop what Esc stops. Returns whether there was something to stop."""
         return False
 
     def problem(self):
         """The Problem of the task's own settings, or None."""
         return None
 
-    def looked(self, facts):
-        """Show the facts of an estimate (region, noise_hu, seconds, memory_gb), or hide them if there are None."""
+    def showFacts(self, facts):
+        """Show the facts of an estimate (a dict with region, noise_hu, seconds, memory_gb, …), or hide them if None."""
 
     def showResult(self, nodes, source):
-        """Show a result in the views. True if the task did; else the panel compares it with its source."""
+        """Show a result in the views. Returns False if the panel shall do it by `compareViews`."""
         return False
 
-    def resultInWords(self, nodes, provenance):
-        """The numbers that matter, as rich text."""
+    def resultText(self, nodes, provenance):
+        """The text above the buttons of a result, with its key numbers, as rich text."""
         return html.escape(provenance.get("summary", ""))

@@ -1,4 +1,4 @@
-"""Detect anomalies: which organ to look at, how far it is from what the model expects, and where."""
+"""The task Detect Anomalies in a panel: the organ to examine, and the findings in its map."""
 
 import html
 
@@ -11,12 +11,12 @@ from ..logic import PanelLogic
 from ..scene import exchange
 from ..scene.findings_nodes import FindingsNodes, automaticRule, colorMap
 from ..sections.findings import FindingsPart
-from ..sections.run import timeInWords
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillCombo
 from ..views.colors import quiet
 
-BY_THRESHOLD = {BODY, LUNG, BONE, GAS}  # what is found without a segmentation
+BY_THRESHOLD = {BODY, LUNG, BONE, GAS}  # the classes that are found without a segmentation
 
 
 class DetectAnomaliesLogic(PanelLogic):
@@ -31,16 +31,17 @@ class DetectAnomaliesLogic(PanelLogic):
         return node
 
     def findings(self, mapNode, rule=None):
-        """For scripts: the segmentation and the table of a map, for a `findings.Rule` or the automatic one. Returns
-        FindingsNodes.
+        """Make the segmentation and the table of a map, for use in scripts. Returns its `FindingsNodes`.
+
+        rule: a `findings.Rule`; None for the one with the task's threshold.
         """
         nodes = FindingsNodes(mapNode)
-        for _turn in nodes.follow(rule or automaticRule(mapNode)):
+        for _step in nodes.applyRule(rule or automaticRule(mapNode)):
             pass
         return nodes
 
     def _write(self, *args):
-        """Mask and table are made here, so that they can follow the threshold."""
+        """Write the inputs and return the request without mask and table: Slicer makes them, for any threshold."""
         request = yield from PanelLogic._write(self, *args)
         files = {name: file for name, file in request["files"].items() if name not in ("mask", "findings")}
         return request | {"files": files}
@@ -51,14 +52,14 @@ class DetectAnomaliesPart(TaskPart):
 
     def __init__(self, ui, bindings, actions):
         TaskPart.__init__(self, ui, bindings, actions)
-        self._offer, self._known = None, ([], BY_THRESHOLD)
+        self._organs, self._known = None, ([], BY_THRESHOLD)  # items of the box; (segment names, their classes)
         for button in ("inputView", "resultView", "side", "flicker", "difference"):
             getattr(ui, f"{button}Button").visible = False
         ui.resultSection.layout().addWidget(ui.findingsWidget)
         fillCombo(ui.organBox, organsToChoose(BY_THRESHOLD))
         self.findings = FindingsPart(ui, bindings)
 
-    # which organ
+    # the organ
 
     def update(self):
         self._fillOrgans()
@@ -79,16 +80,16 @@ class DetectAnomaliesPart(TaskPart):
         return self._known[1]
 
     def _fillOrgans(self):
-        """Offer what the anatomy shows. What was chosen stays, even if it is not there any more."""
+        """Offer the organs that the anatomy can show. The chosen one stays, even if it cannot be shown any more."""
         chosen, classes = self.bindings.value("organ") or "body", self._classes()
-        offer = organsToChoose(classes)
-        if chosen not in dict(offer):
-            offer.append((chosen, _("{organ} (not in this anatomy)").format(organ=organText(chosen))))
+        organs = organsToChoose(classes)
+        if chosen not in dict(organs):
+            organs.append((chosen, _("{organ} (not in this anatomy)").format(organ=organText(chosen))))
         box = self.ui.organBox
-        if offer != self._offer:
-            self._offer = offer
+        if organs != self._organs:
+            self._organs = organs
             box.blockSignals(True)
-            fillCombo(box, offer)
+            fillCombo(box, organs)
             box.setCurrentIndex(box.findData(chosen))
             box.blockSignals(False)
         hint = _("For a single organ, choose its segmentation under Anatomy.")
@@ -113,29 +114,28 @@ class DetectAnomaliesPart(TaskPart):
         self.findings.show(nodes[0], source)
         return True
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         facts, seconds = provenance.get("facts", {}), provenance.get("seconds", 0)
         organ = html.escape(organText(facts.get("organ", "")))
         where = _("{organ} of “{name}”, compared with what the model expects, in {time}").format(
-            organ=organ, name=html.escape(exchange.sourceOf(nodes[0]).GetName()), time=timeInWords(seconds)
+            organ=organ, name=html.escape(exchange.sourceOf(nodes[0]).GetName()), time=timeText(seconds)
         )
         notice = _(
-            "The model that comes with this has many false findings: look at each one. For research only: not for "
-            "diagnosis."
+            "The bundled model gives many false findings: look at each one. For research only: not for diagnosis."
         )
         return f"{where}<br/>{notice}"
 
 
 def organsToChoose(classes):
-    """[(name, words)]: what can be found by threshold, groups of several, then single organs."""
+    """[(organ, text)] for a combo box: what is found by threshold, groups of organs, single organs."""
     groups = {"kidney": _("Both kidneys"), "lung_left": _("Left lung"), "lung_right": _("Right lung")}
     groups |= {"spine": _("Spine"), "ribs": _("Ribs"), "bowel": _("Bowel"), "vessels": _("Vessels")}
-    offer = [("body", _("Whole body")), ("lungs", _("Lungs")), ("bones", _("Bones"))]
-    offer += [(name, words) for name, words in groups.items() if len(set(GROUPS[name]) & classes) > 1]
-    return offer + [(ORGANS[number], organText(ORGANS[number])) for number in sorted(classes) if number < BODY]
+    organs = [("body", _("Whole body")), ("lungs", _("Lungs")), ("bones", _("Bones"))]
+    organs += [(name, text) for name, text in groups.items() if len(set(GROUPS[name]) & classes) > 1]
+    return organs + [(ORGANS[number], organText(ORGANS[number])) for number in sorted(classes) if number < BODY]
 
 
 def organText(organ):
-    """kidney_right → Kidney right."""
-    words = organ.replace("_", " ")
-    return words[:1].upper() + words[1:]
+    """The text for an organ: “Kidney right” for kidney_right."""
+    text = organ.replace("_", " ")
+    return text[:1].upper() + text[1:]

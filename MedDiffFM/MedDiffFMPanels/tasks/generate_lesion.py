@@ -1,15 +1,15 @@
-"""Generate Lesion: organs in, CTs out that no patient has, with a lesion where it was drawn."""
+"""The task Generate Lesion in a panel: synthetic CTs of given organs, with a lesion where it was drawn."""
 
 from slicer.i18n import tr as _
 
 from ..scene import exchange
 from ..sections.label_input import labelsProblem
-from ..sections.lesion import LesionLogic, LesionPart, kindInWords
-from ..sections.run import timeInWords
+from ..sections.lesion import LesionLogic, LesionPart, kindText
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities
 from ..views.overlay import OverlayViews, nameButtons
-from .synthesize import WINDOWS, regionInWords
+from .synthesize import WINDOWS, regionText
 
 
 class GenerateLesionLogic(LesionLogic):
@@ -20,12 +20,12 @@ class GenerateLesionLogic(LesionLogic):
         return _("{name} synthetic CT with lesion, seed {seed}").format(name=sourceNode.GetName(), seed=number)
 
     def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
-        """The first sample fills the target, if there is one; every other one becomes a volume of its own."""
+        """Add a sample as a volume; the first one fills the target, if there is one. Returns the node."""
         facts, number = provenance.get("facts", {}), provenance.get("sample", 1)
         seed = (facts.get("seeds") or [0] * number)[number - 1]
         window = WINDOWS.get(facts.get("region"), WINDOWS["abdomen"])
-        filled, name = target if number == 1 else None, self.resultName(source, seed)
-        return self.markLesion(exchange.addResult(source, voxels, matrix, name, provenance, filled, window=window))
+        name, target = self.resultName(source, seed), target if number == 1 else None
+        return self.markLesion(exchange.addResult(source, voxels, matrix, name, provenance, target, window=window))
 
 
 class GenerateLesionPart(LesionPart):
@@ -37,17 +37,17 @@ class GenerateLesionPart(LesionPart):
         fillQualities(self.ui.qualityBox)
         nameButtons(self.ui)
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         self.showSeveral(nodes)
         facts = provenance.get("facts", {})
         if "lesion" not in facts:
-            return TaskPart.resultInWords(self, nodes, provenance)
+            return TaskPart.resultText(self, nodes, provenance)
         lesion = facts["lesion"]
-        what = _("Synthetic CT, {region}, with {kind} of {ml:.2g} ml").format(
-            region=regionInWords(facts["region"]), kind=kindInWords(lesion["kind"]).lower(), ml=lesion["lesion_ml"]
+        text = _("Synthetic CT, {region}, with {kind} of {ml:.2g} ml").format(
+            region=regionText(facts["region"]), kind=kindText(lesion["kind"]).lower(), ml=lesion["lesion_ml"]
         )
         if len(nodes) > 1:
-            what = _("{n} versions: {what}").format(n=len(nodes), what=what)
-        made = _("Made in {time}.").format(time=timeInWords(provenance.get("seconds", 0)))
+            text = _("{n} versions: {what}").format(n=len(nodes), what=text)
+        time = _("Made in {time}.").format(time=timeText(provenance.get("seconds", 0)))
         notice = _("No patient has this anatomy or this lesion: for research only, not for diagnosis.")
-        return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{notice}"
+        return f"<b style='font-size:large'>{text}</b><br/>{time}<br/>{notice}"

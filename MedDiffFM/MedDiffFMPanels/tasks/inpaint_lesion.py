@@ -1,10 +1,10 @@
-"""Inpaint Lesion: a lesion of a kind, where it was drawn, in a CT that has none there."""
+"""The task Inpaint Lesion in a panel: a synthetic lesion in a CT, where it was drawn."""
 
 from slicer.i18n import tr as _
 
 from ..scene import exchange
-from ..sections.lesion import LesionLogic, LesionPart, kindInWords
-from ..sections.run import timeInWords
+from ..sections.lesion import LesionLogic, LesionPart, kindText
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 
 
@@ -15,26 +15,25 @@ class InpaintLesionLogic(LesionLogic):
         return _("{name} with lesion, seed {seed}").format(name=sourceNode.GetName(), seed=number)
 
     def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
-        """The first sample fills the target, if there is one; every other one becomes a volume of its own."""
+        """Add a sample as a volume; the first one fills the target, if there is one. Returns the node."""
         number = provenance.get("sample", 1)
         seed = (provenance.get("facts", {}).get("seeds") or [0] * number)[number - 1]
-        filled = target if number == 1 else None
-        name = self.resultName(source, seed)
-        return self.markLesion(exchange.addResult(source, voxels, matrix, name, provenance, filled))
+        name, target = self.resultName(source, seed), target if number == 1 else None
+        return self.markLesion(exchange.addResult(source, voxels, matrix, name, provenance, target))
 
 
 class InpaintLesionPart(LesionPart):
     title = _("Lesion")
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         self.showSeveral(nodes)
         facts = provenance.get("facts", {})
         if "lesion_ml" not in facts:
-            return TaskPart.resultInWords(self, nodes, provenance)
-        what = _("{kind} of {ml:.2g} ml").format(kind=kindInWords(facts["kind"]), ml=facts["lesion_ml"])
+            return TaskPart.resultText(self, nodes, provenance)
+        text = _("{kind} of {ml:.2g} ml").format(kind=kindText(facts["kind"]), ml=facts["lesion_ml"])
         if len(nodes) > 1:
-            what = _("{n} versions: {what}").format(n=len(nodes), what=what)
-        made = _("Made in {time}. Outside of what was drawn no voxel was changed.")
+            text = _("{n} versions: {what}").format(n=len(nodes), what=text)
+        time = _("Made in {time}. Outside of what was drawn no voxel was changed.")
         notice = _("This lesion is synthetic: no patient has it. For research only, not for diagnosis.")
-        made = made.format(time=timeInWords(provenance.get("seconds", 0)))
-        return f"<b style='font-size:large'>{what}</b><br/>{made}<br/>{notice}"
+        time = time.format(time=timeText(provenance.get("seconds", 0)))
+        return f"<b style='font-size:large'>{text}</b><br/>{time}<br/>{notice}"

@@ -1,4 +1,4 @@
-"""Super-Resolve: how thick the slices are, how thin they shall be, and what became of them."""
+"""The task Super-Resolve in a panel: the distances of the slices before and after."""
 
 import numpy as np
 from slicer.i18n import tr as _
@@ -8,7 +8,7 @@ from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
 from ..failures import Problem
 from ..logic import PanelLogic
 from ..scene import exchange
-from ..sections.run import timeInWords
+from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities
 
@@ -30,32 +30,35 @@ class SuperResolvePart(TaskPart):
     def __init__(self, ui, bindings, actions):
         TaskPart.__init__(self, ui, bindings, actions)
         fillQualities(self.ui.qualityBox)
-        # what the difference shows here
-        self.ui.differenceButton.toolTip = _("New slices minus the thick slice that they lie in: the detail added.")
+        self.ui.differenceButton.toolTip = _(
+            "Show each new slice minus the thick slice that it lies in: the added detail."
+        )
 
-    def _wanted(self):
+    def _distance(self):
+        """The chosen distance of the new slices in mm."""
         return float(self.bindings.value("spacing"))
 
     def update(self):
         node = self.inputNode
-        usable = node is not None and node.GetImageData() is not None
-        self.ui.thickLabel.text = slicesInWords(*slicesOf(node)) if usable else ""
-        self.ui.thinLabel.text = self._thinInWords(*slicesOf(node)) if usable else ""
+        hasVoxels = node is not None and node.GetImageData() is not None
+        self.ui.thickLabel.text = slicesText(*slicesOf(node)) if hasVoxels else ""
+        self.ui.thinLabel.text = self._thinText(*slicesOf(node)) if hasVoxels else ""
 
-    def _thinInWords(self, count, thick, plane):
-        factor = factor_for(thick, self._wanted())
+    def _thinText(self, count, thick, plane):
+        """A line on the new slices; empty if there is nothing to split."""
+        factor = factor_for(thick, self._distance())
         if factor == 1 or thick / factor < THINNEST_MM:
             return ""
-        new = slicesInWords(count * factor, thick / factor, plane)
+        new = slicesText(count * factor, thick / factor, plane)
         return _("{slices}: each slice becomes {factor}").format(slices=new, factor=factor)
 
     def problem(self):
         thick = slicesOf(self.inputNode)[1]
-        factor = factor_for(thick, self._wanted())
+        factor = factor_for(thick, self._distance())
         if factor == 1:
             return Problem(
-                _("The slices are {thick:.3g} mm apart: no even split comes nearer to {wanted:.3g} mm.").format(
-                    thick=thick, wanted=self._wanted()
+                _("The slices are {thick:.3g} mm apart: no even split comes nearer to {distance:.3g} mm.").format(
+                    thick=thick, distance=self._distance()
                 ),
                 _("Choose thinner slices, or a CT with thicker ones."),
             )
@@ -66,34 +69,36 @@ class SuperResolvePart(TaskPart):
             )
         return None
 
-    def resultInWords(self, nodes, provenance):
+    def resultText(self, nodes, provenance):
         facts = provenance.get("facts", {})
         if not facts.get("slices"):
-            return TaskPart.resultInWords(self, nodes, provenance)
-        (few, many), (thick, thin) = facts["slices"], facts["slice_distance_mm"]
-        numbers = _("{thick:.3g} mm → {thin:.3g} mm: {few} slices became {many}").format(
-            thick=thick, thin=thin, few=few, many=many
+            return TaskPart.resultText(self, nodes, provenance)
+        (before, after), (thick, thin) = facts["slices"], facts["slice_distance_mm"]
+        numbers = _("{thick:.3g} mm → {thin:.3g} mm: {before} slices became {after}").format(
+            thick=thick, thin=thin, before=before, after=after
         )
-        kept = _("The mean of every {factor} new slices is the old slice (within {error:.2g} HU).").format(
+        means = _("The mean of every {factor} new slices is the old slice (within {error:.2g} HU).").format(
             factor=facts["factor"], error=facts["block_mean_error_hu"]
         )
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
-        where = _("“{name}”, made in {time}").format(name=name, time=timeInWords(seconds))
+        where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Detail between the old slices is made by a model, for research only: not for diagnosis.")
-        return f"<b style='font-size:large'>{numbers}</b><br/>{kept}<br/>{where}<br/>{notice}"
+        return f"<b style='font-size:large'>{numbers}</b><br/>{means}<br/>{where}<br/>{notice}"
 
 
 def slicesOf(volumeNode):
-    """Number, distance in mm and plane (in words) of the slices that the task splits."""
+    """(number, distance in mm, name of the plane) of the slices that the task splits: those with the largest distance,
+    the axial ones if all distances are alike, as in MedDiffFMLib.
+    """
     spacing, size = np.array(volumeNode.GetSpacing()), volumeNode.GetImageData().GetDimensions()
     directions = np.abs(exchange.ijkToRAS(volumeNode)[:3, :3] / spacing)
     planes = [(2, _("axial")), (1, _("coronal")), (0, _("sagittal"))]
-    # as MedDiffFMLib: the largest distance, the axial slices if all are alike
     for patientAxis, plane in planes:
         axis = int(directions[patientAxis].argmax())
         if spacing[axis] > 0.99 * spacing.max():
             return size[axis], float(spacing[axis]), plane
 
 
-def slicesInWords(count, distance, plane):
+def slicesText(count, distance, plane):
+    """A line on the slices of a volume."""
     return _("{count} {plane} slices, {distance:.3g} mm apart").format(count=count, plane=plane, distance=distance)

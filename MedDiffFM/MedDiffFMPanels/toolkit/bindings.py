@@ -1,13 +1,13 @@
-"""Widgets that carry the dynamic property `SlicerParameterName` and the plain parameter node of the scene, kept equal.
+"""Synchronization of widgets that have the dynamic property `SlicerParameterName` with the scene's parameter node.
 
-Values are text in the node, so that they survive saving and loading of the scene; nodes are node references. An empty
-text means: not set, the task decides.
+The parameter node holds values as text, so that they are saved with the scene, and nodes as node references. An empty
+text means that the value is not set and the task decides.
 """
 
 import slicer
 from slicer.i18n import tr as _
 
-# class name: (read, write, signal of a change)
+# class name: (reader, writer, signal of a change)
 KINDS = {
     "QComboBox": (lambda w: str(w.currentData or ""), lambda w, text: _choose(w, text), "currentIndexChanged(int)"),
     "QCheckBox": (lambda w: "true" if w.checked else "false", lambda w, t: w.setChecked(t == "true"), "toggled(bool)"),
@@ -26,8 +26,9 @@ def _choose(combo, text):
 
 
 def _number(box):
-    """A box at its lowest value that shows a word there (“Automatic”) is not set. Numbers below 0 are there for that
-    word alone: typed, they become it.
+    """The text of a spin box; empty where it shows its special text (“Automatic”) at the minimum.
+
+    A negative minimum exists only for that text: negative numbers that a user types become it.
     """
     if box.specialValueText and box.value < max(0, box.minimum):
         box.setValue(box.minimum)
@@ -35,7 +36,7 @@ def _number(box):
 
 
 def _exactly(widget):
-    """The number that a widget shows, with all of its digits."""
+    """The number that a widget shows, as text with all its digits."""
     if widget.className() == "QSpinBox":
         return str(widget.value)
     return repr(round(widget.value, widget.decimals)).removesuffix(".0")
@@ -49,18 +50,18 @@ def _setNumber(widget, text, kind):
 
 
 def fillCombo(combo, items, helps=None):
-    """Offer (key, words) in a combo box; the key is what the parameter node holds."""
+    """Fill a combo box with (key, text) items; the parameter node holds the key. helps: tooltips by key."""
     combo.clear()
-    for key, words in items:
-        combo.addItem(words, key)
+    for key, text in items:
+        combo.addItem(text, key)
         if helps and key in helps:
             combo.setItemData(combo.count - 1, helps[key], _toolTipRole())
 
 
 def fillQualities(combo):
-    """The qualities that most tasks have, in clinical words."""
-    words = (_("Balanced (recommended)"), _("Quick look"), _("As published (slow)"))
-    fillCombo(combo, zip(("balanced", "fast", "paper"), words, strict=True))
+    """Fill a combo box with the qualities that most tasks have, in clinical words."""
+    texts = (_("Balanced (recommended)"), _("Quick look"), _("As published (slow)"))
+    fillCombo(combo, zip(("balanced", "fast", "paper"), texts, strict=True))
 
 
 def _toolTipRole():
@@ -70,14 +71,14 @@ def _toolTipRole():
 
 
 class Bindings:
-    """Keeps the widgets of a panel and a parameter node equal. `onChange` is called after either has changed."""
+    """Keeps the widgets of a panel and a parameter node synchronized; `onChange` is called after a change of either."""
 
     def __init__(self, onChange):
         self._bound, self._defaults = {}, {}
         self._onChange, self._node, self._tag, self._busy = onChange, None, None, False
 
     def bind(self, widgets):
-        """Bind those widgets that carry the dynamic property; what they show now are the defaults."""
+        """Bind the widgets that have the dynamic property; their present values become the defaults."""
         self._bound = {name: widget for widget in widgets if (name := widget.property(PROPERTY))}
         self._defaults = {name: KINDS[w.className()][0](w) for name, w in self._bound.items() if not _holdsNode(w)}
         for widget in self._bound.values():
@@ -86,10 +87,11 @@ class Bindings:
 
     @property
     def node(self):
+        """The parameter node, or None."""
         return self._node
 
     def setNode(self, node):
-        """Follow another parameter node, or none."""
+        """Synchronize with another parameter node, or with none."""
         if self._node is not None and self._tag is not None:
             self._node.RemoveObserver(self._tag)
         self._node, self._tag = node, None
@@ -129,17 +131,17 @@ class Bindings:
         self._onChange()
 
     def setDefault(self, name, text):
-        """Set the value of a setting for parameter nodes that do not hold it."""
+        """Set the value that a setting has where the parameter node does not hold it."""
         self._defaults[name] = text
 
     def value(self, name):
-        """A setting's text; its default before it was ever set."""
+        """The text of a setting, or its default if the parameter node does not hold it."""
         if self._node is not None and name in self._node.GetParameterNames():
             return self._node.GetParameter(name)
         return self._defaults.get(name, "")
 
     def chosenNode(self, name):
-        """The node of a node selector, or None; a scene may name one that the selector does not offer."""
+        """The node chosen in a node selector, or None, also if a loaded scene has chosen one that it does not offer."""
         node = self._node.GetNodeReference(name) if self._node is not None else None
         kinds = self._bound[name].nodeTypes if name in self._bound else None
         return node if node is None or kinds is None or _offered(node, kinds) else None
@@ -150,17 +152,17 @@ def _holdsNode(widget):
 
 
 def _offered(node, kinds):
-    """Whether a selector of these classes shows a node: a label map is a volume, but none of theirs."""
+    """Whether a node selector of exactly these classes offers a node: one of volumes offers no label map."""
     return node.GetClassName() in kinds and not node.GetHideFromEditors()
 
 
 def nodesOffered(kind):
-    """The scene's nodes of exactly this class that are not hidden, in their order."""
+    """The scene's nodes of exactly this class that are not hidden, in the scene's order."""
     return [node for node in slicer.util.getNodesByClass(kind) if _offered(node, (kind,))]
 
 
 def firstVolume():
-    """What an input selector shows at first: the volume in the views, else the first one of the scene."""
+    """The volume that an input selector shows at first: the one in the views, else the scene's first, or None."""
     selection, volumes = slicer.app.applicationLogic().GetSelectionNode(), nodesOffered("vtkMRMLScalarVolumeNode")
     active = slicer.mrmlScene.GetNodeByID(selection.GetActiveVolumeID() or "") if selection else None
     return active if active in volumes else next(iter(volumes), None)

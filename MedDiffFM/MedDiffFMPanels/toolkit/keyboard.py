@@ -1,17 +1,17 @@
-"""A panel without a mouse: Tab goes from top to bottom as seen, labels lead to their fields, Esc stops."""
+"""Use of a panel with the keyboard: Tab order from top to bottom, labels as buddies of their fields, Esc."""
 
 import itertools
 
 import qt
 
 SELECTOR, COMBOS = "qMRMLNodeComboBox", ("ctkComboBox", "QComboBox")
-EDIT_IN_SPIN_BOX = "qt_spinbox_lineedit"  # Qt's own name of it; the box takes its keys
+EDIT_IN_SPIN_BOX = "qt_spinbox_lineedit"  # Qt's object name of the line edit in a spin box, which is no field itself
 
 
 def prepare(root, ui, onEscape):
-    """Once all parts of a panel are in their places. Keep what is returned: the shortcut lives as long."""
+    """Set Tab order, label buddies and the Esc shortcut of a complete panel. Keep the returned shortcut alive."""
     chain = _chain(root)
-    _freeSelectors(chain)
+    _fixSelectors(chain)
     fields = [widget for block in _blocks(root) for widget in chain if _within(block, widget) and _takesTab(widget)]
     for first, second in itertools.pairwise(fields):
         qt.QWidget.setTabOrder(first, second)
@@ -23,18 +23,18 @@ def prepare(root, ui, onEscape):
 
 
 def _chain(root):
-    """All widgets of the panel in the order that Qt has from their making."""
-    found, widget = [], root.nextInFocusChain()
+    """All widgets of the panel in Qt's focus chain, which is the order of their construction."""
+    widgets, widget = [], root.nextInFocusChain()
     while widget is not None and widget != root:
         if root.isAncestorOf(widget):
-            found.append(widget)
+            widgets.append(widget)
         widget = widget.nextInFocusChain()
-    return found
+    return widgets
 
 
-def _freeSelectors(chain):
-    """Slicer's node selector hands the focus of its combo box to itself, where keys do nothing and Tab does not stop:
-    the other way round.
+def _fixSelectors(chain):
+    """Make the combo boxes of node selectors take the focus. Slicer makes the selector the combo box's focus proxy,
+    although the selector ignores keys and Tab skips it; here the proxy is reversed.
     """
     for selector in chain:
         if selector.className() == SELECTOR:
@@ -45,27 +45,27 @@ def _freeSelectors(chain):
 
 
 def _blocks(widget):
-    """Parts that stand one below the other; within one, Qt's own order is that of the .ui file."""
+    """The parts of a panel from top to bottom; within each, Qt's focus chain already follows the .ui file."""
     if widget.className() == "QScrollArea":
         return _blocks(widget.widget())
     layout = widget.layout()
     if layout is None or layout.className() != "QVBoxLayout":
         return [widget]
-    own, parts = ([widget] if _takesTab(widget) else []), []
-    for place in range(layout.count()):
-        parts += _inItem(layout.itemAt(place))
-    return [("alone", one) for one in own] + parts
+    parts = [("alone", widget)] if _takesTab(widget) else []
+    for index in range(layout.count()):
+        parts += _blocksOfItem(layout.itemAt(index))
+    return parts
 
 
-def _inItem(item):
+def _blocksOfItem(item):
     if item.widget() is not None:
         return _blocks(item.widget())
     inner = item.layout()
-    return [part for place in range(inner.count()) for part in _inItem(inner.itemAt(place))] if inner else []
+    return [part for index in range(inner.count()) for part in _blocksOfItem(inner.itemAt(index))] if inner else []
 
 
 def _within(block, widget):
-    if isinstance(block, tuple):  # a section's own head, without what is in it
+    if isinstance(block, tuple):  # the header of a section, without its contents
         return block[1] == widget
     return block == widget or block.isAncestorOf(widget)
 
@@ -75,13 +75,13 @@ def _takesTab(widget):
 
 
 def _nameFields(ui, fields):
-    """The label `regionBoxLabel` belongs to `regionBox`: its letter leads there, and a screen reader says its words."""
+    """Make `regionBoxLabel` the buddy of `regionBox`, for its shortcut letter and for screen readers."""
     for name, label in list(vars(ui).items()):
         field = getattr(ui, name[: -len("Label")], None) if name.endswith("Label") else None
         inner = [widget for widget in fields if field is not None and _within(field, widget)]
         if not inner or not label.text:
             continue
         label.setBuddy(inner[0])
-        for widget in inner[:1] + [one for one in inner[1:] if not getattr(one, "text", "")]:
+        for widget in inner[:1] + [other for other in inner[1:] if not getattr(other, "text", "")]:
             if not widget.accessibleName:
                 widget.accessibleName = label.text.replace("&", "").strip(": ")

@@ -1,6 +1,7 @@
-"""A user's last choices, kept for the next scene and the next start of Slicer: device, model, each task's quality.
+"""The user's last choices of device, model and each task's quality, kept for new scenes and the next start of Slicer.
 
-A scene that holds its own settings keeps them. Only what a hand has chosen is remembered, not what a scene brought.
+A scene that holds its own settings keeps them. Only choices that the user made are remembered, not those of a loaded
+scene.
 """
 
 import slicer
@@ -8,23 +9,24 @@ import slicer
 from .bindings import PROPERTY
 
 GROUP = "MedDiffFM/"  # in Slicer's settings
-EVERYWHERE, OF_A_TASK = ("deviceBox", "modelBox"), ("qualityBox",)
+SHARED_BOXES, TASK_BOXES = ("deviceBox", "modelBox"), ("qualityBox",)
 
 
 class Preferences:
+    """Applies the remembered choices as defaults, and remembers new ones."""
+
     def __init__(self, ui, bindings, task):
-        """Take over what is remembered, and remember what is chosen from now on."""
         self._bindings, self._keys = bindings, {}
-        for boxes, place in ((EVERYWHERE, GROUP), (OF_A_TASK, f"{GROUP}{task}/")):
+        for boxes, group in ((SHARED_BOXES, GROUP), (TASK_BOXES, f"{GROUP}{task}/")):
             for name in boxes:
                 if hasattr(ui, name):
-                    self._keys[name] = (getattr(ui, name), place + name.removesuffix("Box"))
+                    self._keys[name] = (getattr(ui, name), group + name.removesuffix("Box"))
         for box, key in self._keys.values():
             box.connect("activated(int)", lambda index, box=box, key=key: self._remember(box, key))
-        self.takeOver()
+        self.applyDefaults()
 
-    def takeOver(self):
-        """Make what is remembered the default where the scene says nothing, unless it is a model that is gone."""
+    def applyDefaults(self):
+        """Make the remembered choices the defaults of this scene, except models that are no longer installed."""
         for box, key in self._keys.values():
             text = slicer.app.userSettings().value(key)
             if text is not None and box.findData(str(text)) >= 0:

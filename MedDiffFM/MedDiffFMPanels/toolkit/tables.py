@@ -1,10 +1,10 @@
-"""A list of rows as a table widget shows it."""
+"""Table widgets filled with rows of text."""
 
 import qt
 
 
 def fillTable(table, headers, rows):
-    """Rows of texts; the last column takes the room that is left, and every cell tells its whole text."""
+    """Fill a table with rows of texts. The last column is stretched, and each cell has its text as tooltip."""
     table.setColumnCount(len(headers))
     table.setHorizontalHeaderLabels(headers)
     table.verticalHeader().setVisible(False)

@@ -1,32 +1,32 @@
-"""Timers: a longer piece of work on the main thread in turns, so that Slicer stays alive, and a call that waits."""
+"""Timers: long work on the main thread in short pieces, so that Slicer stays responsive, and delayed calls."""
 
 import time
 
 import qt
 
-INTERVAL = 20  # ms between the turns
-TURN = 0.02  # seconds of a turn
+INTERVAL = 20  # ms between two polls
+TURN_SECONDS = 0.02  # how long a poll may work
 
 
-class Walk:
-    """Drives a generator. onEnd(result, error) is called once at its end, and not after `stop`."""
+class TimerLoop:
+    """Resumes a generator until its end; onEnd(result, error) is called once then, but not after `stop`."""
 
     def __init__(self, steps, onEnd):
         self._steps, self._onEnd = steps, onEnd
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL)
-        self._timer.connect("timeout()", self._turn)
+        self._timer.connect("timeout()", self._poll)
         self._timer.start()
 
     def stop(self):
-        """Give up; what the generator cleans up is cleaned up."""
+        """Close the generator before its end, so that it cleans up."""
         self._release()
         self._steps.close()
 
-    def _turn(self):
-        until = time.monotonic() + TURN
+    def _poll(self):
+        until = time.monotonic() + TURN_SECONDS
         try:
-            while self._timer is not None and time.monotonic() < until:  # a step may let Slicer go on, and stop this
+            while self._timer is not None and time.monotonic() < until:  # a step may process events that stop this loop
                 next(self._steps)
         except StopIteration as end:
             self._end(end.value, None)
@@ -39,22 +39,22 @@ class Walk:
         onEnd(result, error)
 
     def _release(self):
-        """Let go of the timer: what is connected lives as long as it, and with it all that the functions know."""
+        """Delete the timer: a connection keeps its function alive, and all that the function refers to."""
         timer, self._timer, self._onEnd = self._timer, None, None
         if timer is not None:
             timer.stop()
-            timer.disconnect("timeout()", self._turn)
+            timer.disconnect("timeout()", self._poll)
             timer.deleteLater()
 
 
 class Delay:
-    """Calls a function once, a time after the last `start`, unless it is stopped before."""
+    """Calls a function once, so many milliseconds after the last `start`, unless it is stopped before."""
 
     def __init__(self, milliseconds, function):
         self._milliseconds, self._function, self._timer = milliseconds, function, None
 
     def start(self):
-        """Wait from now on, anew if it waits already."""
+        """Start or restart the delay."""
         if self._timer is None:
             self._timer = qt.QTimer()
             self._timer.setSingleShot(True)
@@ -63,7 +63,7 @@ class Delay:
         self._timer.start()
 
     def stop(self):
-        """Do not call the function; nothing keeps what it knows alive then."""
+        """Cancel the call, and delete the timer so that it keeps nothing alive."""
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.stop()

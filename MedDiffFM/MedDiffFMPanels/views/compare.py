@@ -1,4 +1,4 @@
-"""Input and result in the slice views: one of them, side by side, in turn, or their difference."""
+"""Input and result in the slice views: one of them, both side by side or alternating, or their difference."""
 
 import numpy as np
 import slicer
@@ -6,23 +6,26 @@ from slicer.i18n import tr as _
 
 
 class CompareViews:
+    """Shows an input volume and its result in the slice views."""
+
     def __init__(self):
         self._ids, self._layout, self._showsResult = {}, None, True
-        self._put = {}  # by view: what “side by side” put there, and what was there before
+        self._backgrounds = {}  # by view: the IDs of the volumes that “side by side” shows, and that it replaced
 
-    def take(self, source, result):
-        """Compare these from now on."""
+    def setVolumes(self, source, result):
+        """Compare these two volumes from now on."""
         self.restoreLayout()
         self._removeDifference()
         self._ids = {"input": source.GetID(), "result": result.GetID()}
 
-    def drop(self):
-        """Compare nothing any more."""
+    def clear(self):
+        """Compare nothing, and restore the layout."""
         self.restoreLayout()
         self._removeDifference()
         self._ids = {}
 
     def show(self, mode):
+        """Show input, result, side, flicker or difference."""
         if mode == "side":
             self._sideBySide()
             return
@@ -34,33 +37,34 @@ class CompareViews:
             self._background(self._node("result" if self._showsResult else "input"))
 
     def swap(self):
-        """The other one of the two."""
+        """Show the other one of input and result."""
         self._showsResult = not self._showsResult
         self._background(self._node("result" if self._showsResult else "input"))
 
     def restoreLayout(self):
-        """The views as they stood before they were put side by side, but for what the user has changed since."""
+        """Restore the views as they were before “side by side”, except what the user has changed since."""
         layout, self._layout = self._layout, None
         manager = slicer.app.layoutManager()
         if layout is not None and manager is not None:
             manager.setLayout(layout["number"])
             _sliceNode("Yellow").SetOrientation(layout["orientation"])
-            _lookAt(_sliceNode("Yellow"), layout["place"])
+            _setSlice(_sliceNode("Yellow"), layout["sliceToRAS"])
             for name, linked in layout["linked"].items():
                 _composite(name).SetLinkedControl(linked)
-            for name, (put, before) in self._put.items():
-                if _composite(name).GetBackgroundVolumeID() == put:
-                    known = slicer.mrmlScene.GetNodeByID(before or "")
-                    _composite(name).SetBackgroundVolumeID(known.GetID() if known else None)
-            self._put = {}
+            for name, (shown, previous) in self._backgrounds.items():
+                if _composite(name).GetBackgroundVolumeID() == shown:
+                    node = slicer.mrmlScene.GetNodeByID(previous or "")
+                    _composite(name).SetBackgroundVolumeID(node.GetID() if node else None)
+            self._backgrounds = {}
 
-    def settle(self, mode, before):
-        """Leave the views as one expects them elsewhere: nothing side by side, and no difference or half of a flicker,
-        which nobody could name. mode: what they show; before: what they showed before that. Returns what they show now.
+    def settle(self, mode, previous):
+        """Bring the views into a state that makes sense in other modules: no side by side, difference or flicker.
+
+        mode: what the views show; previous: what they showed before that. Returns what they show now.
         """
         self.restoreLayout()
         if mode == "side":
-            return self.settle(before, "result")
+            return self.settle(previous, "result")
         if mode in ("flicker", "difference"):
             ours = {self._ids.get(key) for key in ("input", "difference")} - {None}
             for name in slicer.app.layoutManager().sliceViewNames() if slicer.app.layoutManager() else ():
@@ -77,7 +81,7 @@ class CompareViews:
             slicer.util.setSliceViewerLayers(background=node)
 
     def _sideBySide(self):
-        """Input left, result right, both axial and linked."""
+        """Show the input on the left and the result on the right, in the same orientation and linked."""
         manager, first, second = slicer.app.layoutManager(), self._node("input"), self._node("result")
         if manager is None or first is None or second is None or self._layout is not None:
             return
@@ -85,21 +89,21 @@ class CompareViews:
         self._layout = {
             "number": manager.layout,
             "orientation": yellow.GetOrientation(),
-            "place": slicer.util.arrayFromVTKMatrix(yellow.GetSliceToRAS()).copy(),
+            "sliceToRAS": slicer.util.arrayFromVTKMatrix(yellow.GetSliceToRAS()).copy(),
             "linked": {name: _composite(name).GetLinkedControl() for name in ("Red", "Yellow")},
         }
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
         yellow.SetOrientation(red.GetOrientation())
         for name, node in (("Red", first), ("Yellow", second)):
-            self._put[name] = (node.GetID(), _composite(name).GetBackgroundVolumeID())
+            self._backgrounds[name] = (node.GetID(), _composite(name).GetBackgroundVolumeID())
             _composite(name).SetBackgroundVolumeID(node.GetID())
             _composite(name).SetLinkedControl(True)
-        _lookAt(yellow, slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()))
+        _setSlice(yellow, slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()))
         yellow.SetFieldOfView(*red.GetFieldOfView())
         yellow.SetXYZOrigin(*red.GetXYZOrigin())
 
     def _difference(self):
-        """Result minus input as a volume, made when it is first asked for."""
+        """The node of result minus input, made when first needed, or None if their grids do not fit."""
         node = self._node("difference")
         if node is None:
             node = differenceOf(self._node("input"), self._node("result"))
@@ -113,8 +117,8 @@ class CompareViews:
 
 
 def differenceOf(source, result):
-    """Result minus input in HU as a hidden volume, gray for no change; a result of thinner slices minus the slice that
-    they lie in. None if their grids do not fit.
+    """A hidden volume of result minus input in HU, gray for no change. A thin slice is compared with the thick slice
+    that it lies in. None if the grids do not fit.
     """
     if source is None or result is None:
         return None
@@ -123,14 +127,14 @@ def differenceOf(source, result):
         if many % few:
             return None
         before = before.repeat(many // few, axis) if many > few else before
-    # HU are within 16 bits, and so is what a model changes of them
+    # differences of HU fit into 16 bits
     exact = np.int16 if before.dtype == after.dtype == np.int16 else np.float32
     change = np.subtract(after, before, dtype=exact)
     spread = float(np.percentile(np.abs(change.reshape(-1)[:: max(1, change.size // 200_000)]), 99))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _("Difference"))
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
-    node.CreateDefaultDisplayNodes()  # before there are voxels, or their histogram is computed
+    node.CreateDefaultDisplayNodes()  # before the voxels are set, or their histogram is computed
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevel(2.5 * max(spread, 1.0), 0.0)
     slicer.util.updateVolumeFromArray(node, change)
@@ -142,8 +146,8 @@ def _sliceNode(name):
     return slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
 
 
-def _lookAt(sliceNode, sliceToRAS):
-    """The plane, and the place within it: an offset alone would leave the other view's middle."""
+def _setSlice(sliceNode, sliceToRAS):
+    """Set a slice node's whole matrix: an offset alone would keep its in-plane position."""
     slicer.util.updateVTKMatrixFromArray(sliceNode.GetSliceToRAS(), sliceToRAS)
     sliceNode.UpdateMatrices()
 

@@ -1,5 +1,6 @@
-"""The result while it is made: a small volume in the slice views, which nobody can choose or save. It takes the place
-of the input; where that is no CT, every view shows it.
+"""The preview of a result during a run: a coarse volume in the slice views, hidden from selectors and not saved.
+
+It replaces the input in the views that show it; if the input is no CT, all views show the preview.
 """
 
 import slicer
@@ -11,23 +12,24 @@ SOFT_TISSUE = (400.0, 50.0)  # width and level in HU
 
 
 class Preview:
-    """Shows estimates over the input, and afterwards the views as they were."""
+    """Shows previews in the slice views, and restores the views afterwards."""
 
     def __init__(self):
         self._node, self._before, self._sourceId, self._overCT = None, {}, None, True
 
     def begin(self, sourceNode):
+        """Prepare for the previews of a run on this input."""
         self.end()
         self._sourceId = sourceNode.GetID() if sourceNode else None
         self._overCT = sourceNode is None or sourceNode.GetClassName() == "vtkMRMLScalarVolumeNode"
 
     def show(self, path):
-        """Take in a newer estimate; a file that is just being replaced is left for the next time."""
+        """Show the preview in this file. A file that is being replaced at the moment is skipped."""
         source = slicer.mrmlScene.GetNodeByID(self._sourceId or "")
         if source is None:
             return
         try:
-            voxels, matrix = _all(readNrrd(path))
+            voxels, matrix = _returnValue(readNrrd(path))
         except (OSError, ValueError, KeyError):
             return
         first = self._node is None
@@ -36,14 +38,14 @@ class Preview:
             self._before = {composite.GetID(): composite.GetBackgroundVolumeID() for composite in _composites()}
         slicer.util.updateVolumeFromArray(self._node, voxels)
         self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
-        if first and not self._overCT:  # once: what the user looks at meanwhile is not taken away again
+        if first and not self._overCT:  # once, so that the user may change the views later
             slicer.util.setSliceViewerLayers(background=self._node, fit=True)
         for composite in _composites():
             if composite.GetBackgroundVolumeID() == self._sourceId:
                 composite.SetBackgroundVolumeID(self._node.GetID())
 
     def end(self, restore=True):
-        """Take the estimate away. restore: give the views what they showed before."""
+        """Remove the preview. restore: show again what the views showed before."""
         node, self._node = self._node, None
         if node is None:
             return
@@ -66,11 +68,11 @@ def _newNode(source):
     node.SetSaveWithScene(False)
     slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
-    display, its = node.GetDisplayNode(), source.GetDisplayNode()
+    display, sourceDisplay = node.GetDisplayNode(), source.GetDisplayNode()
     display.SetSaveWithScene(False)
     display.SetAutoWindowLevel(False)
-    ofCT = its and its.IsA("vtkMRMLScalarVolumeDisplayNode")
-    display.SetWindowLevel(*((its.GetWindow(), its.GetLevel()) if ofCT else SOFT_TISSUE))
+    isCT = sourceDisplay and sourceDisplay.IsA("vtkMRMLScalarVolumeDisplayNode")
+    display.SetWindowLevel(*((sourceDisplay.GetWindow(), sourceDisplay.GetLevel()) if isCT else SOFT_TISSUE))
     return node
 
 
@@ -80,9 +82,10 @@ def _composites():
     return [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
 
 
-def _all(walk):
+def _returnValue(steps):
+    """The return value of a generator, which is run to its end."""
     while True:
         try:
-            next(walk)
+            next(steps)
         except StopIteration as end:
             return end.value

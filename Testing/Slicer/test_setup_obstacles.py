@@ -1,4 +1,4 @@
-"""What stands in the way of the set-up, and of the panels: said in words before anything is tried."""
+"""What makes a set-up or a panel impossible is said before anything is tried."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from panels import add_chest
 @pytest.fixture
 def on(slicer, monkeypatch):
     """Another system, as the module sees it."""
-    from MedDiffFMPanels.runner import setup_obstacles as hindrances
+    from MedDiffFMPanels.runner import setup_obstacles
 
     def other(platform, machine="x86_64", folder=None, modules=()):
         system = types.SimpleNamespace(platform=platform, modules=dict.fromkeys(modules))
-        monkeypatch.setattr(hindrances, "sys", system)
-        monkeypatch.setattr(hindrances, "platform", types.SimpleNamespace(machine=lambda: machine))
+        monkeypatch.setattr(setup_obstacles, "sys", system)
+        monkeypatch.setattr(setup_obstacles, "platform", types.SimpleNamespace(machine=lambda: machine))
         if folder:
-            monkeypatch.setattr(hindrances.sysconfig, "get_paths", lambda: {"purelib": str(folder)})
-        return hindrances
+            monkeypatch.setattr(setup_obstacles.sysconfig, "get_paths", lambda: {"purelib": str(folder)})
+        return setup_obstacles
 
     return other
 
 
 def version(monkeypatch, major, minor):
-    from MedDiffFMPanels.runner import setup_obstacles as hindrances
+    from MedDiffFMPanels.runner import setup_obstacles
 
     app = types.SimpleNamespace(majorVersion=major, minorVersion=minor)
-    monkeypatch.setattr(hindrances, "slicer", types.SimpleNamespace(app=app))
-    return hindrances
+    monkeypatch.setattr(setup_obstacles, "slicer", types.SimpleNamespace(app=app))
+    return setup_obstacles
 
 
 @pytest.mark.parametrize(
@@ -53,22 +53,22 @@ def test_a_panel_in_an_old_slicer_says_so_and_does_not_run(slicer, monkeypatch, 
 
 
 def test_a_mac_with_an_intel_processor(on):
-    hindrances = on("darwin")
-    said = hindrances.obstacle(["torch"]).text
+    setup_obstacles = on("darwin")
+    said = setup_obstacles.obstacle(["torch"]).text
     assert "no longer made for Macs with Intel processors" in said and "Where it runs" in said
-    assert hindrances.obstacle([]) is None, "nothing is missing"
+    assert setup_obstacles.obstacle([]) is None, "nothing is missing"
     assert on("darwin", "arm64").obstacle(["torch"]) is None
 
 
 def test_pytorch_that_is_in_use_is_not_replaced_on_windows(on):
     said = on("win32", modules=["torch"]).obstacle(["torch"]).text
-    assert "in use" in said and "Start Slicer again" in said
+    assert "using it" in said and "Restart Slicer" in said
     assert on("win32", modules=["torch"]).obstacle(["monai"]) is None
     assert on("linux", modules=["torch"]).obstacle(["torch"]) is None
 
 
 @pytest.mark.parametrize(
-    ("platform", "way"), [("darwin", "Applications"), ("win32", "for you alone"), ("linux", "folder of your own")]
+    ("platform", "way"), [("darwin", "Applications"), ("win32", "current user only"), ("linux", "folder of your own")]
 )
 def test_a_folder_that_cannot_be_written_to(on, tmp_path, platform, way):
     said = on(platform, "arm64", tmp_path / "nowhere").obstacle(["monai"]).text
@@ -92,13 +92,13 @@ def test_what_may_go_wrong_is_said_before(on, tmp_path, monkeypatch):
     needed = [Package("torch", "torch>=2.8", 3000, "missing")]
     short, long = tmp_path, tmp_path / ("x" * 60) / ("y" * 60)
     long.mkdir(parents=True)
-    hindrances = on("win32", folder=long)
+    setup_obstacles = on("win32", folder=long)
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(hindrances.shutil, "disk_usage", lambda folder: usage(0, 0, int(8.9e9)))
-    full, length = hindrances.warnings(needed)
+    monkeypatch.setattr(setup_obstacles.shutil, "disk_usage", lambda folder: usage(0, 0, int(8.9e9)))
+    full, length = setup_obstacles.warnings(needed)
     assert "8.9 GB left" in full and "9.0 GB" in full
     assert f"long ({len(str(long))} characters)" in length and "long paths" in length
-    monkeypatch.setattr(hindrances.shutil, "disk_usage", lambda folder: usage(0, 0, int(9.1e9)))
+    monkeypatch.setattr(setup_obstacles.shutil, "disk_usage", lambda folder: usage(0, 0, int(9.1e9)))
     assert on("win32", folder=short).warnings(needed) == []
 
 
