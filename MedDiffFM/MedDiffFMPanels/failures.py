@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.last_words import FAULT, last_words
+from MedDiffFMLib.crash_message import FAULT, crash_message
 
 LAUNCHERS_WORDS = "exit abnormally"  # of CTKAppLauncher, for a program that a signal ended
 
@@ -118,7 +118,7 @@ def died(code, said, slicersPython):
     """A worker whose process ended without an answer. said: the end of what it wrote to stderr; slicersPython: whether
     it was Slicer's own Python.
     """
-    line = last_words(said)
+    line = crash_message(said)
     if "No module named" in line:
         there = _("Install meddiff-fm there, or choose another place under Advanced, “Where it runs”.")
         return Failure("packages", line, nextSteps()["packages"] if slicersPython else there)

@@ -16,7 +16,7 @@ import torch
 
 from ..diffusion.schedule import predict_eps
 from ..networks.conditions import Conditions
-from ..networks.unet import as_epsilon
+from ..networks.unet import as_eps
 from .tiles import Tile, TilePlan, Tiling, plan_tiles
 
 if TYPE_CHECKING:
@@ -65,18 +65,18 @@ class NoisePredictor:
     def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
         """x_t: float32 (Z, Y, X); t: timestep. Returns ε̂, same shape, float32, on the same device."""
         alpha = float(self.model.schedule.alpha_bar[t])
-        epsilon = torch.zeros_like(x_t)
+        eps = torch.zeros_like(x_t)
         for tile in self.skipped:
             where = self.plan.slices(tile)
             of_air = predict_eps(x_t[where], self.air, alpha)
-            epsilon[where] += of_air * tile.weight().to(x_t.device)
+            eps[where] += of_air * tile.weight().to(x_t.device)
         for first in range(0, len(self.active), self.batch):
             group = self.active[first : first + self.batch]
             estimates = self._estimate(x_t, t, group)
             for tile, estimate in zip(group, estimates, strict=True):
-                epsilon[self.plan.slices(tile)] += estimate.to(x_t.device) * tile.weight().to(x_t.device)
+                eps[self.plan.slices(tile)] += estimate.to(x_t.device) * tile.weight().to(x_t.device)
             self.on_tile(first + len(group), len(self.active))
-        return epsilon
+        return eps
 
     def worth(self, voxels: int, cost: float) -> float:
         """Other work as a number of tiles, see `worth_in_tiles`."""
@@ -111,7 +111,7 @@ class NoisePredictor:
         with self.model.autocast():
             residuals = self.control(x, times, position, anatomy, regions, *target) if self.control else None
             estimate = self.model.network(x, times, position, anatomy, regions, residuals)
-        noise = as_epsilon(estimate.float(), x, alpha, self.model.network.config.prediction)
+        noise = as_eps(estimate.float(), x, alpha, self.model.network.config.prediction)
         return noise[:, 0, : size[0], : size[1], : size[2]]
 
 

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..atomic import TABLE, check_name, check_place, check_room, hidden_name, naming
+from ..atomic import TABLE, check_name, check_place, check_room, hidden_name, move_into_place, naming
 from ..errors import InputError
 from ..parameters import TASKS, FileSlot, Parameters
-from ..putting import put
 from ..volumes.dicom.writing import (
     check_segmentation,
     check_series,
     is_series,
-    put_folder,
+    move_folder_into_place,
     write_segmentation,
     write_series,
 )
@@ -81,7 +80,7 @@ def write_results(items: Sequence[OutputItem], overwrite: bool = False) -> None:
             check_result_path(item.path, overwrite)
         for hidden, path in sorted(staged, key=lambda pair: pair[1].suffix != ".json"):
             with naming(path):
-                put_folder(hidden, path) if hidden.is_dir() else put(hidden, path)
+                move_folder_into_place(hidden, path) if hidden.is_dir() else move_into_place(hidden, path)
     finally:
         for hidden, _ in staged:
             shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)

@@ -68,10 +68,10 @@ class KindSettings:
     range_hu: tuple[float, float] = (-math.inf, math.inf)
 
 
-def lesion_settings(model: Model, wanted: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
+def lesion_settings(model: Model, params: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
     """The settings above, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=wanted.overlap)
-    return replace(settings, steps=wanted.steps or settings.steps, resample=wanted.resample or settings.resample)
+    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=params.overlap)
+    return replace(settings, steps=params.steps or settings.steps, resample=params.resample or settings.resample)
 
 
 def choose_kind(model: Model, kind: str, region: Region) -> str:
@@ -137,15 +137,15 @@ class LesionInpainter:
         source = scan.frame.source
         self.voxels = lesion_voxels(mask, source)
         self.kind = choose_kind(model, kind, scan.region)
-        self.look_of_kind = settings_for(model, self.kind, KindSettings())
-        self.settings = replace(settings, t_start=self.look_of_kind.t_start or settings.t_start)
+        self.kind_settings = settings_for(model, self.kind, KindSettings())
+        self.settings = replace(settings, t_start=self.kind_settings.t_start or settings.t_start)
         lesion = scan.frame.labels(source.with_voxels(self.voxels.astype(np.uint8))) > 0
         check_place(lesion, scan.body, mask.source)
         self.box = lesion_box(lesion, model.network.config.patch, settings.margin)
         self.lesion = lesion[self.box.slices]
         control = model.controlnet(self.kind, kinds=("lesion-mask",))
         conditions = scan.conditions(model, labels, target=lesion[None].astype(np.float32))
-        self.noise_predictor = NoisePredictor(
+        self.eps = NoisePredictor(
             model,
             conditions.part(self.box.start, self.box.size),
             self.lesion,  # in a tile without lesion all is known: it is not computed
@@ -165,20 +165,20 @@ class LesionInpainter:
     @property
     def tiles(self) -> int:
         """Tiles that meet the lesion."""
-        return len(self.noise_predictor.active)
+        return len(self.eps.active)
 
     def inpaint(self, seed: int) -> Volume:
         """The CT with a new lesion, on its grid and of its type; outside the mask bit-identical."""
         x = self.scan.x
-        known = torch.from_numpy(x[self.box.slices]).to(self.noise_predictor.model.device)
+        known = torch.from_numpy(x[self.box.slices]).to(self.eps.model.device)
         generator = torch.Generator().manual_seed(seed)
-        schedule = self.noise_predictor.model.schedule
+        schedule = self.eps.model.schedule
         begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
-        low, high = (float(to_model(end, self.scan.window)) for end in self.look_of_kind.range_hu)
+        low, high = (float(to_model(end, self.scan.window)) for end in self.kind_settings.range_hu)
         start = add_noise(begin, self.steps[0], schedule, randn_like(known, generator))
         done = self.reporter.done
         x0 = repaint(
-            self.noise_predictor,
+            self.eps,
             start,
             schedule,
             self.steps,
@@ -196,7 +196,7 @@ class LesionInpainter:
 
     def _begin(self, known: torch.Tensor) -> torch.Tensor:
         """What noise is added to at first: the CT, its lesion in the kind's HU."""
-        hu = self.look_of_kind.start_hu
+        hu = self.kind_settings.start_hu
         if hu is None:
             return known
         painted = torch.full_like(known, float(to_model(hu, self.scan.window)))
@@ -219,12 +219,12 @@ class LesionInpainter:
         """What `samples` lesions would take: `seconds_each` of a tile, measured, and how many `network_evaluations`;
         with the region and the kind.
         """
-        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.noise_predictor.model.device)
+        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.eps.model.device)
         return {
             "region": self.scan.region.name,
             "kind": self.kind.removeprefix(PREFIX),
             "network_evaluations": self.evaluations * self.tiles * samples,
-            "seconds_each": self.noise_predictor.seconds_of_a_tile(known, self.steps[0]) if self.tiles else None,
+            "seconds_each": self.eps.seconds_of_a_tile(known, self.steps[0]) if self.tiles else None,
         }
 
     def facts(self, samples: int) -> LesionFacts:
@@ -236,7 +236,7 @@ class LesionInpainter:
             window_hu=list(self.scan.window),
             grid="own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
             blend_mm=settings.blend_mm,
-            begun_from_hu=self.look_of_kind.start_hu,
+            begun_from_hu=self.kind_settings.start_hu,
             timesteps=self.steps,
             resample=settings.resample,
             windows=self.tiles,

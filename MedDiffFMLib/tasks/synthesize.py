@@ -136,12 +136,12 @@ class SynthesizePlan:
 
     def estimate(self) -> dict:
         """Region and costs, as `look` returns them."""
-        stage = next((stage for one in self.regions for stage in one.stages if stage.epsilon.active), None)
-        noise = stage and torch.zeros(stage.level.shape, device=stage.epsilon.model.device)
+        stage = next((stage for one in self.regions for stage in one.stages if stage.eps.active), None)
+        noise = stage and torch.zeros(stage.level.shape, device=stage.eps.model.device)
         return {
             "region": " + ".join(one.span.region.name for one in self.regions),
             "network_evaluations": sum(self.costs),
-            "seconds_each": stage and stage.epsilon.seconds_of_a_tile(noise, stage.steps[0]),
+            "seconds_each": stage and stage.eps.seconds_of_a_tile(noise, stage.steps[0]),
         }
 
     def run(self) -> SynthesizeResult:

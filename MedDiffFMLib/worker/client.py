@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import NEXT_STEPS
-from ..last_words import last_words
+from ..crash_message import crash_message
 from ..processes import end_process_group, own_group
 
 ENDS = ("result", "error", "cancelled")
@@ -93,7 +93,7 @@ class WorkerProcess:
             return {"event": "cancelled"}
         code = self._code() if self._process else None
         message = f"The worker ended by signal {-code}" if code and code < 0 else f"The worker ended with code {code}"
-        lines = self._last_words()
+        lines = self._crash_message()
         return {"event": "error", "kind": "crash", "message": message + lines, "next": NEXT_STEPS["crash"]}
 
     def _code(self) -> int:
@@ -104,12 +104,12 @@ class WorkerProcess:
             end_process_group(self._process, patience=0)
             return self._process.wait()
 
-    def _last_words(self) -> str:
+    def _crash_message(self) -> str:
         if self._log is None:
             return "."
         self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, self._log.tell() - 10_000))
-        line = last_words(self._log.read().decode(errors="replace"))
+        line = crash_message(self._log.read().decode(errors="replace"))
         return f": {line[:300]}" if line else "."
 
 

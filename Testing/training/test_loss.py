@@ -47,8 +47,8 @@ def test_equation_3_is_the_mean_distance_from_the_noise():
     batch = batch_of(None, None)
     off = torch.tensor([0.5, -0.25]).view(2, 1, 1, 1, 1)
     target = training_target(batch, SCHEDULE, "epsilon")
-    assert diffusion_loss(lambda batch: batch.epsilon + off, batch, target).tolist() == pytest.approx([0.5, 0.25])
-    one_voxel = batch.epsilon.clone()
+    assert diffusion_loss(lambda batch: batch.eps + off, batch, target).tolist() == pytest.approx([0.5, 0.25])
+    one_voxel = batch.eps.clone()
     one_voxel[0, 0, 1, 1, 1] += 8
     assert diffusion_loss(lambda batch: one_voxel, batch, target).tolist() == pytest.approx([1.0, 0.0])
 
@@ -70,7 +70,7 @@ def test_equation_4_counts_a_voxel_of_a_lesion_more_often():
     batch = batch_of(mask)
 
     def loss(*arguments):
-        return controlnet_loss(lambda batch: batch.epsilon + mask, batch, batch.epsilon, *arguments).item()
+        return controlnet_loss(lambda batch: batch.eps + mask, batch, batch.eps, *arguments).item()
 
     assert loss("lesion-mask", 5.0) == pytest.approx(5 / 12) and loss("pair", 5.0) == pytest.approx(1 / 8)
     assert loss("lesion-mask", 1.0) == pytest.approx(1 / 8) == loss("lesion-mask")

@@ -92,7 +92,7 @@ def test_what_is_told_and_where_it_starts(cases):
         assert np.allclose((crop.target[0].numpy() + 1) * 180 - 120, np.repeat(thick, f, 0).clip(-120, 240), atol=0.01)
         start = start_of(torch.from_numpy(thick), f, -3, REGIONS["abdomen"].window, alpha)
         assert torch.allclose(x_t[0], start, atol=1e-4)
-    mixed = alpha**0.5 * torch.stack([crop.x0 for crop in batch.crops]) + (1 - alpha) ** 0.5 * batch.epsilon
+    mixed = alpha**0.5 * torch.stack([crop.x0 for crop in batch.crops]) + (1 - alpha) ** 0.5 * batch.eps
     assert torch.allclose(batch.x_t, mixed, atol=1e-5)
 
 

@@ -45,7 +45,7 @@ class Batch:
     """Samples of one pass: x_t and ε (B, 1, Z, Y, X), t (B,), and the crops with their conditions."""
 
     x_t: torch.Tensor
-    epsilon: torch.Tensor
+    eps: torch.Tensor
     t: torch.Tensor
     crops: list[Crop]
 
@@ -62,8 +62,8 @@ def draw_batch(
         rng = np.random.default_rng([config.seed, number])
         crop = draw_crop(rng, cases, crops)
         t = draw_timestep(rng, config, schedule)
-        epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
-        drawn.append((add_noise(crop.x0, t, schedule, epsilon), epsilon, t, crop))
+        eps = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
+        drawn.append((add_noise(crop.x0, t, schedule, eps), eps, t, crop))
     noisy, noises, times, kept = zip(*drawn, strict=True)
     return Batch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), list(kept))
 

@@ -88,8 +88,8 @@ class DistillTrainer(Trainer):
         """
         steps = self.walk[2::2]
         t = steps[batch.t * len(steps) // self.schedule.T]
-        samples = zip(batch.crops, t.tolist(), batch.epsilon, strict=True)
-        x_t = torch.stack([add_noise(crop.x0, at, self.schedule, epsilon) for crop, at, epsilon in samples])
+        samples = zip(batch.crops, t.tolist(), batch.eps, strict=True)
+        x_t = torch.stack([add_noise(crop.x0, at, self.schedule, eps) for crop, at, eps in samples])
         return replace(batch, t=t, x_t=x_t)
 
     @torch.no_grad()

@@ -52,10 +52,10 @@ def training_target(batch: Batch, schedule: Schedule, prediction: str) -> torch.
     v = √ᾱ_t·ε − √(1 − ᾱ_t)·x_0   (Salimans & Ho 2022)
     """
     if prediction == "epsilon":
-        return batch.epsilon
+        return batch.eps
     x0 = torch.stack([crop.x0 for crop in batch.crops])
     alpha_bar = torch.from_numpy(schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
-    return v_target(x0, batch.epsilon, alpha_bar)
+    return v_target(x0, batch.eps, alpha_bar)
 
 
 def snr_weights(t: torch.Tensor, schedule: Schedule, gamma: float, prediction: str) -> torch.Tensor:

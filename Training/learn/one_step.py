@@ -15,7 +15,7 @@ import torch
 
 from MedDiffFMLib.diffusion.samplers import predict_x0
 from MedDiffFMLib.diffusion.slice_operators import project_to_block_means
-from MedDiffFMLib.networks.unet import as_epsilon
+from MedDiffFMLib.networks.unet import as_eps
 
 from ..data.crop import Crop
 from ..data.crop_config import CropConfig
@@ -34,7 +34,7 @@ def one_step_loss(output: torch.Tensor, batch: Batch, alpha: float, prediction: 
     output: the network's, (B, 1, Z, Y, X).
     """
     x_t = batch.x_t.to(output.device)
-    x0 = predict_x0(x_t, as_epsilon(output, x_t, alpha, prediction), alpha)
+    x0 = predict_x0(x_t, as_eps(output, x_t, alpha, prediction), alpha)
     error = torch.stack([_error(one, crop) for one, crop in zip(x0, batch.crops, strict=True)])
     body = torch.stack([crop.slices.body for crop in batch.crops]).to(output.device).float()
     loss = (error.abs() + SQUARES * error**2) * body

@@ -5,7 +5,7 @@ import time
 import qt
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.last_words import last_words
+from MedDiffFMLib.crash_message import crash_message
 
 from .. import failures
 from ..failures import Failure
@@ -72,7 +72,7 @@ class Command:
         if code == 0:
             return code, None
         said = self._process.messages()
-        sentence = last_words(said).removeprefix("meddiff-fm: ")
+        sentence = crash_message(said).removeprefix("meddiff-fm: ")
         if code == 2 and "No module named" not in sentence:
             return code, Failure("usage", sentence, "")
         return code, failures.died(code, said, self._place.kind == "slicer")

@@ -15,9 +15,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from ... import __version__
-from ...atomic import check_place, hidden_name
+from ...atomic import check_place, hidden_name, move_into_place
 from ...errors import InputError
-from ...putting import put
 from ..itk import check_name
 from ..volume import Volume
 from .files import is_dicom, quiet_pydicom, save
@@ -62,13 +61,13 @@ def _is_ours(file: Path) -> bool:
         return False
 
 
-def put_folder(new: Path, folder: Path) -> None:
+def move_folder_into_place(new: Path, folder: Path) -> None:
     """Give the folder `new` the name `folder`; one of that name is removed, once the new one stands."""
     old = hidden_name(folder, "")
     if folder.exists():
-        put(folder, old)
+        move_into_place(folder, old)
     try:
-        put(new, folder)
+        move_into_place(new, folder)
     except OSError:
         if old.exists():
             os.replace(old, folder)

@@ -15,7 +15,7 @@ from MedDiffFMLib.anatomy.regions import REGIONS, Region
 from MedDiffFMLib.diffusion.samplers import clip, ddim
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.networks.controlnet import ControlNet
-from MedDiffFMLib.networks.unet import as_epsilon
+from MedDiffFMLib.networks.unet import as_eps
 from MedDiffFMLib.volumes.intensity import to_hu
 
 from ...data.crop import Crop
@@ -79,7 +79,7 @@ def synthesize_crop(
     """DDIM from the sample's noise (or another) over `steps`, as synthesis does it: x_0 (1, Z, Y, X) in [-1, 1]."""
     output, prediction = output_of(model, sample.crop, control, target), model.network.config.prediction
 
-    def epsilon(x: torch.Tensor, t: int) -> torch.Tensor:
-        return as_epsilon(output(x, t), x, float(model.schedule.alpha_bar[t]), prediction)
+    def eps(x: torch.Tensor, t: int) -> torch.Tensor:
+        return as_eps(output(x, t), x, float(model.schedule.alpha_bar[t]), prediction)
 
-    return ddim(epsilon, sample.noise if noise is None else noise, model.schedule, steps, clip)
+    return ddim(eps, sample.noise if noise is None else noise, model.schedule, steps, clip)
