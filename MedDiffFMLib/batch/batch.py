@@ -171,7 +171,9 @@ class Batch:
                 requests.append(head | {"files": files, "parameters": values, "resume": True})
         return requests
 
-    def run(self, parameters: Parameters, common: CommonParameters, run: Run, tell: Callable[[Batch], None]) -> None:
+    def run(
+        self, parameters: Parameters, common: CommonParameters, run: Run, on_change: Callable[[Batch], None]
+    ) -> None:
         """Have everything done; whatever stops this, the table tells what was done and no half file stays.
 
         tell: takes this object whenever something changed. InputError if another batch is writing to the folder.
@@ -185,24 +187,24 @@ class Batch:
         try:
             self._clean()
             self._write()
-            with contextlib.closing(run(self.requests(parameters, common), partial(self._hear, tell))) as ends:
+            with contextlib.closing(run(self.requests(parameters, common), partial(self._on_event, on_change))) as ends:
                 for event in ends:
                     entry = self._by_name[event["id"]]
                     self._parts.pop(entry.name, None)
                     entry.end(event, self.target)
                     self._write()
-                    tell(self)
+                    on_change(self)
         finally:
             self._clean()
             self._write()
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
 
-    def _hear(self, tell: Callable[[Batch], None], event: dict) -> None:
+    def _on_event(self, on_change: Callable[[Batch], None], event: dict) -> None:
         """An event of a job that runs."""
         if event["event"] == "progress":
             self._parts[event["id"]] = event["fraction"]
-            tell(self)
+            on_change(self)
 
     def _folders(self) -> set[Path]:
         """The folders that outputs go to."""

@@ -44,7 +44,7 @@ def connect(address: str):
         ) from None
 
 
-def _run(client, requests: list[dict], hear: Callable[[dict], None]) -> Generator[dict, None, None]:
+def _run(client, requests: list[dict], on_event: Callable[[dict], None]) -> Generator[dict, None, None]:
     """Closing this generator stops the jobs within seconds. Only the ends of jobs are heard from a cluster."""
     from distributed import as_completed
 

@@ -19,7 +19,7 @@ def here(workers: int) -> Run:
     return partial(_run, workers)
 
 
-def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Generator[dict, None, None]:
+def _run(workers: int, requests: list[dict], on_event: Callable[[dict], None]) -> Generator[dict, None, None]:
     """Closing this generator stops the workers within seconds."""
     workers = max(1, min(workers, len(requests)))
     processes = [WorkerProcess(threads=max(1, cores() // workers)) for _ in range(workers)]
@@ -41,7 +41,7 @@ def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Ge
                 open_ones -= 1
                 yield event
             else:
-                hear(event)
+                on_event(event)
     finally:
         closing = [threading.Thread(target=process.close) for process in processes]
         for thread in closing:

@@ -112,7 +112,7 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
     several samples. InputError if two are the same, or their provenance is.
     """
     samples = getattr(parameters, "samples", 1)
-    found, taken = {}, {}
+    found, output_of = {}, {}
     for slot in TASKS[task].files:
         path = files.get(slot.name)
         if not slot.output or path is None:
@@ -124,12 +124,12 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
         for one in found[slot.name]:
             check_name(one if slot.kind == "table" else max(one, provenance_path(one), key=lambda p: len(p.name)))
             for file in {one.resolve(), provenance_path(one).resolve()} if slot.kind != "table" else {one.resolve()}:
-                if file in taken:
+                if file in output_of:
                     raise InputError(
-                        f"Two outputs of {task}, {taken[file].name} and {one.name}, would both write {file.name}: "
+                        f"Two outputs of {task}, {output_of[file].name} and {one.name}, would both write {file.name}: "
                         "name them differently."
                     )
-                taken[file] = one
+                output_of[file] = one
     return found
 
 

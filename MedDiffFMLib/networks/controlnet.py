@@ -54,12 +54,12 @@ class ControlNet(torch.nn.Module):
 
     def start_from(self, denoiser: Denoiser) -> None:
         """Copy the encoder half of the U-Net: MONAI copies nothing. ValueError if a part of it finds no weights."""
-        own = self.net.state_dict()
-        copied = {name: value for name, value in denoiser.unet.state_dict().items() if name in own}
-        missing = [n for n in own if n not in copied and "controlnet" not in n]
+        weights = self.net.state_dict()
+        encoder = {name: value for name, value in denoiser.unet.state_dict().items() if name in weights}
+        missing = [n for n in weights if n not in encoder and "controlnet" not in n]
         if missing:
             raise ValueError(f"the U-Net has no weights for {missing[:3]} of its copy")
-        self.net.load_state_dict(own | copied)
+        self.net.load_state_dict(weights | encoder)
 
     def forward(
         self,

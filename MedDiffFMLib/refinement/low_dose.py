@@ -56,7 +56,7 @@ class LowDoseInputs:
         level = torch.full_like(b[z], math.log(s / USUAL_SIGMA))
         return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
 
-    def refined(
+    def apply_refiner(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
         """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`."""

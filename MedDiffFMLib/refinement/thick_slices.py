@@ -20,7 +20,7 @@ from ..networks.refiner import Refiner, RefinerConfig, apply_slabwise, at
 
 THICK_SLICES = RefinerConfig(kind="thick-slices", inputs=12)
 SCALE = 0.1  # S: of the errors, in the model's range
-TOLD_SCALE = 8.0  # differences of slices are small; so large they are told
+INPUT_SCALE = 8.0  # differences of slices are small; so large they are told
 USUAL_FACTOR = 5
 
 
@@ -67,9 +67,9 @@ class ThickSliceInputs:
         ]
         place = ((z % self.factor + 0.5) / self.factor - 0.5).to(b)[:, None, None].expand_as(b)
         factor = torch.full_like(b, math.log(self.factor / USUAL_FACTOR))
-        return torch.stack([*(TOLD_SCALE * d for d in differences), b, 2 * place, 8 * place**2 - 1, factor], dim=1)
+        return torch.stack([*(INPUT_SCALE * d for d in differences), b, 2 * place, 8 * place**2 - 1, factor], dim=1)
 
-    def refined(
+    def apply_refiner(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
         """x̂_0, the refined thin slices, with the thick ones as block means. mirrored, on_part: see `apply_slabwise`."""

@@ -159,7 +159,7 @@ class DenoisePlan:
             self.reporter.make_preview = one.scan.as_volume
             estimate = one.estimate(self.params.seed, self.reporter, before=done)
             done += len(one.costs)
-            whole.add(one.span, one.merged(estimate))
+            whole.add(one.span, one.merge_with_input(estimate))
         after = estimate_noise(whole.values, self.scan.body, self.scan.frame.spacing)
         source = self.scan.frame.source
         restored = source.with_voxels(cast_like(self._on_input_grid(whole.values), like=source))
@@ -232,8 +232,8 @@ def _settings(model: Model, params: DenoiseParameters) -> DenoiseSettings:
 
 def _refiner(model: Model, settings: DenoiseSettings) -> Refiner | None:
     """The model's refiner, where it has one and the foundation model is not to work alone."""
-    wanted = settings.nlm_share > 0 and LOW_DOSE.kind in REFINERS.names(model.folder)
-    return model.refiner(LOW_DOSE.kind) if wanted else None
+    has_refiner = settings.nlm_share > 0 and LOW_DOSE.kind in REFINERS.names(model.folder)
+    return model.refiner(LOW_DOSE.kind) if has_refiner else None
 
 
 def _sigma(sigma: str | float, found: float | None) -> float:
@@ -247,5 +247,5 @@ def _sigma(sigma: str | float, found: float | None) -> float:
 def refiner_training_sample(volume: Volume, model: Model, sigma_hu: float, region: str) -> tuple[Scan, LowDoseInputs]:
     """A scan of one region and, on its own grid, what a refiner is told of it: `train refine` makes its pairs so."""
     params = DenoiseParameters(sigma=sigma_hu, region=region, quality="fast")
-    ready = plan(volume, params, model, "auto", Reporter(None))
-    return ready.scan, ready.regions[0].refiner_inputs(ready.reporter)
+    denoising = plan(volume, params, model, "auto", Reporter(None))
+    return denoising.scan, denoising.regions[0].refiner_inputs(denoising.reporter)

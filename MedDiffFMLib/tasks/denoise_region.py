@@ -111,22 +111,24 @@ class RegionDenoiser:
         x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
         if self.settings.nlm_share > 0:
             for box in self.scan.body_box:
-                x0[box] = self._refined(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
+                x0[box] = self._apply_refinement(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
         return to_hu(x0.cpu().numpy(), self.scan.window)
 
-    def _refined(self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter) -> torch.Tensor:
+    def _apply_refinement(
+        self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter
+    ) -> torch.Tensor:
         """The estimate of a box with the help of non-local means, and of the refiner if there is one."""
-        noisy = self.noisy(y, of_model, reporter)
+        inputs = self.low_dose_inputs(y, of_model, reporter)
         if self.refiner is None:
-            return of_model.lerp(noisy.nlm, self.settings.nlm_share)
+            return of_model.lerp(inputs.nlm, self.settings.nlm_share)
         with torch.inference_mode(), self.eps.model.autocast():
-            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.part)
+            refined = inputs.apply_refiner(self.refiner, self.settings.mirrored, reporter.part)
         reporter.next_step()
-        found = noisy.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.part)
+        found = inputs.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.part)
         reporter.next_step()
         return found
 
-    def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> LowDoseInputs:
+    def low_dose_inputs(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> LowDoseInputs:
         """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
         nlm = non_local_means(y, self.sigma_n, on_part=reporter.part)
         reporter.next_step()
@@ -137,7 +139,7 @@ class RegionDenoiser:
         pairs so.
         """
         y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
-        return self.noisy(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
+        return self.low_dose_inputs(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
 
     def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:
         """DiffPIR from x_start = √ᾱ·y [paper eq. 11]."""
@@ -148,7 +150,7 @@ class RegionDenoiser:
         generator = torch.Generator().manual_seed(seed)
         return diffpir(self.eps, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
 
-    def merged(self, estimate: np.ndarray) -> np.ndarray:
+    def merge_with_input(self, estimate: np.ndarray) -> np.ndarray:
         """The estimate with the input where that must stay, both in HU: guarded, see `merge`, or as the model says it,
         but for what lies beyond the window (see `keep_beyond`).
         """

@@ -128,8 +128,8 @@ class ControlledSynthesisPlan:
 
     def run(self) -> GenerateLesionResult:
         """The CTs with the lesion in them."""
-        made = self.synthesis.run()
-        return GenerateLesionResult(made.volumes, GenerateLesionFacts(made.facts, self.lesion))
+        result = self.synthesis.run()
+        return GenerateLesionResult(result.volumes, GenerateLesionFacts(result.facts, self.lesion))
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,13 @@ class GenerateLesionPlan:
         lesion, samples = self._of_a_lesion(), self.params.samples
         costs = [*self.synthesis.costs, *[lesion.tiles] * lesion.evaluations * samples]
         self.reporter.begin(len(costs), costs[0], costs)
-        made = self.synthesis.compute()
+        result = self.synthesis.compute()
         volumes = []
-        for number, healthy in enumerate(made.volumes):
+        for number, healthy in enumerate(result.volumes):
             inpainter = self._inpainter(healthy)
             self.reporter.make_preview = inpainter.as_volume
             volumes.append(inpainter.inpaint(self.params.seed + number))
-        return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(made.facts, inpainter.facts(samples)))
+        return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(result.facts, inpainter.facts(samples)))
 
     def _of_a_lesion(self) -> LesionInpainter:
         """The inpainter in a blank body: it costs what one in a synthetic CT does."""

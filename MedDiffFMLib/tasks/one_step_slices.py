@@ -45,11 +45,13 @@ def is_one_step(control: ControlNet | None) -> bool:
 
 def thick_slices_refiner(model: Model, control: ControlNet | None) -> Refiner | None:
     """The model's refiner, where it has one and a single evaluation is what that goes on from."""
-    wanted = is_one_step(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
-    return model.refiner(THICK_SLICES.kind) if wanted else None
+    has_refiner = is_one_step(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
+    return model.refiner(THICK_SLICES.kind) if has_refiner else None
 
 
-def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float) -> torch.Tensor:
+def noiseless_start(
+    thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float
+) -> torch.Tensor:
     """x_t = √ᾱ_t·s in the model's range: s of thick slices in HU (Z, Y, X), clipped to the window."""
     s = to_model(cubic_slices(thick_hu, factor, axis).numpy(), window)
     return math.sqrt(alpha) * torch.from_numpy(s)
@@ -65,7 +67,7 @@ def one_step_estimate(
     t, model = eps.control.config.direct_t, eps.model
     alpha = float(model.schedule.alpha_bar[t])
     thick = torch.from_numpy(scan.frame.hu)
-    x_t = start_of(thick, split.factor, split.axis, scan.window, alpha).to(model.device)
+    x_t = noiseless_start(thick, split.factor, split.axis, scan.window, alpha).to(model.device)
     body, done = scan.body.repeat(split.factor, split.axis), reporter.done
     images = [eps if not axes else _mirrored(eps, body, axes) for axes in MIRRORS[:mirrored]]
     x0 = torch.zeros_like(x_t)
@@ -86,7 +88,7 @@ def cost_of_refining(model: Model, plan: TilePlan, scan: Scan, split: SliceSplit
     return worth_in_tiles(model, plan, scan.voxels_in_box * split.factor, COST * mirrored)
 
 
-def refined(
+def apply_refiner(
     model: Model,
     refiner: Refiner,
     scan: Scan,
@@ -102,7 +104,7 @@ def refined(
         thin[split.axis] = slice(box[split.axis].start * split.factor, box[split.axis].stop * split.factor)
         inputs = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), split).to(device)
         with torch.inference_mode(), model.autocast():
-            x0 = inputs.refined(refiner, mirrored, reporter.part)
+            x0 = inputs.apply_refiner(refiner, mirrored, reporter.part)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, split.axis).cpu().numpy(), scan.window)
     reporter.next_step()
     return result

@@ -147,7 +147,7 @@ class SuperResolvePlan:
         self.splitter.reporter.begin(len(costs), costs[0], costs)
         if len(self.regions) == 1:
             ((span, part),) = self.regions
-            hu = self.splitter.thin(part, self.labels[span.z])
+            hu = self.splitter.make_thin_slices(part, self.labels[span.z])
         else:
             hu = self._joined()
         split = self.splitter.split
@@ -157,7 +157,7 @@ class SuperResolvePlan:
         split, thick = self.splitter.split, torch.from_numpy(self.scan.frame.hu)
         whole = RegionBlender((thick.shape[0] * split.factor, *thick.shape[1:]))
         for span, part in self.regions:
-            whole.add(span.times(split.factor), self.splitter.thin(part, self.labels[span.z]).numpy())
+            whole.add(span.times(split.factor), self.splitter.make_thin_slices(part, self.labels[span.z]).numpy())
         hu = torch.from_numpy(whole.values)
         if not self.splitter.settings.exact_means:
             return hu

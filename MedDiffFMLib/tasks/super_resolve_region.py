@@ -23,7 +23,7 @@ from ..networks.refiner import Refiner
 from ..parameters import SuperResolveParameters
 from ..progress import Reporter
 from ..volumes.intensity import to_hu
-from .one_step_slices import ONE_STEP, cost_of_refining, is_one_step, one_step_costs, one_step_estimate, refined
+from .one_step_slices import ONE_STEP, apply_refiner, cost_of_refining, is_one_step, one_step_costs, one_step_estimate
 from .scan import Scan
 from .settings import TiledSettings
 from .thin_slices import SliceSplit, compose_thin_slices, thin_noise_predictor, thin_slices_as_estimated
@@ -113,7 +113,7 @@ class SliceSplitter:
         eps = self._eps(part, labels)
         return eps.seconds_of_a_tile(_control_input(eps), self.steps[0])
 
-    def thin(self, part: Scan, labels: np.ndarray) -> torch.Tensor:
+    def make_thin_slices(self, part: Scan, labels: np.ndarray) -> torch.Tensor:
         """The thin slices of a scan or a region in HU on its frame. labels: of the conditions there."""
         estimate = self._estimate(part, self._eps(part, labels))
         if not self.settings.exact_means:
@@ -136,7 +136,7 @@ class SliceSplitter:
             return self._sample(part, eps)
         hu = one_step_estimate(part, eps, split, settings.mirrored, reporter)
         if self.refiner:
-            hu = refined(self.model, self.refiner, part, hu, split, settings.refiner_mirrored, reporter)
+            hu = apply_refiner(self.model, self.refiner, part, hu, split, settings.refiner_mirrored, reporter)
         return hu
 
     def _sample(self, part: Scan, eps: NoisePredictor) -> np.ndarray:

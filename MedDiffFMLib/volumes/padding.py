@@ -17,7 +17,7 @@ AIR_HU = -950.0
 SIDE = 7  # voxels
 EQUAL_HU = 0.5  # neighbors that differ by less are alike: a resampled area is not quite even
 LEAST_SHARE = 0.001  # of the volume that one value must fill
-TOLD_SHARE = 0.01  # of the volume: said to the user from here on
+WARNING_SHARE = 0.01  # of the volume: said to the user from here on
 _MOST_VALUES = 8
 
 
@@ -40,7 +40,7 @@ def with_padding_warning(volume: Volume) -> Volume:
     """The volume, with a warning if much of it is padding above air."""
     padding = find_padding(volume.voxels)
     fraction = 0.0 if padding is None else float(padding.mean())
-    if fraction < TOLD_SHARE:
+    if fraction < WARNING_SHARE:
         return volume
     value, name = float(np.median(volume.voxels[padding])), Path(volume.source).name or "the CT"
     return volume.with_warning(

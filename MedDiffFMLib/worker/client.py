@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import NEXT_STEPS
 from ..crash_message import crash_message
+from ..errors import NEXT_STEPS
 from ..processes import end_process_group, own_group
 
 ENDS = ("result", "error", "cancelled")
@@ -31,8 +31,8 @@ class WorkerProcess:
         self._log = None
         self._closed = threading.Event()
 
-    def run(self, request: dict, hear: Callable[[dict], None] = lambda event: None) -> dict:
-        """Do a `run` request and return its last event (result, error or cancelled); `hear` gets those before.
+    def run(self, request: dict, on_event: Callable[[dict], None] = lambda event: None) -> dict:
+        """Do a `run` request and return its last event (result, error or cancelled); `on_event` gets those before.
 
         A worker that dies gives an error of kind `crash`, or `cancelled` if it was closed.
         """
@@ -44,7 +44,7 @@ class WorkerProcess:
                 event = json.loads(line)
                 if event["event"] in ENDS:
                     return event
-                hear(event)
+                on_event(event)
         except (OSError, ValueError):  # its pipes are closed
             pass
         return self._death()

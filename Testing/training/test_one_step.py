@@ -17,7 +17,7 @@ from MedDiffFMLib.models.controlnet_folder import load_controlnet, save_controln
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.networks.unet import v_target
-from MedDiffFMLib.tasks.one_step_slices import start_of
+from MedDiffFMLib.tasks.one_step_slices import noiseless_start
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -90,7 +90,7 @@ def test_what_is_told_and_where_it_starts(cases):
         hu, f = (crop.slices.thin[0].numpy() + 1) * 180 - 120, crop.slices.factor
         thick = hu.reshape(-1, f, 16, 16).mean(axis=1)
         assert np.allclose((crop.target[0].numpy() + 1) * 180 - 120, np.repeat(thick, f, 0).clip(-120, 240), atol=0.01)
-        start = start_of(torch.from_numpy(thick), f, -3, REGIONS["abdomen"].window, alpha)
+        start = noiseless_start(torch.from_numpy(thick), f, -3, REGIONS["abdomen"].window, alpha)
         assert torch.allclose(x_t[0], start, atol=1e-4)
     mixed = alpha**0.5 * torch.stack([crop.x0 for crop in batch.crops]) + (1 - alpha) ** 0.5 * batch.eps
     assert torch.allclose(batch.x_t, mixed, atol=1e-5)

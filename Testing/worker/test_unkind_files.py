@@ -19,8 +19,8 @@ from patience import AT_ONCE
 from tiny_model import save_tiny_model
 
 from MedDiffFMLib import atomic
-from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.crash_message import crash_message
+from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models import hardware as system
 from MedDiffFMLib.volumes.io import read_volume, write_volume
 from MedDiffFMLib.volumes.volume import Volume

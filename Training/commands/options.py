@@ -52,10 +52,10 @@ SamplerSteps = Annotated[
     int | None, typer.Option("--steps", min=1, help="Steps of the sampler, in place of the quality's.")
 ]
 Slab = Annotated[float | None, typer.Option("--slab", min=16, metavar="MM", help="Only the middle of each CT.")]
-AnatomyTold = Annotated[
+SynthesisAnatomyOption = Annotated[
     str, typer.Option("--anatomy", metavar="given|threshold", help="Tell the model given organs, or thresholds' alone.")
 ]
-ToldAnatomyOption = Annotated[
+AnatomyOption = Annotated[
     str | None,
     typer.Option(
         "--anatomy",

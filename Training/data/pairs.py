@@ -40,7 +40,7 @@ class RefinerPair:
     mask: bool, where it counts; weight: how often the pair is drawn.
     """
 
-    told: LowDoseInputs | ThickSliceInputs
+    inputs: LowDoseInputs | ThickSliceInputs
     truth: torch.Tensor
     mask: torch.Tensor
     weight: float
@@ -85,8 +85,8 @@ def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequenc
     """A pair for denoising. Voxels beyond the window do not count: the task keeps those of the scan."""
     crop, region = draw_low_dose(rng, case, size), case.facts.region
     full, low, sigma = crop.full, crop.low, crop.sigma_hu
-    told_sigma = sigma * float(np.exp(rng.normal(0, SIGMA_ERROR)))
-    scan, noisy = denoise.refiner_training_sample(_volume(low, case.facts.spacing), model, told_sigma, region)
+    given_sigma = sigma * float(np.exp(rng.normal(0, SIGMA_ERROR)))
+    scan, noisy = denoise.refiner_training_sample(_volume(low, case.facts.spacing), model, given_sigma, region)
     lowest, highest = scan.window
     mask = torch.from_numpy(crop.body & (low >= lowest) & (low <= highest))
     weight = 1 / (0.15 + (case.facts.noise_hu / sigma) ** 2)  # truth that is noisy itself teaches to keep noise
@@ -125,17 +125,17 @@ def draw_thick(
     thick = block_mean(torch.from_numpy(full), factor).numpy()
     spacing = [case.facts.spacing[i] for i in order]
     volume = _volume(thick, (spacing[0] * factor, *spacing[1:]))
-    scan, told = one_step_slices.refiner_training_sample(volume, model, factor, case.facts.region)
+    scan, inputs = one_step_slices.refiner_training_sample(volume, model, factor, case.facts.region)
     mask = torch.from_numpy(np.ascontiguousarray(body[box] > 0))
     mask[:factor], mask[-factor:] = False, False  # beyond them the spline knows nothing
-    return RefinerPair(told, torch.from_numpy(to_model(full, scan.window)), mask, 1.0)
+    return RefinerPair(inputs, torch.from_numpy(to_model(full, scan.window)), mask, 1.0)
 
 
 def _volume(hu: np.ndarray, spacing: Sequence[float]) -> Volume:
     return Volume(np.ascontiguousarray(hu), tuple(spacing[::-1]), direction=AXES)
 
 
-def turned_over(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, slice]) -> RefinerPair:
+def crop_and_flip(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, slice]) -> RefinerPair:
     """The pair cut in plane to `cut` (y, x), and mirrored along any axes and transposed in plane at random."""
     flips = [axis for axis in range(3) if rng.random() < 0.5]
     transposed = rng.random() < 0.5
@@ -144,9 +144,11 @@ def turned_over(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, s
         image = image[:, cut[0], cut[1]].flip(flips)
         return image.transpose(1, 2) if transposed else image
 
-    told = pair.told
-    if isinstance(told, LowDoseInputs):
-        told = LowDoseInputs(*(change(image.float()) for image in (told.y, told.of_model, told.nlm)), told.sigma_n)
+    inputs = pair.inputs
+    if isinstance(inputs, LowDoseInputs):
+        inputs = LowDoseInputs(
+            *(change(image.float()) for image in (inputs.y, inputs.of_model, inputs.nlm)), inputs.sigma_n
+        )
     else:
-        told = ThickSliceInputs(change(told.thick.float()), change(told.of_model.float()), told.factor)
-    return RefinerPair(told, change(pair.truth.float()), change(pair.mask), pair.weight)
+        inputs = ThickSliceInputs(change(inputs.thick.float()), change(inputs.of_model.float()), inputs.factor)
+    return RefinerPair(inputs, change(pair.truth.float()), change(pair.mask), pair.weight)

@@ -31,7 +31,7 @@ from MedDiffFMLib.refinement.low_dose import LOW_DOSE, LowDoseInputs
 from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, ThickSliceInputs
 
 from ..data.crop_config import require
-from ..data.pairs import RefinerPair, draw_noisy, draw_thick, turned_over
+from ..data.pairs import RefinerPair, crop_and_flip, draw_noisy, draw_thick
 from ..data.store import Case
 from .checkpoint import read_state, write_state
 from .export import FACTS
@@ -126,7 +126,7 @@ def make_pairs(
 
 def _write_pair(pair: RefinerPair, file: Path) -> None:
     part = file.with_name(f".{file.name}.part")
-    arrays = dataclasses.asdict(pair.told) | {"truth": pair.truth, "mask": pair.mask, "weight": pair.weight}
+    arrays = dataclasses.asdict(pair.inputs) | {"truth": pair.truth, "mask": pair.mask, "weight": pair.weight}
     with part.open("wb") as stream:
         np.savez(stream, **{name: _half(value) for name, value in arrays.items()})
     os.replace(part, file)
@@ -175,17 +175,17 @@ class RefineTrainer:
         pair = self.pairs[rng.choice(len(self.pairs), p=self.shares / self.shares.sum())]
         have = pair.mask.shape[1:]
         starts = [int(rng.integers(max(n - m, 0) + 1)) for n, m in zip(have, self.config.cut, strict=True)]
-        return turned_over(pair, rng, tuple(slice(s, s + m) for s, m in zip(starts, self.config.cut, strict=True)))
+        return crop_and_flip(pair, rng, tuple(slice(s, s + m) for s, m in zip(starts, self.config.cut, strict=True)))
 
     def update(self) -> dict[str, float]:
         """One optimizer step. Returns its loss, and that of the estimate which was to be refined."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         pair = self.draw()
-        told, truth, mask = pair.told.to(self.device), pair.truth.to(self.device), pair.mask.to(self.device)
+        inputs, truth, mask = pair.inputs.to(self.device), pair.truth.to(self.device), pair.mask.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            x0 = told.refined(self.network)
-        scale = told.sigma_n if isinstance(told, LowDoseInputs) else SCALE
+            x0 = inputs.apply_refiner(self.network)
+        scale = inputs.sigma_n if isinstance(inputs, LowDoseInputs) else SCALE
 
         def error(x: torch.Tensor) -> torch.Tensor:
             return ((((x.clamp(-1, 1) - truth) / scale) ** 2) * mask).sum() / mask.sum().clamp(min=1)
@@ -198,7 +198,7 @@ class RefineTrainer:
             self.optimizer.step()
         self.step += 1
         self.average.update_parameters(self.network)
-        return {"loss": loss.item(), "before": error(told.base).item()}
+        return {"loss": loss.item(), "before": error(inputs.base).item()}
 
     def save(self) -> None:
         """Write the whole state to the run's folder; the file is replaced only when it is complete."""

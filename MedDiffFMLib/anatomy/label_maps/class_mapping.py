@@ -51,10 +51,10 @@ class ClassMap:
     def overlaps(self) -> str:
         """Which organs overlapped, in words; empty if none did."""
         pairs = [f"{ORGANS[a]} and {ORGANS[b]}" for (a, b), _ in self._overlaps.most_common()]
-        return f"{self._overlaps.total()} voxels belong to several organs ({shortened(pairs)})" if pairs else ""
+        return f"{self._overlaps.total()} voxels belong to several organs ({shorten(pairs)})" if pairs else ""
 
 
-def translated(layers: list[Volume], segments: list[Segment], path: Path) -> tuple[Volume, int]:
+def to_model_classes(layers: list[Volume], segments: list[Segment], path: Path) -> tuple[Volume, int]:
     """One label map of the model's classes, and how many of the segments in it became body.
 
     Names that no class has count as body, and overlaps are resolved as by `ClassMap`: warnings say so. InputError if
@@ -82,16 +82,16 @@ def translated(layers: list[Volume], segments: list[Segment], path: Path) -> tup
     for s in segments:
         if label_for_foreign_name(s.name) is None and label_for_foreign_name(s.identity) is None and classes[s]:
             first = first.with_warning(f"{path}: the segment {s.name!r} counts as {ORGANS[classes[s]]}, {s.meaning}.")
-    return told(first, path, [s.name for s in (*unknown, *nameless)], drawn.overlaps)
+    return with_warnings(first, path, [s.name for s in (*unknown, *nameless)], drawn.overlaps)
 
 
-def told(labels: Volume, path: Path, others: list[str], overlaps: str) -> tuple[Volume, int]:
+def with_warnings(labels: Volume, path: Path, others: list[str], overlaps: str) -> tuple[Volume, int]:
     """A label map with warnings about names of no class and about overlaps, and how many names there are."""
     if others:
         near = dict.fromkeys(one for name in others for one in close_names(name, likeness=0.8))
-        hint = f" (near: {shortened(list(near))})" if near else ""
+        hint = f" (near: {shorten(list(near))})" if near else ""
         labels = labels.with_warning(
-            f"{path}: no class of the model is called {shortened(others)}{hint}; counted as other parts of the body."
+            f"{path}: no class of the model is called {shorten(others)}{hint}; counted as other parts of the body."
         )
     if overlaps:
         labels = labels.with_warning(f"{path}: {overlaps}; the smaller organ has them.")
@@ -100,7 +100,7 @@ def told(labels: Volume, path: Path, others: list[str], overlaps: str) -> tuple[
     return labels, len(others)
 
 
-def shortened(words: list[str]) -> str:
+def shorten(words: list[str]) -> str:
     """A list in words, its end cut off if it is long."""
     more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
     return ", ".join(words[:_SHOWN]) + more

@@ -17,7 +17,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 
 @dataclass(frozen=True)
-class Beside:
+class SidecarNames:
     """What stands beside a label map. names: {number: name}, from `file`, or none.
 
     own: `file` is named after the map, and does not speak of a whole folder. unclear: files that hold no names that
@@ -26,11 +26,11 @@ class Beside:
 
     names: dict[int, str]
     file: Path | None = None
-    own: bool = False
+    of_map: bool = False
     unclear: tuple[Path, ...] = ()
 
 
-def names_beside(path: Path) -> Beside:
+def names_beside(path: Path) -> SidecarNames:
     """The names of a label map's numbers from the first file beside it that holds some.
 
     First come files named after the map (NAME.json, NAME.ctbl, NAME_ColorTable.ctbl, NAME.csv, .tsv, .txt, .label),
@@ -39,13 +39,13 @@ def names_beside(path: Path) -> Beside:
     """
     stems = stems_of(path)
     unclear = []
-    for file, own in _candidates(path, stems):
+    for file, of_map in _candidates(path, stems):
         names = _names_in(file, stems)
         if names:
-            return Beside(names, file, own)
+            return SidecarNames(names, file, of_map)
         if names is None:
             unclear.append(file)
-    return Beside({}, unclear=tuple(unclear))
+    return SidecarNames({}, unclear=tuple(unclear))
 
 
 def stems_of(path: Path) -> list[str]:
@@ -62,10 +62,10 @@ def stems_of(path: Path) -> list[str]:
 def _candidates(path: Path, stems: list[str]) -> list[tuple[Path, bool]]:
     """The files beside a label map that may hold names, and whether each is named after it, the likeliest first."""
     here = {one.name.lower(): one for one in _files(path.parent)}
-    own = [f"{stem}{end}" for stem in stems for end in (".json", *_TABLES)]
-    own += [f"{stem}_colortable{end}" for stem in stems for end in _TABLES]
+    of_map = [f"{stem}{end}" for stem in stems for end in (".json", *_TABLES)]
+    of_map += [f"{stem}_colortable{end}" for stem in stems for end in _TABLES]
     shared = [f"{stem}{end}" for stem in _OF_THE_FOLDER for end in (".json", *_TABLES)]
-    found = {here[name.lower()]: True for name in own if name.lower() in here}
+    found = {here[name.lower()]: True for name in of_map if name.lower() in here}
     found |= {here[name]: False for name in shared if name in here and here[name] not in found}
     if path.absolute().parent.name.lower().startswith(_FOLDERS_OF_A_DATASET):
         found |= {one: False for one in _files(path.absolute().parent.parent) if one.name.lower() == "dataset.json"}

@@ -163,8 +163,8 @@ def numbers(ds: Dataset, keyword: str, count: int, path: Path) -> tuple[float, .
     texts = [str(part).strip("\0 \t\r\n") for part in value]
     if len(texts) != count or not all(_NUMBER.fullmatch(text) for text in texts):
         shown = "\\".join(texts)[:60]
-        wanted = "a number" if count == 1 else f"{count} numbers"
-        raise InputError(f"{path} gives {keyword} as {shown!r}, not {wanted}; correct it or export the series again.")
+        expected = "a number" if count == 1 else f"{count} numbers"
+        raise InputError(f"{path} gives {keyword} as {shown!r}, not {expected}; correct it or export the series again.")
     return tuple(map(float, texts))
 
 

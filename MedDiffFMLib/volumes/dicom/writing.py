@@ -179,7 +179,7 @@ def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
 
     tags = series_tags(mask, slices, record)
     source, voxels = segmentation_source(slices, mask, tags)
-    made = hd.seg.Segmentation(
+    segmentation = hd.seg.Segmentation(
         source_images=source,
         pixel_array=voxels.astype(np.uint8),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -197,8 +197,8 @@ def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
     )
     for keyword in (*PATIENT, *STUDY, "ContributingEquipmentSequence"):
         if keyword in tags:
-            made[keyword] = tags[keyword]
-    return made
+            segmentation[keyword] = tags[keyword]
+    return segmentation
 
 
 def _segments(task: str, count: int) -> list:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..option_groups import ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import AnatomyTold, FeaturesOption
+from ..options import FeaturesOption, SynthesisAnatomyOption
 from .synthesize import PreparedSynthesis, SegmenterOption
 
 
@@ -34,7 +34,7 @@ def evaluate_ablation(
     shared: SharedOptions,
     synthesis: AblationSampling,
     features: FeaturesOption = "model",
-    anatomy: AnatomyTold = "given",
+    anatomy: SynthesisAnatomyOption = "given",
     segmenter: SegmenterOption = "auto",
     *,
     listed: ListOptions,

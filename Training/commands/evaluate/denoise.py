@@ -16,12 +16,12 @@ from ..option_groups import SharedOptions, with_option_groups
 from ..options import (
     CLASSICAL,
     QUALITIES,
+    AnatomyOption,
     Cache,
     CentralSlices,
     PairsOption,
     Qualities,
     ResultOption,
-    ToldAnatomyOption,
     Tools,
     WindowOption,
     check_window,
@@ -32,8 +32,8 @@ from ..options import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.case_list import ListedCase
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
     from ...evaluate.cases.volumes import LowDoseCase
 
 
@@ -120,7 +120,7 @@ def evaluate_denoise(
     cache: Cache = None,
     dose: DoseOptions,
     counting: CountingOptions,
-    anatomy: ToldAnatomyOption = None,
+    anatomy: AnatomyOption = None,
     other: OtherMethods,
 ) -> None:
     """Denoise low-dose CT with the model and with classical tools; PSNR and SSIM inside the body.
@@ -129,8 +129,8 @@ def evaluate_denoise(
     real: --low FILE --full FILE, or --pairs with the columns low, full and region (and anatomy, name, patient).
     """
     require_packages("astra", "skimage", "bm3d", "matplotlib")
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.results import check_results
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
     from ...evaluate.metrics.psnr_ssim import Counting
 
     chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
@@ -138,13 +138,13 @@ def evaluate_denoise(
     cases = simulated_cases(shared) if pairs is None else pairs
     names = [case.name for case in cases]
     check_results(other.result or [], names)
-    ToldAnatomy(anatomy).check(names, [case.anatomy for case in cases])
+    AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
 
     from ...evaluate.tasks.denoise import evaluate_denoising
 
     networks = other.networks()
     model = shared.load_model() if chosen_qualities else None
-    told = ToldAnatomy(anatomy, model.device) if model else ToldAnatomy("auto")
+    told = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
     slabs = (_load(case, pairs is not None, told, (slices, dose.sigma, shared.seed, cache)) for case in cases)
     counted = Counting(counting.window, counting.whole_image)
     report = evaluate_denoising(
@@ -162,7 +162,7 @@ def simulated_cases(shared: SharedOptions) -> Sequence[ListedCase]:
     return [ListedCase(n, region, {"full": find_volume(shared.data, n)}) for n, region in regions.items()]
 
 
-def _load(case: ListedCase, real: bool, told: ToldAnatomy, how: tuple) -> LowDoseCase:
+def _load(case: ListedCase, real: bool, told: AnatomyCondition, how: tuple) -> LowDoseCase:
     from ...evaluate.cases.dose_pairs import read_dose_pair
     from ...evaluate.cases.volumes import load_case
 

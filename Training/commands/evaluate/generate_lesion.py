@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..option_groups import KeptLesions, ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import AnatomyTold, Diameters, FeaturesOption, KindOption, check_choice, require_packages
+from ..options import Diameters, FeaturesOption, KindOption, SynthesisAnatomyOption, check_choice, require_packages
 from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def evaluate_generate_lesion(
     kind: KindOption = "lung",
     diameters: Diameters = None,
     synthesis: SynthesisOptions,
-    anatomy: AnatomyTold = "given",
+    anatomy: SynthesisAnatomyOption = "given",
     features: FeaturesOption = "model",
     kept: KeptLesions,
     listed: ListOptions,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..option_groups import ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import AnatomyTold, FeaturesOption, ResultOption, check_choice, require_packages
+from ..options import FeaturesOption, ResultOption, SynthesisAnatomyOption, check_choice, require_packages
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ def evaluate_synthesize(
     shared: SharedOptions,
     synthesis: SynthesisOptions,
     features: FeaturesOption = "model",
-    anatomy: AnatomyTold = "given",
+    anatomy: SynthesisAnatomyOption = "given",
     segmenter: SegmenterOption = "auto",
     *,
     listed: ListOptions,

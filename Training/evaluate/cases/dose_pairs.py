@@ -8,15 +8,15 @@ from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.noise_level import estimate_noise
 
+from .anatomy_condition import AnatomyCondition
 from .case_list import Columns, ListedCase
-from .told_anatomy import ToldAnatomy
 from .volumes import LowDoseCase, axial_slab
 
 DOSE_LIST = Columns(("low", "full"), ("anatomy",))
 
 
 def read_dose_pair(
-    line: ListedCase, told: ToldAnatomy, slices: int | None = None, sigma_hu: float | None = None
+    line: ListedCase, told: AnatomyCondition, slices: int | None = None, sigma_hu: float | None = None
 ) -> LowDoseCase:
     """The pair of a line, of it the central `slices` (None for all). sigma_hu: the noise that methods are given, None
     to measure it in the low dose. InputError if the two are not on one grid, or the noise cannot be measured.

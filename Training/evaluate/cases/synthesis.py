@@ -58,7 +58,7 @@ class PairOptions:
     spacing_mm: float | None = None
     slab_mm: float | None = None
     segment: Callable[[Volume], Anatomy] | None = None
-    tell_organs: bool = True
+    condition_on_organs: bool = True
 
 
 def load_pairs(
@@ -113,7 +113,7 @@ def _pair(
     made_by = "thresholds"
     if organs is not None:
         known = complete_labels(organs.voxels.astype(np.uint8), known)
-    if organs is not None and options.tell_organs:
+    if organs is not None and options.condition_on_organs:
         told, made_by = known, f"{organs_by} organs, thresholds elsewhere"
     spacing = options.spacing_mm
     frame = prepare(smoothed(ct, spacing) if spacing else ct, spacing)

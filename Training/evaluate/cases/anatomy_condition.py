@@ -20,7 +20,7 @@ TOTALSEGMENTATOR = "totalsegmentator"
 
 
 @dataclass(frozen=True)
-class ToldAnatomy:
+class AnatomyCondition:
     """What is told of every case. wanted: a word of the tasks, totalsegmentator, a label map, or a folder of them by
     the cases' names; None for what a list says, and without a list "auto". device: where TotalSegmentator computes.
     """
