@@ -15,7 +15,7 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..models.loading import Model
-    from ..self_test.record import Line
+    from ..self_test.record import StatisticCheck
 
 
 def doctor(
@@ -37,7 +37,7 @@ def doctor(
     from ..models.hardware import describe_pytorch
 
     facts = {**_computer(), **describe_pytorch(), **_segmenter()}
-    lines: Sequence[Line] = ()
+    lines: Sequence[StatisticCheck] = ()
     try:
         loaded = _load(model, device, precision)
         facts |= _describe(loaded)
@@ -53,7 +53,7 @@ def doctor(
         raise typer.Exit(2)
 
 
-def _print(facts: dict, lines: Sequence[Line], verdict: str) -> None:
+def _print(facts: dict, lines: Sequence[StatisticCheck], verdict: str) -> None:
     for name, value in facts.items():
         if value is None:  # the system does not tell, or there is no GPU
             continue
@@ -116,7 +116,7 @@ def _describe(model: Model) -> dict:
     }
 
 
-def _self_test(model: Model) -> tuple[Sequence[Line], str | None]:
+def _self_test(model: Model) -> tuple[Sequence[StatisticCheck], str | None]:
     """The statistics beside the recorded ones, and one sentence if they differ. InputError if none are recorded."""
     from ..self_test.record import compare, problem_of
     from .bar import progress_bar

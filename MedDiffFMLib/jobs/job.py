@@ -20,7 +20,7 @@ from ..models.hardware import memory_gb
 from ..parameters import ANATOMY_WORDS, TASKS, CommonParameters, Parameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.checks import check_ct
-from ..volumes.roi import Box, Part, cut
+from ..volumes.roi import Box, Part, crop_to_box
 from ..volumes.volume import Volume
 from .cache import JobCache
 from .inputs import input_slots, read_inputs
@@ -157,7 +157,7 @@ class Job:
         if self.common.roi is None:
             return []
         box = Box.parse(self.common.roi)
-        parts = [cut(volume, box) for volume in self._volumes]
+        parts = [crop_to_box(volume, box) for volume in self._volumes]
         for number, slot in enumerate(input_slots(self.task)):
             if slot.kind == "ct":
                 box_of_ct = parts[number].volume

@@ -94,7 +94,7 @@ def choose_kind(model: Model, kind: str, region: Region) -> str:
 
 
 @dataclass(frozen=True)
-class Box:
+class VoxelBox:
     """Part of a volume: its first voxel and its size, (z, y, x)."""
 
     start: tuple[int, int, int]
@@ -105,7 +105,7 @@ class Box:
         return tuple(slice(s, s + n) for s, n in zip(self.start, self.size, strict=True))
 
 
-def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
+def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> VoxelBox:
     """The box that is computed: the lesion and `margin` · patch voxels around it, at least one tile of `patch` voxels
     along each axis, moved into the volume and no larger than it. A small lesion lies in its middle.
     """
@@ -114,7 +114,7 @@ def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
         extent = min(max(last - first + 2 * round(margin * patch), patch), length)
         start.append(min(max((first + last - extent) // 2, 0), length - extent))
         size.append(extent)
-    return Box(tuple(start), tuple(size))
+    return VoxelBox(tuple(start), tuple(size))
 
 
 class LesionInpainter:

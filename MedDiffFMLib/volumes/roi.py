@@ -53,7 +53,7 @@ class Part:
         return replace(result, voxels=voxels, origin=self.whole.origin, grid_record=self.whole.grid_record)
 
 
-def cut(volume: Volume, box: Box) -> Part:
+def crop_to_box(volume: Volume, box: Box) -> Part:
     """The voxels whose centers lie in the box; of an oblique scan, all between the outermost of them.
 
     A box that reaches beyond the scan is cut at its border. InputError if it misses the scan or leaves less than

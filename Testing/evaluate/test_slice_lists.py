@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.commands.evaluate.super_resolve import SliceOptions, _loaded
+from MedDiffFMTraining.commands.evaluate.super_resolve import SlicePairOptions, _loaded
 from MedDiffFMTraining.commands.option_groups import SharedOptions
 from MedDiffFMTraining.evaluate.cases.anatomy_condition import AnatomyCondition
 from MedDiffFMTraining.evaluate.cases.slice_pairs import thick_slices
@@ -91,10 +91,10 @@ def test_the_model_is_told_the_anatomy_that_is_given(real_pairs, tmp_path, data,
     write_list(tmp_path / "listed.csv", one + str(tmp_path / "maps" / "one_seg.nii.gz"))
     ways = {"plain": AnatomyCondition(str(tmp_path / "maps")), "listed": AnatomyCondition()}
     for name, told in ways.items():
-        slices = SliceOptions(pairs=tmp_path / f"{name}.csv")
+        slices = SlicePairOptions(pairs=tmp_path / f"{name}.csv")
         (pair,) = _loaded(slices.cases(SharedOptions()), slices, told)
         assert pair.anatomy.same_grid(pair.thick) and (pair.anatomy.voxels == 52).all()
-    slices = SliceOptions(pairs=tmp_path / "plain.csv")
+    slices = SlicePairOptions(pairs=tmp_path / "plain.csv")
     assert next(_loaded(slices.cases(SharedOptions()), slices, AnatomyCondition())).anatomy == "auto"
     foreign = replace(pair, anatomy=replace(pair.anatomy, spacing=(1.0, 1.0, 1.0)))
     with pytest.raises(InputError, match="is not on the CT's grid"):

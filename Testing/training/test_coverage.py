@@ -19,7 +19,7 @@ from MedDiffFMTraining.data.prepare import Settings
 from MedDiffFMTraining.data.project_data import manifest_lines
 from MedDiffFMTraining.data.run import prepare_manifest
 from MedDiffFMTraining.data.store import open_store
-from MedDiffFMTraining.learn.batches import Batch
+from MedDiffFMTraining.learn.batches import TrainingBatch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.loss import given_voxels, mean_error
 from MedDiffFMTraining.learn.trainer import Trainer
@@ -117,7 +117,7 @@ def test_the_loss_counts_what_was_given(case, train_cases, tmp_path):
     trainer = Trainer(PretrainConfig(), train_cases, tmp_path)
     epsilon = torch.randn(1, 16, 16, 16)
     other = torch.where(crop.covered, epsilon, epsilon + 3)
-    batches = [Batch(crop.x0[None], e[None], torch.tensor([500]), [crop]) for e in (epsilon, other)]
+    batches = [TrainingBatch(crop.x0[None], e[None], torch.tensor([500]), [crop]) for e in (epsilon, other)]
     assert not torch.equal(trainer.target(batches[0]), trainer.target(batches[1]))
     with torch.no_grad():
         first, second = (trainer.losses(batch) for batch in batches)

@@ -12,7 +12,7 @@ from MedDiffFMLib.diffusion.schedule import add_noise, cosine_schedule
 from MedDiffFMTraining.data.crop import Crop
 from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn import finetune, trainer
-from MedDiffFMTraining.learn.batches import Batch
+from MedDiffFMTraining.learn.batches import TrainingBatch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.finetune import ControlTrainer
 from MedDiffFMTraining.learn.loss import controlnet_loss, diffusion_loss, training_target
@@ -31,7 +31,7 @@ CONFIG = PretrainConfig(
 )
 
 
-def batch_of(*targets: torch.Tensor | None) -> Batch:
+def batch_of(*targets: torch.Tensor | None) -> TrainingBatch:
     """Crops of 2 × 2 × 2 voxels at t = 495, where ᾱ is a half."""
     generator = torch.Generator().manual_seed(0)
     x0, noise = (torch.rand((len(targets), 1, 2, 2, 2), generator=generator) for _ in range(2))
@@ -40,7 +40,7 @@ def batch_of(*targets: torch.Tensor | None) -> Batch:
         for image, target in zip(x0, targets, strict=True)
     ]
     x_t = torch.stack([add_noise(image, 495, SCHEDULE, one) for image, one in zip(x0, noise, strict=True)])
-    return Batch(x_t, noise, torch.full((len(targets),), 495), crops)
+    return TrainingBatch(x_t, noise, torch.full((len(targets),), 495), crops)
 
 
 def test_equation_3_is_the_mean_distance_from_the_noise():

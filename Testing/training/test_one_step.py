@@ -25,7 +25,7 @@ from MedDiffFMTraining.data.crop import Crop, Slices
 from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store, write_case
 from MedDiffFMTraining.data.thick_crops import depth, draw_thick_crop
-from MedDiffFMTraining.learn.batches import Batch, draw_batch
+from MedDiffFMTraining.learn.batches import TrainingBatch, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.export import export_control, read_run, write_facts
 from MedDiffFMTraining.learn.finetune import ControlTrainer
@@ -108,7 +108,7 @@ def test_the_truth_costs_nothing_and_one_voxel_what_it_should(prediction):
     crop = Crop(thin, (), False, torch.zeros(8, 4, 4), 0, "own", slices=Slices(thin, body, 2))
     alpha = SCHEDULE.alpha_bar[300]
     x_t = alpha**0.5 * crop.slices.spline
-    batch = Batch(x_t[None], x_t[None], torch.tensor([300]), [crop])
+    batch = TrainingBatch(x_t[None], x_t[None], torch.tensor([300]), [crop])
 
     def loss(x0: torch.Tensor) -> float:
         epsilon = (x_t - alpha**0.5 * x0) / (1 - alpha) ** 0.5

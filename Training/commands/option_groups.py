@@ -180,10 +180,12 @@ def with_option_groups(command: Callable) -> Callable:
         options += _options_of(group) if group else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
 
     def run(**values):
-        made = {name: group(**{f.name: values.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
-        for group in made.values():
+        groups_by_name = {
+            name: group(**{f.name: values.pop(f.name) for f in fields(group)}) for name, group in groups.items()
+        }
+        for group in groups_by_name.values():
             group.check()
-        return command(**made, **values)
+        return command(**groups_by_name, **values)
 
     run.__signature__ = inspect.Signature(options)
     run.__annotations__ = {option.name: option.annotation for option in options}

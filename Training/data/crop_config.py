@@ -11,10 +11,10 @@ LEVELS = ("image", "double", "patch", "own")
 TARGETS = ("thick-ct", "thick-slices", "pair", "lesion-mask")
 
 
-def require(holds: bool, name: str, value: object, wanted: str) -> None:
+def require(holds: bool, name: str, value: object, expected: str) -> None:
     """InputError, with the setting's name and value and what is wanted, unless it holds."""
     if not holds:
-        raise InputError(f"{name} is {value!r} and must be {wanted}: correct it in the settings.")
+        raise InputError(f"{name} is {value!r} and must be {expected}: correct it in the settings.")
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,9 @@ class CropConfig:
         require(fits, "mirrored", self.mirrored, f"pairs of a region ({', '.join(REGIONS)}) and a share from 0 to 1")
         require(0 <= self.hu_gain < 0.5, "hu_gain", self.hu_gain, "a share from 0 to 0.5")
         require(self.partial >= 0, "partial", self.partial, "a number from 0")
-        told = bool(self.target) and (self.zoom != (1.0, 1.0) or bool(self.mirrored) or self.hu_gain or self.partial)
-        require(not told, "target", self.target, "nothing where zoom, mirrored, hu_gain or partial are set")
+        unfit_for_control = bool(self.target) and (
+            self.zoom != (1.0, 1.0) or bool(self.mirrored) or self.hu_gain or self.partial
+        )
+        require(
+            not unfit_for_control, "target", self.target, "nothing where zoom, mirrored, hu_gain or partial are set"
+        )

@@ -141,8 +141,8 @@ def _first_of_scans(cts: list[_Ct]) -> list[_Ct]:
     first: dict[str, str] = {}
     for ct in sorted(cts, key=lambda ct: (len(ct.text), ct.text)):
         first.setdefault(ct.images.scan.format(**ct.groups) or ct.case, ct.text)
-    taken = set(first.values())
-    return [ct for ct in cts if ct.text in taken]
+    firsts = set(first.values())
+    return [ct for ct in cts if ct.text in firsts]
 
 
 def _draw(words: Iterable[str], count: int, seed: int) -> set[str]:

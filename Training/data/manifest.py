@@ -79,9 +79,9 @@ def read_manifest(path: Path, salt: str = "") -> list[ManifestRow]:
         raise InputError(f"{path} is no CSV file in UTF-8 ({error}): export it again.") from None
     if not rows:
         raise InputError(f"{path} has no lines after its header: list the CTs there.")
-    taken: dict[str, ManifestRow] = {}
+    row_of_name: dict[str, ManifestRow] = {}
     for row in rows:
-        if (other := taken.setdefault(row.name.lower(), row)) is not row:
+        if (other := row_of_name.setdefault(row.name.lower(), row)) is not row:
             raise InputError(
                 f"{path}, line {row.line}: the name {row.name!r} is that of line {other.line} too; rename one."
             )

@@ -23,7 +23,7 @@ from MedDiffFMLib.volumes.volume import Volume
 
 from .coverage import given_box
 from .manifest import AUTO, NONE, ManifestRow
-from .quality import Quality, content_hash, examine, remove_padding
+from .quality import ScanQuality, content_hash, examine, remove_padding
 from .split import STORED, patient_hash
 from .store import CaseFacts, write_case
 
@@ -54,7 +54,7 @@ class Outcome:
     reasons: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
     regions: list[str] = field(default_factory=list)
-    quality: Quality | None = None
+    quality: ScanQuality | None = None
     content: str = ""
     sources: str = ""
     seconds: float = 0.0

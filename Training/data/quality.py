@@ -30,7 +30,7 @@ CUT_BORDER = 0.3  # of the image's border that is body, in the mean slice: the p
 
 
 @dataclass
-class Quality:
+class ScanQuality:
     """The measurements of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it cannot be told.
 
     air_hu, tissue_hu: the peaks around and in the body. padding: share below −1100 HU. clipped_low, clipped_high:
@@ -76,7 +76,7 @@ def remove_padding(volume: Volume) -> tuple[Volume, np.ndarray]:
 
 def examine(
     hu: np.ndarray, spacing: Sequence[float], body: np.ndarray, padding: np.ndarray, regions: Sequence[Region]
-) -> Quality:
+) -> ScanQuality:
     """Measure a CT (Z, Y, X) in RAS order on its own grid; bool `body` and `padding` of the same shape; the regions
     that it shows. InputError if it is unfit, with the reason.
     """
@@ -84,7 +84,7 @@ def examine(
     if not body.any():
         raise InputError("It shows no body: nothing in it is denser than -400 HU.")
     cut = _cut(body, padding)
-    quality = Quality(
+    quality = ScanQuality(
         size_mm=tuple(round(n * s, 1) for n, s in zip(hu.shape, spacing, strict=True)),
         spacing=tuple(round(s, 4) for s in spacing),
         padding=_rounded(padding.mean()),
@@ -123,7 +123,7 @@ def _check_size(shape: Sequence[int], spacing: Sequence[float]) -> None:
         raise InputError(f"Its slices are {spacing[0]:g} mm apart, more than {THICKEST_MM:g} mm: leave it out.")
 
 
-def _check_scale(quality: Quality) -> None:
+def _check_scale(quality: ScanQuality) -> None:
     air, tissue = quality.air_hu, quality.tissue_hu
     if air is not None and not AIR_HU[0] <= air <= AIR_HU[1]:
         raise InputError(f"Its air is at {air:g} HU instead of about -1000: apply its rescale slope and intercept.")
@@ -136,7 +136,7 @@ def _check_scale(quality: Quality) -> None:
         )
 
 
-def _check_clipping(quality: Quality, regions: Sequence[Region]) -> None:
+def _check_clipping(quality: ScanQuality, regions: Sequence[Region]) -> None:
     """InputError if values that the model sees were clipped: within the HU window of a region."""
     low = max(-950.0, min(region.window[0] for region in regions))
     high = max(region.window[1] for region in regions)
@@ -149,7 +149,7 @@ def _check_clipping(quality: Quality, regions: Sequence[Region]) -> None:
             )
 
 
-def _warnings(quality: Quality) -> list[str]:
+def _warnings(quality: ScanQuality) -> list[str]:
     z, y, x = quality.spacing
     noise, cut = quality.noise_hu, quality.cut_slices
     found = {

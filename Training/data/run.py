@@ -24,7 +24,7 @@ from MedDiffFMLib.errors import InputError
 from .manifest import AUTO, ManifestRow, read_manifest
 from .parallel import run_rows
 from .prepare import Outcome, Settings
-from .quality import Quality
+from .quality import ScanQuality
 from .report import write_report
 from .split import SPLITS, assign_splits, patient_hash
 from .store import remove_case
@@ -162,7 +162,7 @@ class StoreWriter:
 def _read_outcomes(store: Path) -> Iterator[Outcome]:
     for path in sorted((store / ROWS).glob("[!.]*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        quality = Quality(**record["quality"]) if record["quality"] else None
+        quality = ScanQuality(**record["quality"]) if record["quality"] else None
         yield Outcome(**record | {"quality": quality})
 
 

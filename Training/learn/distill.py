@@ -32,7 +32,7 @@ from MedDiffFMLib.models.folder import load_network
 from MedDiffFMLib.networks.unet import Denoiser
 
 from ..data.store import Case
-from .batches import Batch
+from .batches import TrainingBatch
 from .config import PretrainConfig
 from .trainer import Trainer
 
@@ -74,14 +74,14 @@ class DistillTrainer(Trainer):
     def make_network(self) -> Denoiser:
         return copy.deepcopy(self.teacher).requires_grad_(True)
 
-    def update(self, batches: Sequence[Batch]) -> dict[str, float]:
+    def update(self, batches: Sequence[TrainingBatch]) -> dict[str, float]:
         return super().update([self.on_walk(batch) for batch in batches])
 
-    def losses(self, batch: Batch) -> torch.Tensor:
+    def losses(self, batch: TrainingBatch) -> torch.Tensor:
         """The loss of each sample, (B,), at the student's timesteps: validation, too, asks with any t."""
         return super().losses(self.on_walk(batch))
 
-    def on_walk(self, batch: Batch) -> Batch:
+    def on_walk(self, batch: TrainingBatch) -> TrainingBatch:
         """The batch with each t moved to one of the student's timesteps, all equally often, and x_t made for it.
 
         One that is there already stays.
@@ -93,7 +93,7 @@ class DistillTrainer(Trainer):
         return replace(batch, t=t, x_t=x_t)
 
     @torch.no_grad()
-    def target(self, batch: Batch) -> torch.Tensor:
+    def target(self, batch: TrainingBatch) -> torch.Tensor:
         """The student's target, v of x̃_0, (B, 1, Z, Y, X), for a batch of `on_walk`."""
         x_t, t, *conditions = self.inputs(batch)
         index = torch.searchsorted(self.walk, batch.t)

@@ -96,8 +96,8 @@ def export_control(run: Run, model: Path, name: str) -> Path:
     settings = run.settings
     if not settings.crops.target:
         raise InputError("This is not the run of a ControlNet, it has no crops.target: use export.")
-    trained_with = run.facts.get("base_sha256", own := read_config(model)["weights"]["sha256"])
-    if trained_with != own:
+    trained_with = run.facts.get("base_sha256", sha256 := read_config(model)["weights"]["sha256"])
+    if trained_with != sha256:
         raise InputError(f"This ControlNet was trained with other weights than those in {model}: name its own model.")
     control = ControlNet(settings.network, control_config(settings))
     control.load_state_dict(run.weights)

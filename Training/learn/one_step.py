@@ -19,7 +19,7 @@ from MedDiffFMLib.networks.unet import as_eps
 
 from ..data.crop import Crop
 from ..data.crop_config import CropConfig
-from .batches import Batch, draw_batch
+from .batches import TrainingBatch, draw_batch
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -28,7 +28,7 @@ SQUARES = 10.0
 VALIDATION_SEED = 2024
 
 
-def one_step_loss(output: torch.Tensor, batch: Batch, alpha: float, prediction: str) -> torch.Tensor:
+def one_step_loss(output: torch.Tensor, batch: TrainingBatch, alpha: float, prediction: str) -> torch.Tensor:
     """The loss of each sample, (B,): the mean of |e| + 10·e² within the body.
 
     output: the network's, (B, 1, Z, Y, X).
@@ -45,9 +45,9 @@ def _error(x0: torch.Tensor, crop: Crop) -> torch.Tensor:
     """The error of the finished slices, (1, Z, Y, X), in the model's range; 0 where both lie beyond the same end."""
     slices = crop.slices
     thin, spline, thick = (v.to(x0.device) for v in (slices.thin, slices.spline, slices.thick))
-    made = project_to_block_means(spline + (x0 - spline.clamp(-1, 1)), thick, slices.factor)
-    beyond = ((thin >= 1) & (made >= 1)) | ((thin <= -1) & (made <= -1))
-    return torch.where(beyond, torch.zeros_like(made), made - thin.clamp(-1, 1))
+    thin_x0 = project_to_block_means(spline + (x0 - spline.clamp(-1, 1)), thick, slices.factor)
+    beyond = ((thin >= 1) & (thin_x0 >= 1)) | ((thin <= -1) & (thin_x0 <= -1))
+    return torch.where(beyond, torch.zeros_like(thin_x0), thin_x0 - thin.clamp(-1, 1))
 
 
 def validate_one_step(trainer: Trainer) -> dict[str, float]:

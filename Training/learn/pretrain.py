@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch.utils.data import DataLoader
 
-from .batches import Batch, StepBatches
+from .batches import StepBatches, TrainingBatch
 from .log import memory_mib
 from .trainer import Trainer
 from .validation import pictures, validate
@@ -45,7 +45,7 @@ def pretrain(
     trainer.processes.wait()
 
 
-def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[Batch]]]:
+def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[TrainingBatch]]]:
     """The batches of every step from the trainer's own on, each with the seconds that it was waited for."""
     here = trainer.processes
     steps = StepBatches(trainer.cases, trainer.config, trainer.schedule, here.rank, here.count)

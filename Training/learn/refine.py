@@ -105,7 +105,7 @@ def make_pairs(
         raise InputError("The store has no case to draw from: give one more weight, or run train simulate-noise first.")
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{number:05d}.npz" for number in range(config.pairs)]
-    started, made = time.monotonic(), 0
+    started, written = time.monotonic(), 0
     for number, file in enumerate(files):
         if file.exists():
             continue
@@ -117,9 +117,9 @@ def make_pairs(
             axis_swap = dict(config.turned).get(case.facts.name, 0.0)
             pair = draw_thick(rng, case, model, config.size, config.factors, axis_swap)
         _write_pair(pair, file)
-        made += 1
-        if made % 20 == 0:
-            left = (time.monotonic() - started) / made * (config.pairs - number - 1)
+        written += 1
+        if written % 20 == 0:
+            left = (time.monotonic() - started) / written * (config.pairs - number - 1)
             log(f"pair {number + 1}/{config.pairs}, {left / 60:.0f} min left")
     return files
 
@@ -225,8 +225,8 @@ class RefineTrainer:
 
 def check_base(folder: Path, model: Path) -> None:
     """InputError if a run's pairs were made with other weights than those of a model folder."""
-    file, own = folder / FACTS, read_config(model)["weights"]["sha256"]
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["base_sha256"] != own:
+    file, sha256 = folder / FACTS, read_config(model)["weights"]["sha256"]
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["base_sha256"] != sha256:
         raise InputError(f"The run {folder} belongs to other weights than those in {model}: name its own model.")
 
 

@@ -18,7 +18,7 @@ from MedDiffFMLib.networks.unet import as_eps
 from ..data.crop import Crop
 from ..data.crops import draw_crop, has_target
 from ..data.store import Case
-from .batches import Batch
+from .batches import TrainingBatch
 from .one_step import validate_one_step
 from .trainer import T_BANDS, Trainer
 
@@ -46,8 +46,8 @@ def fixed_crops(trainer: Trainer, count: int) -> list[tuple[Crop, torch.Tensor]]
     return drawn
 
 
-def _noisy(trainer: Trainer, crop: Crop, eps: torch.Tensor, t: int) -> Batch:
-    return Batch(add_noise(crop.x0, t, trainer.schedule, eps)[None], eps[None], torch.tensor([t]), [crop])
+def _noisy(trainer: Trainer, crop: Crop, eps: torch.Tensor, t: int) -> TrainingBatch:
+    return TrainingBatch(add_noise(crop.x0, t, trainer.schedule, eps)[None], eps[None], torch.tensor([t]), [crop])
 
 
 def validate(trainer: Trainer) -> dict[str, float]:
@@ -71,7 +71,7 @@ def pictures(trainer: Trainer) -> dict[str, np.ndarray]:
     """
     if trainer.config.crops.target == "thick-slices":
         return {}
-    made = {}
+    panels = {}
     with trainer.averaged():
         for number, (crop, eps) in enumerate(fixed_crops(trainer, PICTURES)):
             columns = []
@@ -80,13 +80,13 @@ def pictures(trainer: Trainer) -> dict[str, np.ndarray]:
                 columns.append((x_t, _x0(trainer, crop, x_t, t)))
             columns.append((crop.x0, _sample(trainer, crop, eps)))
             rows = [np.concatenate([_slice(column[row]) for column in columns], axis=1) for row in (0, 1)]
-            made[f"validation crop {number}"] = np.concatenate(rows, axis=0)
-    return made
+            panels[f"validation crop {number}"] = np.concatenate(rows, axis=0)
+    return panels
 
 
 def _eps(trainer: Trainer, crop: Crop, x_t: torch.Tensor, t: int) -> torch.Tensor:
     """ε̂ (1, Z, Y, X) of one x_t under the crop's conditions."""
-    output = trainer.estimate(Batch(x_t[None], x_t[None], torch.tensor([t]), [crop]))[0].cpu()
+    output = trainer.estimate(TrainingBatch(x_t[None], x_t[None], torch.tensor([t]), [crop]))[0].cpu()
     return as_eps(output, x_t, float(trainer.schedule.alpha_bar[t]), trainer.config.network.prediction)
 
 

@@ -18,7 +18,7 @@ from ..checks import check_grid
 from ..volume import Volume
 from .files import files_below, files_in, quiet_pydicom, read_header, text
 from .pixels import Pixels, read_hu, slice_hu
-from .slices import Slice, frames, is_ct, is_localizer, slices_of
+from .slices import DicomSlice, frames, is_ct, is_localizer, slices_of
 from .stack import SAME_PLACE_MM, alike, check_frames_of_reference, check_stack, check_units, gaps, grid, in_order
 
 _MOST_LISTED = 8
@@ -45,7 +45,7 @@ def read_dicom_folder(path: Path) -> Volume:
 
 
 @quiet_pydicom()
-def find_slices(path: Path) -> tuple[list[Slice], list[str]]:
+def find_slices(path: Path) -> tuple[list[DicomSlice], list[str]]:
     """The slices of the CT at a path, in the order of the volume, and warnings. InputError as `read_dicom_folder`."""
     ct, others = _choose(path)
     slices = in_order([one for file, header in ct for one in slices_of(file, header)])
@@ -125,7 +125,7 @@ def _left_out(others: list[Series]) -> str:
     return f"{count} other DICOM file{'s were' if count > 1 else ' was'} left out beside the CT ({_listing(others)})."
 
 
-def _check_single(path: Path, slices: list[Slice], others: list[Series]) -> None:
+def _check_single(path: Path, slices: list[DicomSlice], others: list[Series]) -> None:
     """InputError if a CT slice that is left out looks like one of those taken: it may belong to them."""
     for series in others:
         if not _is_ct(series):
@@ -141,21 +141,21 @@ def _check_single(path: Path, slices: list[Slice], others: list[Series]) -> None
             )
 
 
-def _without_copies(slices: list[Slice]) -> tuple[list[Slice], int]:
+def _without_copies(slices: list[DicomSlice]) -> tuple[list[DicomSlice], int]:
     """Ordered slices without those that are copies of one before: of one UID, place and content."""
-    kept: list[Slice] = []
+    kept: list[DicomSlice] = []
     for one in slices:
         if not any(_same(one, other) for other in _at_place(one, kept)):
             kept.append(one)
     return kept, len(slices) - len(kept)
 
 
-def _at_place(one: Slice, ordered: list[Slice]) -> list[Slice]:
+def _at_place(one: DicomSlice, ordered: list[DicomSlice]) -> list[DicomSlice]:
     """Those of the slices before, ordered along the normal, that lie where this one does."""
     return list(takewhile(lambda other: np.linalg.norm(one.position - other.position) < SAME_PLACE_MM, ordered[::-1]))
 
 
-def _same(one: Slice, other: Slice) -> bool:
+def _same(one: DicomSlice, other: DicomSlice) -> bool:
     """Whether both are one image: of one UID, frame and content."""
     if (one.uid, one.frame) != (other.uid, other.frame):
         return False

@@ -30,7 +30,7 @@ _UNIT, _RIGHT_ANGLE = 0.01, 2e-3  # rounded cosines are no longer than this off 
 
 
 @dataclass(frozen=True, eq=False)
-class Slice:
+class DicomSlice:
     """One image of a CT. header: of its file, without pixels; frame: its number in the file, from 0.
 
     position in mm (LPS); axes (2, 3): unit vectors along a row and a column; spacing in mm between rows, between
@@ -67,9 +67,9 @@ def is_ct(header: Dataset) -> bool:
     """Whether a file holds CT images; screen captures and localizers are none."""
     modality = text(header, "Modality").upper()
     kind = text(header, "SOPClassUID") or str(header.file_meta.get("MediaStorageSOPClassUID", ""))
-    own = kind in (CT, ENHANCED_CT, LEGACY_CT) and modality in ("CT", "")
+    has_ct_class = kind in (CT, ENHANCED_CT, LEGACY_CT) and modality in ("CT", "")
     placed = "ImagePositionPatient" in header or "PerFrameFunctionalGroupsSequence" in header
-    return (own or (modality == "CT" and placed and "Rows" in header)) and not is_localizer(header)
+    return (has_ct_class or (modality == "CT" and placed and "Rows" in header)) and not is_localizer(header)
 
 
 def is_localizer(header: Dataset) -> bool:
@@ -80,7 +80,7 @@ def frames(header: Dataset) -> int:
     return max(1, whole(header, "NumberOfFrames", 1))
 
 
-def slices_of(path: Path, header: Dataset) -> list[Slice]:
+def slices_of(path: Path, header: Dataset) -> list[DicomSlice]:
     """The images of a CT file. InputError, naming the file, if it does not say where one lies or what it means."""
     count = frames(header)
     if "ModalityLUTSequence" in header:
@@ -94,10 +94,10 @@ def slices_of(path: Path, header: Dataset) -> list[Slice]:
             "export the series again."
         )
     shared = list(header.get("SharedFunctionalGroupsSequence") or [])
-    return [_slice(path, header, k, [own, *shared]) for k, own in enumerate(groups)]
+    return [_slice(path, header, k, [groups_of_frame, *shared]) for k, groups_of_frame in enumerate(groups)]
 
 
-def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> Slice:
+def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> DicomSlice:
     several = groups[0] is not header
 
     def place(keyword: str) -> Dataset:
@@ -117,7 +117,7 @@ def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> Sl
             f"{path} states RescaleSlope {slope} and RescaleIntercept {intercept}, which give no HU; export it again."
         )
     rows, columns = numbers(place("PixelSpacing"), "PixelSpacing", 2, path)
-    return Slice(
+    return DicomSlice(
         path,
         header,
         frame,

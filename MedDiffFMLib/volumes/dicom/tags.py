@@ -23,7 +23,7 @@ from ...errors import InputError
 from ..volume import Volume
 from .files import is_dicom, text, words
 from .reading import find_slices
-from .slices import Slice, frames
+from .slices import DicomSlice, frames
 
 MAKER = "MedDiff-FM"
 NOTICE = "Made by a model, for research only: not for diagnosis."
@@ -41,7 +41,7 @@ SCAN = (
 ).split()
 
 
-def read_source(path: str) -> list[Slice]:
+def read_source(path: str) -> list[DicomSlice]:
     """The slices of the DICOM folder or file that a volume came from, in the volume's order; none if it came from
     anything else.
     """
@@ -54,7 +54,7 @@ def read_source(path: str) -> list[Slice]:
         return []
 
 
-def series_tags(volume: Volume, source: Sequence[Slice], record: dict) -> Dataset:
+def series_tags(volume: Volume, source: Sequence[DicomSlice], record: dict) -> Dataset:
     """What all images of a new series share about patient, study, series and equipment.
 
     source: see `read_source`; record: the provenance, of `describe_run`.
@@ -89,7 +89,7 @@ def _copy(ds: Dataset, source: Dataset, keyword: str) -> None:
         ds[keyword] = element
 
 
-def _distance(source: Sequence[Slice]) -> float:
+def _distance(source: Sequence[DicomSlice]) -> float:
     """Between neighboring slices, in mm."""
     return float(np.linalg.norm(source[-1].position - source[0].position)) / (len(source) - 1)
 
@@ -138,7 +138,7 @@ def decimals(values) -> list[DSfloat]:
     return [DSfloat(float(value), auto_format=True) for value in values]
 
 
-def nearest_slices(volume: Volume, source: Sequence[Slice]) -> list[Sequence[Slice]]:
+def nearest_slices(volume: Volume, source: Sequence[DicomSlice]) -> list[Sequence[DicomSlice]]:
     """The source's slice that each slice of the volume lies in or next to; all of them if those are not parallel."""
     if not source:
         return [[]] * len(volume.voxels)
@@ -151,7 +151,7 @@ def nearest_slices(volume: Volume, source: Sequence[Slice]) -> list[Sequence[Sli
     return [[source[int(np.argmin(np.abs(there - at)))]] for at in here]
 
 
-def refer(ds: Dataset, source: Sequence[Slice]) -> None:
+def refer(ds: Dataset, source: Sequence[DicomSlice]) -> None:
     """Name the images that this one was computed from, as far as they have names."""
     instances = [instance for one in source if (instance := _instance(one))]
     if not instances:
@@ -165,7 +165,7 @@ def refer(ds: Dataset, source: Sequence[Slice]) -> None:
         instance.PurposeOfReferenceCodeSequence = [_code(codes.cid7202.SourceImageForImageProcessingOperation)]
 
 
-def _instance(one: Slice) -> Dataset | None:
+def _instance(one: DicomSlice) -> Dataset | None:
     """A reference to a slice, or to its frame of a multi-frame file."""
     kind = text(one.header, "SOPClassUID")
     if not kind or not one.uid:

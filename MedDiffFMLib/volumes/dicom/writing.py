@@ -22,7 +22,7 @@ from ..volume import Volume
 from .files import is_dicom, quiet_pydicom, save
 from .reading import find_slices
 from .segmentation_source import segmentation_source
-from .slices import Slice
+from .slices import DicomSlice
 from .stack import grid
 from .tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, refer, series_tags
 
@@ -174,7 +174,7 @@ def write_segmentation(mask: Volume, path: Path, record: dict) -> None:
 
 
 @quiet_pydicom()  # and highdicom, about a source's odd values
-def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
+def _segmentation(mask: Volume, slices: list[DicomSlice], record: dict) -> Dataset:
     import highdicom as hd
 
     tags = series_tags(mask, slices, record)

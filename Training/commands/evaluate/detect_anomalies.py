@@ -70,7 +70,7 @@ class MapOptions:
 
 
 @dataclass(frozen=True)
-class SliceOptions:
+class BmadOptions:
     """The slices of BMAD, and what its pictures do not tell."""
 
     bmad: Annotated[
@@ -109,7 +109,7 @@ def evaluate_detect_anomalies(
     box: BoxOption = None,
     planting: PlantingOptions,
     mapping: MapOptions,
-    slices: SliceOptions,
+    slices: BmadOptions,
     listed: ListOptions,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Without the model.")] = False,
 ) -> None:

@@ -82,8 +82,8 @@ def _segmenter(found: LesionCases, device: torch.device | None) -> Callable[[Vol
     """TotalSegmentator where a line's anatomy is auto, else nothing. InputError if it cannot run."""
     from .synthesize import choose_segmenter
 
-    wanted = any(lesion.anatomy == "auto" for lesion in found.real)
-    return choose_segmenter("totalsegmentator", device) if wanted else None
+    needs_segmenter = any(lesion.anatomy == "auto" for lesion in found.real)
+    return choose_segmenter("totalsegmentator", device) if needs_segmenter else None
 
 
 def similarity_notes(network: Features | None, kernel: int | None) -> list[str]:

@@ -51,7 +51,7 @@ def evaluate_inpaint_lesion(
         add_real(lesions, found.real, kept.real)
         over = found.real if real_masks or not found.diameters_mm else []
         where = places_in(replace(found, real=over), kind, PairOptions(slab_mm=slab), shared.seed)
-        where = _told(where, found, AnatomyCondition(anatomy, model.device))
+        where = _with_anatomy(where, found, AnatomyCondition(anatomy, model.device))
         with progress_bar("Lesions") as progress:
             inpaint_all(lesions, where, model, progress, kind=kind, steps=steps, seed=shared.seed)
     notes = ["Drawn on the CT's own grid." + ("" if anatomy else " Told the list's anatomy, else the body alone.")]
@@ -59,12 +59,14 @@ def evaluate_inpaint_lesion(
     finish(shared, lesions, model, notes, facts)
 
 
-def _told(places: list[LesionPlace], found: LesionCases, told: AnatomyCondition) -> list[LesionPlace]:
+def _with_anatomy(
+    places: list[LesionPlace], found: LesionCases, anatomy_condition: AnatomyCondition
+) -> list[LesionPlace]:
     """The places with what the model is told of their CTs, which is found once for each."""
     said = {lesion.name: lesion.anatomy for lesion in found.real}
     known = {}
     names = [place.name.removesuffix("_own_mask") if place.own else place.pair.name for place in places]
     for place, name in zip(places, names, strict=True):
         if name not in known:
-            known[name] = told.of(name, place.pair.ct, said.get(name) if place.own else None)
+            known[name] = anatomy_condition.of(name, place.pair.ct, said.get(name) if place.own else None)
     return [replace(place, anatomy=known[name]) for place, name in zip(places, names, strict=True)]

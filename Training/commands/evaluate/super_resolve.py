@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SliceOptions:
+class SlicePairOptions:
     """Pairs of thick and thin slices: real ones, or thin ones that are averaged."""
 
     box: BoxOption = None
@@ -74,7 +74,7 @@ class SliceOptions:
 def evaluate_super_resolve(
     shared: SharedOptions,
     *,
-    slices: SliceOptions,
+    slices: SlicePairOptions,
     ends: Annotated[int, typer.Option("--ends", min=0, help="Thin slices left out at each end.")] = 5,
     window: WindowOption = None,
     qualities: Qualities = "fast,balanced",
@@ -100,17 +100,19 @@ def evaluate_super_resolve(
     from ...evaluate.tasks.super_resolve import SlicesCounted, evaluate_super_resolution
 
     model = shared.load_model() if chosen_qualities else None
-    told = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
-    pairs, counted = _loaded(cases, slices, told), SlicesCounted(ends, window)
+    anatomy_condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
+    pairs, counted = _loaded(cases, slices, anatomy_condition), SlicesCounted(ends, window)
     report = evaluate_super_resolution(pairs, chosen_qualities, model, shared.seed, counted, result or [])
     shared.emit(report, model, box=slices.box, anatomy=anatomy)
 
 
-def _loaded(cases: Sequence[ListedCase], slices: SliceOptions, told: AnatomyCondition) -> Iterator[SlicePair]:
+def _loaded(
+    cases: Sequence[ListedCase], slices: SlicePairOptions, anatomy_condition: AnatomyCondition
+) -> Iterator[SlicePair]:
     """The pairs, one by one, with what the model is told of them."""
     from ...evaluate.cases.box import read_box
     from ...evaluate.cases.slice_pairs import load_slice_pair
 
     for case in cases:
         pair = load_slice_pair(case, slices.factor, read_box(slices.box))
-        yield replace(pair, anatomy=told.of(case.name, pair.thick, case.anatomy))
+        yield replace(pair, anatomy=anatomy_condition.of(case.name, pair.thick, case.anatomy))

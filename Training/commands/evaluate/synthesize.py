@@ -130,14 +130,14 @@ def _cases(shared: SharedOptions, listed: ListOptions) -> list[ListedCase]:
     return [ListedCase(n, region, {"ct": find_volume(shared.data, n)}) for n, region in regions.items()]
 
 
-def choose_segmenter(wanted: str, device: torch.device | None = None) -> Callable[[Volume], Anatomy] | None:
+def choose_segmenter(choice: str, device: torch.device | None = None) -> Callable[[Volume], Anatomy] | None:
     """The function that finds organs in a CT, on a GPU at 1.5 mm as `train prepare` does; None for thresholds.
     InputError if it cannot run.
     """
     from MedDiffFMLib.anatomy.segmenter import choose_mode, find_organs, is_installed, modes_with_weights
 
-    check_choice("segmenter", wanted, ("auto", "totalsegmentator", "tissue"))
-    if wanted == "tissue" or (wanted == "auto" and not (is_installed() and modes_with_weights())):
+    check_choice("segmenter", choice, ("auto", "totalsegmentator", "tissue"))
+    if choice == "tissue" or (choice == "auto" and not (is_installed() and modes_with_weights())):
         return None
     choose_mode(device)
     return partial(find_organs, device=device)

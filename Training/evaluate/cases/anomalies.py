@@ -75,21 +75,21 @@ class CaseSelection:
         return Planting(diameter, offset, self.blend_mm, self.place)
 
 
-def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
+def find_cases(selection: CaseSelection) -> Iterator[AnomalyCase]:
     """The cases, one by one. InputError at once for an unknown name, region or organ, or a file that is not there."""
-    drawn, planted = wanted.lesions, wanted.plantings
+    drawn, planted = selection.lesions, selection.plantings
     if not drawn and not planted:
-        drawn, planted = (",".join(names) for names in (BY_DEFAULT if wanted.data else IN_REPOSITORY))
-    folder, known = wanted.data, {**LESIONS, **TO_PLANT_IN}
+        drawn, planted = (",".join(names) for names in (BY_DEFAULT if selection.data else IN_REPOSITORY))
+    folder, known = selection.data, {**LESIONS, **TO_PLANT_IN}
     regions = {name: region for name, (region, _) in known.items()}
     jobs = []
     for text, make in ((drawn, lesion_case), (planted, planted_case)):
         for name, region in named_cases(text, {}, regions).items():
-            organ = wanted.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
+            organ = selection.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
             label_numbers(organ)
             find_volume(folder, name)
-            further = {"planting": wanted.planting(organ)} if make is planted_case else {}
-            jobs.append(partial(make, folder, name, region, organ, wanted.box, **further))
+            further = {"planting": selection.planting(organ)} if make is planted_case else {}
+            jobs.append(partial(make, folder, name, region, organ, selection.box, **further))
     return (job() for job in jobs)
 
 

@@ -188,10 +188,10 @@ def _check_twice(path: Path, cases: Sequence[ListedCase]) -> None:
                 f"{path}, lines {other.line} and {case.line}: both cases are called {case.name!r}; give them names in "
                 "a column 'name'."
             )
-        own = next(iter(case.files.values())).resolve()
-        other = owners.setdefault((own, case.words.get("lesion_labels")), case)
+        file = next(iter(case.files.values())).resolve()
+        other = owners.setdefault((file, case.words.get("lesion_labels")), case)
         if other is not case:
-            raise InputError(f"{path}, lines {other.line} and {case.line}: both name {own.name}; leave one out.")
+            raise InputError(f"{path}, lines {other.line} and {case.line}: both name {file.name}; leave one out.")
         other = patients.setdefault((case.patient, case.region), case)
         if case.patient and other is not case:
             raise InputError(

@@ -44,14 +44,14 @@ class RealFiles:
 def listed_case(case: ListedCase, organ: str | None, box: Box | None) -> AnomalyCase:
     """A line of a list. organ: in place of the line's own; without either the lungs of a chest, or the body."""
     where = f"line {case.line}: "
-    lesion, own = (
+    lesion, organ_labels = (
         read_label_numbers(case.words.get(column, ""), where + column) for column in ("lesion_labels", "organ_labels")
     )
-    if own and not lesion:
+    if organ_labels and not lesion:
         raise InputError(f"{where}it names organ_labels and no lesion_labels; name which labels are lesion.")
     if isinstance(case.anatomy, str):
         raise InputError(f"{where}anatomy cannot be {case.anatomy!r} here; name a label map, or leave it empty.")
-    files = RealFiles(case.name, case.files["ct"], case.files["lesion"], lesion, own, case.anatomy)
+    files = RealFiles(case.name, case.files["ct"], case.files["lesion"], lesion, organ_labels, case.anatomy)
     organ = organ or case.words.get("organ") or ("lungs" if case.region == "chest" else "body")
     return real_case(files, case.region, organ, box)
 

@@ -109,16 +109,16 @@ def _pair(
     options: PairOptions,
 ) -> LabeledCt:
     """A pair on the grid that is measured on, of a CT, what thresholds find, and organs on one grid."""
-    told = known = tissue.voxels.astype(np.uint8)
+    condition = known = tissue.voxels.astype(np.uint8)
     made_by = "thresholds"
     if organs is not None:
         known = complete_labels(organs.voxels.astype(np.uint8), known)
     if organs is not None and options.condition_on_organs:
-        told, made_by = known, f"{organs_by} organs, thresholds elsewhere"
+        condition, made_by = known, f"{organs_by} organs, thresholds elsewhere"
     spacing = options.spacing_mm
     frame = prepare(smoothed(ct, spacing) if spacing else ct, spacing)
-    told, known = (frame.labels(ct.with_voxels(labels)) for labels in (told, known))
-    labels = replace(frame.volume, voxels=told, source="")
+    condition, known = (frame.labels(ct.with_voxels(labels)) for labels in (condition, known))
+    labels = replace(frame.volume, voxels=condition, source="")
     return LabeledCt(name, region, frame.volume, labels, known, made_by)
 
 

@@ -49,20 +49,20 @@ class Features:
         return [self.of_crop(crop, REGIONS[region].index).float().cpu() for crop in crops]
 
 
-def load_features(wanted: str, model: Model) -> Features | None:
+def load_features(choice: str, model: Model) -> Features | None:
     """The extractor that `--features` names: medicalnet, FILE (MedicalNet's weights), model, or none.
 
     InputError if it cannot be had.
     """
-    if wanted == "none":
+    if choice == "none":
         return None
-    if wanted == "model":
+    if choice == "model":
         return own_features(model)
-    if wanted == "medicalnet":
+    if choice == "medicalnet":
         return medicalnet(None, model.device)
-    if not Path(wanted).is_file():
-        raise InputError(f"There is no file {wanted} of features: name medicalnet, model, none, or a file of weights.")
-    return medicalnet(Path(wanted), model.device)
+    if not Path(choice).is_file():
+        raise InputError(f"There is no file {choice} of features: name medicalnet, model, none, or a file of weights.")
+    return medicalnet(Path(choice), model.device)
 
 
 def medicalnet(file: Path | None, device: torch.device) -> Features:

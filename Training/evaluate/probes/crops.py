@@ -56,13 +56,13 @@ def output_of(
     """The network's output at (x_t, t) for a crop's conditions, x_t (1, Z, Y, X); with what a ControlNet is told."""
     position, anatomy = (code[None] for code in crop.codes(model.network.config.encoding, model.device))
     region = torch.tensor([crop.region], device=model.device)
-    told = None if target is None else target[None].to(model.device)
+    target_batch = None if target is None else target[None].to(model.device)
 
     @torch.inference_mode()
     def output(x: torch.Tensor, t: int) -> torch.Tensor:
         inputs = (x[None].to(model.device), torch.tensor([t], device=model.device), position, anatomy, region)
         with torch.autocast(model.device.type, model.dtype, enabled=model.dtype != torch.float32):
-            residuals = control(*inputs, told) if control is not None else None
+            residuals = control(*inputs, target_batch) if control is not None else None
             return model.network(*inputs, residuals)[0].float().cpu()
 
     return output

@@ -77,11 +77,11 @@ def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | 
     rows, summaries = [], []
     for (real, organs), region, hu in ((abdomen(), "abdomen", SOFT), (chest_with_organs(), "chest", LUNG)):
         labels = organs.with_voxels(complete_labels(organs.voxels, tissue(real).voxels))
-        made = synthesize(labels, model, progress, region=region)
+        result = synthesize(labels, model, progress, region=region)
         middle = tuple(middle_of(real))
         rows += [PictureRow(real, f"{region}, real", hu, centre_ras=middle)]
-        rows += [PictureRow(made.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
-        summaries.append(made.summary())
+        rows += [PictureRow(result.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
+        summaries.append(result.summary())
     slices_picture(rows, path)
     return "; ".join(summaries)
 
@@ -90,23 +90,23 @@ def picture_of_super_resolution(model: Model, path: Path, progress: ProgressCall
     """A chest, four of its slices averaged, and thin slices made of those."""
     ct = chest()
     thick = thick_slices(ct, THICK)
-    made = super_resolve(thick, model, progress=progress, factor=THICK, region="chest")
+    result = super_resolve(thick, model, progress=progress, factor=THICK, region="chest")
     mm = f"{thick.spacing[2]:g} mm"
     rows = [PictureRow(ct, f"real, {ct.spacing[2]:g} mm", LUNG), PictureRow(thick, f"averaged to {mm}", LUNG)]
-    slices_picture([*rows, PictureRow(made.volume, f"made of the {mm}", LUNG)], path)
-    return made.summary()
+    slices_picture([*rows, PictureRow(result.volume, f"made of the {mm}", LUNG)], path)
+    return result.summary()
 
 
 def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback | None) -> str:
     """A lesion drawn into the lung of a chest, by two seeds."""
     ct = chest()
     mask = place_lesion(tissue(ct), (119,), LESION_MM, seed=1)
-    made = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
-    titles = [f"with a lesion, seed {seed}" for seed in made.facts.seeds]
+    result = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
+    titles = [f"with a lesion, seed {seed}" for seed in result.facts.seeds]
     rows = [PictureRow(ct, "real, the mask outlined", LUNG, outline=mask)]
-    rows += [PictureRow(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
+    rows += [PictureRow(v, t, LUNG) for v, t in zip(result.volumes, titles, strict=True)]
     slices_picture(rows, path, centre(mask))
-    return made.summary()
+    return result.summary()
 
 
 def picture_of_generation(model: Model, path: Path, progress: ProgressCallback | None) -> str:
@@ -114,13 +114,13 @@ def picture_of_generation(model: Model, path: Path, progress: ProgressCallback |
     ct = chest()
     labels = tissue(ct)
     mask = place_lesion(labels, (119,), LESION_MM, seed=1)
-    made = generate_lesion(labels, mask, model, progress, region="chest")
+    result = generate_lesion(labels, mask, model, progress, region="chest")
     rows = [
         PictureRow(ct, "real, the mask outlined", LUNG, outline=mask),
-        PictureRow(made.volumes[0], "synthetic, with a lesion", LUNG),
+        PictureRow(result.volumes[0], "synthetic, with a lesion", LUNG),
     ]
     slices_picture(rows, path, centre(mask))
-    return made.summary()
+    return result.summary()
 
 
 def centre(mask: Volume) -> tuple[float, float, float]:

@@ -22,7 +22,7 @@ from ..cases.anomaly_case import AnomalyCase
 from ..cases.volumes import starred, trained_on
 from ..metrics.anomalies import detection_quality
 from ..reports import paper
-from ..reports.report import Line, Report, with_means
+from ..reports.report import Report, ReportRow, with_means
 
 NO_FINDINGS_ML = 1000.0  # the map is wanted, not the table of findings
 METRIC_NAMES = ("image_auroc", "pixel_auroc", "pro", "dice")
@@ -63,7 +63,7 @@ def evaluate_detection(
             score = run()
             seconds = time.perf_counter() - started
             values = detection_quality(score, case.lesion, case.counted)
-            lines.append(Line(_group(case), method, values))
+            lines.append(ReportRow(_group(case), method, values))
             rows.append(_row(case, millilitres, share, method, values, seconds))
             named = zip(METRIC_NAMES, values, strict=True)
             log(f"  {method}: " + ", ".join(f"{n} {v:.3f}" for n, v in named if v is not None) + f", {seconds:.0f} s")

@@ -35,7 +35,7 @@ from ..metrics.anatomy import (
 )
 from ..metrics.features import Features
 from ..reports import paper
-from ..reports.report import Line, Metric, Report
+from ..reports.report import Metric, Report, ReportRow
 
 HU_ERROR = Metric("|Δ median HU| of organs", "down", 1)
 SEAM = Metric("seam / real", "down", 2)
@@ -75,9 +75,9 @@ def compare(
     """A synthetic CT of each pair's labels, and the labels painted, beside its real CT. parameters: of `synthesize`."""
     rows = []
     for pair in pairs:
-        made = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
-        borders = _borders(made.facts, pair, model, parameters)
-        rows.append(measure(pair, made.volumes[0].voxels, model.name, metrics, borders))
+        result = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
+        borders = _borders(result.facts, pair, model, parameters)
+        rows.append(measure(pair, result.volumes[0].voxels, model.name, metrics, borders))
         rows.append(measure(pair, painted(pair).voxels, PAINTED, metrics))
     return rows
 
@@ -157,7 +157,7 @@ def report_of(rows: Sequence[Measured], notes: Sequence[str], facts: dict) -> Re
         star = " *" if any(map(trained_on, names)) else ""
         for method in dict.fromkeys(row.method for row in rows):
             own = [row for row in rows if row.case in names and row.method == method]
-            lines.append(Line(group + star, method, _values(own)))
+            lines.append(ReportRow(group + star, method, _values(own)))
     cases = [{"case": row.case, "method": row.method, **row.values} for row in rows]
     title = "Synthesis from the label maps of real CT, beside the real CT"
     return Report("synthesize", title, METRICS, lines, "Table IV", paper.TABLE_IV, paper.SYNTHESIS, notes, facts, cases)
