@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: each is written under a hidden name beside its own and renamed once it stands.
+"""Files that appear whole or not at all: each is written under a hidden name beside its own and renamed once complete.
 Standard library only.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .errors import DiskFullError, InputError, kind_of
 
-LONGEST_NAME = 255  # bytes, where the file system does not tell
+LONGEST_NAME = 255  # bytes, where the file system does not say
 DAY = 24 * 3600.0
 IN_USE_SECONDS = 1.0  # on Windows a file that a virus scanner or a panel has open cannot be replaced
 RETRY_SECONDS = 0.05
@@ -64,7 +64,7 @@ def move_into_place(new: str | os.PathLike, path: str | os.PathLike) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn what the file system says within into InputError (DiskFullError) that names `path`, the output asked for."""
+    """A context that turns errors of the file system into InputError (DiskFullError) that names `path`, the output."""
     try:
         yield
     except OSError as error:
@@ -121,8 +121,8 @@ def _longest_name(folder: Path) -> int:
 
 
 def remove_partial_files(folder: Path, older_than: float = 0.0) -> int:
-    """Remove what killed runs left under hidden names in a folder, last changed so many seconds ago; nobody may be
-    writing those. Returns their number.
+    """Remove the files that killed runs left under hidden names in a folder, if last changed so many seconds ago, and
+    return their number. Nobody may be writing them.
     """
     last, left = time.time() - older_than, []
     for path in folder.iterdir():

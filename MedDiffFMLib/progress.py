@@ -1,4 +1,5 @@
-"""What a running task tells: a `Progress` after every batch of windows, or part of other work. Standard library only.
+"""Progress reports of a running task: a `Progress` after every batch of windows, or part of other work. Standard
+library only.
 
 Raising `Cancelled` from the callback stops the task within that batch.
 """
@@ -62,7 +63,7 @@ class Reporter:
         costs: Sequence[float] = (),
         make_preview: Callable[[object], Volume] | None = None,
     ) -> None:
-        """State the size of the work; the clock starts here.
+        """Begin reports of work of this size; the clock starts here.
 
         parts: of the first step. costs: the tiles of each step, or what is worth so many, where they differ.
         make_preview: makes a Volume in HU of the sampler's estimate of x_0 (`Scan.as_volume` does), for those who want
@@ -79,11 +80,11 @@ class Reporter:
         self.costs, self.make_preview = (), None
 
     def heartbeat(self) -> None:
-        """Say that the task is alive, between the parts of its preparation; the callback may stop it here too."""
+        """Report that the task is alive, between the parts of its preparation; the callback may stop it here too."""
         self._emit(0)
 
     def part(self, part: int, parts: int) -> None:
-        """Say that so many parts of the next step are done: the tiles of a noise prediction (its `on_tile`), or the
+        """Report how many parts of the next step are done: the tiles of a noise prediction (its `on_tile`), or the
         parts of other work that is a step of its own.
         """
         self.parts = parts
@@ -95,7 +96,7 @@ class Reporter:
         self._emit(0, partial(self.make_preview, x0) if self.make_preview else None)
 
     def next_step(self) -> None:
-        """A step without an estimate to show is done."""
+        """Count a step that has no estimate to show."""
         self.done += 1
         self._emit(0)
 

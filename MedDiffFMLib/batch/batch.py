@@ -1,4 +1,4 @@
-"""A task over a folder of CTs: what is there, what becomes of each, and a table of it that outlives a kill.
+"""A task over a folder of CTs: its inputs, the outcome of each, and a table of them that survives a kill.
 
 Every item is a `run` request of the worker's protocol with `resume`, so that what an earlier run finished is skipped;
 who computes it (workers here, or on a Dask cluster) is a function that takes requests and yields their last events.
@@ -105,7 +105,7 @@ def _by_result(inputs: dict[str, list[Path]], target: Path) -> dict[str, list[Pa
 
 
 def _tells_names_apart(folder: Path) -> bool:
-    """Whether upper and lower case make two names there."""
+    """Whether the file system there distinguishes upper and lower case."""
     there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), None)
     if there is None or there.name.swapcase() == there.name:
         return True
@@ -119,7 +119,7 @@ def option(slot: FileSlot) -> str:
 
 
 class Batch:
-    """A batch that runs: its entries, their table in `target`, and what is told of it."""
+    """A running batch: its entries, their table in `target`, and its progress."""
 
     def __init__(self, task: str, entries: list[Entry], target: Path):
         self.task, self.entries, self.target = task, entries, target
@@ -135,18 +135,18 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """How many inputs it has; what is left out is none."""
+        """The number of inputs, without those left out."""
         return len(self.entries) - self.count["left out"]
 
     @property
     def fraction(self) -> float:
-        """Done share of all, 0 … 1; those that run count with their part."""
+        """The fraction done of the whole batch, 0 … 1; running jobs count with their part."""
         ended = sum(entry.status != "waiting" for entry in self.entries)
         return (ended + sum(self._parts.values())) / len(self.entries)
 
     @property
     def running(self) -> dict[str, float]:
-        """Done share, 0 … 1, of those that are computed now, by name."""
+        """The fraction done, 0 … 1, of each running job, by name."""
         return dict(self._parts)
 
     @property
@@ -174,9 +174,9 @@ class Batch:
     def run(
         self, parameters: Parameters, common: CommonParameters, run: Run, on_change: Callable[[Batch], None]
     ) -> None:
-        """Have everything done; whatever stops this, the table tells what was done and no half file stays.
+        """Run all jobs. Whatever stops this, the table says what was done, and no half-written file stays.
 
-        tell: takes this object whenever something changed. InputError if another batch is writing to the folder.
+        on_change: takes this object whenever something changed. InputError if another batch is writing to the folder.
         """
         self._make_folders()
         lock = FileLock(self.target / ".batch.lock")

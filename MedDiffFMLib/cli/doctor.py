@@ -55,7 +55,7 @@ def doctor(
 
 def _print(facts: dict, lines: Sequence[StatisticCheck], verdict: str) -> None:
     for name, value in facts.items():
-        if value is None:  # the system does not tell, or there is no GPU
+        if value is None:  # the system does not say, or there is no GPU
             continue
         print(f"{name.replace('_', ' '):>16}  {value}")
     if lines:

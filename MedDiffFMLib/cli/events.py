@@ -1,5 +1,5 @@
-"""`--events`: what a command tells a program that watches it, such as a panel in 3D Slicer: one JSON object a line on
-stdout, each with `event`. The command ends when its stdin closes, so that nothing goes on when the watcher has gone.
+"""`--events`: events of a command for a program that watches it, such as a panel in 3D Slicer: one JSON object a line
+on stdout, each with `event`. The command ends when its stdin closes, so that nothing goes on when the watcher has gone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EVENTS = typer.Option("--events", help="For programs: progress as JSON lines on 
 
 
 def send(event: str, **values) -> None:
-    """One event. It is flushed, as the reader may tail a file."""
+    """Print one event. It is flushed, as the reader may tail a file."""
     print(json.dumps({"event": event} | values), flush=True)
 
 
@@ -85,7 +85,7 @@ def batch_events(batch: Batch) -> Iterator[Callable[[Batch], None]]:
 
 @contextmanager
 def download_events(repo: str, revision: str | None) -> Iterator[None]:
-    """While a model is downloaded: `progress` with the bytes that are there, and how many there will be."""
+    """A context for the download of a model: sends `progress` with the bytes that have arrived, and their total."""
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # on stderr, which is for the one sentence of an error
     watch_stdin(lambda: os._exit(CANCELLED))  # what has arrived is kept, and the next download goes on from there
     ended = threading.Event()

@@ -29,7 +29,7 @@ def interpolate_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torc
     return F.interpolate(thick[None, None], size=size, mode="trilinear", align_corners=False)[0, 0]
 
 
-# what a ControlNet of a kind is told of thick slices, on the thin grid: (thick, factor, axis)
+# the input of a ControlNet of each kind, on the thin grid: a function of (thick, factor, axis)
 CONTROL_INPUTS = {"thick-ct": interpolate_slices, "thick-slices": replicate, "pair": interpolate_slices}
 
 

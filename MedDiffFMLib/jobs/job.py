@@ -129,7 +129,7 @@ class Job:
         return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
 
     def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> JobResult:
-        """Compute and write everything, or nothing. Arguments as of `run_job`."""
+        """Compute and write all results, or none. Arguments as of `run_job`."""
         started = time.monotonic()
         parts = self._parts()
         model = self._load(load)
@@ -213,7 +213,7 @@ class Job:
         return task.plan(*inputs, params=params, model=model, reporter=reporter, for_estimate=for_estimate, **known)
 
     def _region(self, box: Part, reporter: Reporter) -> str:
-        """The region of the first input where the box lies: a box alone may show too little to tell it by."""
+        """The region of the first input where the box lies: a box alone may show too little to find it."""
         from ..anatomy.body_regions import region_at
         from ..anatomy.region_detection import region_of_labels
         from ..tasks.scan import analyze_scan

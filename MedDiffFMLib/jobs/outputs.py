@@ -60,8 +60,8 @@ class OutputItem:
 def write_results(items: Sequence[OutputItem], overwrite: bool = False) -> None:
     """Write volumes with their provenance, and tables (CSV): all of them or none.
 
-    Everything is written under hidden names first; a file or folder takes its own name only once all stand, the
-    provenance before what it tells of: a volume without it would look like another maker's.
+    Everything is written under hidden names first; a file or folder takes its own name only once all are written, the
+    provenance before its volume: a volume without provenance would look as if another program had made it.
     """
     staged: list[tuple[Path, Path]] = []
     try:

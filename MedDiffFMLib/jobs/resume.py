@@ -9,7 +9,7 @@ from pathlib import Path
 from .provenance import provenance_path
 
 _SAME = ("task", "source", "further_sources", "anatomy")
-_FREE = ("device", "model")  # where it ran, and how the model was named: the model is told by its checksum
+_FREE = ("device", "model")  # where it ran, and the model's name: its checksum identifies it
 
 
 class OutputState(enum.Enum):

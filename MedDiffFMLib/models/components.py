@@ -41,8 +41,8 @@ class Component:
     ) -> Path:
         """Write one into the model folder that it was trained with, whole or not at all; replaces one of that name.
 
-        facts: what it is, for its config.json. training: data, steps and whatever else tells how the weights came to
-        be. InputError if weights are not finite.
+        facts: what it is, for its config.json. training: data, steps and whatever else documents the training.
+        InputError if weights are not finite.
         """
         import torch  # the rest of this module needs neither
         from safetensors.torch import save_file

@@ -1,4 +1,4 @@
-"""What a model folder tells of itself: its `config.json`, read and checked, and its weights' checksum, without PyTorch.
+"""The `config.json` of a model folder, read and checked, and its weights' checksum, without PyTorch.
 
 See `models.folder` for what stands in it, how it is written, and for the weights.
 """

@@ -38,8 +38,8 @@ def model_config(
 ) -> dict:
     """The config of a model of this version's conditions; `save_model_folder` adds the weights' checksum.
 
-    tasks: per task, defaults found in validation, for example {"denoise": {"sigma_scale": 1.1}}. training: data,
-    steps and whatever else tells how the weights came to be.
+    tasks: per task, defaults found in validation, for example {"denoise": {"sigma_scale": 1.1}}. training: data, steps
+    and whatever else documents the training.
     """
     schedule = schedule or cosine_schedule()
     return {

@@ -19,12 +19,12 @@ Residuals = tuple[list[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class ControlNetConfig:
-    """What a ControlNet is told; written to and read from its config.json.
+    """The configuration of a ControlNet; written to and read from its config.json.
 
-    kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the same,
-    each thick slice repeated), "pair" (another CT of the same, with thick slices or low dose, on its grid) or
-    "lesion-mask" (0 or 1). direct_t: of one trained to make thin slices in a single
-    evaluation, the timestep at which it does (see `tasks.one_step_slices`); None for any other.
+    kind: of its input, the target: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the
+    same, each thick slice repeated), "pair" (another CT of the same, with thick slices or low dose, on its grid) or
+    "lesion-mask" (0 or 1). direct_t: the timestep of a ControlNet that makes thin slices in a single evaluation (see
+    `tasks.one_step_slices`); None for any other.
     """
 
     kind: str = "lesion-mask"

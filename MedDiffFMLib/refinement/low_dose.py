@@ -1,11 +1,11 @@
-"""Denoising by a refiner: what it is told of a noisy scan, and what becomes of its answer. Beyond the paper.
+"""Denoising by a refiner: its inputs, and how its output is used. Beyond the paper.
 
     b = ½·x̂_θ + ½·N(y),   x̂_0 = b + σ_n·f((y − b)/σ_n, (x̂_θ − N(y))/σ_n, b, σ_n)
 
-y: the scan; x̂_θ: the foundation model's estimate; N: non-local means. The two estimates err in different ways, and how
-they differ tells f where; y tells it what both of them took away.
+y: the scan; x̂_θ: the foundation model's estimate; N: non-local means. The two estimates err in different ways, and
+where they differ f sees where they err; y shows it what both took away.
 
-Of the answer only what differs from its surroundings is used, σ_n·(f − G∗f) with a Gaussian G: f may sharpen and
+Of the output only what differs from its surroundings is used, σ_n·(f − G∗f) with a Gaussian G: f may sharpen and
 smooth, but the HU of a tissue stay those of b. Contrast medium, rare in training, f would draw towards plain blood.
 """
 
@@ -24,7 +24,7 @@ from ..progress import counted
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 NLM_SHARE = 0.5  # of b
-USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
+USUAL_SIGMA = 0.12  # the σ_n, in the model's range, at which the channel log σ_n is 0
 SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
 MEANS_COST = 0.12  # of a voxel, see `NoisePredictor.worth`
 
@@ -48,7 +48,7 @@ class LowDoseInputs:
         return self.of_model.lerp(self.nlm, NLM_SHARE)
 
     def features(self, z: torch.Tensor) -> torch.Tensor:
-        """What f is told of the slices z (n,) and of the two beside each: (n, 10, Y, X)."""
+        """The inputs of f for the slices z (n,) and the two neighbors of each: (n, 10, Y, X)."""
         b, s = self.base, self.sigma_n
         removed, apart = ((lambda z: at(self.y, z) - at(b, z)), (lambda z: at(self.of_model, z) - at(self.nlm, z)))
         differences = [removed(z), apart(z), at(b, z - 1) - at(b, z), at(b, z + 1) - at(b, z)]

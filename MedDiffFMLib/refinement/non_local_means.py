@@ -1,4 +1,4 @@
-"""Non-local means in 3D (Buades, Coll & Morel 2005), on the device of its input; the refiner `low-dose` is told it.
+"""Non-local means in 3D (Buades, Coll & Morel 2005), on the device of its input; an input of the refiner `low-dose`.
 
     x̂(p) = Σ_q w(p, q)·y(q) / Σ_q w(p, q),   w = exp(−max(‖P_p − P_q‖² − 2σ², 0) / h²)
 
@@ -32,9 +32,9 @@ def non_local_means(
     distance: int = DISTANCE,
     on_part: Callable[[int, int], None] = lambda done, total: None,
 ) -> torch.Tensor:
-    """y: float32 (Z, Y, X), any scale; sigma: its noise on that scale. Voxels are taken as cubes; beyond the ends stand
-    copies of the last ones. `on_part(done, total)` is called a few times a second or so, and may raise to stop.
-    Returns the same shape.
+    """The non-local means of y, float32 (Z, Y, X), any scale; sigma: its noise on that scale. Voxels are taken as
+    cubes; beyond the ends the last ones are repeated. `on_part(done, total)` is called a few times a second and may
+    raise to stop.
     """
     reach = patch // 2 + distance
     padded = F.pad(y[None, None], (reach,) * 6, mode="replicate")[0, 0]
@@ -49,14 +49,14 @@ def non_local_means(
 def _of_slab(
     padded: torch.Tensor, sigma: float, h: float, patch: int, distance: int, tick: Callable[[], None]
 ) -> torch.Tensor:
-    """Non-local means of some slices that have their margins with them. As w(p, q) = w(q, p), a weight is found once
-    for both, over the q that follow p.
+    """The non-local means of some slices, given with their margins. As w(p, q) = w(q, p), a weight is found once for
+    both, over the q that follow p.
     """
     half, reach = patch // 2, patch // 2 + distance
     size = [n - 2 * reach for n in padded.shape]
 
     def voxels(first: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
-        """A box of them; the first within the margins is (0, 0, 0)."""
+        """A box of the voxels; (0, 0, 0) is the first one inside the margins."""
         return padded[_box([reach + i for i in first], shape)]
 
     found, weights = voxels((0, 0, 0), size).clone(), torch.ones(size, device=padded.device)  # q = p

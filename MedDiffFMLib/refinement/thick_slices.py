@@ -1,4 +1,4 @@
-"""Thin slices by a refiner: what it is told of thick ones, and what becomes of its answer. Beyond the paper.
+"""Thin slices by a refiner: its inputs, and how its output is used. Beyond the paper.
 
     b = ½·x̂_θ + ½·s,   x̂_0 = b + S·(f(b, x̂_θ − s, thick slices, place in the block) − its block means)
 
@@ -20,7 +20,7 @@ from ..networks.refiner import Refiner, RefinerConfig, apply_slabwise, at
 
 THICK_SLICES = RefinerConfig(kind="thick-slices", inputs=12)
 SCALE = 0.1  # S: of the errors, in the model's range
-INPUT_SCALE = 8.0  # differences of slices are small; so large they are told
+INPUT_SCALE = 8.0  # of the differences of slices, which are small
 USUAL_FACTOR = 5
 
 
@@ -52,7 +52,7 @@ class ThickSliceInputs:
         return (project_to_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
 
     def features(self, z: torch.Tensor) -> torch.Tensor:
-        """What f is told of the thin slices z (n,): (n, 12, Y, X)."""
+        """The inputs of f for the thin slices z (n,): (n, 12, Y, X)."""
         b, k = at(self.base, z), z // self.factor
         thick, below, above = (at(self.thick, k + step) for step in (0, -1, 1))
         differences = [

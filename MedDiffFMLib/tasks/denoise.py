@@ -1,4 +1,4 @@
-"""Denoising of low-dose CT: by the foundation model (paper, III-D1), with the help of non-local means.
+"""Denoising of low-dose CT by the foundation model (paper, III-D1) and non-local means.
 
 [paper eq. 7 to 11]
 
@@ -86,8 +86,8 @@ def look(
     **parameters,
 ) -> dict:
     """What `denoise` with these arguments would find and do, without doing it: `noise_hu` (None if it cannot be
-    measured), `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, what
-    helps the model included. Errors as of `denoise`.
+    measured), `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds` for all of it,
+    non-local means and refiner included. Errors as of `denoise`.
     """
     params = DenoiseParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -150,7 +150,7 @@ class DenoisePlan:
         }
 
     def run(self) -> DenoiseResult:
-        """All regions sampled, merged with the scan, and joined without a seam. InputError where σ was but guessed."""
+        """All regions sampled, merged with the scan, and joined without a seam. InputError if σ was only guessed."""
         _sigma(self.params.sigma, self.noise_hu)
         costs = [cost for one in self.regions for cost in one.costs]
         self.reporter.begin(len(costs), costs[0], costs)
@@ -245,7 +245,7 @@ def _sigma(sigma: str | float, found: float | None) -> float:
 
 
 def refiner_training_sample(volume: Volume, model: Model, sigma_hu: float, region: str) -> tuple[Scan, LowDoseInputs]:
-    """A scan of one region and, on its own grid, what a refiner is told of it: `train refine` makes its pairs so."""
+    """A scan of one region and the refiner's inputs for it, on its own grid, as `train refine` needs them."""
     params = DenoiseParameters(sigma=sigma_hu, region=region, quality="fast")
     denoising = plan(volume, params, model, "auto", Reporter(None))
     return denoising.scan, denoising.regions[0].refiner_inputs(denoising.reporter)

@@ -129,15 +129,13 @@ class RegionDenoiser:
         return found
 
     def low_dose_inputs(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> LowDoseInputs:
-        """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
+        """The inputs of a refiner for the box y (Z, Y, X) and the model's estimate of it."""
         nlm = non_local_means(y, self.sigma_n, on_part=reporter.part)
         reporter.next_step()
         return LowDoseInputs(y, of_model, nlm, self.sigma_n)
 
     def refiner_inputs(self, reporter: Reporter) -> LowDoseInputs:
-        """What a refiner is told of this whole region, the model's own estimate included: `train refine` makes its
-        pairs so.
-        """
+        """The inputs of a refiner for this whole region, the model's estimate included, as `train refine` needs them."""
         y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
         return self.low_dose_inputs(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
 

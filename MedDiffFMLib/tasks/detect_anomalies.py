@@ -93,9 +93,9 @@ def detect_anomalies(
 
     volume: HU on any grid. anatomy: a label map (0–121) on the same grid, "totalsegmentator" to run it, or "auto" or
     "threshold" for body, lungs, bones and gas; with "none" the organ is found as with "auto" but the model is not
-    told. parameters: those of `DetectAnomaliesParameters`. HU count to the ends of the region's window: what lies
-    beyond is as if at its end. InputError for an unknown organ, or one that is not in the anatomy; what `progress`
-    raises passes through.
+    conditioned on it. parameters: those of `DetectAnomaliesParameters`. HU count to the ends of the region's window:
+    what lies beyond is as if at its end. InputError for an unknown organ, or one that is not in the anatomy; what
+    `progress` raises passes through.
     """
     params = DetectAnomaliesParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress)).run()
@@ -168,7 +168,7 @@ class RegionAlone:
 
 @dataclass(frozen=True)
 class DetectAnomaliesPlan:
-    """A CT and an organ in it, ready to be looked at.
+    """A CT and an organ in it, ready for detection.
 
     organ, organ_on_input: bool, on the scan's grid and on the input's; eps: the noise prediction in the tiles that
     meet it; start: what noise is added to in place of the scan, in the model's range (None: the scan itself).
@@ -244,7 +244,7 @@ class DetectAnomaliesPlan:
         return np.where(organ, np.abs(smooth) if self.params.deviation == "absolute" else smooth, np.float32(0))
 
     def _organ_at(self, where: tuple) -> str:
-        """The organ that most voxels of a finding lie in, if a label map tells; else the one that was looked at."""
+        """The organ that holds most voxels of a finding, if a label map shows it; else the one that was examined."""
         organs = self.anatomy.organs
         label = 0 if organs is None else int(np.bincount(organs.voxels[where]).argmax())
         return ORGANS[label] if 0 < label < BODY else self.params.organ

@@ -117,7 +117,7 @@ def plan(
 
 @dataclass(frozen=True)
 class ControlledSynthesisPlan:
-    """A synthesis that is told the lesion throughout [paper III-E2], ready to run."""
+    """A synthesis conditioned on the lesion throughout [paper III-E2], ready to run."""
 
     synthesis: SynthesizePlan
     lesion: ControlledLesionFacts
@@ -181,7 +181,7 @@ class GenerateLesionPlan:
 
 def _complete(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume, Region | None]:
     """The label map with a body, as `synthesize` completes it, and its region, in a whole body that of the part where
-    the lesion lies; None if nothing tells.
+    the lesion lies; None if it cannot be found.
     """
     frame = prepare(anatomy)
     labels = frame.labels(anatomy)

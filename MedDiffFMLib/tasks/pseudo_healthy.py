@@ -29,7 +29,7 @@ def healthy_start(
     x: np.ndarray, organ: np.ndarray, spacing: tuple[float, float, float], healthy_below: float | None = None
 ) -> np.ndarray | None:
     """`x` with every voxel of `organ` at the organ's median; None if the organ is of several tissues, unless
-    `healthy_below` tells which of them is healthy (of lungs `AERATED_HU`): then at the median of that.
+    `healthy_below` says which of them is healthy (for lungs `AERATED_HU`): then at its median.
 
     x: float32 (Z, Y, X) and healthy_below in the model's range; organ: bool, same shape; spacing (z, y, x) in mm.
     """

@@ -19,8 +19,8 @@ _SAMPLE = 200_000  # voxels
 def read_labels(path: str | os.PathLike, like: Volume | None = None) -> Volume:
     """A label map: uint8 or uint16 voxels (z, y, x), 0 is background.
 
-    With `like` it comes back on that volume's grid: as it is if the grids agree, else by nearest neighbor, which
-    `resampled` then tells. InputError if values are no labels or if the labels lie outside of `like`.
+    With `like` it comes back on that volume's grid: as it is if the grids agree, else by nearest neighbor and with
+    `resampled` set. InputError if values are no labels or if the labels lie outside of `like`.
     """
     labels = as_labels(read_volume(path))
     return labels if like is None else resample_labels_to(labels, like)
@@ -46,7 +46,7 @@ def as_labels(volume: Volume) -> Volume:
 
 def resample_labels_to(labels: Volume, like: Volume) -> Volume:
     """A label map on the grid of `like`: as it is if the grids agree, else by nearest neighbor (`resampled`), with a
-    warning that tells its volume before and after (with names of files, no paths: it goes into the provenance).
+    warning that gives its volume before and after (with names of files, no paths: it goes into the provenance).
 
     InputError if it lost its place (as many voxels as `like`, elsewhere), lies outside of `like` or between its voxels.
     """

@@ -18,8 +18,8 @@ _LETTERS = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}  # MetaI
 def meta_statement(path: Path) -> Statement:
     """The reading of a MetaImage's header; of a single slice, nothing.
 
-    InputError, naming the file, if it does not tell the size of a voxel, says one thing twice and differently, or holds
-    a field that changes place or values and that ITK passes over.
+    InputError, naming the file, if it does not state the size of a voxel, contradicts itself, or holds a field that
+    changes place or values and that ITK passes over.
     """
     fields, names = read_meta_header(path)
     if not any(key == "NDims" and value in ("3", "4", "5") for key, value in fields):

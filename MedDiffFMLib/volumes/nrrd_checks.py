@@ -26,7 +26,7 @@ _AGAIN = "correct its header, or export it again"
 def nrrd_statement(path: Path) -> Statement:
     """The reading of a NRRD header; none if it has no space directions, or is of a single slice.
 
-    InputError, naming the file, if it does not tell the size of a voxel, or holds a field that changes place or values
+    InputError, naming the file, if it does not state the size of a voxel, or holds a field that changes place or values
     and that ITK passes over.
     """
     fields = nrrd_fields(read_nrrd_header(path))

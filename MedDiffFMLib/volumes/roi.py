@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..parameters.common import read_box
 from .volume import Volume
 
-SMALLEST_MM = 16.0  # less shows a network too little to tell an organ by
+SMALLEST_MM = 16.0  # a network cannot recognize an organ in less
 
 
 @dataclass(frozen=True)

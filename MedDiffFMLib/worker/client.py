@@ -17,7 +17,7 @@ from ..errors import NEXT_STEPS
 from ..processes import end_process_group, own_group
 
 ENDS = ("result", "error", "cancelled")
-STOP_SECONDS = 2.0  # a worker that has not ended so long after it was told to is killed
+STOP_SECONDS = 2.0  # a worker that still runs so long after its stdin was closed is killed
 COMMAND = (sys.executable, "-m", "MedDiffFMLib", "worker")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..models.loading import Model
     from .files import JobFiles
 
-PROGRESS_SECONDS = 0.1  # windows are told at most this often, steps always
+PROGRESS_SECONDS = 0.1  # windows are reported at most this often, steps always
 PREVIEW_SECONDS = 2.0
 CACHE_SECONDS = 60.0  # that a CT and a plan stay in memory without a request
 
@@ -36,7 +36,7 @@ log = logging.getLogger("MedDiffFMLib")
 
 
 class Worker:
-    """Answers requests until the last one. send: takes an event (a dict for JSON), from any thread."""
+    """The worker: it answers requests until the last one. send: takes an event (a dict for JSON), from any thread."""
 
     def __init__(self, send: Callable[[dict], None]):
         self._send = send
@@ -65,7 +65,7 @@ class Worker:
             self.stop()
 
     def _handle_line(self, line: bytes) -> bool:
-        """One request; False if it was the last one. A request that is wrong gets an `error` event."""
+        """Handle one request; False if it was the last one. A request that is wrong gets an `error` event."""
         request = {}
         try:
             request = parse_request(line)
@@ -150,7 +150,7 @@ class Worker:
             return self._jobs.get()
 
     def _run(self, request: dict) -> dict:
-        """A job from its request to its last event; what it needs on the disk is gone afterwards."""
+        """The last event of a job, which is computed here; its temporary files are gone afterwards."""
         from ..jobs.cache import JobCache
         from ..jobs.job import open_job, run_job
         from .files import JobFiles
@@ -174,7 +174,7 @@ class Worker:
             return event | {"files": files.results(report.written)}
 
     def _progress_callback(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
-        """The progress callback of a job: it stops the job where that is wanted, and tells how far it is."""
+        """The progress callback of a job: it reports the progress, and stops the job if that was requested."""
         sent, step, shown = 0.0, -1, time.monotonic()
 
         def on_progress(now: Progress) -> None:

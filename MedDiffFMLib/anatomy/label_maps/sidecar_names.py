@@ -18,10 +18,10 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 @dataclass(frozen=True)
 class SidecarNames:
-    """What stands beside a label map. names: {number: name}, from `file`, or none.
+    """The names found beside a label map: {number: name}, from `file`, or none.
 
-    own: `file` is named after the map, and does not speak of a whole folder. unclear: files that hold no names that
-    are understood.
+    of_map: `file` is named after the map, and does not describe a whole folder. unclear: files whose names could not be
+    understood.
     """
 
     names: dict[int, str]
@@ -49,7 +49,7 @@ def names_beside(path: Path) -> SidecarNames:
 
 
 def stems_of(path: Path) -> list[str]:
-    """What a file may be called in a table of names: `case.v2.seg.nrrd` → case.v2.seg, case.v2, case."""
+    """The names under which a table may list a file: `case.v2.seg.nrrd` → case.v2.seg, case.v2, case."""
     name = path.name
     name = name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else Path(name).stem
     stems = [name, name.split(".")[0]]
@@ -96,7 +96,7 @@ def _names_in(file: Path, stems: list[str]) -> dict[int, str] | None:
 
 
 def text_of(raw: bytes) -> str:
-    """Bytes as text: by the byte order mark, else UTF-16 where zeros tell it, UTF-8, or Windows' cp1252."""
+    """Bytes as text: by the byte order mark, else as UTF-16 if zeros suggest it, UTF-8, or Windows' cp1252."""
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return raw[len(mark) :].decode(encoding, "replace")

@@ -34,8 +34,8 @@ class DicomSlice:
     """One image of a CT. header: of its file, without pixels; frame: its number in the file, from 0.
 
     position in mm (LPS); axes (2, 3): unit vectors along a row and a column; spacing in mm between rows, between
-    columns; HU = slope × stored + intercept, both None if the file states neither; phase: what tells images of several
-    passes apart.
+    columns; HU = slope × stored + intercept, both None if the file states neither; phase: differs between the passes of
+    a scan.
     """
 
     path: Path
