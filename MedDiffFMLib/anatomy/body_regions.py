@@ -1,5 +1,5 @@
-"""A whole-body scan in its parts: head-neck, chest and abdomen, each computed as its own image, joined without a seam
-(paper, IV-A2).
+"""The regions of a whole-body scan: head-neck, chest and abdomen, each computed as an image of its own and joined
+without a seam (paper, IV-A2).
 
 Neighbors share some centimeters around the cut, in which one fades into the other as cos².
 """
@@ -104,7 +104,7 @@ def _split(
 def _contradictions(
     lungs: np.ndarray, body: np.ndarray, labels: np.ndarray | None, spacing: tuple[float, float, float]
 ) -> np.ndarray:
-    """(Z, 3): how much speaks against each slice being abdomen, chest, head-neck, from 0 to 1."""
+    """The evidence against each slice being abdomen, chest, head-neck: (Z, 3), from 0 to 1."""
     chest = lungs.sum(axis=(1, 2)) > np.maximum(body.sum(axis=(1, 2)) * LUNG_SHARE, 1)
     against = np.stack([chest, ~chest & body.any(axis=(1, 2)), chest], axis=1).astype(float)
     if labels is not None and np.isin(labels, _LOBES).any():
@@ -155,8 +155,8 @@ def crop_to_span(whole: Volume, span: RegionSpan) -> Volume:
 class RegionBlender:
     """The values of a whole scan, put together from those of its regions as a weighted mean.
 
-    It is added up so that where all regions agree, and where only one has a say, the value comes out to the last bit.
-    values: float32 (Z, Y, X) of the whole scan.
+    The sum is such that where all regions agree, or only one lies, the value is exact to the last bit. values: float32
+    (Z, Y, X) of the whole scan.
     """
 
     def __init__(self, shape: tuple[int, int, int]):

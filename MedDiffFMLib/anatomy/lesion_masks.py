@@ -1,4 +1,4 @@
-"""Lesion masks: what can be one, how a new lesion fades into what surrounds it, and where one may be placed.
+"""Lesion masks: their checks, how a new lesion fades into its surroundings, and where one may be placed.
 
 Masks are bool (z, y, x); spacing is (z, y, x) in mm.
 """
@@ -75,7 +75,7 @@ def bounding_box(mask: np.ndarray) -> list[tuple[int, int]]:
 
 
 def blend_weights(lesion: np.ndarray, spacing: Sequence[float], blend_mm: float) -> np.ndarray:
-    """How much of the new lesion shows in each voxel: float32, 0 outside the mask, from its edge up to 1 at a depth of
+    """The weight of the new lesion in each voxel: float32, 0 outside the mask, from its edge up to 1 at a depth of
     `blend_mm`. In a small lesion at half its greatest depth, so that it has a core that is all new.
 
     Depth is the distance to the nearest voxel outside. The mask must not reach the array's border.

@@ -103,7 +103,7 @@ def describe() -> str:
 
 
 def _run(arguments: list[str], folder: Path, heartbeat: Callable[[], None]) -> None:
-    """The process, until it ends or `heartbeat` raises. Its stdin stays open as long as it is wanted."""
+    """Run the process until it ends or `heartbeat` raises. Its stdin stays open as long as it may run."""
     here = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     with open(folder / "log.txt", "w+", encoding="utf-8", errors="replace") as log:

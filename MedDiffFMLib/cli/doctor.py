@@ -95,7 +95,7 @@ def _load(name: str | None, device: str, precision: str) -> Model:
 
 
 def _describe(model: Model) -> dict:
-    """A loaded model, where it computes, and the time of one window. InputError if it computes no finite numbers."""
+    """A loaded model, where it computes, and the time of one window. InputError if its output is not finite."""
     import torch
 
     edge = 32  # enough to run every layer, in seconds on any computer

@@ -24,7 +24,7 @@ log = logging.getLogger("MedDiffFMLib")
 
 @dataclasses.dataclass(frozen=True)
 class ShellOptions:
-    """What only the command line has."""
+    """The options that only the command line has."""
 
     json: Path | None = None
     quiet: bool = False
@@ -151,8 +151,8 @@ def read_parameters(task: str, file: Path) -> dict:
 
 
 def warn_of_other_inputs(file: Path, inputs: list[Volume]) -> None:
-    """Say so if `file` is the provenance of a result whose inputs were others than these: the parameters are used, but
-    the result will not be the same.
+    """Warn if `file` is the provenance of a result with other inputs than these: the parameters are used, but the
+    result will not be the same.
     """
     from ..jobs.provenance import describe_volume
 

@@ -79,13 +79,13 @@ class NoisePredictor:
         return eps
 
     def worth(self, voxels: int, cost: float) -> float:
-        """Other work as a number of tiles, see `worth_in_tiles`."""
+        """The cost of other work as a number of tiles, see `worth_in_tiles`."""
         return worth_in_tiles(self.model, self.plan, voxels, cost)
 
     @torch.inference_mode()
     def seconds_of_a_tile(self, x_t: torch.Tensor, t: int) -> float:
-        """How long one tile takes here. The first one of a process is slow, so it does not count unless it takes
-        long.
+        """The time of one tile on this device, in seconds. The first one of a process is slow, so it does not count
+        unless it takes long.
         """
         for _ in range(2):
             started = time.monotonic()
@@ -121,8 +121,8 @@ def tile_plan(model: Model, shape: tuple[int, int, int], tiling: Tiling) -> Tile
 
 
 def worth_in_tiles(model: Model, plan: TilePlan, voxels: int, cost: float) -> float:
-    """Other work as a number of tiles, for the time that it takes. cost: of one of its voxels, where a voxel of a
-    tile costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
+    """The time of other work as a number of tiles. cost: of one of its voxels, where a voxel of a tile costs 1 in a
+    network of 16 channels (measured on a CPU); that grows with the square of the channels.
     """
     return voxels / math.prod(plan.size) * cost * (16 / model.network.config.channels[0]) ** 2
 

@@ -37,7 +37,7 @@ MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes 
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time.
+    """The result of a job: the files it wrote by the name of the output, facts, one line for a reader, and its time.
 
     skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
     """
@@ -78,7 +78,7 @@ def open_job(
     resume: bool = False,
     cache: JobCache | None = None,
 ) -> Job:
-    """A job with its outputs checked and its inputs read: what remains is to `run` it. Arguments as of `run_job`."""
+    """A job with its outputs checked and its inputs read, ready to `run`. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
     every = [path for slot_paths in paths.values() for path in slot_paths]
     if not resume:
@@ -165,7 +165,7 @@ class Job:
         return parts
 
     def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
-        """What `run` would find, and how long and in how much memory it would take; nothing is written.
+        """An estimate of `run`: what it would find, and the time and memory it would take; nothing is written.
 
         Of every task `region`, `seconds`, `memory_gb` and `memory_here_gb`, and what its plan's `estimate` gives.
         """
@@ -193,8 +193,8 @@ class Job:
         return describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
 
     def _plan_key(self, model: Model, record: dict) -> tuple:
-        """All that a plan is made of: what makes two runs equal, where they compute, how the inputs were read, and the
-        files of the model.
+        """The key of a plan: what makes two runs equal, where they compute, how the inputs were read, and the model's
+        files.
         """
         read = [[getattr(v, field.name) for field in fields(v) if field.name != "voxels"] for v in self._volumes]
         files = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(model.folder.rglob("*"))]

@@ -46,7 +46,7 @@ def check_result_path(output: Path, overwrite: bool) -> None:
 
 @dataclass(frozen=True)
 class OutputItem:
-    """Something to write: a volume, or the rows of a table, and the provenance that goes beside a volume.
+    """An output to write: a volume, or the rows of a table, and the provenance that goes beside a volume.
 
     columns: of the table, which need no row then; without them, those of its first row.
     """

@@ -1,5 +1,5 @@
-"""What a model folder holds beside its network: `controlnets/NAME/` and `refiners/NAME/`, each a `config.json` and a
-`model.safetensors`, made for that model's weights.
+"""The components of a model folder beside its network: `controlnets/NAME/` and `refiners/NAME/`, each a `config.json`
+and a `model.safetensors`, made for that model's weights.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ OUTPUT = FileSlot(
 
 @dataclass(frozen=True)
 class CommonParameters(Parameters):
-    """What every task takes besides its own parameters: where and with which model it runs."""
+    """The parameters that every task takes besides its own: where and with which model it runs."""
 
     model: str | None = parameter(
         None,
@@ -104,7 +104,7 @@ def split_values(task: type[Parameters], values: dict) -> tuple[Parameters, Comm
 
 
 def describe_task(task: type[Parameters]) -> dict:
-    """What a panel or another program needs to offer a task: its help, files, and parameters with the common ones.
+    """A description of a task for a panel or another program: its help, files, and parameters with the common ones.
     Ready for JSON.
     """
     return {

@@ -29,7 +29,9 @@ OF_BFLOAT16 = 4.0  # the tolerance, in changes by bfloat16
 
 @dataclass(frozen=True)
 class StatisticCheck:
-    """A statistic here and as recorded. value is None where the task could not be done: `problem` says why."""
+    """A statistic measured here beside the recorded one. value is None where the task could not be done: `problem` says
+    why.
+    """
 
     task: str
     statistic: str

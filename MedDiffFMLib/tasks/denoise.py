@@ -85,9 +85,9 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `denoise` with these arguments would find and do, without doing it: `noise_hu` (None if it cannot be
-    measured), `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds` for all of it,
-    non-local means and refiner included. Errors as of `denoise`.
+    """An estimate of `denoise` with these arguments, without running it: `noise_hu` (None if it cannot be measured),
+    `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds` for all of it, non-local means
+    and refiner included. Errors as of `denoise`.
     """
     params = DenoiseParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -224,7 +224,7 @@ class DenoisePlan:
 
 
 def _settings(model: Model, params: DenoiseParameters) -> DenoiseSettings:
-    """The quality's settings, the model's over them, and what was asked for over those."""
+    """The settings of a run: the quality's, overridden by the model's, and those by the parameters."""
     settings = settings_for(model, "denoise", QUALITIES[params.quality], params.quality, params.overlap)
     settings = replace(settings, steps=params.steps or settings.steps)
     return replace(settings, nlm_share=0.0) if params.alone else settings

@@ -38,7 +38,7 @@ LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change w
 
 @dataclass(frozen=True)
 class DenoiseSettings(TiledSettings):
-    """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
+    """The settings of a quality. The defaults are the paper's; a model's config holds those that fit its weights.
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
     for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
@@ -117,7 +117,7 @@ class RegionDenoiser:
     def _apply_refinement(
         self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter
     ) -> torch.Tensor:
-        """The estimate of a box with the help of non-local means, and of the refiner if there is one."""
+        """The estimate of a box, averaged with non-local means and corrected by the refiner if there is one."""
         inputs = self.low_dose_inputs(y, of_model, reporter)
         if self.refiner is None:
             return of_model.lerp(inputs.nlm, self.settings.nlm_share)
@@ -135,7 +135,7 @@ class RegionDenoiser:
         return LowDoseInputs(y, of_model, nlm, self.sigma_n)
 
     def refiner_inputs(self, reporter: Reporter) -> LowDoseInputs:
-        """The inputs of a refiner for this whole region, the model's estimate included, as `train refine` needs them."""
+        """The inputs of a refiner for this whole region, with the model's estimate, as `train refine` needs them."""
         y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
         return self.low_dose_inputs(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
 

@@ -37,7 +37,7 @@ from .threshold import Threshold
 
 @dataclass(frozen=True)
 class DetectAnomaliesSettings(TiledSettings):
-    """How it is computed. These are the paper's values; a model's config holds those that fit its weights.
+    """The settings of detection. The defaults are the paper's; a model's config holds those that fit its weights.
 
     spacing_mm: the grid that is computed on, None for the scan's own. noise_level: t. draws: of noise, averaged.
     organ_alone: whether the organ's surroundings become air (the paper's masked image) or stay in view.
@@ -108,7 +108,7 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `detect_anomalies` with these arguments would do, without doing it: `region`, `organ_ml`,
+    """An estimate of `detect_anomalies` with these arguments, without running it: `region`, `organ_ml`,
     `network_evaluations`, and `seconds_each`, measured on one tile; of an organ that only "totalsegmentator" would
     find, the region alone. Errors as of `detect_anomalies`.
     """
@@ -157,7 +157,7 @@ def plan(
 
 @dataclass(frozen=True)
 class RegionAlone:
-    """What can be said of a run whose organ TotalSegmentator is still to find."""
+    """The plan of a run whose organ TotalSegmentator is still to find: only the region is known."""
 
     region: str
 
@@ -272,7 +272,9 @@ class DetectAnomaliesPlan:
 
 
 def _settings(model: Model, params: DetectAnomaliesParameters) -> DetectAnomaliesSettings:
-    """The quality's settings, the model's over them unless they are the paper's, and what was asked for over those."""
+    """The settings of a run: the quality's, overridden by the model's unless it is the paper's, and those by the
+    parameters.
+    """
     settings = QUALITIES[params.quality]
     if params.quality != "paper":
         settings = settings_for(model, "detect-anomalies", settings)

@@ -73,7 +73,7 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `generate_lesion` with these arguments would do, without doing it: `region`, `network_evaluations`, and
+    """An estimate of `generate_lesion` with these arguments, without running it: `region`, `network_evaluations`, and
     `seconds_each`, measured on a tile of the synthesis. Errors as of `generate_lesion`.
     """
     params = GenerateLesionParameters.from_dict(parameters)

@@ -66,8 +66,8 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `inpaint_lesion` with these arguments would do, without doing it: `region`, `kind`, `network_evaluations`,
-    and `seconds_each`, measured on one tile. Errors as of `inpaint_lesion`.
+    """An estimate of `inpaint_lesion` with these arguments, without running it: `region`, `kind`,
+    `network_evaluations`, and `seconds_each`, measured on one tile. Errors as of `inpaint_lesion`.
     """
     params = InpaintLesionParameters.from_dict(parameters)
     return plan(volume, lesion_mask, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()

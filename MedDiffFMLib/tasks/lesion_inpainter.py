@@ -38,7 +38,8 @@ USUAL_KINDS = {"chest": ("lung", "lung-tumor"), "abdomen": ("liver", "liver-tumo
 
 @dataclass(frozen=True)
 class LesionSettings(TiledSettings):
-    """How a lesion is drawn; the paper names only RePaint and 1 mm. A model's config may hold others (inpaint-lesion).
+    """The settings of drawing a lesion; the paper names only RePaint and 1 mm. A model's config may hold others
+    (inpaint-lesion).
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start to 0, close
     together at little noise. resample: RePaint's U, evaluations a step. margin: share of a tile that surrounds the
@@ -56,8 +57,8 @@ class LesionSettings(TiledSettings):
 
 @dataclass(frozen=True)
 class KindSettings:
-    """How lesions of a kind begin and end, by the HU of real ones. The paper: from noise over what was there, no
-    bounds. A model's config may hold others, under the name of the kind's ControlNet (lesion-lung).
+    """The settings of a kind of lesion: start and limits by the HU of real ones. The paper: from noise over what was
+    there, no bounds. A model's config may hold others, under the name of the kind's ControlNet (lesion-lung).
 
     start_hu: painted into the mask before noise is added, None for nothing; t_start: the t of that noise (SDEdit, Meng
     et al. 2022), None for the settings' own. range_hu: every estimate of x_0 within the mask is kept in it.
@@ -69,7 +70,7 @@ class KindSettings:
 
 
 def lesion_settings(model: Model, params: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
-    """The settings above, the model's over them, and what was asked for over those."""
+    """The settings of a run: the defaults, overridden by the model's, and those by the parameters."""
     settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=params.overlap)
     return replace(settings, steps=params.steps or settings.steps, resample=params.resample or settings.resample)
 
@@ -195,7 +196,7 @@ class LesionInpainter:
         return replace(self.scan.frame.source, voxels=self._blended(hu))
 
     def _begin(self, known: torch.Tensor) -> torch.Tensor:
-        """What noise is added to at first: the CT, its lesion in the kind's HU."""
+        """The image that noise is added to at the start: the CT, with the lesion in the kind's HU."""
         hu = self.kind_settings.start_hu
         if hu is None:
             return known
@@ -216,7 +217,7 @@ class LesionInpainter:
         return np.where(self.voxels, cast_like(mixed, like=source), source.voxels)
 
     def estimate(self, samples: int) -> dict:
-        """What `samples` lesions would take: `seconds_each` of a tile, measured, and how many `network_evaluations`;
+        """An estimate for `samples` lesions: `seconds_each` of a tile, measured, and how many `network_evaluations`;
         with the region and the kind.
         """
         known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.eps.model.device)

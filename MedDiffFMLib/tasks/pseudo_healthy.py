@@ -1,4 +1,5 @@
-"""What the expected, healthy organ is predicted from: the scan, or the scan with the organ painted in its median.
+"""The image from which the expected, healthy organ is predicted: the scan, or the scan with the organ painted in its
+median.
 
 A lesion larger than what the noise hides is still in x̃_t, and the model then expects it. In an organ of one tissue the
 median is healthy (as long as less than half of the organ is not), so the model begins there and adds what it knows.

@@ -1,4 +1,4 @@
-"""What every task finds out about a CT before it computes: its frame, body, region, HU window and organs."""
+"""The analysis of a CT with which every task begins: its frame, body, region, HU window and organs."""
 
 from __future__ import annotations
 

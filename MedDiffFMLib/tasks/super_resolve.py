@@ -78,9 +78,9 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `super_resolve` with these arguments would find and do, without doing it: `region`, `factor`,
-    `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, the refiner included. Errors
-    as of `super_resolve`.
+    """An estimate of `super_resolve` with these arguments, without running it: `region`, `factor`,
+    `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, the refiner included. Errors as
+    of `super_resolve`.
     """
     params = SuperResolveParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()

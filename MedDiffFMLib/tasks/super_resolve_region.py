@@ -33,7 +33,7 @@ CONTROL = "super-resolution"
 
 @dataclass(frozen=True)
 class SuperResolveSettings(TiledSettings):
-    """How a quality is computed. A model's config holds the values that fit its weights.
+    """The settings of a quality. A model's config holds those that fit its weights.
 
     t_start: the first timestep, at which the interpolated image is noised. steps: timesteps from there down to 0.
     sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step. pixel_mm: the grid

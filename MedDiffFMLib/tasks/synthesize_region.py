@@ -98,7 +98,7 @@ class RegionSynthesizer:
 def _known(
     stage: Stage, before: Level | None, x0: torch.Tensor | None, template: HuTemplate | None
 ) -> torch.Tensor | None:
-    """What a stage begins from besides noise, in the model's range: the level before it, the label map in
+    """The image that a stage begins from besides noise, in the model's range: the level before it, the label map in
     usual HU, or nothing.
     """
     if x0 is not None:

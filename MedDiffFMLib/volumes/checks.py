@@ -1,4 +1,4 @@
-"""Can this be a CT in Hounsfield units? One clear sentence if not."""
+"""Checks that a volume can be a CT in Hounsfield units; one clear sentence if not."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def resample_labels_to(labels: Volume, like: Volume) -> Volume:
 
 
 def _lost(labels: Volume, like: Volume) -> str:
-    """Said of a mask whose voxels fit and whose header does not."""
+    """The message about a mask whose voxels fit and whose header does not."""
     apart = np.linalg.norm(np.subtract(labels.origin, like.origin))
     spacing, other = (" × ".join(f"{mm:.3g}" for mm in volume.spacing) for volume in (labels, like))
     return (
@@ -89,7 +89,7 @@ def _lost(labels: Volume, like: Volume) -> str:
 
 
 def _missed(labels: Volume, like: Volume, inside: float) -> str:
-    """Said of a label map of which no label is left. inside: the share of its labels that lies in `like`."""
+    """The message about a label map of which no label is left. inside: the share of its labels that lies in `like`."""
     other = like.source or "the CT"
     if inside == 0:
         return f"The labels of {_name(labels)} lie outside of {other}; give the label map made for this CT."
@@ -101,7 +101,7 @@ def _missed(labels: Volume, like: Volume, inside: float) -> str:
 
 
 def _share_inside(labels: Volume, like: Volume) -> float:
-    """How much of what is marked lies in the box of `like`, from edge to edge: 0 to 1; 0 of nothing."""
+    """The fraction of the labeled voxels that lies in the box of `like`, from edge to edge: 0 to 1; 0 without labels."""
     marked = np.flatnonzero(labels.voxels)
     marked = marked[:: max(1, marked.size // _SAMPLE)]
     index = np.array(np.unravel_index(marked, labels.voxels.shape))[::-1].T

@@ -1,4 +1,4 @@
-"""What the header of a MetaImage (MHA, MHD) says of grid and values, and what in it ITK passes over."""
+"""Checks of a MetaImage's header (MHA, MHD): its grid and values, and the fields that ITK passes over."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def meta_statement(path: Path) -> Statement:
 
 
 def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> list[str]:
-    """What the header leaves open. axes: affine with the axes' directions."""
+    """The warnings about what the header leaves open. axes: affine with the axes' directions."""
     said = dict(fields)
     found = []
     if said.keys().isdisjoint(("TransformMatrix", "Rotation", "Orientation")):

@@ -1,4 +1,4 @@
-"""What a NIfTI header says of grid and values, and whether every reader takes it alike."""
+"""Checks of a NIfTI header: its grid and values, and whether all readers read them alike."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AGAIN = "correct its header, or export it again"
 
 def nifti_statement(header: NiftiHeader, path: Path) -> Statement:
     """The readings of the sform and of the qform, those whose code is set. InputError, naming the file, if there is
-    none, or if a field is one that readers take differently.
+    none, or if readers disagree about a field.
     """
     _check_size(header, path)
     _check_scale(header, path)

@@ -1,4 +1,4 @@
-"""What a NRRD header says of grid and values, and what in it ITK passes over."""
+"""Checks of a NRRD header: its grid and values, and the fields that ITK passes over."""
 
 from __future__ import annotations
 

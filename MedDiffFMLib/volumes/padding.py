@@ -22,7 +22,7 @@ _MOST_VALUES = 8
 
 
 def find_padding(hu: np.ndarray) -> np.ndarray | None:
-    """Where a CT is padded with values above air: bool (Z, Y, X), or None if it is nowhere.
+    """The padding of a CT with values above air: bool (Z, Y, X), or None if there is none.
 
     hu: (Z, Y, X), axial slices first. A phantom without noise, in which all is constant, has no padding; neither has
     what is saturated at the highest value, unless it reaches the border.

@@ -33,7 +33,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Part:
-    """What a box leaves of a volume. where: the slices (z, y, x) of `whole` that `volume` is."""
+    """The part of a volume inside a box. where: the slices (z, y, x) of `whole` that `volume` is."""
 
     whole: Volume
     volume: Volume

@@ -86,7 +86,7 @@ def to_model_classes(layers: list[Volume], segments: list[Segment], path: Path) 
 
 
 def with_warnings(labels: Volume, path: Path, others: list[str], overlaps: str) -> tuple[Volume, int]:
-    """A label map with warnings about names of no class and about overlaps, and how many names there are."""
+    """A label map with warnings about overlaps and about names of no class, and the number of those names."""
     if others:
         near = dict.fromkeys(one for name in others for one in close_names(name, likeness=0.8))
         hint = f" (near: {shorten(list(near))})" if near else ""

@@ -1,4 +1,4 @@
-"""A label map without names: what its numbers, or the name of its file, can mean, and what they cannot."""
+"""Label maps without names: the classes that their numbers, or the name of the file, can mean."""
 
 from __future__ import annotations
 
@@ -109,6 +109,6 @@ def _json_name(path: Path) -> str:
 
 
 def _not_understood(beside: SidecarNames) -> str:
-    """What stands beside the map and was to no avail, in words."""
+    """The files beside the map that were not understood, in words."""
     files = [file.name for file in beside.unclear]
     return f" ({shorten(files)} beside it hold{'s' * (len(files) == 1)} none that are understood)" if files else ""

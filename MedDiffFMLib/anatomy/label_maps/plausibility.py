@@ -57,7 +57,7 @@ _SAMPLE = 4_000_000  # voxels that centers and medians are taken from
 
 
 def odd_for_numbers(labels: Volume) -> str:
-    """What speaks against a label map's numbers being the model's classes, or an empty string."""
+    """The reason why a label map's numbers cannot be the model's classes; empty if there is none."""
     counts = np.bincount(labels.voxels.ravel(), minlength=BODY)
     ml = counts * float(np.prod(labels.spacing)) / 1000
     for number, name in ORGANS.items():
@@ -83,7 +83,7 @@ def _wrong_side(labels: Volume, ml: np.ndarray) -> str:
 
 
 def odd_for_hu(labels: Volume, ct: Volume) -> str:
-    """What speaks against a label map being of this CT, on whose grid it is, or an empty string."""
+    """The reason why a label map cannot belong to this CT, on whose grid it is; empty if there is none."""
     where, numbers = _some(labels.voxels)
     hu = ct.voxels.reshape(-1)[where]
     for name in _SOLID:

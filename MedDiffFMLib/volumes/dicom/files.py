@@ -189,7 +189,7 @@ def words(ds: Dataset, keyword: str) -> list[str]:
 
 
 def whole(ds: Dataset, keyword: str, otherwise: int) -> int:
-    """An attribute that is a whole number, or what it is taken for where it is missing or something else."""
+    """An attribute as a whole number; `otherwise` if it is missing or anything else."""
     try:
         with quiet_pydicom():
             return int(ds.get(keyword))

@@ -1,4 +1,4 @@
-"""Do slices form one even stack? Their order along the normal, and a sentence about what is in the way."""
+"""Checks that slices form one even stack: their order along the normal, and a message if they do not."""
 
 from __future__ import annotations
 

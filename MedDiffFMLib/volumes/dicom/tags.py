@@ -55,7 +55,7 @@ def read_source(path: str) -> list[DicomSlice]:
 
 
 def series_tags(volume: Volume, source: Sequence[DicomSlice], record: dict) -> Dataset:
-    """What all images of a new series share about patient, study, series and equipment.
+    """The tags that all images of a new series share: patient, study, series and equipment.
 
     source: see `read_source`; record: the provenance, of `describe_run`.
     """
@@ -90,12 +90,12 @@ def _copy(ds: Dataset, source: Dataset, keyword: str) -> None:
 
 
 def _distance(source: Sequence[DicomSlice]) -> float:
-    """Between neighboring slices, in mm."""
+    """The distance between neighboring slices, in mm."""
     return float(np.linalg.norm(source[-1].position - source[0].position)) / (len(source) - 1)
 
 
 def say_who(ds: Dataset, record: dict) -> None:
-    """That a model made this, which one and how, in the tags that viewers show and archives keep."""
+    """Record in the tags that viewers show and archives keep that a model made this, which one and how."""
     task, synthetic = record["task"], record["synthetic"]
     model = record["model"]["name"].encode("ascii", "replace").decode()
     prefix = SYNTHETIC if synthetic else ""
@@ -123,7 +123,7 @@ def _code(code: Code) -> Dataset:
 
 
 def place(ds: Dataset, volume: Volume, k: int) -> None:
-    """Where slice `k` of a right-handed volume lies, its number, and a UID of its own."""
+    """Set the position of slice `k` of a right-handed volume, its number, and a new UID."""
     axes = np.reshape(volume.direction, (3, 3))
     position = np.array(volume.origin) + axes[:, 2] * volume.spacing[2] * k
     ds.SOPInstanceUID, ds.InstanceNumber = generate_uid(None), k + 1
