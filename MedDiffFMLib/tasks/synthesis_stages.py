@@ -37,7 +37,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class LesionControl:
-    """A ControlNet that conditions every step of a synthesis on a lesion. mask: bool (Z, Y, X) on the grid of the labels."""
+    """A ControlNet that conditions a whole synthesis on a lesion. mask: bool (Z, Y, X) on the grid of the labels."""
 
     net: ControlNet
     mask: np.ndarray

@@ -101,7 +101,7 @@ def _missed(labels: Volume, like: Volume, inside: float) -> str:
 
 
 def _share_inside(labels: Volume, like: Volume) -> float:
-    """The fraction of the labeled voxels that lies in the box of `like`, from edge to edge: 0 to 1; 0 without labels."""
+    """The fraction of labeled voxels in the box of `like`, edge to edge: 0 to 1; 0 without labels."""
     marked = np.flatnonzero(labels.voxels)
     marked = marked[:: max(1, marked.size // _SAMPLE)]
     index = np.array(np.unravel_index(marked, labels.voxels.shape))[::-1].T

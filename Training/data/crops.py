@@ -147,7 +147,9 @@ def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tup
 
 
 def is_placed(case: Case, config: CropConfig) -> bool:
-    """Whether the position of a case's crops may be told: of every case, or of those that do not cut the body off."""
+    """Whether a case's crops are given their position: those of every case, or only of cases that do not cut the body
+    off.
+    """
     return case.facts.placed or config.cut_off_placed
 
 

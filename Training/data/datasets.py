@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Images:
-    """Where a data set keeps CTs, told by the ends of their paths, with `/` between folders.
+    """The places of a data set's CTs, by the ends of their paths, with `/` between folders.
 
     path          a regular expression; the further fields may use its named groups in braces
     case          its name within the data set

@@ -1,9 +1,9 @@
-"""Pairs for a refiner: what it will be told in a task, and the truth. The task's own functions make the first.
+"""Training pairs for a refiner: its inputs in a task, made by the task's own functions, and the truth.
 
 "low-dose": a crop with simulated noise, what the foundation model and non-local means make of it, and the crop itself.
 Half of the noise is that of `simulate-noise`; the other half has another power spectrum, by `ct_noise`, for scanners
 differ in it. "thick-slices": block means of a crop, thin slices that the foundation model makes of them, and the crop;
-rows or columns of a case may play the slices.
+rows or columns of a case may serve as slices.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from .store import HU_RANGE, Case
 
 LOW_DOSE_HU = {"head-neck": (19.0, 40.0), "chest": (38.0, 80.0), "abdomen": (19.0, 40.0)}  # noise that is drawn
 OTHER_NOISE = 0.5  # share of pairs with noise of another power spectrum
-SIGMA_ERROR = 0.1  # of the logarithm of the noise that the task is told
+SIGMA_ERROR = 0.1  # of the logarithm of the noise that the task is given
 LEAST_BODY = 0.4  # of a crop
 AXES = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # a store's (z, y, x) grow to superior, anterior and right
 
 
 @dataclass(frozen=True)
 class RefinerPair:
-    """A refiner's training pair. told: a `LowDoseInputs` or `ThickSliceInputs`; truth: (Z, Y, X) in the model's range;
+    """A refiner's training pair. inputs: `LowDoseInputs` or `ThickSliceInputs`; truth: (Z, Y, X) in the model's range;
     mask: bool, where it counts; weight: how often the pair is drawn.
     """
 
@@ -113,7 +113,7 @@ def draw_thick(
     rng: np.random.Generator, case: Case, model: Model, size: Sequence[int], factors: Sequence[int], axis_swap: float
 ) -> RefinerPair:
     """A pair for super-resolution. size: of the crop, its thin slices cut to a multiple of the factor. axis_swap: the
-    chance that rows or columns play the slices.
+    chance that rows or columns serve as slices.
     """
     factor = int(rng.choice(factors))
     axis = int(rng.integers(1, 3)) if rng.random() < axis_swap else 0

@@ -215,7 +215,9 @@ def _onto(pair: Volume, frame: Volume, body: np.ndarray) -> np.ndarray:
 
 
 def _without_names(text: str, row: ManifestRow) -> str:
-    """A reason without the row's paths and patient, which may tell who it is: the columns stand for them."""
+    """A reason without the row's paths and patient, which may identify the person: the names of the columns replace
+    them.
+    """
     for column, path in sorted(row.files.items(), key=lambda item: -len(str(item[1]))):
         text = text.replace(str(path), f"<{column}>")
     return text.replace(row.patient, "<patient>") if len(row.patient) > 3 else text

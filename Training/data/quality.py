@@ -1,6 +1,6 @@
-"""Is a CT fit to be learned from? Its HU scale, what was clipped or padded, where the body is cut, its grid and noise.
+"""Checks that a CT is fit for training: its HU scale, clipping and padding, where the body is cut, its grid and noise.
 
-What would teach something false is refused (`InputError`), what a lab should know is a warning. Thresholds are the
+A CT that would teach something false is refused (`InputError`); what a lab should know is a warning. Thresholds are the
 constants below; they let every CT pass that a radiologist would read, crops of a body too.
 """
 
@@ -26,12 +26,12 @@ SMALLEST_SLICES = 8
 THICKEST_MM, THICK_MM, COARSE_MM = 10.0, 6.0, 3.0  # slices refused, slices warned, pixels warned
 NOISY_HU, SMOOTH_HU = 60.0, 2.0
 CUT_SLICES = 0.2  # of the slices with a body cut by the field of view: warned
-CUT_BORDER = 0.3  # of the image's border that is body, in the mean slice: the place in the body cannot be told
+CUT_BORDER = 0.3  # of the image's border that is body, in the mean slice: the position in the body is unknown
 
 
 @dataclass
 class ScanQuality:
-    """The measurements of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it cannot be told.
+    """The measurements of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it is unknown.
 
     air_hu, tissue_hu: the peaks around and in the body. padding: share below −1100 HU. clipped_low, clipped_high:
     share of voxels, or of the body's, at the lowest and highest value. cut_slices: share of the slices whose body is
@@ -56,7 +56,7 @@ class ScanQuality:
 
     @property
     def placed(self) -> bool:
-        """Whether the volume shows the region about to its skin, so that places in it mean something."""
+        """Whether the volume shows the region about to its skin, so that positions in it are meaningful."""
         return self.cut_border < CUT_BORDER
 
 

@@ -1,7 +1,7 @@
 """A manifest to a store: in parallel, resumable, every row accounted for.
 
 Workers prepare rows into a hidden folder of the store; this process alone takes them over, by renaming, so that the
-store is whole at any moment. `rows/NAME.json` tells what became of a row and of which sources and settings, and an
+store is whole at any moment. `rows/NAME.json` records what became of a row, and its sources and settings, and an
 unchanged one is not done again.
 """
 

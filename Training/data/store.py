@@ -28,7 +28,7 @@ from MedDiffFMLib.errors import InputError
 
 CHUNK, BLOCK = 64, 32  # voxels along each axis; a block is what is decompressed at once
 MARGIN_MM = 10.0  # of what surrounds the body
-HU_RANGE = (-1024, 3071)  # what CT scanners tell in 12 bits; padding below is air, metal above tells nothing more
+HU_RANGE = (-1024, 3071)  # the 12 bits of CT scanners; padding below is air, metal above adds nothing
 
 
 @dataclass(frozen=True)

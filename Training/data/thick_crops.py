@@ -37,8 +37,9 @@ def draw_factor(rng: np.random.Generator, config: CropConfig) -> int:
 def draw_thick_crop(
     rng: np.random.Generator, cases: Sequence[Case], config: CropConfig, factor: int, divisor: int = 8
 ) -> Crop:
-    """A crop on the scan's own grid, (Z, Y, X) with Z a multiple of `factor`: of its axial slices, or with another
-    axis in their place; mirrored or not. Where the body then lies is not told. The same generator state gives the same.
+    """A crop on the scan's own grid, (Z, Y, X) with Z a multiple of `factor`: of its axial slices, or with another axis
+    in their place; mirrored or not. The crop is given no position in the body then. The same generator state gives the
+    same crop.
     """
     cases, shares = drawn_from(cases, config)
     case = cases[rng.choice(len(cases), p=shares)]

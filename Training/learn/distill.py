@@ -58,7 +58,7 @@ def weight_of_second(alpha_t: torch.Tensor, alpha_m: torch.Tensor, alpha_s: torc
 
 
 class DistillTrainer(Trainer):
-    """One round: a student of `config.distilled_to` steps, begun as a copy of its teacher of twice as many."""
+    """One round: a student of `config.distilled_to` steps, which starts as a copy of its teacher of twice as many."""
 
     def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, teacher: Denoiser, **options):
         if teacher.config.prediction != "v":
@@ -78,13 +78,13 @@ class DistillTrainer(Trainer):
         return super().update([self.on_walk(batch) for batch in batches])
 
     def losses(self, batch: TrainingBatch) -> torch.Tensor:
-        """The loss of each sample, (B,), at the student's timesteps: validation, too, asks with any t."""
+        """The loss of each sample, (B,), at the student's timesteps: any t is accepted, as validation needs."""
         return super().losses(self.on_walk(batch))
 
     def on_walk(self, batch: TrainingBatch) -> TrainingBatch:
         """The batch with each t moved to one of the student's timesteps, all equally often, and x_t made for it.
 
-        One that is there already stays.
+        A t that is already there stays.
         """
         steps = self.walk[2::2]
         t = steps[batch.t * len(steps) // self.schedule.T]

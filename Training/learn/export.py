@@ -71,9 +71,9 @@ def export_model(
     licence: str = "CC-BY-NC-4.0",
     overwrite: bool = False,
 ) -> Path:
-    """Write a model folder in float16 and return it; without a card a short one tells the run's facts.
+    """Write a model folder in float16 and return it; without a card a short one states the run's facts.
 
-    A student's settings for synthesis are its walk, so that `synthesize` takes its steps without being told.
+    A student's settings for synthesis are its walk, so that `synthesize` takes its steps by default.
     """
     settings = run.settings
     if settings.crops.target:

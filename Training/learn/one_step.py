@@ -1,9 +1,9 @@
 """Training of a ControlNet that restores in a single evaluation: beyond the paper (see `tasks.one_step_slices`).
 
-x_t = √ᾱ_t·s at one t, s the cubic spline that keeps the means of the thick slices, no noise. The estimate x̂_0 is made
-what it becomes when it is used: beyond the window the spline stays, and the means are those of the thick slices
-exactly. The error of that is what counts, within the body: |e| + 10·e², whose square part leads to the mean of what is
-possible, the best there is in PSNR.
+x_t = √ᾱ_t·s at one t, s the cubic spline that keeps the means of the thick slices, no noise. The estimate x̂_0 is
+finished as in use: beyond the window the spline stays, and the means are those of the thick slices exactly. The loss is
+the error of that, within the body: |e| + 10·e², whose square part leads to the mean of what is possible, the best there
+is in PSNR.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ def pretrain(
 ) -> None:
     """Train to `config.steps`, saving every `save_every` steps and at the end (also when `stop` says so).
 
-    log: told one row a step, show: told pictures, if given; both by the main process alone. workers: processes that
-    draw crops ahead; 0 draws them in between. The run is the same with any number.
+    log: called with one row a step, show: with pictures; both only by the main process. workers: processes that draw
+    crops ahead; 0 draws them in between. The run is the same with any number.
     """
     main = trainer.processes.main
     for waited, batches in steps_ahead(trainer, workers):

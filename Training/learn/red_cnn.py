@@ -1,4 +1,4 @@
-"""RED-CNN, a baseline of low-dose denoising (Chen et al. 2017, IEEE TMI 36:2524): what a plain network learns of pairs.
+"""RED-CNN, a baseline of low-dose denoising (Chen et al. 2017, IEEE TMI 36:2524): a plain network trained on pairs.
 
     E ‖R(y) − x‖²,   R: five convolutions and five transposed ones of 5 × 5, with shortcuts between them
 

@@ -3,8 +3,8 @@
     E ‖x̂_0 − x_0‖² / s²,  x̂_0 = b + s·f(c) as the task computes it.
 
 The pairs are drawn once and kept, since the foundation model's estimate costs far more than a refiner's step; cut,
-mirrored and transposed at random they last long. What the f of few updates says is noise: the average of its weights
-is what is exported.
+mirrored and transposed at random they last long. The output of f varies between updates: the average of its weights is
+exported.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def _fixed(value: object) -> object:
 def make_pairs(
     config: RefineConfig, cases: Sequence[Case], model: Model, folder: Path, log: Callable[[str], None] = print
 ) -> list[Path]:
-    """The pairs of a run as files, those that are there already left as they are. Each depends on the seed and its
-    number alone. InputError if no case can be drawn from.
+    """Write the pairs of a run and return their files; existing files stay as they are. Each depends on the seed and
+    its number alone. InputError if no case can be drawn from.
     """
     cases = [case for case in cases if case.coverage is None]  # what continues a blank is no truth
     if config.kind == LOW_DOSE.kind:
@@ -178,7 +178,7 @@ class RefineTrainer:
         return crop_and_flip(pair, rng, tuple(slice(s, s + m) for s, m in zip(starts, self.config.cut, strict=True)))
 
     def update(self) -> dict[str, float]:
-        """One optimizer step. Returns its loss, and that of the estimate which was to be refined."""
+        """One optimizer step. Returns its loss, and that of the estimate before refinement."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         pair = self.draw()

@@ -30,7 +30,7 @@ T_BANDS = (30, 100, 300, 1000)
 class Trainer:
     """The state of a run: network, EMA, optimizer and step; saved and restored as a whole.
 
-    `network` is what is trained, `model` the same as it is to be called (compiled, one of several processes').
+    `network` is what is trained, `model` the same wrapped for calls (compiled, shared by several processes).
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class Trainer:
         return snr_weights(t, self.schedule, self.config.min_snr, self.config.network.prediction).to(self.device)
 
     def update(self, batches: Sequence[TrainingBatch]) -> dict[str, float]:
-        """One optimizer step over the accumulated batches, of all processes. Returns what it was like: the loss, the
-        losses by band of t and by region, the learning rate and the gradient's norm before it was clipped.
+        """One optimizer step over the accumulated batches, of all processes. Returns the loss, the losses by band of t
+        and by region, the learning rate and the gradient's norm before it was clipped.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()

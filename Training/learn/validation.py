@@ -1,6 +1,6 @@
 """Validation of the averaged weights on patients that they never saw, in a number and in pictures.
 
-Crops, noise and timesteps are the same whenever it is asked and in every run, so that the figures can be compared.
+Crops, noise and timesteps are the same at every step and in every run, so that the figures can be compared.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DDIM_STEPS = 20
 
 
 def cases_with_target(cases: Sequence[Case], target: str) -> list[Case]:
-    """The cases that a run can be validated with: those that have what a ControlNet is told."""
+    """The cases that a run can be validated with: those that have the input of a ControlNet."""
     return [case for case in cases if has_target(case, target)]
 
 
@@ -67,7 +67,7 @@ def validate(trainer: Trainer) -> dict[str, float]:
 
 def pictures(trainer: Trainer) -> dict[str, np.ndarray]:
     """Central axial slices (H, W) in [0, 1]: x_t above x̂_0 for some t; last, the truth above a sample made by DDIM of
-    the same conditions from noise alone. None of a ControlNet that does not walk.
+    the same conditions from noise alone. None for a ControlNet of a single evaluation.
     """
     if trainer.config.crops.target == "thick-slices":
         return {}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DoseOptions:
-    """Real pairs of low and full dose, and the noise that methods are given of them."""
+    """Real pairs of low and full dose, and the noise that methods are given."""
 
     pairs: PairsOption = None
     low: Annotated[Path | None, typer.Option("--low", metavar="FILE", help="A scan in low dose …")] = None
@@ -93,7 +93,7 @@ class CountingOptions:
 
 @dataclass(frozen=True)
 class OtherMethods:
-    """Images that other methods made, and a baseline that was trained here."""
+    """Images of other methods, and a baseline that was trained here."""
 
     result: ResultOption = None
     red_cnn: Annotated[

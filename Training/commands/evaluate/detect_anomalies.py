@@ -71,7 +71,7 @@ class MapOptions:
 
 @dataclass(frozen=True)
 class BmadOptions:
-    """The slices of BMAD, and what its pictures do not tell."""
+    """The slices of BMAD, and the HU and spacing that its pictures do not state."""
 
     bmad: Annotated[
         Path | None, typer.Option("--bmad", metavar="DIR", help="BMAD's liver slices (the folder that holds test).")

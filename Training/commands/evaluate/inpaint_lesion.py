@@ -62,7 +62,7 @@ def evaluate_inpaint_lesion(
 def _with_anatomy(
     places: list[LesionPlace], found: LesionCases, anatomy_condition: AnatomyCondition
 ) -> list[LesionPlace]:
-    """The places with what the model is told of their CTs, which is found once for each."""
+    """The places with the anatomy of their CTs, which is found once for each."""
     said = {lesion.name: lesion.anatomy for lesion in found.real}
     known = {}
     names = [place.name.removesuffix("_own_mask") if place.own else place.pair.name for place in places]

@@ -109,7 +109,7 @@ def evaluate_super_resolve(
 def _loaded(
     cases: Sequence[ListedCase], slices: SlicePairOptions, anatomy_condition: AnatomyCondition
 ) -> Iterator[SlicePair]:
-    """The pairs, one by one, with what the model is told of them."""
+    """The pairs, one by one, with the model's anatomy condition."""
     from ...evaluate.cases.box import read_box
     from ...evaluate.cases.slice_pairs import load_slice_pair
 

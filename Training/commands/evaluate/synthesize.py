@@ -68,7 +68,7 @@ def evaluate_synthesize(
 
 @dataclass(frozen=True)
 class PreparedSynthesis:
-    """What an evaluation of synthesis was asked for, checked before a model is loaded."""
+    """The options of an evaluation of synthesis, checked before a model is loaded."""
 
     cases: list[ListedCase]
     synthesis: SynthesisOptions
@@ -94,7 +94,7 @@ class PreparedSynthesis:
         return cls(_cases(shared, listed), synthesis, features, anatomy, segmenter, shared.seed)
 
     def read(self, model: Model) -> tuple[list[LabeledCt], ImageMetrics]:
-        """The pairs of real CT and label map, and how they are measured; the model's encoder may tell features."""
+        """The pairs of real CT and label map, and their metrics; the features may come from the model's encoder."""
         from ...evaluate.cases.synthesis import PairOptions, load_pairs
         from ...evaluate.metrics.features import load_features
         from ...evaluate.metrics.similarity import kernel_that_fits

@@ -1,4 +1,4 @@
-"""The anatomy that a model is told of a case: `--anatomy WORD|FILE|DIR`, or what the line of a list says."""
+"""The anatomy that a model is conditioned on in a case: `--anatomy WORD|FILE|DIR`, or what the line of a list names."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ TOTALSEGMENTATOR = "totalsegmentator"
 
 @dataclass(frozen=True)
 class AnatomyCondition:
-    """What is told of every case. wanted: a word of the tasks, totalsegmentator, a label map, or a folder of them by
-    the cases' names; None for what a list says, and without a list "auto". device: where TotalSegmentator computes.
+    """The choice of anatomy for all cases. choice: a word of the tasks, totalsegmentator, a label map, or a folder of
+    them by the cases' names; None for what a list names, and without a list "auto". device: where TotalSegmentator
+    computes.
     """
 
     choice: str | None = None
     device: torch.device | None = None
 
     def check(self, names: Sequence[str], listed: Sequence[Path | str | None] = ()) -> None:
-        """InputError, before any work, if it cannot be told of one of the cases. said: the lines' own anatomy."""
+        """InputError, before any work, if a case cannot have it. listed: the anatomy that the lines name."""
         by_line = self.choice is None and AUTO in listed
         if self.choice == TOTALSEGMENTATOR or by_line:
             choose_mode(self.device)
@@ -46,7 +47,7 @@ class AnatomyCondition:
             raise InputError(f"--anatomy {path} is one label map, of {len(names)} cases: name a folder of them.")
 
     def of(self, name: str, ct: Volume, listed: Path | str | None = None) -> Volume | str:
-        """What is told of a case: a label map on the CT's grid, or a word of the tasks. said: the line's own."""
+        """The anatomy of a case: a label map on the CT's grid, or a word of the tasks. listed: what the line names."""
         if self.choice is None:
             if isinstance(listed, Path):
                 return read_anatomy(listed, like=ct)

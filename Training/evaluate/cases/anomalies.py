@@ -1,9 +1,9 @@
 """CT with lesions whose place is known: real ones with an expert's mask, and anomalies planted into healthy organs.
 
-A planted anomaly is an ellipsoid of a known longest axis at a random place wholly inside the organ. The voxels' own
-HU, with their noise and texture, are raised or lowered by a known number of HU, which fades in over the first
-millimeters from its surface; then rounded to whole HU. It is far from a tumor, but its truth is certain, and it can be
-planted into CT that nobody has drawn a lesion in.
+A planted anomaly is an ellipsoid of a known longest axis at a random place wholly inside the organ. The voxels' own HU,
+with their noise and texture, are raised or lowered by a known number of HU, which fades in over the first millimeters
+from its surface; then rounded to whole HU. It is far from a tumor, but the truth is certain, and it can be planted into
+CT without a mask of a lesion.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ IN_REPOSITORY = ((), ("abd_ts_example", "chest_ts_aorta"))
 
 @dataclass(frozen=True)
 class CaseSelection:
-    """The selection of cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`.
+    """A selection of cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`.
     organ: in all cases, None for each one's own. diameter_mm, offset_hu: None for 30 mm and −60 HU, in lungs 20 mm and
     +300 HU.
     """
@@ -101,8 +101,8 @@ def planted_case(
     box: Box | None,
     planting: Planting,
 ) -> AnomalyCase:
-    """A CT with an anomaly planted into an organ. Its anatomy, of the CT before, is NAME_seg.nii.gz if there is one of
-    organs, and what thresholds tell. InputError if the organ is not there or too small.
+    """A CT with an anomaly planted into an organ. Its anatomy, of the unchanged CT, is NAME_seg.nii.gz if that holds
+    organs, and what thresholds find. InputError if the organ is not there or too small.
     """
     file = find_volume(folder, name)
     ct = read_volume(file)

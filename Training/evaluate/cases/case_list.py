@@ -53,12 +53,12 @@ class ListedCase:
 
     @property
     def anatomy(self) -> Path | str | None:
-        """The label map that the line names, or its word (auto, none); None if it says nothing."""
+        """The label map that the line names, or its word (auto, none); None if the line has neither."""
         return self.files.get(ANATOMY) or self.words.get(ANATOMY)
 
 
 def read_case_list(path: Path, columns: Columns, store: Path | None = None, salt: str = "") -> list[ListedCase]:
-    """The cases of a list, of the split test where it tells splits, or `store` does. salt: that of `train prepare`.
+    """The cases of a list; if the list or `store` names splits, those of the split test. salt: that of `train prepare`.
 
     InputError, with the line, for a missing column, an unknown region, a file that does not exist, a case or a file
     that is there twice, and a patient that is there twice in one region.

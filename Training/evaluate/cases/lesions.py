@@ -127,8 +127,8 @@ def lesion_numbers(file: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class LesionPlace:
-    """The place of a new lesion: a mask (0 and 1) on the pair's grid. own: the CT has a real lesion there. anatomy:
-    what the model is told of the CT, as of the tasks.
+    """The place of a new lesion: a mask (0 and 1) on the pair's grid. own: the CT has a real lesion there. anatomy: the
+    model's condition, as for the tasks.
     """
 
     name: str

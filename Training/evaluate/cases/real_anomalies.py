@@ -67,9 +67,9 @@ def lesion_case(folder: Path, name: str, region: str, organ: str, box: Box | Non
 
 
 def real_case(files: RealFiles, region: str, organ: str, box: Box | None = None) -> AnomalyCase:
-    """A CT with a real lesion. The anatomy is the organs that are given, and over the rest what thresholds tell (body,
-    lungs, bones, gas); the lesion is counted to the organ, as organ masks do. InputError if there is no lesion in the
-    box, or nothing of the organ around it.
+    """A CT with a real lesion. The anatomy is the given organs, and elsewhere what thresholds find (body, lungs, bones,
+    gas); the lesion is counted to the organ, as organ masks do. InputError if there is no lesion in the box, or nothing
+    of the organ around it.
     """
     ct = read_volume(files.ct)
     check_ct(ct)

@@ -28,8 +28,8 @@ from .volumes import axial_slab
 class LabeledCt:
     """A real CT (float32 HU) and its label map (0–121) on one grid.
 
-    labels: what the model is told; organs: those of `labels` or more, which medians and Dice go by. made_by: where the
-    labels come from, in words.
+    labels: the model's condition; organs: those of `labels` or more, for medians and Dice. made_by: where the labels
+    come from, in words.
     """
 
     name: str
@@ -50,9 +50,9 @@ class LabeledCt:
 
 @dataclass(frozen=True)
 class PairOptions:
-    """How pairs are read. spacing_mm: the isotropic grid of both, None for the CT's own. slab_mm: only the middle of
-    the CT, along z. segment: finds a CT's organs where none are given, None to leave it at thresholds. tell_organs:
-    False for a label map of what thresholds find alone.
+    """The options for reading pairs. spacing_mm: the isotropic grid of both, None for the CT's own. slab_mm: only the
+    middle of the CT, along z. segment: finds a CT's organs where none are given, None to leave it at thresholds.
+    condition_on_organs: False for a label map of what thresholds find alone.
     """
 
     spacing_mm: float | None = None

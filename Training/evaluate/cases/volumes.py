@@ -44,7 +44,7 @@ TRAINED_ON = set(
 class LowDoseCase:
     """A full-dose slab (axial slices, z to superior) and the same with low dose, float32 HU on one grid.
 
-    measured_hu: the noise of a real low dose, None where it was simulated. anatomy: what the model is told, as of the
+    measured_hu: the noise of a real low dose, None where it was simulated. anatomy: the model's condition, as for the
     tasks.
     """
 

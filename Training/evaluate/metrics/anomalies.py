@@ -1,7 +1,7 @@
 """Metrics of anomaly maps against known lesions: those of BMAD (Bao et al. 2024) as the paper's Table VI takes them.
 
 An image is an axial slice. Everything is counted among `counted` voxels, an organ's: BMAD's images are organs on a
-black ground that is easily told from a lesion and raises its pixel AUROC, ours leave it out.
+black background that is easily distinguished from a lesion and raises its pixel AUROC; ours leave it out.
 """
 
 from __future__ import annotations

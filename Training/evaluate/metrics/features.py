@@ -115,17 +115,17 @@ def depth_of(file: Path) -> int:
 
 
 class _Reached(Exception):
-    """Carries the features out of the network."""
+    """The features on their way out of the network."""
 
 
 def own_features(model: Model) -> Features:
-    """The U-Net's middle block at t = 0, told the region but neither place nor anatomy. Not the paper's: it was trained
-    on this project's few volumes, and what it cannot see, it cannot miss.
+    """The U-Net's middle block at t = 0, conditioned on the region but neither on position nor anatomy. Not the
+    paper's: it was trained on this project's few volumes, and what it cannot see, it cannot miss.
     """
     network = model.network.eval()
 
     def stop(block, inputs, output: torch.Tensor) -> None:
-        raise _Reached(output)  # the decoder would cost twice as much and tell nothing
+        raise _Reached(output)  # the decoder would cost twice as much and add nothing
 
     def of_crop(crop: torch.Tensor, region: int) -> torch.Tensor:
         hook = network.unet.middle_block.register_forward_hook(stop)

@@ -1,4 +1,4 @@
-"""Does a ControlNet use its condition? The change by another condition, beside the change by another noise seed.
+"""Checks whether a ControlNet uses its condition: the change by another condition, beside that by another noise seed.
 
 A ControlNet in pixel space can ignore its condition without its loss showing it.
 """
@@ -25,7 +25,7 @@ CHANGES = (
     *(Metric("inside", "", 1), Metric("outside", "", 1)),
 )
 NOTES = (
-    "Loss: mean |error| of the network's output on the crops, noised to a t of each band: told the crop's own "
+    "Loss: mean |error| of the network's output on the crops, noised to a t of each band: given the crop's own "
     "condition, another one, and without the ControlNet; gain: of right over none.",
     "Change: mean |HU| between two results of DDIM, from the same noise with the right and the other condition, and "
     "with the right condition from other noise.",

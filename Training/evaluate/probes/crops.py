@@ -53,7 +53,7 @@ def draw_samples(cases: Sequence[Case], config: CropConfig, count: int, seed: in
 def output_of(
     model: Model, crop: Crop, control: ControlNet | None = None, target: torch.Tensor | None = None
 ) -> Callable[[torch.Tensor, int], torch.Tensor]:
-    """The network's output at (x_t, t) for a crop's conditions, x_t (1, Z, Y, X); with what a ControlNet is told."""
+    """The network's output at (x_t, t) for a crop's conditions, x_t (1, Z, Y, X). target: the input of `control`."""
     position, anatomy = (code[None] for code in crop.codes(model.network.config.encoding, model.device))
     region = torch.tensor([crop.region], device=model.device)
     target_batch = None if target is None else target[None].to(model.device)

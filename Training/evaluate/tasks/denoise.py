@@ -29,7 +29,7 @@ METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING)
 
 @dataclass(frozen=True)
 class DenoisingResult:
-    """The quality that one method reached on one case; sigma_hu is the noise that it was told or measured (None for a
+    """The quality that one method reached on one case; sigma_hu is the noise that it was given or measured (None for a
     result from elsewhere), window the HU that were counted, None for the region's; real: no simulated dose.
     """
 
@@ -63,10 +63,9 @@ def evaluate_denoising(
     """Measure every classical tool and the model in every quality on every case, on the same input; and the foundation
     model alone, as the paper has it, without non-local means and refiner.
 
-    All are told the noise that was simulated, or measured in a real low dose; of a simulated one the model's `fast`
-    runs once more and measures it. results: folders of images that other methods made. networks: baselines by
-    name, HU to HU (Z, Y, X). `log` gets a line per run.
-    `model` may be None if `qualities` is empty.
+    All are given the noise that was simulated, or measured in a real low dose; on simulated cases the model's `fast`
+    also runs with the noise it measures itself. results: folders of images that other methods made. networks: baselines
+    by name, HU to HU (Z, Y, X). `log` gets a line per run. `model` may be None if `qualities` is empty.
     """
     rows = []
     for case in cases:
