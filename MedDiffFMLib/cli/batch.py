@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HELP = "A task over a folder of CTs: resumable, with a table of what was done, skipped and failed."
 _INPUT = "Folder with the CTs: files, and subfolders of DICOM slices."
-_OUTPUT = "Folder for the results, which bear the inputs' names; status.csv there tells what became of each."
+_OUTPUT = "Folder for the results, named like the inputs; status.csv there records the outcome of each."
 _WORKERS = "CTs at once on this computer; they share its cores. Default: 1."
 _SCHEDULER = "Compute on a Dask cluster that sees the same files, for example tcp://HOST:8786."
 

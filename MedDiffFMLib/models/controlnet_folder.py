@@ -58,7 +58,7 @@ def check_kind(model: Model, name: str, control: ControlNet, kinds: Collection[s
     """
     if kinds and control.config.kind not in kinds:
         raise InputError(
-            f"The ControlNet {name!r} of the model {model.name} is told {control.config.kind!r} and cannot be used for "
+            f"The ControlNet {name!r} of the model {model.name} takes {control.config.kind!r} and cannot be used for "
             f"{' or '.join(kinds)}: export it under another name, or use another model."
         )
     return control

@@ -195,5 +195,5 @@ def _settings(model: Model, params: SynthesizeParameters) -> SynthesizeSettings:
 def _region(asked: str, labels: np.ndarray, name: str) -> Region:
     region = region_of_labels(labels) if asked == "auto" else REGIONS[asked]
     if region is None:
-        raise InputError(f"{name} holds no organ that tells the region: give it with --region.")
+        raise InputError(f"{name} holds no organ that indicates the region: give it with --region.")
     return region

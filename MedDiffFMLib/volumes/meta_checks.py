@@ -30,7 +30,7 @@ def meta_statement(path: Path) -> Statement:
     offset = _only(fields, ("Offset", "Position", "Origin"), path)
     spacing, size = _only(fields, ("ElementSpacing",), path), _only(fields, ("ElementSize",), path)
     if len(spacing or size) < 3:
-        raise InputError(f"{path} does not tell the size of its voxels (ElementSpacing); {_AGAIN}.")
+        raise InputError(f"{path} does not state the size of its voxels (ElementSpacing); {_AGAIN}.")
     if min((spacing or size)[:3]) < 0:  # ITK mirrors the axis
         raise InputError(f"{path} has a negative ElementSpacing; {_AGAIN}.")
     affine = np.eye(4)

@@ -86,7 +86,7 @@ def _axes(fields: dict[str, str], path: Path) -> list[list[float]] | None:
     if axes or "(" in fields.get("space directions", ""):  # of four dimensions: for ITK
         return axes if len(axes) == 3 else None
     if sum(math.isfinite(mm) for mm in lengths) < 3:
-        raise InputError(f"{path} does not tell the size of its voxels; give spacings or space directions, in mm.")
+        raise InputError(f"{path} does not state the size of its voxels; give spacings or space directions, in mm.")
     return None
 
 

@@ -59,7 +59,7 @@ def cases(store):
 
 @pytest.fixture
 def teacher():
-    """A network that tells v, of random weights; its x_0 leaves the model's range here and there."""
+    """A network that predicts v, of random weights; its x_0 leaves the model's range here and there."""
     network = Denoiser(TELLS_V)
     network.load_state_dict(make_tiny_network().state_dict())
     return network.eval()
@@ -194,7 +194,7 @@ def test_what_cannot_be_distilled_is_refused(cases, model, tmp_path):
         next(rounds(CONFIG, cases, tmp_path, model, (32, 3)))
     with pytest.raises(InputError, match="halved to 4"):
         next(rounds(CONFIG, cases, tmp_path, model, (4, 4)))
-    with pytest.raises(InputError, match="tells v"):
+    with pytest.raises(InputError, match="predicts v"):
         next(rounds(CONFIG, cases, tmp_path, save_tiny_model(tmp_path / "tells-epsilon"), (4, 1)))
 
 

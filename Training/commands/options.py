@@ -53,14 +53,19 @@ SamplerSteps = Annotated[
 ]
 Slab = Annotated[float | None, typer.Option("--slab", min=16, metavar="MM", help="Only the middle of each CT.")]
 SynthesisAnatomyOption = Annotated[
-    str, typer.Option("--anatomy", metavar="given|threshold", help="Tell the model given organs, or thresholds' alone.")
+    str,
+    typer.Option(
+        "--anatomy",
+        metavar="given|threshold",
+        help="Condition the model on given organs, or on what thresholds find alone.",
+    ),
 ]
 AnatomyOption = Annotated[
     str | None,
     typer.Option(
         "--anatomy",
         metavar="auto|threshold|totalsegmentator|FILE|DIR",
-        help="What the model is told: the body, tissues, organs, label maps by the cases' names. Default: the list's.",
+        help="Anatomy for the model: the body, tissues, organs, or label maps by the cases' names. Default: the list's.",
     ),
 ]
 WindowOption = Annotated[

@@ -62,7 +62,9 @@ class DistillTrainer(Trainer):
 
     def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, teacher: Denoiser, **options):
         if teacher.config.prediction != "v":
-            raise InputError("The teacher tells ε, of which a single step makes nothing: distill a model that tells v.")
+            raise InputError(
+                "The teacher predicts ε, from which a single step learns nothing: distill a model that predicts v."
+            )
         self.teacher = teacher
         settings = replace(config, network=teacher.config, low_noise=0.0, ct_noise=0.0, sample_every=0)
         super().__init__(settings, cases, folder, **options)

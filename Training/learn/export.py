@@ -134,7 +134,7 @@ def model_card(name: str, run: Run, licence: str) -> str:
 
 | | |
 |---|---|
-| network | 3D U-Net, channels {", ".join(str(c) for c in s.network.channels)}; it tells {s.network.prediction} |
+| network | 3D U-Net, channels {", ".join(str(c) for c in s.network.channels)}; it predicts {s.network.prediction} |
 | training data | {seen} |
 | training | {run.steps:,} steps, {run.samples:,} crops of {patch}, Adam {s.learning_rate:g}, seed {s.seed} |
 | licence of the weights | {licence} |

@@ -69,7 +69,7 @@ def _mask(labels: Volume, value: int, organ: int | None, certain: bool, path: Pa
     """A map of one value as the organ that its file is named after."""
     if organ is None:
         raise InputError(
-            f"{path} holds one mask and no name, so which organ it shows cannot be told{_not_understood(beside)}: name "
+            f"{path} holds one mask and no name, so which organ it shows is unknown{_not_understood(beside)}: name "
             f"the file after the organ, as liver.nii.gz, or {_way_out(path)}."
         )
     mask = labels.with_voxels(np.where(labels.voxels > 0, np.uint8(organ), np.uint8(0)))

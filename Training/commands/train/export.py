@@ -26,7 +26,7 @@ def export(
 ) -> None:
     """Write a run's averaged weights as a model folder: float16, checksum, card.
 
-    A distilled model takes its own few steps when it synthesizes, without being told.
+    A distilled model synthesizes in its own few steps by default.
     """
     from ...learn.export import export_model, read_run
 

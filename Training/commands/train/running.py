@@ -25,7 +25,7 @@ def training_cases(store: Path, run: Path, settings: PretrainConfig, for_control
         raise InputError(f"{run} is a file: name a folder for the run.")
     if bool(settings.crops.target) != for_controlnet:
         wrong = (
-            "must say what the ControlNet is told" if for_controlnet else "is for train finetune alone: leave it out"
+            "must name the input of the ControlNet" if for_controlnet else "is for train finetune alone: leave it out"
         )
         raise InputError(f"crops.target is {settings.crops.target!r} and {wrong}.")
     cases = open_store(store, "train")

@@ -153,7 +153,9 @@ def _notes(rows: Sequence[dict]) -> list[str]:
         "threshold 0.5, averaged over these slices. “–”: every slice shows the lesion.",
     ]
     if any(row["organ"] == "body" for row in rows):
-        notes.append("Image AUROC in the body also tells slices with much bone or gas from others, lesion or not.")
+        notes.append(
+            "Image AUROC in the body also separates slices with much bone or gas from others, with or without a lesion."
+        )
     if any(row["planted"] for row in rows):
         notes.append(
             "Planted anomalies are blended ellipsoids of one offset in HU, which a median finds easily; no tumor is."

@@ -208,7 +208,7 @@ def notes_on(rows: Sequence[Measured], metrics: ImageMetrics, spacing_mm: float 
         )
     if metrics.segment is None:
         notes.append(
-            "Dice: of tissues told apart by HU (lung and gas, fat, soft tissue, bone, as far as the window shows them) "
+            "Dice: of tissues by their HU (lung and gas, fat, soft tissue, bone, as far as the window shows them) "
             "in the synthetic and in the real CT; not of TotalSegmentator's organs, as the paper's."
         )
     else:
