@@ -131,12 +131,12 @@ def _best_cuts(against: np.ndarray) -> tuple[int, int]:
 
 
 def _faded(found: Sequence[tuple[Region, int, int]], spacing: float) -> list[RegionSpan]:
-    """Neighbouring parts, each longer by half the overlap on both sides of a cut, with their weights."""
+    """Neighboring parts, each longer by half the overlap on both sides of a cut, with their weights."""
     slices = found[-1][2]
     half = max(1, round(FADE_MM / 2 / spacing))
-    centre = np.arange(slices) + 0.5
+    center = np.arange(slices) + 0.5
     # how much lies above each cut: 0, then sin² (cos² from above), then 1
-    above = [np.sin(np.clip((centre - cut) / (2 * half) + 0.5, 0, 1) * np.pi / 2) ** 2 for _, cut, _ in found[1:]]
+    above = [np.sin(np.clip((center - cut) / (2 * half) + 0.5, 0, 1) * np.pi / 2) ** 2 for _, cut, _ in found[1:]]
     above = [np.ones(slices), *above, np.zeros(slices)]
     parts = []
     for i, (region, start, stop) in enumerate(found):

@@ -36,7 +36,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "bundled" / "self-test"
 LIVER = label_numbers("liver")[0]
 NOISE_HU = 26.0  # of the CT, in its liver
 FACTOR = 4
-LESION_CENTRE, LESION_RADIUS_MM = (18, 24, 23), 12.0  # (z, y, x), in the lung
+LESION_CENTER, LESION_RADIUS_MM = (18, 24, 23), 12.0  # (z, y, x), in the lung
 SAME = {"region": "chest", "seed": 1}
 
 
@@ -58,7 +58,7 @@ class SelfTestCase:
 
     @cached_property
     def lesion(self) -> Volume:
-        away = np.moveaxis(np.indices(self.ct.voxels.shape), 0, -1) - LESION_CENTRE
+        away = np.moveaxis(np.indices(self.ct.voxels.shape), 0, -1) - LESION_CENTER
         mask = np.linalg.norm(away * self.ct.spacing[::-1], axis=-1) <= LESION_RADIUS_MM
         return self.ct.with_voxels(mask.astype(np.uint8))
 

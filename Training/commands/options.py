@@ -57,7 +57,7 @@ SynthesisAnatomyOption = Annotated[
     typer.Option(
         "--anatomy",
         metavar="given|threshold",
-        help="Condition the model on given organs, or on what thresholds find alone.",
+        help="Condition the model on given organs, or only on what thresholds find.",
     ),
 ]
 AnatomyOption = Annotated[
@@ -65,7 +65,7 @@ AnatomyOption = Annotated[
     typer.Option(
         "--anatomy",
         metavar="auto|threshold|totalsegmentator|FILE|DIR",
-        help="Anatomy for the model: the body, tissues, organs, or label maps by the cases' names. Default: the list's.",
+        help="Anatomy for the model: body, tissues, organs, or label maps by the cases' names. Default: the list's.",
     ),
 ]
 WindowOption = Annotated[

@@ -137,7 +137,7 @@ def model_card(name: str, run: Run, licence: str) -> str:
 | network | 3D U-Net, channels {", ".join(str(c) for c in s.network.channels)}; it predicts {s.network.prediction} |
 | training data | {seen} |
 | training | {run.steps:,} steps, {run.samples:,} crops of {patch}, Adam {s.learning_rate:g}, seed {s.seed} |
-| licence of the weights | {licence} |
+| license of the weights | {licence} |
 
 **Its quality was not measured when this card was written**: see `meddiff-fm evaluate`.
 

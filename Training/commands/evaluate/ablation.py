@@ -41,8 +41,8 @@ def evaluate_ablation(
 ) -> None:
     """Make CTs with models that differ in levels and position, and measure them alike: the paper's Table III.
 
-    Cases as of evaluate synthesize. The settings of a model determine its row. Features of "model" are those of --model (the
-    bundled one), the same for all.
+    Cases as of evaluate synthesize. The settings of a model determine its row. Features of "model" are those of
+    --model (the bundled one), the same for all.
     """
     prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     from MedDiffFMLib.cli.bar import progress_bar

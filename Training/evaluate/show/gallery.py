@@ -68,7 +68,7 @@ def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | 
         result = detect_anomalies(volume, model, organs, progress, organ="liver")
         rows.append(PictureRow(volume, f"liver, {title}", SOFT, result.map, 60.0, outline=result.mask))
         summaries.append(result.summary())
-    slices_picture(rows, path, centre(ball))
+    slices_picture(rows, path, center(ball))
     return "; ".join(summaries)
 
 
@@ -79,8 +79,8 @@ def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | 
         labels = organs.with_voxels(complete_labels(organs.voxels, tissue(real).voxels))
         result = synthesize(labels, model, progress, region=region)
         middle = tuple(middle_of(real))
-        rows += [PictureRow(real, f"{region}, real", hu, centre_ras=middle)]
-        rows += [PictureRow(result.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
+        rows += [PictureRow(real, f"{region}, real", hu, center_ras=middle)]
+        rows += [PictureRow(result.volumes[0], f"{region}, synthetic", hu, center_ras=middle)]
         summaries.append(result.summary())
     slices_picture(rows, path)
     return "; ".join(summaries)
@@ -105,7 +105,7 @@ def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback |
     titles = [f"with a lesion, seed {seed}" for seed in result.facts.seeds]
     rows = [PictureRow(ct, "real, the mask outlined", LUNG, outline=mask)]
     rows += [PictureRow(v, t, LUNG) for v, t in zip(result.volumes, titles, strict=True)]
-    slices_picture(rows, path, centre(mask))
+    slices_picture(rows, path, center(mask))
     return result.summary()
 
 
@@ -119,11 +119,11 @@ def picture_of_generation(model: Model, path: Path, progress: ProgressCallback |
         PictureRow(ct, "real, the mask outlined", LUNG, outline=mask),
         PictureRow(result.volumes[0], "synthetic, with a lesion", LUNG),
     ]
-    slices_picture(rows, path, centre(mask))
+    slices_picture(rows, path, center(mask))
     return result.summary()
 
 
-def centre(mask: Volume) -> tuple[float, float, float]:
+def center(mask: Volume) -> tuple[float, float, float]:
     """The middle of a mask in mm, RAS."""
     return to_ras(mask, np.argwhere(mask.voxels > 0).mean(axis=0))
 

@@ -55,16 +55,16 @@ def evaluate_detection(
     settings = settings or DetectSettings()
     lines, rows = [], []
     for case in cases:
-        millilitres = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
+        milliliters = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
         share = case.lesion.sum() / case.counted.sum()
-        log(f"{case.name}: {case.organ}, lesion of {millilitres:.1f} ml, {100 * share:.2g} % of it")
+        log(f"{case.name}: {case.organ}, lesion of {milliliters:.1f} ml, {100 * share:.2g} % of it")
         for method, run in methods_of(case, model, settings):
             started = time.perf_counter()
             score = run()
             seconds = time.perf_counter() - started
             values = detection_quality(score, case.lesion, case.counted)
             lines.append(ReportRow(_group(case), method, values))
-            rows.append(_row(case, millilitres, share, method, values, seconds))
+            rows.append(_row(case, milliliters, share, method, values, seconds))
             named = zip(METRIC_NAMES, values, strict=True)
             log(f"  {method}: " + ", ".join(f"{n} {v:.3f}" for n, v in named if v is not None) + f", {seconds:.0f} s")
     return Report(
@@ -130,14 +130,14 @@ def _group(case: AnomalyCase) -> str:
     return f"{starred(case.name)}\n{case.organ}, planted\n{planted.diameter_mm:g} mm, {planted.offset_hu:+g} HU"
 
 
-def _row(case: AnomalyCase, millilitres: float, share: float, method: str, values: Sequence, seconds: float) -> dict:
+def _row(case: AnomalyCase, milliliters: float, share: float, method: str, values: Sequence, seconds: float) -> dict:
     return {
         "case": case.name,
         "region": case.region,
         "organ": case.organ,
         "trained_on": trained_on(case.name),
         "planted": asdict(case.planted) if case.planted else None,
-        "lesion_ml": round(float(millilitres), 2),
+        "lesion_ml": round(float(milliliters), 2),
         "lesion_share": float(share),
         "method": method,
         **dict(zip(METRIC_NAMES, values, strict=True)),
