@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task is: `step` steps and, of the next one, `window` windows (or other parts) are done.
+    """The progress of a task: `step` steps and, of the next one, `window` windows (or other parts) are done.
 
     work_done: the part of the whole work that is done, where steps differ in theirs; None where they do not.
     preview, after a step of a task that can show it, makes the present estimate as a Volume in HU; nothing is
@@ -36,7 +36,7 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """Done share of the whole task, 0 … 1."""
+        """The fraction of the whole task that is done, 0 … 1."""
         done = (self.step + self.window / max(self.windows, 1)) / max(self.steps, 1)
         return min(done if self.work_done is None else self.work_done, 1.0)
 
@@ -109,7 +109,7 @@ class Reporter:
         self.callback(Progress(self.done, self.steps, part, self.parts, left, work_done, preview))
 
     def _work_done(self, part: int) -> float:
-        """The part of all costs that is done."""
+        """The fraction of all costs that is done."""
         of_this = sum(self.costs[self.done : self.done + 1]) * part / max(self.parts, 1)
         return (sum(self.costs[: self.done]) + of_this) / (sum(self.costs) or 1)
 

@@ -45,10 +45,9 @@ class NoisePredictor:
         on_tile: Callable[[int, int], None] = lambda done, total: None,
         control: ControlNet | None = None,
     ):
-        """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. tiling: without it
-        that of `Tiling`. batch: tiles at once;
-        without it one on a CPU, where more gain nothing, and some on a GPU. control: a ControlNet for the target of
-        the conditions.
+        """body: bool (Z, Y, X), the voxels to compute. air: x_0 of air in the model's range. tiling: without it that of
+        `Tiling`. batch: tiles at once; without it one on a CPU, where more gain nothing, and some on a GPU. control: a
+        ControlNet for the target of the conditions.
         """
         self.model, self.conditions, self.air = model, conditions, air
         self.on_tile, self.control = on_tile, control
@@ -63,7 +62,7 @@ class NoisePredictor:
 
     @torch.inference_mode()
     def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
-        """x_t: float32 (Z, Y, X); t: timestep. Returns ε̂, same shape, float32, on the same device."""
+        """ε̂ of x_t, float32 (Z, Y, X), at timestep t: same shape, float32, on the same device."""
         alpha = float(self.model.schedule.alpha_bar[t])
         eps = torch.zeros_like(x_t)
         for tile in self.skipped:

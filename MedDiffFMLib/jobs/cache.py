@@ -56,7 +56,7 @@ class JobCache:
 
 
 def _file_state(path: Path) -> tuple | None:
-    """What changes with a file's content; None for what is no file."""
+    """The state of a file, which changes with its content; None if there is no such file."""
     if not path.is_file():
         return None
     known = path.stat()

@@ -1,5 +1,6 @@
-"""Where models are found: an explicit folder, the user's data folder, the bundled ones, the Hub. Needs the standard
-library, and huggingface_hub only to download."""
+"""The places of models: an explicit folder, the user's data folder, the bundled ones, the Hub. Needs the standard
+library, and huggingface_hub only to download.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def data_folder() -> Path:
 
 
 def hub_folder(repo: str | None = None) -> Path:
-    """Where downloaded models lie: all of them, or one OWNER/NAME."""
+    """The folder of downloaded models: of all, or of one OWNER/NAME."""
     folder = data_folder() / "hub"
     return folder / f"models--{repo.replace('/', '--')}" if repo else folder
 
@@ -106,7 +107,7 @@ def own_folder(name: str) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that `own_folder` gave. It has gone from its name at once, so that no half model is found."""
+    """Remove a folder that `own_folder` gave. It is renamed first, so that no half model is found."""
     if folder.is_symlink():  # what it points to is not ours
         folder.unlink()
         return

@@ -1,4 +1,6 @@
-"""How position and anatomy become input channels of the networks (paper, III-B and III-C; its ablation, Table III)."""
+"""The encoding of position and anatomy as input channels of the networks (paper, III-B and III-C; its ablation, Table
+III).
+"""
 
 from __future__ import annotations
 

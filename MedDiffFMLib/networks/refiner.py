@@ -60,7 +60,7 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """features: (slices, inputs, Y, X), any Y and X. Returns f, (slices, Y, X)."""
+        """f of features (slices, inputs, Y, X), any Y and X: (slices, Y, X)."""
         full = _add(self.stay[0], F.silu(self.enter(features)))
         half = _add(self.stay[1], F.silu(self.down[0](_halved(full))))
         quarter = _add(self.stay[3], _add(self.stay[2], F.silu(self.down[1](_halved(half)))))

@@ -38,14 +38,14 @@ class NetworkConfig:
     attention: str = "self"
 
     def __post_init__(self):
-        """InputError if conditions or attention are of a kind that there is not."""
+        """InputError for an unknown kind of conditions or attention."""
         if self.attention not in ATTENTIONS:
             raise InputError(f"network.attention is {self.attention!r} and must be {' or '.join(ATTENTIONS)}.")
         _ = self.encoding
 
     @property
     def encoding(self) -> ConditionEncoding:
-        """How position and anatomy become input channels."""
+        """The encoding of position and anatomy as input channels."""
         return ConditionEncoding(self.position, self.position_frequencies, self.anatomy_code)
 
     def encoder_arguments(self) -> dict:
@@ -89,7 +89,7 @@ def take_label_maps(net: torch.nn.Module, config: NetworkConfig) -> None:
 
 
 def region_context(net: torch.nn.Module, config: NetworkConfig, region: torch.Tensor) -> torch.Tensor | None:
-    """What a transformer attends to beside the image: the region's embedding, (B, 1, C); None without transformer."""
+    """The context of a transformer beside the image: the region's embedding, (B, 1, C); None without transformer."""
     return net.class_embedding(region)[:, None] if config.attention == "transformer" else None
 
 

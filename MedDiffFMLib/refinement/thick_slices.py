@@ -48,7 +48,7 @@ class ThickSliceInputs:
 
     @cached_property
     def base(self) -> torch.Tensor:
-        """b: the estimate that the refiner corrects (module docstring)."""
+        """The estimate b that the refiner corrects (module docstring)."""
         return (project_to_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
 
     def features(self, z: torch.Tensor) -> torch.Tensor:

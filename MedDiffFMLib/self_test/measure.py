@@ -1,4 +1,4 @@
-"""What a model's tasks compute, in a few statistics: every task, small, on a real CT that comes with the package.
+"""Statistics of a model's tasks: every task, small, on a real CT that comes with the package.
 
 The CT is a box of 48 × 64 × 64 voxels of a chest: one window of the network. 18 evaluations in all with the bundled
 model. Means over many voxels hardly change with the rounding of another processor, GPU or precision, and do when

@@ -1,4 +1,4 @@
-"""From an anomaly map to findings: a threshold, a binary mask, and a table of its connected parts."""
+"""The findings in an anomaly map: a threshold, a binary mask, and a table of its connected parts."""
 
 from __future__ import annotations
 

@@ -131,8 +131,8 @@ class LesionInpainter:
         settings: LesionSettings,
         reporter: Reporter,
     ):
-        """scan: the CT that the lesion comes into; mask: on its source's grid; labels: what is known of its anatomy, on
-        the scan's frame. Raises InputError if the mask is empty or not a mask, or if the model has no such kind.
+        """scan: the CT that the lesion comes into; mask: on its source's grid; labels: its anatomy, on the scan's
+        frame. Raises InputError if the mask is empty or not a mask, or if the model has no such kind.
         """
         self.scan, self.reporter = scan, reporter
         source = scan.frame.source
@@ -229,7 +229,7 @@ class LesionInpainter:
         }
 
     def facts(self, samples: int) -> LesionFacts:
-        """What was drawn and computed for all samples."""
+        """The facts of all samples: what was drawn and computed."""
         settings = self.settings
         return LesionFacts(
             **mask_facts(self.kind, self.mask, self.voxels, self.scan.frame.source),

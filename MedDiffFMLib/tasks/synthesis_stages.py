@@ -106,7 +106,7 @@ def as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:
 
 
 def level_facts(stage: Stage, spacing: tuple[float, float, float]) -> SynthesizedLevel:
-    """What was computed at a level. spacing: (z, y, x) in mm, of the label map."""
+    """The facts of a level. spacing: (z, y, x) in mm, of the label map."""
     return SynthesizedLevel(
         level=stage.level.name,
         size=list(stage.level.shape[::-1]),

@@ -47,7 +47,7 @@ class RegionSynthesizer:
         return [len(stage.eps.active) for stage in self.stages for _ in stage.steps]
 
     def facts(self, samples: int) -> SynthesizedRegion:
-        """What was found and computed for all samples."""
+        """The facts of the region for all samples."""
         settings, region, first = self.settings, self.span.region, self.stages[0]
         return SynthesizedRegion(
             region=region.name,

@@ -63,7 +63,7 @@ def _check_numbers(voxels: np.ndarray, name: str) -> None:
 
 
 def _shows_nothing(voxels: np.ndarray) -> str:
-    """What is wrong with a box of a CT that is in HU: that no patient is in it, or an empty string."""
+    """The problem with a box of a CT that is in HU: no patient is in it; or an empty string."""
     low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         return f"has the same value everywhere ({low:g} HU); place it on the patient"
@@ -73,9 +73,9 @@ def _shows_nothing(voxels: np.ndarray) -> str:
 
 
 def _not_hounsfield(voxels: np.ndarray) -> str:
-    """What is wrong with the values, or an empty string. Only what no CT has is refused, so that crops pass.
+    """The reason why the values are not HU, or an empty string. Only what no CT has is refused, so that crops pass.
 
-    By how often values are, not by the lowest and highest: a padded voxel must not hide what the others are.
+    Judged by how frequent values are, not by the lowest and highest: a padded voxel must not hide what the others are.
     """
     low, high = float(voxels.min()), float(voxels.max())
     some = voxels.reshape(-1)[:: max(1, voxels.size // _SAMPLE)].astype(np.float32)
@@ -97,7 +97,7 @@ def _not_hounsfield(voxels: np.ndarray) -> str:
 
 
 def _unusual(some: np.ndarray, span: str) -> str:
-    """What is wrong with the distribution of values without padding, or an empty string."""
+    """The problem with the distribution of values without padding, or an empty string."""
     below = float(np.mean(some < 0))
     rest = _without_lowest(some)  # which may be padding at any value
     if below < 1e-5 and some.max() <= 255 and np.ptp(some) > 200:  # a crop so wide has fat in it

@@ -73,7 +73,7 @@ def _area(hu: np.ndarray, value: float) -> np.ndarray:
 
 
 def _squares(one: np.ndarray, side: int) -> np.ndarray:
-    """Where a square of alike voxels of a slice begins: bool (Y − side + 1, X − side + 1)."""
+    """The voxels where a square of equal voxels of a slice begins: bool (Y − side + 1, X − side + 1)."""
     if min(one.shape) < side:
         return np.zeros((0, 0), bool)
     one = one.astype(np.float32, copy=False)
@@ -92,7 +92,7 @@ def _filled(equal: np.ndarray, side: int) -> np.ndarray:
 
 
 def _all_of(flags: np.ndarray, count: int, axis: int) -> np.ndarray:
-    """Where `count` flags in a row along an axis are True, by the first of them."""
+    """The places where `count` flags in a row along an axis are True, marked at the first."""
     length = flags.shape[axis] - count + 1
     result = flags.take(range(length), axis)
     for step in range(1, count):

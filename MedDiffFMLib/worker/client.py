@@ -25,7 +25,7 @@ class WorkerProcess:
     """A worker on this computer, started when it is first needed and again after a crash. One job at a time."""
 
     def __init__(self, threads: int | None = None, command: tuple[str, ...] = COMMAND):
-        """threads: how many the numerical libraries may use; None leaves that to them."""
+        """threads: the number that the numerical libraries may use; None leaves that to them."""
         self._command, self._environment = command, _environment(threads)
         self._process: subprocess.Popen | None = None
         self._log = None

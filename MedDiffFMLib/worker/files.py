@@ -58,7 +58,7 @@ class JobFiles:
                 self._preview.unlink(missing_ok=True)
 
     def _place(self, value: str | dict, name: str, output: bool) -> Path:
-        """Where a file of the request lies; contents within the line are written there first."""
+        """The path of a file of the request; contents within the line are written there first."""
         if isinstance(value, str) and not (output and self._inline):
             return self._folder / value if self._folder else Path(value)
         file_name = value.get("name") if isinstance(value, dict) else value

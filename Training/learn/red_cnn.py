@@ -67,7 +67,7 @@ class RedCnnConfig:
 
 
 class RedCnn(torch.nn.Module):
-    """R: images (B, 1, Y, X) in [0, 1] and noisy to the same without noise."""
+    """The network R: noisy images (B, 1, Y, X) in [0, 1] to the same without noise."""
 
     def __init__(self, filters: int = 96):
         super().__init__()

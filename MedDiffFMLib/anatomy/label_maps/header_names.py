@@ -105,7 +105,7 @@ def _layers(fields: dict[str, str]) -> int:
 
 
 def _meaning(tags: str) -> str:
-    """What 3D Slicer's terminology calls a segment, with its side; empty unless it is an anatomical structure.
+    """The name of a segment in 3D Slicer's terminology, with its side; empty unless it is an anatomical structure.
 
     TerminologyEntry holds, between ~, a context, category, type and the type's modifier, each scheme^code^meaning.
     """

@@ -151,12 +151,12 @@ def _without_copies(slices: list[DicomSlice]) -> tuple[list[DicomSlice], int]:
 
 
 def _at_place(one: DicomSlice, ordered: list[DicomSlice]) -> list[DicomSlice]:
-    """Those of the slices before, ordered along the normal, that lie where this one does."""
+    """The previous slices, ordered along the normal, at the position of this one."""
     return list(takewhile(lambda other: np.linalg.norm(one.position - other.position) < SAME_PLACE_MM, ordered[::-1]))
 
 
 def _same(one: DicomSlice, other: DicomSlice) -> bool:
-    """Whether both are one image: of one UID, frame and content."""
+    """Whether both are the same image: of one UID, frame and content."""
     if (one.uid, one.frame) != (other.uid, other.frame):
         return False
     return np.array_equal(*(slice_hu(each, Pixels(each.path)) for each in (one, other)))

@@ -81,7 +81,7 @@ class DoseOptions:
 
 @dataclass(frozen=True)
 class CountingOptions:
-    """What is counted."""
+    """The HU window and the voxels that are counted."""
 
     window: WindowOption = None
     whole_image: Annotated[bool, typer.Option("--whole-image", help="Count all voxels, not the body's alone.")] = False

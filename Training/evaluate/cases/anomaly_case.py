@@ -47,7 +47,7 @@ def whole_hu(volume: Volume) -> Volume:
 
 
 def tissue(volume: Volume) -> np.ndarray:
-    """What thresholds find in an axial CT: body, lungs, bones, gas."""
+    """The tissues that thresholds find in an axial CT: body, lungs, bones, gas."""
     return find_tissue(BodyImage(volume.voxels, volume.spacing[::-1]))
 
 

@@ -20,8 +20,8 @@ class ImageQuality:
 
 @dataclass(frozen=True)
 class Counting:
-    """What is counted. window: HU whose width is the data range, None for the region's; whole_image: all voxels, not
-    those of the body alone.
+    """The window and the voxels that are counted. window: HU whose width is the data range, None for the region's;
+    whole_image: all voxels, not those of the body alone.
     """
 
     window: tuple[float, float] | None = None

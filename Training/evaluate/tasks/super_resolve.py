@@ -35,7 +35,9 @@ METRICS = (*paper.SUPER_RESOLUTION, MISFIT)
 
 @dataclass(frozen=True)
 class SlicesCounted:
-    """What is counted. end_slices: thin slices at each end that are not; window: HU, None for the region's."""
+    """The slices and the window that are counted. end_slices: thin slices left out at each end; window: HU, None for
+    the region's.
+    """
 
     end_slices: int = END_SLICES
     window: tuple[float, float] | None = None
