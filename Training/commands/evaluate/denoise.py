@@ -144,10 +144,8 @@ def evaluate_denoise(
 
     networks = other.networks()
     model = shared.load_model() if chosen_qualities else None
-    anatomy_condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
-    slabs = (
-        _load(case, pairs is not None, anatomy_condition, (slices, dose.sigma, shared.seed, cache)) for case in cases
-    )
+    condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
+    slabs = (_load(case, pairs is not None, condition, (slices, dose.sigma, shared.seed, cache)) for case in cases)
     counted = Counting(counting.window, counting.whole_image)
     report = evaluate_denoising(
         slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, other.result or [], networks
@@ -164,12 +162,12 @@ def simulated_cases(shared: SharedOptions) -> Sequence[ListedCase]:
     return [ListedCase(n, region, {"full": find_volume(shared.data, n)}) for n, region in regions.items()]
 
 
-def _load(case: ListedCase, real: bool, anatomy_condition: AnatomyCondition, settings: tuple) -> LowDoseCase:
+def _load(case: ListedCase, real: bool, condition: AnatomyCondition, settings: tuple) -> LowDoseCase:
     from ...evaluate.cases.dose_pairs import read_dose_pair
     from ...evaluate.cases.volumes import load_case
 
     slices, sigma_hu, seed, cache = settings
     if real:
-        return read_dose_pair(case, anatomy_condition, slices, sigma_hu)
+        return read_dose_pair(case, condition, slices, sigma_hu)
     loaded = load_case(case.files["full"], case.region, slices, seed, cache)
-    return replace(loaded, anatomy=anatomy_condition.of(case.name, loaded.low))
+    return replace(loaded, anatomy=condition.of(case.name, loaded.low))

@@ -100,19 +100,17 @@ def evaluate_super_resolve(
     from ...evaluate.tasks.super_resolve import SlicesCounted, evaluate_super_resolution
 
     model = shared.load_model() if chosen_qualities else None
-    anatomy_condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
-    pairs, counted = _loaded(cases, slices, anatomy_condition), SlicesCounted(ends, window)
+    condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
+    pairs, counted = _loaded(cases, slices, condition), SlicesCounted(ends, window)
     report = evaluate_super_resolution(pairs, chosen_qualities, model, shared.seed, counted, result or [])
     shared.emit(report, model, box=slices.box, anatomy=anatomy)
 
 
-def _loaded(
-    cases: Sequence[ListedCase], slices: SlicePairOptions, anatomy_condition: AnatomyCondition
-) -> Iterator[SlicePair]:
+def _loaded(cases: Sequence[ListedCase], slices: SlicePairOptions, condition: AnatomyCondition) -> Iterator[SlicePair]:
     """The pairs, one by one, with the model's anatomy condition."""
     from ...evaluate.cases.box import read_box
     from ...evaluate.cases.slice_pairs import load_slice_pair
 
     for case in cases:
         pair = load_slice_pair(case, slices.factor, read_box(slices.box))
-        yield replace(pair, anatomy=anatomy_condition.of(case.name, pair.thick, case.anatomy))
+        yield replace(pair, anatomy=condition.of(case.name, pair.thick, case.anatomy))
