@@ -90,7 +90,10 @@ def _split(
 ) -> list[RegionSpan]:
     first, last = _best_cuts(_contradictions(lungs, body, labels, spacing))
     shown = body.any(axis=(1, 2))
-    length = lambda a, b: float(shown[a:b].sum() * spacing[0])  # noqa: E731
+
+    def length(start: int | None, stop: int | None) -> float:
+        return float(shown[start:stop].sum() * spacing[0])
+
     if length(first, last) < SHORTEST_MM:
         return []
     if lungs[first:last].sum() * spacing[1] * spacing[2] / 100 < SMALLEST_LUNGS_CM2 * max(shown[first:last].sum(), 1):

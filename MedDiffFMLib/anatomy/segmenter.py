@@ -86,8 +86,11 @@ def weights_folder() -> Path:
 def modes_with_weights() -> list[str]:
     """The modes, of total_fast and total, whose weights are installed."""
     folder = weights_folder()
-    stands = lambda number: any(folder.glob(f"Dataset{number}_*/*/fold_*/checkpoint_*.pth"))  # noqa: E731
-    return [mode for mode, (_, numbers) in _MODES.items() if all(map(stands, numbers))]
+
+    def has_weights(number: int) -> bool:
+        return any(folder.glob(f"Dataset{number}_*/*/fold_*/checkpoint_*.pth"))
+
+    return [mode for mode, (_, numbers) in _MODES.items() if all(map(has_weights, numbers))]
 
 
 def describe() -> str:
@@ -106,8 +109,8 @@ def describe() -> str:
 
 def _run(arguments: list[str], folder: Path, heartbeat: Callable[[], None]) -> None:
     """Run the process until it ends or `heartbeat` raises. Its stdin stays open as long as it may run."""
-    here = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with open(folder / "log.txt", "w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "MedDiffFMLib.anatomy.segmenter_process", *arguments],

@@ -58,10 +58,10 @@ class BodyImage:
 
     def slices(self, z: slice) -> BodyImage:
         """Some of the slices, with the body and the lungs of the whole."""
-        some = BodyImage(self.hu[z], self.spacing, self.body[z])
+        part = BodyImage(self.hu[z], self.spacing, self.body[z])
         if "_body_and_lungs" in vars(self):
-            some._body_and_lungs = some.body, self.lungs[z]
-        return some
+            part._body_and_lungs = part.body, self.lungs[z]
+        return part
 
 
 def body_mask(hu: np.ndarray, lung: np.ndarray | None = None) -> np.ndarray:

@@ -54,8 +54,8 @@ class Entry:
             self.reason = "finished by an earlier run" if event["skipped"] else ""
             warnings = [f"Warning: {sentence}" for sentence in event.get("warnings", ())]
             self.seconds, self.summary = event["seconds"], "; ".join((event["summary"], *warnings))
-            every = [file["path"] for some in event["files"].values() for file in some]
-            self.outputs = [os.path.relpath(path, folder) for path in every]
+            paths_of_result = [file["path"] for files_of_slot in event["files"].values() for file in files_of_slot]
+            self.outputs = [os.path.relpath(path, folder) for path in paths_of_result]
         elif event["event"] == "error":
             self.status, self.reason = "failed", event["message"]
         else:

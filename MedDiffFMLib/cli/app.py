@@ -1,4 +1,4 @@
-"""The application `meddiff-fm`: its commands, those of other installed parts, and its handling of errors and signals."""
+"""The application `meddiff-fm`: its commands, those of other installed parts, and how it handles errors and signals."""
 
 from __future__ import annotations
 

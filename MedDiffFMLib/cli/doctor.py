@@ -59,10 +59,10 @@ def _print(facts: dict, lines: Sequence[StatisticCheck], verdict: str) -> None:
             continue
         print(f"{name.replace('_', ' '):>16}  {value}")
     if lines:
-        print(f"\n{'self-test':>16}  {'':46}{'here':>9}{'recorded':>10}{'tolerance':>11}")
+        print(f"\n{'self-test':>16}  {'':46}{'measured':>9}{'recorded':>10}{'tolerance':>11}")
     for line in lines:
-        here = "–" if line.value is None else f"{line.value:.3f}"
-        numbers = f"{here:>9}{line.expected:>10.3f}{line.tolerance:>11.3f}"
+        measured = "–" if line.value is None else f"{line.value:.3f}"
+        numbers = f"{measured:>9}{line.expected:>10.3f}{line.tolerance:>11.3f}"
         print(f"{line.task:>16}  {line.statistic:46}{numbers}  {'ok' if line.ok else 'differs'}")
     print(f"{'verdict':>16}  {verdict}")
 

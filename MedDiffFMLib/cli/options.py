@@ -106,7 +106,8 @@ def _run(task: str, paths: dict, parameters: Parameters, common: CommonParameter
     with progress_bar(task.replace("-", " ").capitalize(), shell.quiet) as progress:
         report = job.run(progress)
     if not shell.quiet:
-        print(f"{report.summary}; wrote {', '.join(str(path) for some in report.written.values() for path in some)}")
+        written = ", ".join(str(path) for slot_paths in report.written.values() for path in slot_paths)
+        print(f"{report.summary}; wrote {written}")
 
 
 def set_verbosity(shell: ShellOptions) -> None:

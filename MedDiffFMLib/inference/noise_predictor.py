@@ -130,7 +130,7 @@ def _reflect(v: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:
     """Pad (B, C, Z, Y, X) at the far end of each axis by mirroring, several times where an axis is very short."""
     for axis, extra in zip((2, 3, 4), pad, strict=True):
         while extra > 0:
-            some = min(extra, v.shape[axis])
-            v = torch.cat([v, v.flip(axis).narrow(axis, 0, some)], dim=axis)
-            extra -= some
+            count = min(extra, v.shape[axis])
+            v = torch.cat([v, v.flip(axis).narrow(axis, 0, count)], dim=axis)
+            extra -= count
     return v

@@ -80,13 +80,13 @@ def open_job(
 ) -> Job:
     """A job with its outputs checked and its inputs read, ready to `run`. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
-    every = [path for slot_paths in paths.values() for path in slot_paths]
+    all_paths = [path for slot_paths in paths.values() for path in slot_paths]
     if not resume:
-        for folder in {path.parent for path in every if path.parent.is_dir()}:
+        for folder in {path.parent for path in all_paths if path.parent.is_dir()}:
             remove_partial_files(folder, older_than=DAY)
-    resume = resume and any(path.exists() or provenance_path(path).exists() for path in every)
+    resume = resume and any(path.exists() or provenance_path(path).exists() for path in all_paths)
     if not resume:
-        for path in every:
+        for path in all_paths:
             check_result_path(path, common.overwrite)
     inputs = read_inputs(task, files, cache)
     anatomy = getattr(parameters, "anatomy", "none")
@@ -180,8 +180,8 @@ class Job:
             self.cache.store_plan(self._plan_key(model, self._describe(model)), plan, reporter)
         voxels = self.inputs[0].voxels.size * found.get("factor", 1)  # of slices: the result is so much larger
         memory = {"memory_gb": round(MEMORY_GB + voxels * VOXEL_BYTES / 1e9, 1), "memory_here_gb": memory_gb()}
-        each, count = found.get("seconds_each"), found.get("network_evaluations")
-        seconds = each * count if each is not None and count is not None else None
+        seconds_each, count = found.get("seconds_each"), found.get("network_evaluations")
+        seconds = seconds_each * count if seconds_each is not None and count is not None else None
         return {"seconds": seconds} | found | memory
 
     def _load(self, load: Callable[..., Model] | None) -> Model:

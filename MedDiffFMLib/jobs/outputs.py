@@ -149,10 +149,12 @@ def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
 def check_outputs_fit(task: str, paths: dict[str, list[Path]], first: Volume, factor: int) -> None:
     """DiskFullError where not even the least that the outputs take has room. first: the task's first input."""
     bytes_of = {"volume": min(first.voxels.itemsize, 2), "map": 2, "mask": 1, "table": 0}  # of a voxel
-    each = {slot.name: bytes_of[slot.kind] * first.voxels.size * factor for slot in TASKS[task].files if slot.output}
-    every = [(path, each[name]) for name, some in paths.items() for path in some]
-    for path, _ in every:
-        check_room(path, sum(count for other, count in every if other.parent == path.parent))
+    bytes_of_slot = {
+        slot.name: bytes_of[slot.kind] * first.voxels.size * factor for slot in TASKS[task].files if slot.output
+    }
+    sizes = [(path, bytes_of_slot[name]) for name, slot_paths in paths.items() for path in slot_paths]
+    for path, _ in sizes:
+        check_room(path, sum(count for other, count in sizes if other.parent == path.parent))
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -26,13 +26,13 @@ def existing_outputs(paths: dict[str, list[Path]], record: dict) -> OutputState:
     """The state of a job's outputs on the disk. paths: the outputs by name; record: the provenance that the job would
     write (`describe_run`).
     """
-    every = [path for some in paths.values() for path in some]
-    volumes = [path for path in every if path.suffix.lower() != ".csv"]
+    all_paths = [path for slot_paths in paths.values() for path in slot_paths]
+    volumes = [path for path in all_paths if path.suffix.lower() != ".csv"]
     ours = [path for path in volumes if _is_ours(provenance_path(path), record)]
     foreign = [p for p in volumes if p not in ours and (p.exists() or provenance_path(p).exists())]
     if foreign or not ours:
         return OutputState.OTHER
-    return OutputState.DONE if ours == volumes and all(path.exists() for path in every) else OutputState.UNFINISHED
+    return OutputState.DONE if ours == volumes and all(path.exists() for path in all_paths) else OutputState.UNFINISHED
 
 
 def _is_ours(provenance: Path, record: dict) -> bool:

@@ -69,9 +69,9 @@ def _of_slab(
         of_p, of_q = (voxels([i - half + k * s for i, s in zip(first, shift, strict=True)], patches) for k in (0, 1))
         weight = patch_mean((of_p - of_q).square_(), patch).sub_(2 * sigma**2).clamp_(min=0).mul_(-1 / h**2).exp_()
         for to_other in (shift, [-s for s in shift]):  # from p to q, from q to p
-            mine = weight[_box([max(0, s) for s in to_other], size)]
-            found.addcmul_(mine, voxels(to_other, size))
-            weights.add_(mine)
+            weight_of_shift = weight[_box([max(0, s) for s in to_other], size)]
+            found.addcmul_(weight_of_shift, voxels(to_other, size))
+            weights.add_(weight_of_shift)
         if shift[2] == distance:
             tick()
     return found.div_(weights)

@@ -125,8 +125,8 @@ def _detect_anomalies(case: SelfTestCase, model: Model, progress: ProgressCallba
 
 
 def _synthesize(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
-    made = synthesize(case.anatomy, model, progress, quality="fast", levels="double", steps=3, **SAME).volumes[0]
-    hu, middle = _hu(made), len(made.voxels) // 2
+    ct = synthesize(case.anatomy, model, progress, quality="fast", levels="double", steps=3, **SAME).volumes[0]
+    hu, middle = _hu(ct), len(ct.voxels) // 2
     for name, label in (("lung", LUNG_LABEL), ("soft tissue", BODY_LABEL), ("bone", BONE_LABEL)):
         yield Statistic(f"mean of {name} (HU)", float(hu[case.where(label)].mean()), 0.25)
     lung = case.where(LUNG_LABEL)
@@ -138,12 +138,12 @@ def _synthesize(case: SelfTestCase, model: Model, progress: ProgressCallback | N
 def _super_resolve(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     result = super_resolve(case.thick, model, case.thick_anatomy, progress, quality="fast", factor=FACTOR, **SAME)
     thick = torch.from_numpy(case.thick.voxels)
-    made, truth, linear = _hu(result.volume), _hu(case.ct), interpolate_slices(thick, FACTOR).double().numpy()
-    kept = block_mean(torch.from_numpy(made), FACTOR).numpy() - _hu(case.thick)
-    gain = 10 * np.log10(np.mean((linear - truth) ** 2) / np.mean((made - truth) ** 2))
-    yield Statistic("block means, largest error (HU)", float(np.abs(kept).max()), 0.01)
+    thin, truth, linear = _hu(result.volume), _hu(case.ct), interpolate_slices(thick, FACTOR).double().numpy()
+    error = block_mean(torch.from_numpy(thin), FACTOR).numpy() - _hu(case.thick)
+    gain = 10 * np.log10(np.mean((linear - truth) ** 2) / np.mean((thin - truth) ** 2))
+    yield Statistic("block means, largest error (HU)", float(np.abs(error).max()), 0.01)
     yield Statistic("gain over linear interpolation (dB)", float(gain), 0.005)
-    yield Statistic("mean change of linear interpolation (HU)", float(np.abs(made - linear).mean()), 0.1)
+    yield Statistic("mean change of linear interpolation (HU)", float(np.abs(thin - linear).mean()), 0.1)
 
 
 def _generate_lesion(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:

@@ -140,13 +140,13 @@ class DenoisePlan:
 
     def estimate(self) -> dict:
         """Noise, region and costs, as `look` returns them."""
-        facts, each = self._facts(noise_after_hu=None), self._seconds_each()
+        facts, seconds_each = self._facts(noise_after_hu=None), self._seconds_each()
         return {
             "noise_hu": self.noise_hu,
             "region": facts.region,
             "network_evaluations": facts.network_evaluations,
-            "seconds_each": each,
-            "seconds": each and each * sum(sum(one.costs) for one in self.regions),
+            "seconds_each": seconds_each,
+            "seconds": seconds_each and seconds_each * sum(sum(one.costs) for one in self.regions),
         }
 
     def run(self) -> DenoiseResult:

@@ -130,6 +130,6 @@ def _at_the_lesion(scan: Scan, lesion_mask: Volume) -> Scan:
     if not lesion.any():
         return scan
     (first, last), around = bounding_box(lesion)[0], round(AROUND_MM / scan.frame.spacing[0])
-    some = slice(max(first - around, 0), last + around)
-    region = detect_region(scan.image.slices(some))
+    around_lesion = slice(max(first - around, 0), last + around)
+    region = detect_region(scan.image.slices(around_lesion))
     return replace(scan, region=region, window=region.window)

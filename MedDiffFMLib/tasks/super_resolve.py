@@ -130,13 +130,13 @@ class SuperResolvePlan:
         steps, plans = self.splitter.steps, [self.splitter.tile_plan(part) for _, part in self.regions]
         count = len(steps) * sum(active for _, active in plans)
         cost = count + sum(sum(self.splitter.costs(part)[len(steps) :]) for _, part in self.regions)
-        each = None
+        seconds = None
         for (span, part), (_, active) in zip(self.regions, plans, strict=True):
             if active:
-                each = self.splitter.seconds_each(part, self.labels[span.z])
+                seconds = self.splitter.seconds_each(part, self.labels[span.z])
                 break
         region = " + ".join(part.region.name for _, part in self.regions)
-        times = {"seconds_each": each, "seconds": each and each * cost}
+        times = {"seconds_each": seconds, "seconds": seconds and seconds * cost}
         return {"region": region, "factor": self.splitter.split.factor, "network_evaluations": count, **times}
 
     def run(self) -> SuperResolveResult:

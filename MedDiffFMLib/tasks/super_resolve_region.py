@@ -149,7 +149,10 @@ class SliceSplitter:
         data_step = super_resolution_data_step(
             thick, split.factor, split.axis, settings.sigma_n, settings.prior_weight, schedule
         )
-        callback = lambda i, t, x0: self.reporter.step(done + i, t, x0)  # noqa: E731
+
+        def callback(i: int, t: int, x0: torch.Tensor) -> None:
+            self.reporter.step(done + i, t, x0)
+
         x0 = diffpir(eps, x, schedule, steps, data_step, generator, callback, settings.zeta)
         return to_hu(x0.clamp(-1, 1).cpu().numpy(), part.window)
 

@@ -125,7 +125,7 @@ def _environment(threads: int | None) -> dict[str, str]:
 
 def cores(heed_environment: bool = True) -> int:
     """The cores that this process may use; as many as OMP_NUM_THREADS says, if it does and is heeded."""
-    said = os.environ.get("OMP_NUM_THREADS", "") if heed_environment else ""
-    if said.isdigit() and int(said) > 0:
-        return int(said)
+    limit = os.environ.get("OMP_NUM_THREADS", "") if heed_environment else ""
+    if limit.isdigit() and int(limit) > 0:
+        return int(limit)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

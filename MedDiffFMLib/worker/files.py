@@ -81,7 +81,7 @@ class JobFiles:
         """The outputs by name, each a list: paths, or if they were asked for within the line, names and contents.
         Each has the key `provenance` too, if it has one.
         """
-        return {name: [self._result(path) for path in some] for name, some in written.items()}
+        return {name: [self._result(path) for path in slot_paths] for name, slot_paths in written.items()}
 
     def _result(self, path: Path) -> dict:
         beside = provenance_path(path)

@@ -251,9 +251,9 @@ def take_stdout() -> int:
     try:
         os.dup2(2, 1)
     except OSError:  # there is no stderr
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 1)
+        os.close(devnull)
     sys.stdout = sys.stderr
     return events
 

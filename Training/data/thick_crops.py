@@ -46,7 +46,7 @@ def draw_thick_crop(
     axis = int(rng.integers(1, 3)) if rng.random() < dict(config.turned).get(case.facts.name, 0.0) else 0
     order = [axis, *(other for other in range(3) if other != axis)]
     size = (depth(factor, config.patch[0], divisor), *config.patch[1:])
-    box = [size[order.index(own)] for own in range(3)]
+    box = [size[order.index(axis)] for axis in range(3)]
     start = box_start(rng, case, box)
     flips = [axis for axis in range(3) if rng.random() < 0.5] if rng.random() < config.flipped else []
 

@@ -47,8 +47,8 @@ def pretrain(
 
 def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[TrainingBatch]]]:
     """The batches of every step from the trainer's own on, each with the seconds that it was waited for."""
-    here = trainer.processes
-    steps = StepBatches(trainer.cases, trainer.config, trainer.schedule, here.rank, here.count)
+    processes = trainer.processes
+    steps = StepBatches(trainer.cases, trainer.config, trainer.schedule, processes.rank, processes.count)
     order = range(trainer.step, trainer.config.steps)
     loader = iter(DataLoader(steps, sampler=order, batch_size=None, num_workers=workers))
     for _ in order:

@@ -41,8 +41,8 @@ class ClassMap:
         self.voxels.reshape(-1)[where] = np.where((old == 0) | (rank[new] < rank[old]), new, old)
 
     def _count(self, new: np.ndarray, old: np.ndarray) -> None:
-        met = (old > 0) & (old < BODY) & (new < BODY) & (new != old)
-        low, high = np.minimum(new[met], old[met]), np.maximum(new[met], old[met])
+        overlapping = (old > 0) & (old < BODY) & (new < BODY) & (new != old)
+        low, high = np.minimum(new[overlapping], old[overlapping]), np.maximum(new[overlapping], old[overlapping])
         counts = np.bincount(low.astype(np.int64) * 256 + high)
         for pair in np.flatnonzero(counts):
             self._overlaps[int(pair) // 256, int(pair) % 256] += int(counts[pair])
@@ -64,7 +64,7 @@ def to_model_classes(layers: list[Volume], segments: list[Segment], path: Path) 
     found = [set(present(layer)) for layer in layers]
     segments = [s for s in segments if s.layer < len(layers) and s.value in found[s.layer]]
     named = {(s.layer, s.value) for s in segments}
-    nameless = [Segment(f"label {v}", v, i) for i, some in enumerate(found) for v in some if (i, v) not in named]
+    nameless = [Segment(f"label {v}", v, i) for i, values in enumerate(found) for v in values if (i, v) not in named]
     classes = {s: class_of(s) for s in segments}
     unknown = [s for s, number in classes.items() if number is None]
     if len(unknown) == len(segments) and (unknown or nameless):

@@ -44,7 +44,7 @@ def _lesion(layers: list[Volume], segments: list[Segment], path: Path) -> Volume
     segments = [s for s in segments if s.layer < len(layers) and s.value in found[s.layer]]
     organs = [s for s in segments if class_of(s) is not None and class_of(s) != BODY]
     named = {(s.layer, s.value) for s in segments}
-    nameless = [f"label {v}" for i, some in enumerate(found) for v in some if (i, v) not in named]
+    nameless = [f"label {v}" for i, values in enumerate(found) for v in values if (i, v) not in named]
     lesions = [s.name for s in segments if s not in organs] + nameless
     if organs and not lesions and len(organs) > 1:
         raise InputError(

@@ -41,10 +41,10 @@ def from_bare_numbers(labels: Volume, path: Path, beside: SidecarNames) -> Volum
             f"{path} has no names of its labels, and its numbers are not those of TotalSegmentator 2: {odd}; "
             f"{_way_out(path)}."
         )
-    taken = shorten([f"{number} {ORGANS[number]}" for number in numbers])
+    class_names = shorten([f"{number} {ORGANS[number]}" for number in numbers])
     return labels.with_warning(
         f"{path} has no names of its labels{_not_understood(beside)}: its numbers were taken for TotalSegmentator's "
-        f"({taken})."
+        f"({class_names})."
     )
 
 

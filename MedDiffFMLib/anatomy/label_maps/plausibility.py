@@ -74,11 +74,11 @@ def _wrong_side(labels: Volume, ml: np.ndarray) -> str:
     leftwards = (np.reshape(labels.direction, (3, 3)) * labels.spacing)[0] @ index  # LPS: the patient's left
     count = np.maximum(np.bincount(numbers, minlength=ml.size), 1)
     center = np.bincount(numbers, leftwards, minlength=ml.size) / count
-    here = {ORGANS[n]: n for n in range(1, min(BODY, ml.size)) if ml[n] >= _LEAST_ML}
-    for left in (name for name in _LEFT if name in here):
-        for right in (name for name in _RIGHT if name in here):
-            if center[here[right]] - center[here[left]] > _WRONG_WAY_MM:
-                return f"label {here[left]} would be {left} and lies to the right of label {here[right]}, {right}"
+    organs = {ORGANS[n]: n for n in range(1, min(BODY, ml.size)) if ml[n] >= _LEAST_ML}
+    for left in (name for name in _LEFT if name in organs):
+        for right in (name for name in _RIGHT if name in organs):
+            if center[organs[right]] - center[organs[left]] > _WRONG_WAY_MM:
+                return f"label {organs[left]} would be {left} and lies to the right of label {organs[right]}, {right}"
     return ""
 
 

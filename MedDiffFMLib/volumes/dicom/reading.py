@@ -62,23 +62,23 @@ def find_slices(path: Path) -> tuple[list[DicomSlice], list[str]]:
 def _choose(path: Path) -> tuple[Series, list[Series]]:
     """The files of the CT series to read, and those of the other series."""
     if path.is_dir():
-        every = _series(files_in(path))
-        if not any(_is_ct(one) for one in every):
-            every = _series(files_below(path))
+        all_series = _series(files_in(path))
+        if not any(_is_ct(one) for one in all_series):
+            all_series = _series(files_below(path))
     else:
-        every = _series([path])
-    if not every:
+        all_series = _series([path])
+    if not all_series:
         raise InputError(f"{path} holds no DICOM images; give the folder with the slices of one CT series.")
-    listing = _listing(every)
-    cts = [one for one in every if _is_ct(one)]
+    listing = _listing(all_series)
+    cts = [one for one in all_series if _is_ct(one)]
     if not cts:
         raise InputError(f"{path} is not a CT ({listing}); give a CT series.")
     if path.is_file() and frames(cts[0][0][1]) == 1:
         raise InputError(f"{path} is one slice of a series; give its folder, {path.parent}.")
     stacks = [one for one in cts if sum(frames(header) for _, header in one) > 1] or cts
     if len(stacks) > 1:
-        raise InputError(f"{path} holds {len(every)} series ({listing}); put one of them alone in a folder.")
-    return stacks[0], [one for one in every if one is not stacks[0]]
+        raise InputError(f"{path} holds {len(all_series)} series ({listing}); put one of them alone in a folder.")
+    return stacks[0], [one for one in all_series if one is not stacks[0]]
 
 
 def _series(files: list[Path]) -> list[Series]:
@@ -116,8 +116,8 @@ def _apart(series: Series) -> str:
     return f", {np.median(gaps(slices)):.3g} mm apart"
 
 
-def _listing(every: list[Series]) -> str:
-    return "; ".join([*map(describe, every[:_MOST_LISTED]), *(["…"] if len(every) > _MOST_LISTED else [])])
+def _listing(all_series: list[Series]) -> str:
+    return "; ".join([*map(describe, all_series[:_MOST_LISTED]), *(["…"] if len(all_series) > _MOST_LISTED else [])])
 
 
 def _left_out(others: list[Series]) -> str:
@@ -159,4 +159,4 @@ def _same(one: DicomSlice, other: DicomSlice) -> bool:
     """Whether both are the same image: of one UID, frame and content."""
     if (one.uid, one.frame) != (other.uid, other.frame):
         return False
-    return np.array_equal(*(slice_hu(each, Pixels(each.path)) for each in (one, other)))
+    return np.array_equal(*(slice_hu(image, Pixels(image.path)) for image in (one, other)))

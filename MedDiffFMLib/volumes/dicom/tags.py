@@ -145,10 +145,10 @@ def nearest_slices(volume: Volume, source: Sequence[DicomSlice]) -> list[Sequenc
     axes, normal = np.reshape(volume.direction, (3, 3)), source[0].normal
     if abs(axes[:, 2] @ normal) < 0.999:
         return [source] * len(volume.voxels)
-    there = np.array([one.position for one in source]) @ normal
+    source_positions = np.array([one.position for one in source]) @ normal
     step = axes[:, 2] * volume.spacing[2]
-    here = [(np.array(volume.origin) + step * k) @ normal for k in range(len(volume.voxels))]
-    return [[source[int(np.argmin(np.abs(there - at)))]] for at in here]
+    positions = [(np.array(volume.origin) + step * k) @ normal for k in range(len(volume.voxels))]
+    return [[source[int(np.argmin(np.abs(source_positions - at)))]] for at in positions]
 
 
 def refer(ds: Dataset, source: Sequence[DicomSlice]) -> None:

@@ -61,10 +61,10 @@ def evaluate_inpaint_lesion(
 
 def _with_anatomy(places: list[LesionPlace], found: LesionCases, condition: AnatomyCondition) -> list[LesionPlace]:
     """The places with the anatomy of their CTs, which is found once for each."""
-    said = {lesion.name: lesion.anatomy for lesion in found.real}
+    listed_anatomy = {lesion.name: lesion.anatomy for lesion in found.real}
     known = {}
-    names = [place.name.removesuffix("_own_mask") if place.own else place.pair.name for place in places]
+    names = [place.name.removesuffix("_own_mask") if place.is_real else place.pair.name for place in places]
     for place, name in zip(places, names, strict=True):
         if name not in known:
-            known[name] = condition.of(name, place.pair.ct, said.get(name) if place.own else None)
+            known[name] = condition.of(name, place.pair.ct, listed_anatomy.get(name) if place.is_real else None)
     return [replace(place, anatomy=known[name]) for place, name in zip(places, names, strict=True)]

@@ -76,11 +76,13 @@ def train(trainer: RefineTrainer) -> None:
             continue
         trainer.save()
         before, after = (sum(row[name] for row in rows) for name in ("before", "loss"))
-        each = (time.monotonic() - started) / (trainer.step - first)
+        seconds = (time.monotonic() - started) / (trainer.step - first)
         gain = 10 * math.log10(before / after) if before and after else 0.0
-        row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(each, 3)}
+        row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(seconds, 3)}
         with (trainer.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
-        left = each * (config.steps - trainer.step) / 60
-        print(f"step {trainer.step}/{config.steps}  gain {gain:.2f} dB  {each:.2f} s  {left:.0f} min left", flush=True)
+        left = seconds * (config.steps - trainer.step) / 60
+        print(
+            f"step {trainer.step}/{config.steps}  gain {gain:.2f} dB  {seconds:.2f} s  {left:.0f} min left", flush=True
+        )
         rows = []

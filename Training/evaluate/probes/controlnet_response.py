@@ -118,6 +118,8 @@ def check_condition(
 
 def _loss_values(rows: Sequence[dict], band: str) -> tuple[float, ...]:
     """The means of a band as `LOSSES` has them."""
-    own = [row for row in rows if row["band"] == band]
-    right, wrong, none = (float(np.mean([row[condition] for row in own])) for condition in ("right", "wrong", "none"))
+    chosen = [row for row in rows if row["band"] == band]
+    right, wrong, none = (
+        float(np.mean([row[condition] for row in chosen])) for condition in ("right", "wrong", "none")
+    )
     return right, wrong, none, 100 * (1 - right / none)

@@ -76,7 +76,7 @@ def with_means(lines: Sequence[ReportRow], most: int = 12) -> list[ReportRow]:
     for method in dict.fromkeys(line.method for line in lines):
         columns = zip(*(line.values for line in lines if line.method == method), strict=True)
         known = [[value for value in column if value is not None] for column in columns]
-        means.append(ReportRow(name, method, tuple(sum(some) / len(some) if some else None for some in known)))
+        means.append(ReportRow(name, method, tuple(sum(column) / len(column) if column else None for column in known)))
     return [*lines, *means] if count <= most else means
 
 
@@ -145,13 +145,13 @@ def write_json(report: Report, file: Path) -> None:
     part.replace(file)
 
 
-def _valid(thing: object) -> object:
+def _valid(content: object) -> object:
     """A copy of a value that JSON can hold: a number that is not finite (PSNR of equal images) becomes null."""
-    if isinstance(thing, Mapping):
-        return {name: _valid(value) for name, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return [_valid(value) for value in thing]
-    return None if isinstance(thing, float) and not math.isfinite(thing) else thing
+    if isinstance(content, Mapping):
+        return {name: _valid(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_valid(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _named(metrics: Sequence[Metric], line: ReportRow) -> dict[str, object]:

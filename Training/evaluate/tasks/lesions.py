@@ -99,7 +99,7 @@ def inpaint_all(
         one, other = (volume.voxels.astype(np.float64) for volume in result.volumes)
         apart = float(np.abs(one - other)[mask].mean())
         seen = {"trained_on": trained_on(place.pair.name)}
-        if not place.own:
+        if not place.is_real:
             lesions.add(place.name, HEALTHY, ct, mask, kept=False, **seen)
         for seed, volume in zip(result.facts.seeds, result.volumes, strict=True):
             change = measure_change(volume.voxels, ct.voxels, mask)
@@ -156,16 +156,25 @@ def report_of(lesions: Lesions, notes: Sequence[str], facts: dict) -> Report:
     """The table in the layout of the paper's, one group, its methods below one another."""
     columns, lines = COLUMNS[lesions.task], []
     for method in dict.fromkeys(case["method"] for case in lesions.cases):
-        own = [case for case in lesions.cases if case["method"] == method]
-        star = " *" if any(case.get("trained_on") for case in own) else ""
-        one_by_one = {name: mean([case.get(name) for case in own]) for name in columns}
+        chosen = [case for case in lesions.cases if case["method"] == method]
+        star = " *" if any(case.get("trained_on") for case in chosen) else ""
+        one_by_one = {name: mean([case.get(name) for case in chosen]) for name in columns}
         values = one_by_one | lesions.together.get(method, {})
         lines.append(ReportRow(lesions.kind, method + star, tuple(values.get(name) for name in columns)))
     table, rows, metrics = PAPER[lesions.task]
     title = {"generate-lesion": "Lesion generation", "inpaint-lesion": "Lesion inpainting"}[lesions.task]
-    own = notes_on(lesions)
+    criteria = notes_on(lesions)
     return Report(
-        lesions.task, title, tuple(columns.values()), lines, table, rows, metrics, [*own, *notes], facts, lesions.cases
+        lesions.task,
+        title,
+        tuple(columns.values()),
+        lines,
+        table,
+        rows,
+        metrics,
+        [*criteria, *notes],
+        facts,
+        lesions.cases,
     )
 
 

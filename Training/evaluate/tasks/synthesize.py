@@ -122,7 +122,7 @@ def measure(
         return Measured(pair.name, method, values)
     maps = [metrics.features.maps(2 * unit - 1, pair.region) for unit in units]
     values["lpips"] = similarity.perceptual_distance(*maps)
-    return Measured(pair.name, method, values, tuple(similarity.pooled(each) for each in maps))
+    return Measured(pair.name, method, values, tuple(similarity.pooled(maps_of_image) for maps_of_image in maps))
 
 
 def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetrics) -> dict[str, float]:
@@ -136,8 +136,12 @@ def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetri
 
 def _seams(hu: np.ndarray, real: np.ndarray, borders, body: np.ndarray) -> dict[str, float | None]:
     """The seam of the image, of the real CT at the same places, and their ratio: anatomy has edges there too."""
-    own, other = (None if borders is None else seam(image, borders, body) for image in (hu, real))
-    return {"seam": own, "seam_of_real": other, "seam_ratio": own / other if own and other else None}
+    of_image, of_real = (None if borders is None else seam(image, borders, body) for image in (hu, real))
+    return {
+        "seam": of_image,
+        "seam_of_real": of_real,
+        "seam_ratio": of_image / of_real if of_image and of_real else None,
+    }
 
 
 def _borders(facts: SynthesizeFacts, pair: LabeledCt, model: Model, parameters: dict) -> list[list[int]]:
@@ -156,8 +160,8 @@ def report_of(rows: Sequence[Measured], notes: Sequence[str], facts: dict) -> Re
     for group, names in grouped(regions).items():
         star = " *" if any(map(trained_on, names)) else ""
         for method in dict.fromkeys(row.method for row in rows):
-            own = [row for row in rows if row.case in names and row.method == method]
-            lines.append(ReportRow(group + star, method, _values(own)))
+            chosen = [row for row in rows if row.case in names and row.method == method]
+            lines.append(ReportRow(group + star, method, _values(chosen)))
     cases = [{"case": row.case, "method": row.method, **row.values} for row in rows]
     title = "Synthesis from the label maps of real CT, beside the real CT"
     return Report("synthesize", title, METRICS, lines, "Table IV", paper.TABLE_IV, paper.SYNTHESIS, notes, facts, cases)
