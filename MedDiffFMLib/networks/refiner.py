@@ -11,16 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..progress import counted
-
-if TYPE_CHECKING:
-    pass
 
 SLICES = 8  # computed at once: bounds the memory
 COST = 0.5  # of a voxel in one orientation, see `NoisePredictor.worth`
