@@ -35,7 +35,7 @@ def lesion_voxels(mask: Volume, like: Volume, name: str = "CT") -> np.ndarray:
     milliliters = volume_ml(lesion, like.spacing)
     if milliliters > LARGEST_ML:
         raise InputError(
-            f"{source} marks {milliliters:.0f} ml, more than {LARGEST_ML:.0f} ml is no lesion: "
+            f"{source} marks {milliliters:.0f} ml, more than {LARGEST_ML:.0f} ml is not a lesion: "
             "give the lesion's mask, not an organ's."
         )
     if any(lesion.take(end, axis).any() for axis in range(3) for end in (0, -1)):

@@ -41,7 +41,7 @@ def look_through(folder: Path, skip: Collection[Path] = (), labels: bool = False
     which may be folders with a file for each organ.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give the folder that holds the CTs.")
+        raise InputError(f"{folder} is not a folder: give the folder that holds the CTs.")
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     except OSError as error:

@@ -47,7 +47,7 @@ def _qform(header: NiftiHeader, path: Path) -> np.ndarray:
     b, c, d, *offsets = header.quaternion
     rest = 1 - b * b - c * c - d * d
     if not rest > -1e-3:  # NaN too
-        raise InputError(f"{path} has a qform whose quaternion is no rotation, readers differ on it; {_AGAIN}.")
+        raise InputError(f"{path} has a qform whose quaternion is not a rotation, so that readers differ; {_AGAIN}.")
     if header.pixdim[0] < 0 and header.pixdim[0] != -1:
         raise InputError(f"{path} has {header.pixdim[0]:g} for pixdim[0], which must be 1 or -1; {_AGAIN}.")
     a = math.sqrt(max(rest, 0.0))

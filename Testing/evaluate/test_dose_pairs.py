@@ -105,7 +105,7 @@ def test_methods_get_the_real_noise_and_the_anatomy(folder, tiny_model):
         (("--window", 240, -160), "the lower HU first"),
         (("--low", "one_low.nii.gz", "--full", "one.nii.gz", "--region", "leg"), "no region 'leg'"),
         (("--low", "one_low.nii.gz", "--full", "cut.nii.gz"), "are not on one grid"),
-        (("--pairs", "pairs.csv", "--result", "pairs"), "is no folder"),
+        (("--pairs", "pairs.csv", "--result", "pairs"), "is not a folder"),
     ],
 )
 def test_what_is_no_pair_is_refused(run, folder, monkeypatch, options, words):

@@ -104,10 +104,10 @@ def test_the_model_is_told_the_anatomy_that_is_given(real_pairs, tmp_path, data,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--result", "pairs.csv"), r"pairs\.csv is no folder"),
+        (("--result", "pairs.csv"), r"pairs\.csv is not a folder"),
         (("--result", "."), r"has no one\.nii\.gz: call each image as its case, one"),
         (("--result", "higher", "--result", "higher"), "Two folders of --result are called higher"),
-        (("--anatomy", "organs"), "--anatomy organs is no file or folder"),
+        (("--anatomy", "organs"), "--anatomy organs is not a file or folder"),
         (("--anatomy", "pairs.csv"), "is one label map, of 2 cases"),
         (("--anatomy", "."), "has no label map of one"),
         (("--window", 5, 5), "the lower HU first"),

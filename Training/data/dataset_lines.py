@@ -62,7 +62,7 @@ def dataset_lines(name: str, folder: Path, seed: int = 0) -> list[dict[str, str]
     data_set = _find(name)
     folder = Path(os.path.abspath(folder))
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: name the one that {name} was unpacked to.")
+        raise InputError(f"{folder} is not a folder: name the one that {name} was unpacked to.")
     listing = _Listing(folder)
     cts = _first_of_scans(_without_left_out(data_set, listing, _cts(data_set, listing)))
     if data_set.drawn:

@@ -69,14 +69,14 @@ def read_manifest(path: Path, salt: str = "") -> list[ManifestRow]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path} is no file: name the manifest (CSV with the columns {', '.join(NEEDED)}).")
+        raise InputError(f"{path} is not a file: name the manifest (CSV with the columns {', '.join(NEEDED)}).")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             columns = table.fieldnames or []
             rows = [_row(path, table.line_num, values, salt) for values in _checked(path, columns, table)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file in UTF-8 ({error}): export it again.") from None
+        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): export it again.") from None
     if not rows:
         raise InputError(f"{path} has no lines after its header: list the CTs there.")
     row_of_name: dict[str, ManifestRow] = {}
@@ -105,7 +105,7 @@ def _checked(path: Path, columns: list[str], table: csv.DictReader) -> Iterable[
         raise InputError(f"{path} {wrong}: its header may hold {', '.join((*NEEDED, *FURTHER))}.")
     for values in table:
         if None in values or None in values.values():
-            raise InputError(f"{path}, line {table.line_num}: it has not as many values as the header has columns.")
+            raise InputError(f"{path}, line {table.line_num}: it has fewer or more values than the header has columns.")
         if any(values.values()):
             yield {name: text.strip() for name, text in values.items()}
 

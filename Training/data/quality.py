@@ -128,7 +128,9 @@ def _check_scale(quality: ScanQuality) -> None:
     if air is not None and not AIR_HU[0] <= air <= AIR_HU[1]:
         raise InputError(f"Its air is at {air:g} HU instead of about -1000: apply its rescale slope and intercept.")
     if tissue is None:
-        raise InputError("Hardly any of its body lies between -200 and 300 HU: it is no CT in HU, or shows no patient.")
+        raise InputError(
+            "Hardly any of its body lies between -200 and 300 HU: it is not a CT in HU, or shows no patient."
+        )
     if not TISSUE_HU[0] <= tissue <= TISSUE_HU[1]:
         raise InputError(
             f"Its soft tissue is at {tissue:g} HU, outside {TISSUE_HU[0]} to {TISSUE_HU[1]}: "

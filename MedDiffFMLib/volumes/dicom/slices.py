@@ -138,7 +138,7 @@ def _axes(cosines: tuple[float, ...], path: Path) -> np.ndarray:
     if max(abs(length - 1) for length in lengths) > _UNIT or abs(row @ column) > _RIGHT_ANGLE:
         shown = "\\".join(f"{value:g}" for value in cosines)
         raise InputError(
-            f"{path} gives ImageOrientationPatient as {shown}, which are no two directions at a right angle; "
+            f"{path} gives ImageOrientationPatient as {shown}, which are not two directions at a right angle; "
             "correct it or export the series again."
         )
     row = row / lengths[0]

@@ -39,7 +39,7 @@ class AnatomyCondition:
         path = Path(self.choice)
         if not path.exists():
             words = ", ".join((*WORDS, TOTALSEGMENTATOR))
-            raise InputError(f"--anatomy {self.choice} is no file or folder, nor one of {words}: correct it.")
+            raise InputError(f"--anatomy {self.choice} is not a file or folder, nor one of {words}: correct it.")
         if path.is_dir():
             for name in names:
                 label_map_of(path, name)

@@ -79,7 +79,7 @@ def read_case_list(path: Path, columns: Columns, store: Path | None = None, salt
 def _lines(path: Path) -> tuple[dict[int, dict[str, str]], list[str]]:
     """{line: {column: text}} of a CSV file, and its header. Empty lines are left out."""
     if not path.is_file():
-        raise InputError(f"{path} is no file: name a list of cases (CSV with a header).")
+        raise InputError(f"{path} is not a file: name a list of cases (CSV with a header).")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file, skipinitialspace=True)
@@ -87,10 +87,10 @@ def _lines(path: Path) -> tuple[dict[int, dict[str, str]], list[str]]:
             table.fieldnames = header
             lines = dict((table.line_num, values) for values in table)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file in UTF-8 ({error}): export it again.") from None
+        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): export it again.") from None
     for number, values in lines.items():
         if None in values or None in values.values():
-            raise InputError(f"{path}, line {number}: it has not as many cells as the header; correct its commas.")
+            raise InputError(f"{path}, line {number}: it has fewer or more cells than the header; correct its commas.")
     stripped = {n: {name: text.strip() for name, text in values.items()} for n, values in lines.items()}
     found = {n: values for n, values in stripped.items() if any(values.values())}
     if not found:

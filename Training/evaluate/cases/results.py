@@ -25,7 +25,7 @@ def check_results(folders: Sequence[Path], names: Sequence[str]) -> None:
     """InputError, before any work, unless every folder has an image of every case, and no two have one name."""
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder: name the folder of a method's images with --result.")
+            raise InputError(f"{folder} is not a folder: name the folder of a method's images with --result.")
         for name in names:
             find_result(folder, name)
     twice = {folder.name for folder in folders if [other.name for other in folders].count(folder.name) > 1}
@@ -56,7 +56,7 @@ def read_result(folder: Path, name: str, like: Volume, in_hu: bool = True) -> np
     if in_hu:
         check_ct(image)
     elif not np.isfinite(image.voxels).all():
-        raise InputError(f"{image.source} holds values that are no numbers: write it again.")
+        raise InputError(f"{image.source} holds values that are not numbers: write it again.")
     return cut_to(axial_slab(image), like).voxels
 
 
