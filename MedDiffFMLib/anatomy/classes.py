@@ -154,7 +154,7 @@ def label_numbers(name: str) -> tuple[int, ...]:
 
 
 def label_for_foreign_name(name: str) -> int | None:
-    """The number that stands for a name in somebody's label map, None if no class does.
+    """The number of the class for a name in a foreign label map, None if there is no such class.
 
     Besides the classes: any part of the lungs is 119, any part of the bones 120, as thresholds would find them.
     """

@@ -29,7 +29,7 @@ STATUS = "status.csv"
 COLUMNS = ("name", "status", "reason", "seconds", "outputs", "summary")
 NAME = "{name}"
 
-# takes requests, and what hears the events of those that run; yields their last events with `id`, as they end
+# takes requests and a callback for the events of running ones; yields their last events with `id`, as they end
 Run = Callable[[list[dict], Callable[[dict], None]], Generator[dict, None, None]]
 
 

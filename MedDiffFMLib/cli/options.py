@@ -128,7 +128,9 @@ def check_record(file: Path | None) -> None:
 
 
 def merge(task: str, given: dict, file: Path | None) -> tuple[Parameters, CommonParameters]:
-    """The task's parameters and the common ones: the command line goes before `file`, `file` before the defaults."""
+    """The task's parameters and the common ones: the command line has precedence over `file`, and `file` over the
+    defaults.
+    """
     values = read_parameters(task, file) if file is not None and file.exists() else {}
     values |= {name: value for name, value in given.items() if value is not None and value is not False}
     if values.get("anatomy") == ANATOMY_FILE:

@@ -98,8 +98,8 @@ def open_job(
 
 @dataclass(frozen=True)
 class Job:
-    """A task on volumes that are read. paths: of the outputs, by their names; anatomy: the label map, if one was
-    given; resume: some of the outputs stand, perhaps from an equal run; cache: may hold the plan of an estimate.
+    """A task on volumes that are read. paths: of the outputs, by their names; anatomy: the label map, if one was given;
+    resume: some of the outputs exist, perhaps from an equal run; cache: may hold the plan of an estimate.
     """
 
     task: str

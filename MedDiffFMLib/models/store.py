@@ -58,7 +58,9 @@ def hub_folder(repo: str | None = None) -> Path:
 
 
 def installed() -> list[Found]:
-    """Models on this computer: the user's own go before bundled ones of the same name; then those from the Hub."""
+    """The models on this computer: the user's have precedence over bundled ones of the same name; then those from the
+    Hub.
+    """
     named = {}
     for source, parent in (("bundled", BUNDLED), ("user", data_folder() / "models")):
         named |= {config.parent.name: Found(config.parent, source) for config in sorted(parent.glob("*/config.json"))}

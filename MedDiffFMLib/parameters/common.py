@@ -10,7 +10,7 @@ from .base import FileSlot, Parameters, parameter
 
 REGION_NAMES = ("head-neck", "chest", "abdomen")
 ANATOMY_WORDS = ("auto", "none", "threshold", "totalsegmentator")  # what is possible without a label map
-ANATOMY_FILE = "(a file)"  # stands in provenance for the path of a label map, which may name a patient
+ANATOMY_FILE = "(a file)"  # in the provenance in place of the path of a label map, which may name a patient
 _NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*"
 ROI_PATTERN = ",".join([_NUMBER] * 6)
 

@@ -40,10 +40,10 @@ LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change w
 class DenoiseSettings(TiledSettings):
     """The settings of a quality. The defaults are the paper's; a model's config holds those that fit its weights.
 
-    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
-    for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
-    windows_hu: None for the regions' own. nlm_share: w, not the paper's; 0 is the foundation model alone, and a refiner
-    has its own. guarded: whether the result is bounded, and the input kept where the model cannot speak, see `merge`.
+    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None for
+    all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step. windows_hu: None
+    for the regions' own. nlm_share: w, not the paper's; 0 is the foundation model alone, and a refiner has its own.
+    guarded: whether the result is bounded, and the input kept where the model does not apply, see `merge`.
     """
 
     spacing_mm: float | None = 1.0
@@ -149,8 +149,8 @@ class RegionDenoiser:
         return diffpir(self.eps, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
 
     def merge_with_input(self, estimate: np.ndarray) -> np.ndarray:
-        """The estimate with the input where that must stay, both in HU: guarded, see `merge`, or as the model says it,
-        but for what lies beyond the window (see `keep_beyond`).
+        """The estimate merged with the input, both in HU: guarded, see `merge`, or as the model gives it, except beyond
+        the window (see `keep_beyond`).
         """
         hu, window = self.scan.frame.hu, self.scan.window
         if self.settings.guarded:
@@ -161,7 +161,7 @@ class RegionDenoiser:
 def merge(
     hu: np.ndarray, estimate: np.ndarray, body: np.ndarray, window: tuple[float, float], sigma_hu: float
 ) -> np.ndarray:
-    """The estimate where the model can speak, the input elsewhere. All in HU, (Z, Y, X), float32.
+    """The estimate where the model applies, the input elsewhere. All in HU, (Z, Y, X), float32.
 
     Kept from the input, bit-identical: what lies outside the body, and what lies beyond the window (bone, lung,
     gas), unless it is beyond by noise alone (less than 3 σ, and the estimate is well inside). Elsewhere the change

@@ -1,4 +1,4 @@
-"""Lesion inpainting: the same CT with a lesion where a mask says so (paper, III-E3; paper eq. 13)."""
+"""Lesion inpainting: the same CT with a lesion inside a mask (paper, III-E3; paper eq. 13)."""
 
 from __future__ import annotations
 

@@ -96,11 +96,11 @@ def thin_noise_predictor(
 
 
 def compose_thin_slices(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> torch.Tensor:
-    """Thin slices in HU on the scan's frame: the estimate where the model can speak, with the block means exact.
+    """Thin slices in HU on the scan's frame: the estimate where the model applies, with the block means exact.
 
     estimate: HU within the window. What the slices have beyond the window (bone, lung, gas) is added to it as cubic
-    interpolation gives it. Interpolation alone stands outside the body, and where a thick slice and both its neighbors
-    are beyond the same end of the window.
+    interpolation gives it. Outside the body the result is interpolation alone, and also where a thick slice and both
+    its neighbors are beyond the same end of the window.
     """
     thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
     (low, high), (lowest, highest) = scan.window, neighbor_range(thick, split.axis)
@@ -114,7 +114,7 @@ def compose_thin_slices(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> 
 
 
 def thin_slices_as_estimated(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> torch.Tensor:
-    """Thin slices in HU on the scan's frame as the model says them; what only the window hides comes from cubic
+    """Thin slices in HU on the scan's frame as the model estimates them; values beyond the window come from cubic
     interpolation (see `keep_beyond`). The means of the slices are not the thick ones then.
     """
     smooth = cubic_slices(torch.from_numpy(scan.frame.hu), split.factor, split.axis)

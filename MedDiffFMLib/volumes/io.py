@@ -69,8 +69,8 @@ def write_volume(
 
 
 def _has_room(path: Path, count: int) -> bool:
-    """Whether a file of so many bytes can be there: the disk, a quota or a limit may be in the way, and ITK says not
-    which.
+    """Whether a file of so many bytes can be written: a full disk, a quota or a limit may prevent it, and ITK does not
+    say which.
     """
     if not hasattr(os, "posix_fallocate"):
         return shutil.disk_usage(path.parent).free >= count

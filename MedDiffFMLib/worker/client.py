@@ -124,7 +124,7 @@ def _environment(threads: int | None) -> dict[str, str]:
 
 
 def cores(heed_environment: bool = True) -> int:
-    """The cores that this process may use; as many as OMP_NUM_THREADS says, if it does and is heeded."""
+    """The number of cores that this process may use; the one in OMP_NUM_THREADS, if it is set and heeded."""
     limit = os.environ.get("OMP_NUM_THREADS", "") if heed_environment else ""
     if limit.isdigit() and int(limit) > 0:
         return int(limit)

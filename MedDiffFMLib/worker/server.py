@@ -42,7 +42,7 @@ class Worker:
         self._send = send
         self._jobs: queue.Queue[dict | None] = queue.Queue()
         self._lock = threading.Lock()
-        self._open: dict[str, bool] = {}  # accepted and not finished, by id: whether it shall be cancelled
+        self._open: dict[str, bool] = {}  # accepted and not finished, by id: whether its cancel was requested
         self._running: str | None = None
         self._ending = False
         self._model: tuple[tuple, Model] | None = None
@@ -70,7 +70,7 @@ class Worker:
         try:
             request = parse_request(line)
             return self._dispatch(request)
-        except Exception as error:  # whatever a line does, the next one is heard
+        except Exception as error:  # whatever a line does, the next one is read
             key = request.get("id")
             self._send(end_event(error) | {"id": key if isinstance(key, str) else None})
         return True
@@ -133,7 +133,7 @@ class Worker:
             except Exception as error:
                 log.debug("Job %s failed", request["id"], exc_info=True)
                 end = end_event(error)
-                if end["event"] == "cancelled" and not self._open[request["id"]]:  # by a signal: nobody asked here
+                if end["event"] == "cancelled" and not self._open[request["id"]]:  # by a signal, not by a request
                     self.stop()
             with self._lock:
                 self._running = None
@@ -259,7 +259,7 @@ def take_stdout() -> int:
 
 
 def serve() -> None:
-    """Be a worker on this process's stdin and stdout until stdin closes, `quit`, or nobody reads the events."""
+    """Run a worker on this process's stdin and stdout until stdin closes, `quit`, or the events are no longer read."""
     report_faults()
     lock, events = threading.Lock(), take_stdout()
 

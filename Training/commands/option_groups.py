@@ -169,8 +169,8 @@ class ListOptions:
 def with_option_groups(command: Callable) -> Callable:
     """The Typer command of a function some of whose parameters are option groups (dataclasses with `check`).
 
-    The fields of a group stand where the group does, those of `SharedOptions` last. All groups are checked before the
-    function is called.
+    The fields of a group take its place, those of `SharedOptions` come last. All groups are checked before the function
+    is called.
     """
     parameters = inspect.signature(command, eval_str=True).parameters.values()
     groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}

@@ -24,13 +24,13 @@ from .store import Case
 
 
 def depth(factor: int, patch: int, divisor: int) -> int:
-    """Thin slices of a crop: the multiple of `factor` and of `divisor` nearest to `patch`."""
+    """The number of thin slices of a crop: the multiple of `factor` and of `divisor` nearest to `patch`."""
     step = math.lcm(factor, divisor)
     return step * max(1, round(patch / step))
 
 
 def draw_factor(rng: np.random.Generator, config: CropConfig) -> int:
-    """One of `crops.factors`; one that stands there several times comes so much more often."""
+    """A factor of `crops.factors`; one that is listed several times is drawn more often."""
     return int(rng.choice(config.factors))
 
 

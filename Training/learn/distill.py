@@ -70,7 +70,7 @@ class DistillTrainer(Trainer):
         super().__init__(settings, cases, folder, **options)
         self.teacher.to(self.device).to(memory_format=self.memory_format)
         walk = sorted(trailing_steps(T_START, 2 * config.distilled_to))
-        self.walk = torch.tensor([-1, *walk])  # ascending; -1 stands for the clean image
+        self.walk = torch.tensor([-1, *walk])  # ascending; -1 is the clean image
         self.alphas = torch.tensor([1.0, *self.schedule.alpha_bar[walk]], dtype=torch.float64)
 
     def make_network(self) -> Denoiser:

@@ -13,7 +13,7 @@ from ..classes import BODY, BONE, GAS, LUNG, ORGANS, close_names, label_for_fore
 from .header_names import Segment
 from .values import present, whole_labels
 
-_COARSE = {BODY: 3, LUNG: 2, BONE: 2, GAS: 1}  # what any organ goes before
+_COARSE = {BODY: 3, LUNG: 2, BONE: 2, GAS: 1}  # any other organ has precedence over these
 _SHOWN = 8
 
 
@@ -28,8 +28,8 @@ class ClassMap:
     def draw(self, classes: np.ndarray) -> None:
         """Put classes (uint8, 0 for nothing) over what is there.
 
-        Where two meet, an organ goes before lung, bone, gas and body without a further name, and a smaller organ
-        before a larger one.
+        Where two meet, an organ has precedence over lung, bone, gas and unnamed body, and a smaller organ over a larger
+        one.
         """
         where = np.flatnonzero(classes)
         new, old = classes.reshape(-1)[where], self.voxels.reshape(-1)[where]

@@ -1,4 +1,4 @@
-"""Read a lesion mask that somebody made: a mask, a segmentation of 3D Slicer in layers, DICOM SEG, organs beside it."""
+"""Read a lesion mask from a file: a mask, a segmentation of 3D Slicer in layers, DICOM SEG, organs beside it."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _number(value: object) -> int | None:
 
 
 def _numbers_of(value: object) -> tuple[int, ...]:
-    """The numbers that a name stands for: one, a region of several, or what an object says; none if it is no such."""
+    """The numbers that a name stands for: one, a region of several, or those in an object; none for anything else."""
     several = value if isinstance(value, list) else [_number_in(value) if isinstance(value, dict) else value]
     numbers = tuple(_number(one) for one in several)
     return () if None in numbers else numbers

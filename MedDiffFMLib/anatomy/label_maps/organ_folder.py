@@ -28,7 +28,7 @@ def read_organ_folder(folder: Path) -> tuple[Volume, int]:
     """The organs of a folder's masks, named by their files (liver.nii.gz), and how many names have no class.
 
     Empty masks are left out without a word, images with a warning; names of no class count as body, and where organs
-    overlap the smaller one goes before: warnings say so. InputError for masks on different grids, for a file with
+    overlap the smaller one has precedence: warnings say so. InputError for masks on different grids, for a file with
     several labels, and for a folder without an organ.
     """
     first, drawn, others, organs, left_out = None, None, [], 0, []

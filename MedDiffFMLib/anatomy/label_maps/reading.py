@@ -1,4 +1,4 @@
-"""Read anatomy that somebody made: label maps with the names of their labels, from the programs that make them.
+"""Read anatomy from files: label maps with the names of their labels, as other programs write them.
 
 Names come from the file itself (TotalSegmentator's NIfTI, a segmentation of 3D Slicer, DICOM SEG), from a file beside
 it (`names_beside`), or from the names of the masks in a folder (`organ_folder`). Without names, the numbers are taken
@@ -75,8 +75,8 @@ def _classes(path: Path) -> tuple[Volume, int, bool]:
 
 
 def read_named(path: Path) -> tuple[list[Volume], list[Segment], SidecarNames]:
-    """The layers of label values in a file, which value of which layer has which name (empty: no names), and what
-    stands beside it where it has no names itself.
+    """The layers of label values in a file, which value of which layer has which name (empty: no names), and the names
+    beside it if it has none itself.
     """
     if is_dicom(path):
         from .dicom_segmentation import read_dicom_seg
@@ -103,7 +103,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def _with_name_warning(labels: Volume, names: dict[int, str], beside: SidecarNames) -> Volume:
-    """A label map with a warning if a file named after it gives other names than its header, which go before."""
+    """A label map with a warning if a file named after it gives other names than its header, which have precedence."""
     both = [
         n
         for n in names

@@ -80,7 +80,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _names_in(file: Path, stems: list[str]) -> dict[int, str] | None:
-    """The names in a file; {} if it speaks of other things than this map, None if it is not understood."""
+    """The names in a file; {} if it is about other things than this map, None if it is not understood."""
     try:
         if file.stat().st_size > _LARGEST:
             return None

@@ -29,7 +29,7 @@ _ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, N
 
 @contextlib.contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep what pydicom and highdicom say about values that break the standard from warnings and logs: they quote
+    """A context without the warnings and logs of pydicom and highdicom about values that break the standard: they quote
     them. Within another one it costs nothing: a change of a log's level slows down all logs.
     """
     logs = [logging.getLogger(name) for name in ("pydicom", "highdicom")]

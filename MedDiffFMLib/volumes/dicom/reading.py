@@ -33,7 +33,7 @@ def read_dicom_folder(path: Path) -> Volume:
     folder itself holds no CT.
 
     Raises InputError if there is no CT or more than one (listed by series number, modality, number of slices and
-    spacing), for missing or uneven slices, a gantry tilt, or a slice that is damaged or says nothing of where it lies.
+    spacing), for missing or uneven slices, a gantry tilt, or a slice that is damaged or has no position.
     """
     slices, warnings = find_slices(path)
     where = grid(slices)

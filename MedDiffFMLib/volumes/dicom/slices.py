@@ -1,4 +1,4 @@
-"""The slices of CT images in DICOM files: where each lies and what its stored values mean, as its header says it."""
+"""The slices of CT images in DICOM files: the position of each and the meaning of its stored values, by its header."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydicom import Dataset
 from ...errors import InputError
 from .files import CT, ENHANCED_CT, LEGACY_CT, numbers, text, whole, words
 
-_PLACES = {  # the functional groups of multi-frame images, and what stands in them
+_PLACES = {  # the functional groups of multi-frame images, and the attributes in them
     "ImagePositionPatient": "PlanePositionSequence",
     "ImageOrientationPatient": "PlaneOrientationSequence",
     "PixelSpacing": "PixelMeasuresSequence",
@@ -81,7 +81,9 @@ def frames(header: Dataset) -> int:
 
 
 def slices_of(path: Path, header: Dataset) -> list[DicomSlice]:
-    """The images of a CT file. InputError, naming the file, if it does not say where one lies or what it means."""
+    """The images of a CT file. InputError, naming the file, if it does not state the position of one or the meaning of
+    its values.
+    """
     count = frames(header)
     if "ModalityLUTSequence" in header:
         raise InputError(f"{path} gives its HU by a table (Modality LUT), not by a slope; export it as a CT in HU.")

@@ -62,7 +62,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def move_folder_into_place(new: Path, folder: Path) -> None:
-    """Give the folder `new` the name `folder`; one of that name is removed, once the new one stands."""
+    """Rename the finished folder `new` to `folder`; an existing folder of that name is removed afterwards."""
     old = hidden_name(folder, "")
     if folder.exists():
         move_into_place(folder, old)

@@ -46,7 +46,7 @@ def refine(
 
 
 def _same_run(run: Path, settings: RefineConfig, model: Model) -> None:
-    """Make the run's folder, its settings and its model's name in it. InputError if it is that of other pairs."""
+    """Create the run's folder with its settings and its model's name. InputError if it holds other pairs."""
     from ...learn.export import FACTS
     from ...learn.refine import check_base
 

@@ -67,7 +67,7 @@ def run_trainer(trainer: Trainer, start_from: Path | None, workers: int, dry_run
         if main:
             print("\n".join(f"{name:34} {value}" for name, value in lines))
         return
-    trainer.processes.wait()  # nobody looks for a state that the main process is already writing
+    trainer.processes.wait()  # no process may look for a state that the main process is already writing
     _run(trainer, workers)
 
 

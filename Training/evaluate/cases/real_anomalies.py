@@ -97,7 +97,7 @@ def _organs(files: RealFiles, ct: Volume) -> Volume | None:
     """The organs of the label map, or those in the lesion's mask if its labels are named; None if there are none."""
     if files.anatomy is not None:
         return read_anatomy(files.anatomy, like=ct)
-    if not files.named:  # the numbers of a mask without names are nobody's
+    if not files.named:  # the numbers of a mask without names have no meaning
         return None
     try:
         return read_anatomy(files.mask, like=ct)

@@ -25,7 +25,7 @@ LAYERS = {(1, 1, 1, 1): 10, (2, 2, 2, 2): 18, (3, 4, 6, 3): 50, (3, 4, 23, 3): 1
 
 @dataclass(frozen=True)
 class Features:
-    """A feature extractor. name: as it stands in a report; note: what a reader must know of it.
+    """A feature extractor. name: in a report; note: what a reader must know.
 
     of_crop: a crop of a volume in the model's range, float32 (1, 1, z, y, x), and the index of its region, to a map of
     features (1, C, z', y', x'). per_volume: whether it wants each volume with mean 0 and deviation 1 (MedicalNet does).

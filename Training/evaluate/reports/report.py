@@ -27,7 +27,7 @@ class Metric:
         return self.name + {"up": " ↑", "down": " ↓", "": ""}[self.better]
 
     def text(self, value: float | None) -> str:
-        """A value as it stands in a table; "–" where nothing was measured."""
+        """The text of a value in a table; "–" where nothing was measured."""
         if value is None or math.isnan(value):
             return "–"
         return f"{value:{'+' if self.signed else ''}.{self.digits}f}"
@@ -164,7 +164,7 @@ def plot(report: Report, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows: list[tuple[str, ReportRow | None]] = []  # what stands at the left, and the values; none in a group's heading
+    rows: list[tuple[str, ReportRow | None]] = []  # the text at the left, and the values; none in a group's heading
     for name, group in itertools.groupby(report.lines, key=lambda line: line.group):
         rows += [(name.replace("\n", ", "), None)] if name else []
         rows += [(line.method, line) for line in group]

@@ -59,7 +59,7 @@ def tissue(ct: Volume) -> Volume:
 
 
 def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | None) -> str:
-    """The map in the liver of a CT without known lesions, and with a ball 60 HU darker drawn into it."""
+    """Draw the map in the liver of a CT without known lesions, and of the same CT with a ball 60 HU darker."""
     ct, organs = abdomen()
     ball = place_lesion(organs, (5,), 30.0, seed=3)
     changed = ct.with_voxels((ct.voxels - 60 * ball.voxels).astype(np.int16))
@@ -73,7 +73,7 @@ def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | 
 
 
 def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | None) -> str:
-    """Two real CTs, and CTs that nobody has, made of their organs and tissues."""
+    """Two real CTs, and synthetic CTs made from their organs and tissues."""
     rows, summaries = [], []
     for (real, organs), region, hu in ((abdomen(), "abdomen", SOFT), (chest_with_organs(), "chest", LUNG)):
         labels = organs.with_voxels(complete_labels(organs.voxels, tissue(real).voxels))

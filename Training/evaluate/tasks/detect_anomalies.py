@@ -1,8 +1,8 @@
 """`meddiff-fm evaluate detect-anomalies`: does the map find lesions that are known? (paper, Table VI)
 
-Beside the model stands what needs none: how far each voxel is from the organ's median HU, as it is and smoothed as the
-model's map is. The model's score is how far its map is from the map's own median in the organ, as its automatic
-threshold counts. Both may be asked for darker or for brighter anomalies only.
+Baselines without a model: the distance of each voxel from the organ's median HU, as it is and smoothed like the model's
+map. The model's score is how far its map is from the map's own median in the organ, as its automatic threshold counts.
+Both may be asked for darker or for brighter anomalies only.
 """
 
 from __future__ import annotations
