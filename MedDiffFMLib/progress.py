@@ -125,7 +125,7 @@ def sub_progress(progress: ProgressCallback | None, first: float, last: float) -
     return show
 
 
-def counted(on_part: Callable[[int, int], None], total: int) -> Callable[[], None]:
+def part_counter(on_part: Callable[[int, int], None], total: int) -> Callable[[], None]:
     """A function to call after each of `total` parts: `on_part(done, total)`."""
     done = itertools.count(1)
     return lambda: on_part(next(done), total)

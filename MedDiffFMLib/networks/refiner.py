@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..progress import counted
+from ..progress import part_counter
 
 SLICES = 8  # computed at once: bounds the memory
 COST = 0.5  # of a voxel in one orientation, see `NoisePredictor.worth`
@@ -105,7 +105,7 @@ def apply_slabwise(
     found = torch.empty_like(like, dtype=torch.float32)
     groups = torch.arange(len(like), device=like.device).split(SLICES)
     chosen = ORIENTATIONS[:mirrored]
-    tick = counted(on_part, len(groups) * len(chosen))
+    tick = part_counter(on_part, len(groups) * len(chosen))
     for z in groups:
         channels, total = features(z), torch.zeros_like(like[z])
         for turned, axes in chosen:

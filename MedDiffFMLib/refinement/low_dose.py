@@ -20,7 +20,7 @@ import torch
 from monai.networks.layers import GaussianFilter
 
 from ..networks.refiner import SLICES, Refiner, RefinerConfig, apply_slabwise, at
-from ..progress import counted
+from ..progress import part_counter
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 NLM_SHARE = 0.5  # of b
@@ -74,7 +74,7 @@ class LowDoseInputs:
         """
         blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(refined.device)
         found, groups = torch.empty_like(refined), torch.arange(len(refined), device=refined.device).split(SLICES)
-        tick = counted(on_part, len(groups))
+        tick = part_counter(on_part, len(groups))
         for z in groups:
             inside = body[z, None].float()
             mean = blur((refined[z] - self.base[z])[:, None] * inside) / blur(inside).clamp(min=1e-3)

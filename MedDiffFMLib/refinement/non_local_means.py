@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 
-from ..progress import counted
+from ..progress import part_counter
 
 PATCH = 3  # voxels along each axis
 DISTANCE = 3  # the farthest q along each axis
@@ -39,7 +39,7 @@ def non_local_means(
     reach = patch // 2 + distance
     padded = F.pad(y[None, None], (reach,) * 6, mode="replicate")[0, 0]
     found, slabs = torch.empty_like(y), range(0, y.shape[0], SLAB)
-    tick = counted(on_part, len(slabs) * ((2 * distance + 1) ** 2 + 1) // 2)
+    tick = part_counter(on_part, len(slabs) * ((2 * distance + 1) ** 2 + 1) // 2)
     for first in slabs:
         slab = padded[first : first + SLAB + 2 * reach]
         found[first : first + SLAB] = _of_slab(slab, sigma, h_factor * sigma, patch, distance, tick)

@@ -12,7 +12,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMTraining.data.coverage import given_box
 from MedDiffFMTraining.data.crop_config import CropConfig
-from MedDiffFMTraining.data.crops import draw_crop, drawn_from
+from MedDiffFMTraining.data.crops import draw_crop, drawable_cases
 from MedDiffFMTraining.data.low_dose import simulate_noise
 from MedDiffFMTraining.data.manifest import read_manifest, write_manifest
 from MedDiffFMTraining.data.prepare import Settings
@@ -84,9 +84,9 @@ def test_a_blank_is_not_resampled_nor_paired(folder, tmp_path):
 
 def test_it_is_drawn_only_where_a_recipe_says_so(case, train_cases):
     both = [*train_cases, case]
-    assert drawn_from(both, CropConfig())[1].tolist() == [1, 0]
-    assert drawn_from(both, CropConfig(partial=0.25))[1].tolist() == [0.8, 0.2]
-    assert drawn_from(both, CropConfig(target="thick-ct"))[0] == list(train_cases)
+    assert drawable_cases(both, CropConfig())[1].tolist() == [1, 0]
+    assert drawable_cases(both, CropConfig(partial=0.25))[1].tolist() == [0.8, 0.2]
+    assert drawable_cases(both, CropConfig(target="thick-ct"))[0] == list(train_cases)
 
 
 def test_a_crop_knows_what_was_given(case):

@@ -94,7 +94,7 @@ def has_target(case: Case, target: str) -> bool:
     return target != "lesion-mask" or len(case.lesion_voxels) > 0
 
 
-def drawn_from(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], np.ndarray]:
+def drawable_cases(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], np.ndarray]:
     """The cases that crops are drawn from, those that have the ControlNet's input, and how often each one is
     drawn: shares that sum to 1. InputError if there are none.
     """
@@ -187,7 +187,7 @@ def _draw_box(rng: np.random.Generator, case: Case, level: str, config: CropConf
 
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
-    cases, shares = drawn_from(cases, config)
+    cases, shares = drawable_cases(cases, config)
     case = cases[rng.choice(len(cases), p=shares)]
     level = draw_level(rng, case, config)
     start, size = _draw_box(rng, case, level, config)

@@ -19,7 +19,7 @@ from MedDiffFMLib.networks.position import tile_axes
 from .boxes import read_box
 from .crop import Crop, Slices
 from .crop_config import CropConfig
-from .crops import box_start, draw_window, drawn_from, drop_anatomy, is_placed
+from .crops import box_start, draw_window, drawable_cases, drop_anatomy, is_placed
 from .store import Case
 
 
@@ -41,7 +41,7 @@ def draw_thick_crop(
     in their place; mirrored or not. The crop is given no position in the body then. The same generator state gives the
     same crop.
     """
-    cases, shares = drawn_from(cases, config)
+    cases, shares = drawable_cases(cases, config)
     case = cases[rng.choice(len(cases), p=shares)]
     axis = int(rng.integers(1, 3)) if rng.random() < dict(config.turned).get(case.facts.name, 0.0) else 0
     order = [axis, *(other for other in range(3) if other != axis)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def training_cases(store: Path, run: Path, settings: PretrainConfig, for_controlnet: bool = False) -> list[Case]:
     """The training cases of a store. InputError if there are none, or the run's folder or settings cannot be used."""
-    from ...data.crops import drawn_from
+    from ...data.crops import drawable_cases
     from ...data.store import open_store
 
     if run.exists() and not run.is_dir():
@@ -29,7 +29,7 @@ def training_cases(store: Path, run: Path, settings: PretrainConfig, for_control
         )
         raise InputError(f"crops.target is {settings.crops.target!r} and {wrong}.")
     cases = open_store(store, "train")
-    drawn_from(cases, settings.crops)
+    drawable_cases(cases, settings.crops)
     return cases
 
 

@@ -23,7 +23,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_volume
 
-from .anomaly_case import AnomalyCase, Planting, checked, tissue, whole_hu
+from .anomaly_case import AnomalyCase, Planting, check_case, tissue, whole_hu
 from .box import Box, cut_box
 from .real_anomalies import lesion_case
 from .volumes import axial_slab, find_volume, named_cases
@@ -120,4 +120,4 @@ def planted_case(
     lesion = place_lesion(anatomy, where, planting.diameter_mm, planting.seed).voxels > 0
     changed = volume.voxels + planting.offset_hu * blend_weights(lesion, volume.spacing[::-1], planting.blend_mm)
     volume = volume.with_voxels(np.rint(changed).astype(np.int16))
-    return checked(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))
+    return check_case(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))

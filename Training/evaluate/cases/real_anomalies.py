@@ -17,7 +17,7 @@ from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_labels, read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
-from .anomaly_case import AnomalyCase, checked, tissue, whole_hu
+from .anomaly_case import AnomalyCase, check_case, tissue, whole_hu
 from .box import Box, cut_box
 from .case_list import Columns, ListedCase
 from .label_text import read_label_numbers
@@ -90,7 +90,7 @@ def real_case(files: RealFiles, region: str, organ: str, box: Box | None = None)
     labels[lesion] = np.where(labels[lesion] > 0, labels[lesion], np.uint8(BODY))
     if organ != "body":
         labels[lesion] = _number_of(organ, labels)
-    return checked(AnomalyCase(files.name, region, organ, volume, volume.with_voxels(labels), lesion))
+    return check_case(AnomalyCase(files.name, region, organ, volume, volume.with_voxels(labels), lesion))
 
 
 def _organs(files: RealFiles, ct: Volume) -> Volume | None:

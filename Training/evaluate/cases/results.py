@@ -15,7 +15,7 @@ from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 from .case_list import ENDINGS
-from .synthesis import smoothed
+from .synthesis import smooth
 from .volumes import axial_slab
 
 LEAST_COVERED = 0.98  # of a case by an image on another grid
@@ -87,7 +87,7 @@ def resampled_result(folder: Path, name: str, like: Volume) -> np.ndarray:
     image = read_volume(find_result(folder, name))
     check_ct(image)
     if max(like.spacing) - min(like.spacing) < 1e-3:
-        image = smoothed(image.with_voxels(image.voxels.astype(np.float32)), like.spacing[0])
+        image = smooth(image.with_voxels(image.voxels.astype(np.float32)), like.spacing[0])
     grid, nearest = like.to_sitk(), sitk.sitkNearestNeighbor
     ones = sitk.GetImageFromArray(np.ones(image.voxels.shape, np.uint8))
     ones.CopyInformation(image.to_sitk())

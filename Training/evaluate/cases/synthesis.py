@@ -116,7 +116,7 @@ def _pair(
     if organs is not None and options.condition_on_organs:
         condition, made_by = known, f"{organs_by} organs, thresholds elsewhere"
     spacing = options.spacing_mm
-    frame = prepare(smoothed(ct, spacing) if spacing else ct, spacing)
+    frame = prepare(smooth(ct, spacing) if spacing else ct, spacing)
     condition, known = (frame.labels(ct.with_voxels(labels)) for labels in (condition, known))
     labels = replace(frame.volume, voxels=condition, source="")
     return LabeledCt(name, region, frame.volume, labels, known, made_by)
@@ -158,13 +158,13 @@ def middle(volume: Volume, slab_mm: float | None) -> Volume:
     return axial_slab(volume, max(2, round(slab_mm / spacing)) if slab_mm else None)
 
 
-def smoothed(ct: Volume, spacing_mm: float) -> Volume:
+def smooth(ct: Volume, spacing_mm: float) -> Volume:
     """A CT without what a grid of `spacing_mm` could not hold, so that it is coarser there, not noisier."""
     factors = np.maximum(spacing_mm / np.array(ct.spacing[::-1]), 1.0)
     return ct.with_voxels(ndimage.gaussian_filter(ct.voxels, 0.5 * np.sqrt(factors**2 - 1), mode="nearest"))
 
 
-def painted(pair: LabeledCt) -> Volume:
+def paint_labels(pair: LabeledCt) -> Volume:
     """The label map in HU: each label in the real CT's own median, without any texture."""
     voxels = np.full(pair.ct.voxels.shape, -1000, np.float32)
     for number in np.unique(pair.organs[pair.body]):
@@ -173,7 +173,7 @@ def painted(pair: LabeledCt) -> Volume:
     return pair.ct.with_voxels(voxels)
 
 
-def grouped(regions: Mapping[str, str]) -> dict[str, list[str]]:
+def group_by_region(regions: Mapping[str, str]) -> dict[str, list[str]]:
     """{region: its cases}, and "overall" if there is more than one region."""
     groups: dict[str, list[str]] = {}
     for name, region in regions.items():

@@ -42,7 +42,7 @@ def perceptual_distance(one: Sequence[torch.Tensor], other: Sequence[torch.Tenso
     return float(torch.stack(distances).mean())
 
 
-def pooled(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+def pool_features(maps: Sequence[torch.Tensor]) -> torch.Tensor:
     """The mean features of each crop, (N, C)."""
     return torch.cat([m.mean(dim=(2, 3, 4)) for m in maps])
 

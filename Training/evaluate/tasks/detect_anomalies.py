@@ -102,7 +102,9 @@ def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.nd
     counted = case.counted
     hu = np.clip(case.volume.voxels.astype(np.float32), *REGIONS[case.region].window)
     difference = np.where(counted, hu - np.median(hu[counted]), np.float32(0))
-    return directed(smooth_within(difference, counted, smoothing_mm, case.volume.spacing[::-1]), counted, direction)
+    return directed_score(
+        smooth_within(difference, counted, smoothing_mm, case.volume.spacing[::-1]), counted, direction
+    )
 
 
 def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int | None) -> np.ndarray:
@@ -114,10 +116,10 @@ def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int |
     )
     found, counted = result.map.voxels, case.counted
     middle = np.median(found[counted]) if settings.from_median else 0
-    return directed(found - middle, counted, settings.direction)
+    return directed_score(found - middle, counted, settings.direction)
 
 
-def directed(difference: np.ndarray, counted: np.ndarray, direction: str) -> np.ndarray:
+def directed_score(difference: np.ndarray, counted: np.ndarray, direction: str) -> np.ndarray:
     """The score of a difference: how far it is up, down, or either way. 0 outside `counted`."""
     score = {"either": np.abs, "darker": np.negative, "brighter": np.asarray}[direction](difference)
     return np.where(counted, score, np.float32(0))

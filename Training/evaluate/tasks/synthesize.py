@@ -20,7 +20,7 @@ from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
 
 from ..cases.results import resampled_result
-from ..cases.synthesis import LabeledCt, grouped, painted
+from ..cases.synthesis import LabeledCt, group_by_region, paint_labels
 from ..cases.volumes import trained_on
 from ..metrics import similarity
 from ..metrics.anatomy import (
@@ -78,7 +78,7 @@ def compare(
         result = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
         borders = _borders(result.facts, pair, model, parameters)
         rows.append(measure(pair, result.volumes[0].voxels, model.name, metrics, borders))
-        rows.append(measure(pair, painted(pair).voxels, PAINTED, metrics))
+        rows.append(measure(pair, paint_labels(pair).voxels, PAINTED, metrics))
     return rows
 
 
@@ -122,7 +122,7 @@ def measure(
         return Measured(pair.name, method, values)
     maps = [metrics.features.maps(2 * unit - 1, pair.region) for unit in units]
     values["lpips"] = similarity.perceptual_distance(*maps)
-    return Measured(pair.name, method, values, tuple(similarity.pooled(maps_of_image) for maps_of_image in maps))
+    return Measured(pair.name, method, values, tuple(similarity.pool_features(maps_of_image) for maps_of_image in maps))
 
 
 def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetrics) -> dict[str, float]:
@@ -157,7 +157,7 @@ def report_of(rows: Sequence[Measured], notes: Sequence[str], facts: dict) -> Re
     """The table in the layout of Table IV, a group a region, and "overall"."""
     regions = {row.case: row.values["region"] for row in rows}
     lines = []
-    for group, names in grouped(regions).items():
+    for group, names in group_by_region(regions).items():
         star = " *" if any(map(trained_on, names)) else ""
         for method in dict.fromkeys(row.method for row in rows):
             chosen = [row for row in rows if row.case in names and row.method == method]
