@@ -32,7 +32,7 @@ def read_lesion_mask(path: str | os.PathLike, like: Volume | None = None) -> Vol
         names = shorten([file.name for file in files])
         raise InputError(f"{path} is a folder of {len(files)} masks ({names}): give the file of the lesion's mask.")
     layers, segments, beside = read_named(path)
-    if beside.file and not beside.own and beside.file.name.lower() != "dataset.json":
+    if beside.file and not beside.of_map and beside.file.name.lower() != "dataset.json":
         segments = []  # names of a folder's label maps, among which a lesion's mask may lie
     mask = _lesion([whole_labels(layer) for layer in layers], segments, path)
     return mask if like is None else resample_labels_to(mask, like)

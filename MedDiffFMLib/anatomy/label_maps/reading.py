@@ -67,7 +67,7 @@ def _classes(path: Path) -> tuple[Volume, int, bool]:
     if path.is_dir() and mask_files(path):
         return (*read_organ_folder(path), True)
     layers, segments, beside = read_named(path)
-    if segments and not beside.own and beside.file:
+    if segments and not beside.of_map and beside.file:
         _check_file_name(path, layers, segments, beside)
     if segments:
         return (*to_model_classes(layers, segments, path), True)
@@ -108,7 +108,7 @@ def _with_name_warning(labels: Volume, names: dict[int, str], beside: SidecarNam
         n
         for n in names
         if n
-        and beside.own
+        and beside.of_map
         and label_for_foreign_name(beside.names.get(n, names[n])) != label_for_foreign_name(names[n])
     ]
     if not both:
