@@ -64,7 +64,7 @@ class Outcome:
 
 
 def prepare_row(row: ManifestRow, split: str, settings: Settings, folder: Path) -> Outcome:
-    """Prepare one CT: its cases come to folder/SPLIT/NAME, and what became of it is returned, whatever happened.
+    """Prepare one CT: its cases come to folder/SPLIT/NAME, and the outcome is returned, whatever happened.
 
     Only a full disk and Ctrl-C are not about this CT and are raised.
     """
@@ -164,7 +164,7 @@ def _organs(row: ManifestRow, volume: Volume) -> Anatomy | None:
 
 
 def _labels(image: BodyImage, organs: np.ndarray | None) -> np.ndarray:
-    """Given organs, elsewhere body, lung, bone or gas; where a label map says no more than body, too."""
+    """Given organs, elsewhere, and where a label map says only body, what thresholds find: body, lung, bone or gas."""
     found = find_tissue(image)
     if organs is None:
         return found

@@ -73,7 +73,9 @@ def prepare_manifest(
 
 
 def fingerprint(row: ManifestRow, split: str, settings: Settings) -> str:
-    """A hash of what a prepared row depends on: its files by size and time, its line, its split and the settings."""
+    """A hash of everything that a prepared row depends on: its files by size and time, its line, its split and the
+    settings.
+    """
     files = {column: _state(path) for column, path in row.files.items()}
     line = [row.patient, row.region, str(row.anatomy), row.lesion_labels, row.placed, split]
     record = [VERSION, settings.spacing_mm, settings.salt, files, {k: str(v) for k, v in row.files.items()}, line]
@@ -108,7 +110,7 @@ class StoreWriter:
                 )
 
     def is_done(self, name: str, sources: str) -> bool:
-        """Whether a row was prepared from these sources, or from files that are gone now; not if it was refused."""
+        """Whether a row was prepared from these sources, or from files that no longer exist; False if it was refused."""
         outcome, row = self.outcomes.get(name), self.rows[name]
         if outcome is None or outcome.status == "refused" or outcome.split != self.splits[name]:
             return False
@@ -209,6 +211,6 @@ def _locked(store: Path) -> Iterator[Path]:
 
 
 def _sweep(store: Path) -> None:
-    """Remove what stopped runs left half-made."""
+    """Remove the unfinished files of stopped runs."""
     for part in (*store.glob(".stage-*"), *store.glob("*/.*.part")):
         shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)

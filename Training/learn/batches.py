@@ -1,7 +1,7 @@
 """The samples of a run: crops, noise and timesteps, all drawn from (seed, number of the sample).
 
-So a run that was killed and resumed sees what one that was not would have seen, and several processes see together
-what one would with a larger batch.
+So a run that was killed and resumed sees the same samples as an uninterrupted one, and several processes together see
+the same as one process with a larger batch.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Sched
 
 @dataclass
 class TrainingBatch:
-    """Samples of one pass: x_t and ε (B, 1, Z, Y, X), t (B,), and the crops with their conditions."""
+    """A batch of samples of one pass: x_t and ε (B, 1, Z, Y, X), t (B,), and the crops with their conditions."""
 
     x_t: torch.Tensor
     eps: torch.Tensor
@@ -72,7 +72,7 @@ def one_step_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig
 ) -> TrainingBatch:
     """Draw samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline
-    through the thick slices, without noise. ε is what leads there from x_0.
+    through the thick slices, without noise. ε is the noise that leads there from x_0.
     """
     factor = draw_factor(np.random.default_rng([config.seed, first, 0]), crops)
     divisor = 2 ** (len(config.network.channels) - 1)

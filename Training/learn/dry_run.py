@@ -15,8 +15,8 @@ MIB = 2**20
 
 
 def dry_run(trainer: Trainer) -> list[tuple[str, str]]:
-    """Names and values to print: sizes, memory and time. Two real steps are taken, the first to warm up; of all
-    processes together, so each must call it.
+    """The sizes, memory and time of a run as names and values to print. Two real steps are taken, the first to warm up,
+    by all processes together, so each must call it.
     """
     steps = StepBatches(
         trainer.cases, trainer.config, trainer.schedule, trainer.processes.rank, trainer.processes.count

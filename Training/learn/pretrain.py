@@ -46,7 +46,7 @@ def pretrain(
 
 
 def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[TrainingBatch]]]:
-    """The batches of every step from the trainer's own on, each with the seconds that it was waited for."""
+    """The batches of every step from the trainer's step on, each with the seconds spent waiting for it."""
     processes = trainer.processes
     steps = StepBatches(trainer.cases, trainer.config, trainer.schedule, processes.rank, processes.count)
     order = range(trainer.step, trainer.config.steps)
@@ -58,7 +58,7 @@ def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[Tr
 
 
 def look(trainer: Trainer, show: Show | None) -> dict[str, float]:
-    """Validate and show pictures if their time has come; the best weights so far are kept as `best.pt`."""
+    """Validate and show pictures when they are due; the best weights so far are kept as `best.pt`."""
     config, row = trainer.config, {}
     if not trainer.validation:
         return row
@@ -73,7 +73,7 @@ def look(trainer: Trainer, show: Show | None) -> dict[str, float]:
 
 
 def speed(trainer: Trainer, waited: float, seconds: float) -> dict[str, float]:
-    """Patches a second of all processes, the share of the time that data were waited for, and the memory."""
+    """The speed in patches a second of all processes, the fraction of the time spent waiting for data, and the memory."""
     return {
         "speed/patches_per_second": trainer.samples_per_step / seconds,
         "speed/waiting_share": waited / seconds,

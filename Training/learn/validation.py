@@ -35,7 +35,7 @@ def cases_with_target(cases: Sequence[Case], target: str) -> list[Case]:
 
 
 def fixed_crops(trainer: Trainer, count: int) -> list[tuple[Crop, torch.Tensor]]:
-    """`count` crops of the validation patients, each with its noise (1, Z, Y, X)."""
+    """A list of `count` crops of the validation patients, each with its noise (1, Z, Y, X)."""
     plain = {"window_jitter_hu": 0.0, "case_weights": (), "zoom": (1.0, 1.0), "mirrored": (), "hu_gain": 0.0}
     config = replace(trainer.config.crops, **plain)
     drawn = []

@@ -101,7 +101,7 @@ class OtherMethods:
     ] = None
 
     def check(self) -> None:
-        """Nothing can be said before the cases are known."""
+        """Nothing: the images are checked once the cases are known."""
 
     def networks(self) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
         """The trained baselines by name, HU to HU (Z, Y, X). InputError if a folder holds none."""

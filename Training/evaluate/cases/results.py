@@ -1,4 +1,4 @@
-"""Images that another method made of the same cases: a folder a method, in it NAME.nii.gz a case."""
+"""Images of other methods for the same cases: a folder for each method, with NAME.nii.gz for each case."""
 
 from __future__ import annotations
 

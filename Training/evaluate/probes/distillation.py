@@ -94,7 +94,7 @@ def measure(hu: np.ndarray, reference: np.ndarray, sample: Sample) -> dict[str, 
 
 
 def detail(hu: np.ndarray, body: np.ndarray) -> float:
-    """Mean absolute difference of neighbors within the body, over the three axes: what blur takes away."""
+    """The mean absolute difference of neighbors within the body, over the three axes: blur lowers it."""
     steps = []
     for axis in range(3):
         both = np.minimum(*(np.take(body, range(n, body.shape[axis] - 1 + n), axis) for n in (0, 1)))
