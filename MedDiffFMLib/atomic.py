@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: each is written under a hidden name beside its own and renamed once it stands.
+"""Files that appear whole or not at all: each is written under a hidden name beside its own and renamed once complete.
 Standard library only.
 """
 
@@ -16,18 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import DiskFullError, InputError, kind_of
-from .putting import put
 
-LONGEST_NAME = 255  # bytes, where the file system does not tell
+LONGEST_NAME = 255  # bytes, where the file system does not say
 DAY = 24 * 3600.0
+IN_USE_SECONDS = 1.0  # on Windows a file that a virus scanner or a panel has open cannot be replaced
+RETRY_SECONDS = 0.05
 TABLE = {"mode": "w", "newline": "", "encoding": "utf-8", "errors": "backslashreplace"}  # a name may be no text
 _HIDDEN = re.compile(r"\.[0-9a-f]{32}\.part.*")
 
 
 def hidden_name(path: Path, suffix: str | None = None) -> Path:
     """A new hidden name in the folder of `path`, short whatever the length of its own, with its suffix or another."""
-    own = path.name[-7:] if path.name.lower().endswith(".nii.gz") else path.suffix
-    return path.with_name(f".{uuid.uuid4().hex}.part{own if suffix is None else suffix}")
+    if suffix is None:
+        suffix = path.name[-7:] if path.name.lower().endswith(".nii.gz") else path.suffix
+    return path.with_name(f".{uuid.uuid4().hex}.part{suffix}")
 
 
 @contextmanager
@@ -39,14 +41,30 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         with naming(path):
             yield part
-            put(part, path)
+            move_into_place(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
+def move_into_place(new: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Rename the finished file `new` to `path`, which is replaced if it exists.
+
+    A file that another program has open is tried again for a second; then PermissionError.
+    """
+    deadline = time.monotonic() + IN_USE_SECONDS
+    while True:
+        try:
+            os.replace(new, path)
+            return
+        except PermissionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn what the file system says within into InputError (DiskFullError) that names `path`, the output asked for."""
+    """A context that turns errors of the file system into InputError (DiskFullError) that names `path`, the output."""
     try:
         yield
     except OSError as error:
@@ -103,8 +121,8 @@ def _longest_name(folder: Path) -> int:
 
 
 def remove_partial_files(folder: Path, older_than: float = 0.0) -> int:
-    """Remove what killed runs left under hidden names in a folder, last changed so many seconds ago; nobody may be
-    writing those. Returns their number.
+    """Remove the files that killed runs left under hidden names in a folder, if last changed so many seconds ago, and
+    return their number. Nobody may be writing them.
     """
     last, left = time.time() - older_than, []
     for path in folder.iterdir():

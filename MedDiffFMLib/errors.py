@@ -8,23 +8,23 @@ from .extras import advice, extra_of
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used. The message is one sentence: what, why, and what to do. Exit code 2."""
+    """An input that cannot be used. The message is one sentence: what, why, and what to do. Exit code 2."""
 
 
 class UsageError(InputError):
-    """A request itself is wrong, whatever the files hold: an unknown task, parameter or value."""
+    """A request that is wrong whatever the files hold: an unknown task, parameter or value."""
 
 
 class MissingModelError(InputError):
-    """There is no such model on this computer, and it could not be had from elsewhere."""
+    """A model that is not on this computer and could not be downloaded."""
 
 
 class DiskFullError(InputError):
-    """There is no room for the result."""
+    """A disk without room for the result."""
 
 
 class Cancelled(Exception):
-    """The user stopped the work. Nothing is left behind. Exit code 3."""
+    """A run that the user stopped. Nothing is left behind. Exit code 3."""
 
 
 # what a user can do about an error of each kind, where its message does not say more
@@ -46,7 +46,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def kind_of(error: BaseException) -> str:
-    """What went wrong, as a program can tell it apart: cancelled, or one of `NEXT_STEPS`."""
+    """The kind of an error, for programs: cancelled, or one of `NEXT_STEPS`."""
     if isinstance(error, (Cancelled, KeyboardInterrupt)):
         return "cancelled"
     if isinstance(error, DiskFullError) or getattr(error, "errno", None) in NO_ROOM:
@@ -61,7 +61,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """One line that says what happened."""
+    """An error in one line."""
     kind = kind_of(error)
     if kind == "cancelled":
         return str(error) or "Cancelled; no file was written."
@@ -78,7 +78,7 @@ def in_words(error: BaseException) -> str:
 
 
 def _is_missing_extra(error: BaseException) -> bool:
-    """Whether a package is not there that an extra would bring."""
+    """Whether a package is missing that one of the extras installs."""
     return isinstance(error, ImportError) and extra_of(error.name) is not None
 
 

@@ -1,4 +1,5 @@
-"""What a running task tells: a `Progress` after every batch of windows, or part of other work. Standard library only.
+"""Progress reports of a running task: a `Progress` after every batch of windows, or part of other work. Standard
+library only.
 
 Raising `Cancelled` from the callback stops the task within that batch.
 """
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task is: `step` steps and, of the next one, `window` windows (or other parts) are done.
+    """The progress of a task: `step` steps and, of the next one, `window` windows (or other parts) are done.
 
     work_done: the part of the whole work that is done, where steps differ in theirs; None where they do not.
     preview, after a step of a task that can show it, makes the present estimate as a Volume in HU; nothing is
@@ -35,7 +36,7 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """Done share of the whole task, 0 … 1."""
+        """The fraction of the whole task that is done, 0 … 1."""
         done = (self.step + self.window / max(self.windows, 1)) / max(self.steps, 1)
         return min(done if self.work_done is None else self.work_done, 1.0)
 
@@ -62,7 +63,7 @@ class Reporter:
         costs: Sequence[float] = (),
         make_preview: Callable[[object], Volume] | None = None,
     ) -> None:
-        """State the size of the work; the clock starts here.
+        """Begin reports of work of this size; the clock starts here.
 
         parts: of the first step. costs: the tiles of each step, or what is worth so many, where they differ.
         make_preview: makes a Volume in HU of the sampler's estimate of x_0 (`Scan.as_volume` does), for those who want
@@ -79,11 +80,11 @@ class Reporter:
         self.costs, self.make_preview = (), None
 
     def heartbeat(self) -> None:
-        """Say that the task is alive, between the parts of its preparation; the callback may stop it here too."""
+        """Report that the task is alive, between the parts of its preparation; the callback may stop it here too."""
         self._emit(0)
 
     def part(self, part: int, parts: int) -> None:
-        """Say that so many parts of the next step are done: the tiles of a noise prediction (its `on_tile`), or the
+        """Report how many parts of the next step are done: the tiles of a noise prediction (its `on_tile`), or the
         parts of other work that is a step of its own.
         """
         self.parts = parts
@@ -95,7 +96,7 @@ class Reporter:
         self._emit(0, partial(self.make_preview, x0) if self.make_preview else None)
 
     def next_step(self) -> None:
-        """A step without an estimate to show is done."""
+        """Count a step that has no estimate to show."""
         self.done += 1
         self._emit(0)
 
@@ -108,7 +109,7 @@ class Reporter:
         self.callback(Progress(self.done, self.steps, part, self.parts, left, work_done, preview))
 
     def _work_done(self, part: int) -> float:
-        """The part of all costs that is done."""
+        """The fraction of all costs that is done."""
         of_this = sum(self.costs[self.done : self.done + 1]) * part / max(self.parts, 1)
         return (sum(self.costs[: self.done]) + of_this) / (sum(self.costs) or 1)
 
@@ -124,7 +125,7 @@ def sub_progress(progress: ProgressCallback | None, first: float, last: float) -
     return show
 
 
-def counted(on_part: Callable[[int, int], None], total: int) -> Callable[[], None]:
+def part_counter(on_part: Callable[[int, int], None], total: int) -> Callable[[], None]:
     """A function to call after each of `total` parts: `on_part(done, total)`."""
     done = itertools.count(1)
     return lambda: on_part(next(done), total)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.last_words import FAULT, last_words
+from MedDiffFMLib.crash_message import FAULT, crash_message
 
 LAUNCHER_MESSAGE = "exit abnormally"  # written by CTKAppLauncher when a signal ended its program
 
@@ -129,7 +129,7 @@ def died(code, stderr, slicersPython):
 
     code: its exit code. stderr: the end of what it wrote there. slicersPython: whether it ran in Slicer's own Python.
     """
-    line = last_words(stderr)
+    line = crash_message(stderr)
     if "No module named" in line:
         elsewhere = _("Install meddiff-fm there, or choose another place under Advanced, “Where it runs”.")
         return Failure("packages", line, nextSteps()["packages"] if slicersPython else elsewhere)

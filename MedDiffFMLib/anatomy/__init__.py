@@ -1,1 +1,1 @@
-"""What is where in a body: classes, tissue, regions, lesions, and segmentation by TotalSegmentator."""
+"""The anatomy of a body: classes, tissue, regions, lesions, and segmentation by TotalSegmentator."""

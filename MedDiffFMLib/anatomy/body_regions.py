@@ -1,5 +1,5 @@
-"""A whole-body scan in its parts: head-neck, chest and abdomen, each computed as its own image, joined without a seam
-(paper, IV-A2).
+"""The regions of a whole-body scan: head-neck, chest and abdomen, each computed as an image of its own and joined
+without a seam (paper, IV-A2).
 
 Neighbors share some centimeters around the cut, in which one fades into the other as cos².
 """
@@ -90,7 +90,10 @@ def _split(
 ) -> list[RegionSpan]:
     first, last = _best_cuts(_contradictions(lungs, body, labels, spacing))
     shown = body.any(axis=(1, 2))
-    length = lambda a, b: float(shown[a:b].sum() * spacing[0])  # noqa: E731
+
+    def length(start: int | None, stop: int | None) -> float:
+        return float(shown[start:stop].sum() * spacing[0])
+
     if length(first, last) < SHORTEST_MM:
         return []
     if lungs[first:last].sum() * spacing[1] * spacing[2] / 100 < SMALLEST_LUNGS_CM2 * max(shown[first:last].sum(), 1):
@@ -104,7 +107,7 @@ def _split(
 def _contradictions(
     lungs: np.ndarray, body: np.ndarray, labels: np.ndarray | None, spacing: tuple[float, float, float]
 ) -> np.ndarray:
-    """(Z, 3): how much speaks against each slice being abdomen, chest, head-neck, from 0 to 1."""
+    """The evidence against each slice being abdomen, chest, head-neck: (Z, 3), from 0 to 1."""
     chest = lungs.sum(axis=(1, 2)) > np.maximum(body.sum(axis=(1, 2)) * LUNG_SHARE, 1)
     against = np.stack([chest, ~chest & body.any(axis=(1, 2)), chest], axis=1).astype(float)
     if labels is not None and np.isin(labels, _LOBES).any():
@@ -131,12 +134,12 @@ def _best_cuts(against: np.ndarray) -> tuple[int, int]:
 
 
 def _faded(found: Sequence[tuple[Region, int, int]], spacing: float) -> list[RegionSpan]:
-    """Neighbouring parts, each longer by half the overlap on both sides of a cut, with their weights."""
+    """Neighboring parts, each longer by half the overlap on both sides of a cut, with their weights."""
     slices = found[-1][2]
     half = max(1, round(FADE_MM / 2 / spacing))
-    centre = np.arange(slices) + 0.5
+    center = np.arange(slices) + 0.5
     # how much lies above each cut: 0, then sin² (cos² from above), then 1
-    above = [np.sin(np.clip((centre - cut) / (2 * half) + 0.5, 0, 1) * np.pi / 2) ** 2 for _, cut, _ in found[1:]]
+    above = [np.sin(np.clip((center - cut) / (2 * half) + 0.5, 0, 1) * np.pi / 2) ** 2 for _, cut, _ in found[1:]]
     above = [np.ones(slices), *above, np.zeros(slices)]
     parts = []
     for i, (region, start, stop) in enumerate(found):
@@ -155,8 +158,8 @@ def crop_to_span(whole: Volume, span: RegionSpan) -> Volume:
 class RegionBlender:
     """The values of a whole scan, put together from those of its regions as a weighted mean.
 
-    It is added up so that where all regions agree, and where only one has a say, the value comes out to the last bit.
-    values: float32 (Z, Y, X) of the whole scan.
+    The sum is such that where all regions agree, or only one lies, the value is exact to the last bit. values: float32
+    (Z, Y, X) of the whole scan.
     """
 
     def __init__(self, shape: tuple[int, int, int]):

@@ -1,7 +1,7 @@
 """The classes of the anatomy condition by name, and how people write these names. Standard library only.
 
 1–117 are TotalSegmentator's, in the order of its own class map ("total", version 2); 118 is any other part of the body;
-119–121 are what thresholds can tell without a segmentation model (see `anatomy.find_tissue`).
+119–121 are what thresholds find without a segmentation model (see `anatomy.tissue.find_tissue`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ GROUPS: dict[str, tuple[int, ...]] = {
 }
 
 # Other words for a class: other spellings, short forms, SNOMED's names, and parts that version 1 of TotalSegmentator or
-# another of its tasks tells apart.
+# another of its tasks distinguishes.
 _ALIASES = {
     "oesophagus": "esophagus",
     "bladder": "urinary_bladder",
@@ -120,8 +120,8 @@ _NO_WORDS = ("of", "the", "structure", "entire")
 
 
 def _key(name: str) -> tuple[str, ...]:
-    """What is the same in "Right kidney", "kidney-right", "kidney (R)" and "kidney of the right", vertebra and
-    vertebrae, "first rib" and "rib 1".
+    """The common key of "Right kidney", "kidney-right", "kidney (R)" and "kidney of the right", vertebra and vertebrae,
+    "first rib" and "rib 1".
     """
     words = [word for word in re.findall(r"[a-z0-9]+", name.lower()) if word not in _NO_WORDS]
     return tuple(sorted(_WORDS.get(word) or word.rstrip("s") or word for word in words))
@@ -154,7 +154,7 @@ def label_numbers(name: str) -> tuple[int, ...]:
 
 
 def label_for_foreign_name(name: str) -> int | None:
-    """The number that stands for a name in somebody's label map, None if no class does.
+    """The number of the class for a name in a foreign label map, None if there is no such class.
 
     Besides the classes: any part of the lungs is 119, any part of the bones 120, as thresholds would find them.
     """
@@ -175,7 +175,7 @@ def close_names(name: str, likeness: float = 0.6) -> list[str]:
 
 
 def misspelled(name: str) -> list[str]:
-    """The classes that a name of no class is surely meant for: a letter or two differ, and no number or side does."""
+    """The classes of which a name is surely a misspelling: a letter or two differ, and no number or side does."""
     plain = "_".join(re.findall(r"[a-z0-9]+", name.lower()))
     same = [one for one in (*_NUMBERS, *_ALIASES) if _exact_words(one) == _exact_words(plain)]
     if label_for_foreign_name(name) is not None or _key(name) in _GROUP_KEYS:
@@ -186,7 +186,7 @@ def misspelled(name: str) -> list[str]:
 
 
 def _exact_words(name: str) -> set[str]:
-    """The words of a name in which one letter makes another organ."""
+    """The words of a name that must match exactly, since one letter would make another organ."""
     return {word for word in name.split("_") if word in ("left", "right", "upper", "lower") or re.search(r"\d", word)}
 
 

@@ -1,4 +1,4 @@
-"""Lesion masks: what can be one, how a new lesion fades into what surrounds it, and where one may be placed.
+"""Lesion masks: their checks, how a new lesion fades into its surroundings, and where one may be placed.
 
 Masks are bool (z, y, x); spacing is (z, y, x) in mm.
 """
@@ -32,10 +32,10 @@ def lesion_voxels(mask: Volume, like: Volume, name: str = "CT") -> np.ndarray:
     lesion = mask.voxels > 0
     if not lesion.any():
         raise InputError(f"{source} is empty, there is no lesion to draw: mark its voxels with 1.")
-    millilitres = volume_ml(lesion, like.spacing)
-    if millilitres > LARGEST_ML:
+    milliliters = volume_ml(lesion, like.spacing)
+    if milliliters > LARGEST_ML:
         raise InputError(
-            f"{source} marks {millilitres:.0f} ml, more than {LARGEST_ML:.0f} ml is no lesion: "
+            f"{source} marks {milliliters:.0f} ml, more than {LARGEST_ML:.0f} ml is not a lesion: "
             "give the lesion's mask, not an organ's."
         )
     if any(lesion.take(end, axis).any() for axis in range(3) for end in (0, -1)):
@@ -61,7 +61,7 @@ def check_place(lesion: np.ndarray, body: np.ndarray, source: str) -> None:
 
 
 def volume_ml(mask: np.ndarray, spacing: Sequence[float]) -> float:
-    """Volume of a mask in millilitres."""
+    """Volume of a mask in milliliters."""
     return float(np.count_nonzero(mask) * np.prod(spacing) / 1000)
 
 
@@ -75,7 +75,7 @@ def bounding_box(mask: np.ndarray) -> list[tuple[int, int]]:
 
 
 def blend_weights(lesion: np.ndarray, spacing: Sequence[float], blend_mm: float) -> np.ndarray:
-    """How much of the new lesion shows in each voxel: float32, 0 outside the mask, from its edge up to 1 at a depth of
+    """The weight of the new lesion in each voxel: float32, 0 outside the mask, from its edge up to 1 at a depth of
     `blend_mm`. In a small lesion at half its greatest depth, so that it has a core that is all new.
 
     Depth is the distance to the nearest voxel outside. The mask must not reach the array's border.
@@ -110,25 +110,25 @@ def place_ellipsoid(
     inside[1:-1, 1:-1, 1:-1] = organ[1:-1, 1:-1, 1:-1]
     room = ndimage.distance_transform_edt(inside[box], sampling=spacing)
     radius = diameter_mm / 2
-    centres = np.argwhere(room > radius)
-    if len(centres) == 0:
+    centers = np.argwhere(room > radius)
+    if len(centers) == 0:
         raise InputError(
             f"A lesion of {diameter_mm:g} mm does not fit into the organ: "
             f"the largest that does has {int(2 * room.max() * 10) / 10:g} mm."
         )
-    centre = centres[generator.integers(len(centres))] + [s.start for s in box]
+    center = centers[generator.integers(len(centers))] + [s.start for s in box]
     axes = radius * np.array([1.0, *generator.uniform(*ROUNDNESS, size=2)])
-    return _ellipsoid(organ.shape, spacing, centre, axes, Rotation.random(random_state=generator).as_matrix())
+    return _ellipsoid(organ.shape, spacing, center, axes, Rotation.random(random_state=generator).as_matrix())
 
 
 def _ellipsoid(
-    shape: Sequence[int], spacing: Sequence[float], centre: np.ndarray, axes: np.ndarray, rotation: np.ndarray
+    shape: Sequence[int], spacing: Sequence[float], center: np.ndarray, axes: np.ndarray, rotation: np.ndarray
 ) -> np.ndarray:
     """The voxels whose centers lie within: |Rᵀ(p − c)/a| ≤ 1, semi-axes a in mm, c in voxels. Bool, `shape`."""
     reach = np.ceil(axes.max() / np.asarray(spacing)).astype(int)
-    first, last = np.maximum(centre - reach, 0), np.minimum(centre + reach + 1, shape)
+    first, last = np.maximum(center - reach, 0), np.minimum(center + reach + 1, shape)
     box = tuple(slice(f, t) for f, t in zip(first, last, strict=True))
-    offsets = [(np.arange(s.start, s.stop) - c) * mm for s, c, mm in zip(box, centre, spacing, strict=True)]
+    offsets = [(np.arange(s.start, s.stop) - c) * mm for s, c, mm in zip(box, center, spacing, strict=True)]
     away = np.stack(np.meshgrid(*offsets, indexing="ij"), axis=-1) @ rotation / axes
     mask = np.zeros(shape, bool)
     mask[box] = (away**2).sum(axis=-1) <= 1

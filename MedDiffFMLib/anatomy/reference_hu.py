@@ -11,7 +11,7 @@ from .classes import BODY, BONE, GAS, LUNG, ORGANS, label_numbers
 
 AIR, FAT, SOFT_TISSUE = -1000.0, -100.0, 30.0
 
-# By class or group (`organs.GROUPS`); what comes later goes before
+# by class or group (`classes.GROUPS`); later entries have precedence
 _USUAL = {
     "vertebrae": 130,
     "ribs": 220,

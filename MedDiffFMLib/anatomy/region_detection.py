@@ -49,7 +49,7 @@ HEAD_AND_NECK = tuple(map(label_number, ("thyroid_gland", "brain", "skull", *(f"
 
 
 def region_of_labels(labels: np.ndarray) -> Region | None:
-    """The region that most of a label map (Z, Y, X), axial slices first, shows; None if no organ tells.
+    """The region that most of a label map (Z, Y, X), axial slices first, shows; None if no organ indicates one.
 
     Chest and head or neck need more than half of the slices of the body, as in `region_detection.detect_region`.
     """

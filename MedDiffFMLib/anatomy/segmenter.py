@@ -1,7 +1,7 @@
 """Organs by TotalSegmentator, if it is installed: `pip install "meddiff-fm[anatomy]"` and its weights.
 
 It runs in a process of its own, so that it can be stopped at once, gives all memory back, and prints nothing here.
-Nothing is downloaded and nothing is sent: its weights must stand already, and its usage statistics are off.
+Nothing is downloaded and nothing is sent: its weights must be installed already, and its usage statistics are off.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def find_organs(
     """The 117 organs of a CT (HU, any grid) by TotalSegmentator, on its grid.
 
     On a GPU at 1.5 mm, on a CPU (or without a device) at 3 mm, which takes minutes; if only the weights of the other
-    kind stand, those. `heartbeat` is called some times a second; what it raises ends the process and passes through.
-    InputError if the package or its weights are missing, or it fails.
+    kind are installed, with those. `heartbeat` is called some times a second; what it raises ends the process and
+    passes through. InputError if the package or its weights are missing, or it fails.
     """
     mode = choose_mode(device)
     with tempfile.TemporaryDirectory(prefix="meddiff-fm-") as name:
@@ -51,7 +51,9 @@ def find_organs(
 
 
 def choose_mode(device: torch.device | None = None) -> str:
-    """total or total_fast: what fits the device and has its weights. InputError, with what to do, if none can run."""
+    """The mode, total or total_fast, that fits the device and has its weights. InputError, with what to do, if none can
+    run.
+    """
     if not is_installed():
         raise InputError(
             f"TotalSegmentator is not installed: install it with pip install 'meddiff-fm[anatomy]', {_INSTEAD}."
@@ -75,17 +77,20 @@ def is_installed() -> bool:
 
 
 def weights_folder() -> Path:
-    """Where TotalSegmentator looks for weights."""
+    """The folder where TotalSegmentator looks for weights."""
     from totalsegmentator.config import get_weights_dir
 
     return Path(get_weights_dir())
 
 
 def modes_with_weights() -> list[str]:
-    """Those of total_fast and total whose weights stand."""
+    """The modes, of total_fast and total, whose weights are installed."""
     folder = weights_folder()
-    stands = lambda number: any(folder.glob(f"Dataset{number}_*/*/fold_*/checkpoint_*.pth"))  # noqa: E731
-    return [mode for mode, (_, numbers) in _MODES.items() if all(map(stands, numbers))]
+
+    def has_weights(number: int) -> bool:
+        return any(folder.glob(f"Dataset{number}_*/*/fold_*/checkpoint_*.pth"))
+
+    return [mode for mode, (_, numbers) in _MODES.items() if all(map(has_weights, numbers))]
 
 
 def describe() -> str:
@@ -103,9 +108,9 @@ def describe() -> str:
 
 
 def _run(arguments: list[str], folder: Path, heartbeat: Callable[[], None]) -> None:
-    """The process, until it ends or `heartbeat` raises. Its stdin stays open as long as it is wanted."""
-    here = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    """Run the process until it ends or `heartbeat` raises. Its stdin stays open as long as it may run."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with open(folder / "log.txt", "w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "MedDiffFMLib.anatomy.segmenter_process", *arguments],

@@ -32,7 +32,7 @@ def segment(folder: Path, device: str, mode: str) -> None:
 
 
 def end_with_stdin() -> None:
-    """Kill this process and its children once nobody holds the other end of stdin."""
+    """Kill this process and its children once the other end of stdin is closed."""
     while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
         pass
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():  # a session of its own: nobody else is in the group

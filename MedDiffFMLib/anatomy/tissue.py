@@ -1,7 +1,7 @@
 """Body, lungs, bones and gas of a CT by thresholds and connected parts, as a label map; a body around given organs.
 
 Labels 1–117 are TotalSegmentator's (`anatomy.classes` has the names), 118 is any other part of the body, 0 is the
-background. Three more, of this project, name what a threshold can tell without a segmentation model: lung, bone, gas.
+background. Three more, of this project, are found by thresholds without a segmentation model: lung, bone, gas.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DENSE_HU = -400.0  # above it is tissue
 
 
 def lung_mask(hu: np.ndarray) -> np.ndarray:
-    """What looks like lung: wide areas whose mean over 5 × 5 voxels of a slice lies in −930 … −600 HU.
+    """The voxels that look like lung: wide areas whose mean over 5 × 5 voxels of a slice lies in −930 … −600 HU.
 
     hu: shape (Z, Y, X), axial slices first. Returns bool, same shape. Air is darker, and the rim between air and
     skin too thin.
@@ -47,7 +47,7 @@ class BodyImage:
 
     @property
     def lungs(self) -> np.ndarray:
-        """What looks like lung (`lung_mask`) in the body, bool (Z, Y, X)."""
+        """The voxels that look like lung (`lung_mask`) in the body, bool (Z, Y, X)."""
         return self._body_and_lungs[1]
 
     @cached_property
@@ -58,10 +58,10 @@ class BodyImage:
 
     def slices(self, z: slice) -> BodyImage:
         """Some of the slices, with the body and the lungs of the whole."""
-        some = BodyImage(self.hu[z], self.spacing, self.body[z])
+        part = BodyImage(self.hu[z], self.spacing, self.body[z])
         if "_body_and_lungs" in vars(self):
-            some._body_and_lungs = some.body, self.lungs[z]
-        return some
+            part._body_and_lungs = part.body, self.lungs[z]
+        return part
 
 
 def body_mask(hu: np.ndarray, lung: np.ndarray | None = None) -> np.ndarray:
@@ -88,7 +88,7 @@ def body_mask(hu: np.ndarray, lung: np.ndarray | None = None) -> np.ndarray:
 
 
 def find_tissue(image: BodyImage) -> np.ndarray:
-    """What thresholds and connected parts can tell without a segmentation model: body, lungs, bones and gas.
+    """The tissues that thresholds and connected parts find without a segmentation model: body, lungs, bones and gas.
 
     Returns labels (Z, Y, X), uint8: 0, 118, 119 (lung), 120 (bone: parts of at least 1 cm³ that reach 300 HU, with what
     is joined to them above 180 HU), 121 (gas: below −400 HU and no lung). Vessels full of contrast medium can count as

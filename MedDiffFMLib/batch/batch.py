@@ -1,4 +1,4 @@
-"""A task over a folder of CTs: what is there, what becomes of each, and a table of it that outlives a kill.
+"""A task over a folder of CTs: its inputs, the outcome of each, and a table of them that survives a kill.
 
 Every item is a `run` request of the worker's protocol with `resume`, so that what an earlier run finished is skipped;
 who computes it (workers here, or on a Dask cluster) is a function that takes requests and yields their last events.
@@ -29,7 +29,7 @@ STATUS = "status.csv"
 COLUMNS = ("name", "status", "reason", "seconds", "outputs", "summary")
 NAME = "{name}"
 
-# takes requests, and what hears the events of those that run; yields their last events with `id`, as they end
+# takes requests and a callback for the events of running ones; yields their last events with `id`, as they end
 Run = Callable[[list[dict], Callable[[dict], None]], Generator[dict, None, None]]
 
 
@@ -54,8 +54,8 @@ class Entry:
             self.reason = "finished by an earlier run" if event["skipped"] else ""
             warnings = [f"Warning: {sentence}" for sentence in event.get("warnings", ())]
             self.seconds, self.summary = event["seconds"], "; ".join((event["summary"], *warnings))
-            every = [file["path"] for some in event["files"].values() for file in some]
-            self.outputs = [os.path.relpath(path, folder) for path in every]
+            paths_of_result = [file["path"] for files_of_slot in event["files"].values() for file in files_of_slot]
+            self.outputs = [os.path.relpath(path, folder) for path in paths_of_result]
         elif event["event"] == "error":
             self.status, self.reason = "failed", event["message"]
         else:
@@ -105,7 +105,7 @@ def _by_result(inputs: dict[str, list[Path]], target: Path) -> dict[str, list[Pa
 
 
 def _tells_names_apart(folder: Path) -> bool:
-    """Whether upper and lower case make two names there."""
+    """Whether the file system there distinguishes upper and lower case."""
     there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), None)
     if there is None or there.name.swapcase() == there.name:
         return True
@@ -119,7 +119,7 @@ def option(slot: FileSlot) -> str:
 
 
 class Batch:
-    """A batch that runs: its entries, their table in `target`, and what is told of it."""
+    """A running batch: its entries, their table in `target`, and its progress."""
 
     def __init__(self, task: str, entries: list[Entry], target: Path):
         self.task, self.entries, self.target = task, entries, target
@@ -135,18 +135,18 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """How many inputs it has; what is left out is none."""
+        """The number of inputs, without those left out."""
         return len(self.entries) - self.count["left out"]
 
     @property
     def fraction(self) -> float:
-        """Done share of all, 0 … 1; those that run count with their part."""
+        """The fraction done of the whole batch, 0 … 1; running jobs count with their part."""
         ended = sum(entry.status != "waiting" for entry in self.entries)
         return (ended + sum(self._parts.values())) / len(self.entries)
 
     @property
     def running(self) -> dict[str, float]:
-        """Done share, 0 … 1, of those that are computed now, by name."""
+        """The fraction done, 0 … 1, of each running job, by name."""
         return dict(self._parts)
 
     @property
@@ -171,10 +171,12 @@ class Batch:
                 requests.append(head | {"files": files, "parameters": values, "resume": True})
         return requests
 
-    def run(self, parameters: Parameters, common: CommonParameters, run: Run, tell: Callable[[Batch], None]) -> None:
-        """Have everything done; whatever stops this, the table tells what was done and no half file stays.
+    def run(
+        self, parameters: Parameters, common: CommonParameters, run: Run, on_change: Callable[[Batch], None]
+    ) -> None:
+        """Run all jobs. Whatever stops this, the table says what was done, and no half-written file stays.
 
-        tell: takes this object whenever something changed. InputError if another batch is writing to the folder.
+        on_change: takes this object whenever something changed. InputError if another batch is writing to the folder.
         """
         self._make_folders()
         lock = FileLock(self.target / ".batch.lock")
@@ -185,24 +187,24 @@ class Batch:
         try:
             self._clean()
             self._write()
-            with contextlib.closing(run(self.requests(parameters, common), partial(self._hear, tell))) as ends:
+            with contextlib.closing(run(self.requests(parameters, common), partial(self._on_event, on_change))) as ends:
                 for event in ends:
                     entry = self._by_name[event["id"]]
                     self._parts.pop(entry.name, None)
                     entry.end(event, self.target)
                     self._write()
-                    tell(self)
+                    on_change(self)
         finally:
             self._clean()
             self._write()
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
 
-    def _hear(self, tell: Callable[[Batch], None], event: dict) -> None:
+    def _on_event(self, on_change: Callable[[Batch], None], event: dict) -> None:
         """An event of a job that runs."""
         if event["event"] == "progress":
             self._parts[event["id"]] = event["fraction"]
-            tell(self)
+            on_change(self)
 
     def _folders(self) -> set[Path]:
         """The folders that outputs go to."""

@@ -44,8 +44,8 @@ def connect(address: str):
         ) from None
 
 
-def _run(client, requests: list[dict], hear: Callable[[dict], None]) -> Generator[dict, None, None]:
-    """Closing this generator stops the jobs within seconds. Only the ends of jobs are heard from a cluster."""
+def _run(client, requests: list[dict], on_event: Callable[[dict], None]) -> Generator[dict, None, None]:
+    """Closing this generator stops the jobs within seconds. A cluster reports only the ends of jobs."""
     from distributed import as_completed
 
     with client:
@@ -64,7 +64,7 @@ def _run(client, requests: list[dict], hear: Callable[[dict], None]) -> Generato
 
 
 def _end_of(future) -> dict:
-    """A job's last event; what befell the Dask worker itself is an error of kind `crash`."""
+    """A job's last event; a failure of the Dask worker itself is an error of kind `crash`."""
     error = future.exception() if not future.cancelled() else None
     if error is not None:
         message = f"The cluster could not do this job ({type(error).__name__}): {str(error)[:300]}"
@@ -98,7 +98,7 @@ def do(request: dict, jobs_on: dict[str, int]) -> dict:
 
 
 def _all_cores() -> int:
-    """Dask sets OMP_NUM_THREADS to 1 in its workers, which says nothing about the computer."""
+    """The cores of the computer: Dask sets OMP_NUM_THREADS to 1 in its workers, whatever their number."""
     return cores(heed_environment=False)
 
 

@@ -1,4 +1,6 @@
-"""What a folder of CTs holds: the inputs of a batch by name, and what looks like one but is left out, and why."""
+"""The contents of a folder of CTs: the inputs of a batch by name, and what looks like one but is left out, with the
+reason.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ _OTHER_FORMATS = (".img", ".hdr", ".mgz", ".mgh", ".mnc", ".nhdr", ".vtk", ".vti
 
 @dataclass
 class Contents:
-    """What a folder holds: inputs by name, each with all that bear it (`a.nii.gz` and `a.mha`); what is left
+    """The contents of a folder: inputs by name, each with all files of that name (`a.nii.gz` and `a.mha`); what is left
     out, by name, with the reason; and the DICOM slices that lie loose in it.
     """
 
@@ -32,14 +34,14 @@ def find_inputs(folder: Path) -> dict[str, list[Path]]:
 
 
 def look_through(folder: Path, skip: Collection[Path] = (), labels: bool = False) -> Contents:
-    """What a folder holds: files that can be read, and subfolders with DICOM slices in them, however deep. Hidden files
-    and folders count as nothing. InputError if there are no inputs.
+    """The contents of a folder: files that can be read, and subfolders with DICOM slices in them, however deep. Hidden
+    files and folders count as nothing. InputError if there are no inputs.
 
     skip: absolute paths of what is there for something else, such as the results; labels: label maps are looked for,
     which may be folders with a file for each organ.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give the folder that holds the CTs.")
+        raise InputError(f"{folder} is not a folder: give the folder that holds the CTs.")
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A batch on this computer: worker processes, a thread each that hands it one request after another."""
+"""A batch on this computer: worker processes, each with a thread that gives it one request after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def here(workers: int) -> Run:
     return partial(_run, workers)
 
 
-def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Generator[dict, None, None]:
+def _run(workers: int, requests: list[dict], on_event: Callable[[dict], None]) -> Generator[dict, None, None]:
     """Closing this generator stops the workers within seconds."""
     workers = max(1, min(workers, len(requests)))
     processes = [WorkerProcess(threads=max(1, cores() // workers)) for _ in range(workers)]
@@ -41,7 +41,7 @@ def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Ge
                 open_ones -= 1
                 yield event
             else:
-                hear(event)
+                on_event(event)
     finally:
         closing = [threading.Thread(target=process.close) for process in processes]
         for thread in closing:
@@ -51,7 +51,7 @@ def _run(workers: int, requests: list[dict], hear: Callable[[dict], None]) -> Ge
 
 
 def _next(events: queue.SimpleQueue) -> dict:
-    """The next event. Waits in short turns: on Windows a cancel is not heard within a wait."""
+    """The next event. Waits in short turns, since on Windows a wait cannot be interrupted."""
     while True:
         try:
             return events.get(timeout=TURN)
@@ -67,6 +67,6 @@ def _serve(process: WorkerProcess, waiting: queue.SimpleQueue, events: queue.Sim
             return
         try:
             end = process.run(request, events.put)
-        except Exception as error:  # whatever befalls a job, the next one is done
+        except Exception as error:  # whatever happens to a job, the next one is done
             end = {"event": "error", "kind": kind_of(error), "message": in_words(error)}
         events.put(end | {"id": request["id"], "last": True})

@@ -1,4 +1,4 @@
-"""The application `meddiff-fm`: its commands, those of other installed parts, what becomes of errors and signals."""
+"""The application `meddiff-fm`: its commands, those of other installed parts, and how it handles errors and signals."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _start(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Does nothing itself: the commands do."""
+    """The options before a command; the commands do the work."""
 
 
 def build_app() -> typer.Typer:
@@ -79,14 +79,14 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
 def _cancel(number, frame) -> None:
-    """A signal stops the work where it stands; a second one while it cleans up is ignored."""
+    """Cancel the work at a signal; a second one while it cleans up is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Cancelled
 
 
 def _open_any_name() -> None:
-    """Let C libraries such as ITK open files by names in UTF-8 on Windows, where they else know the letters of one
+    """Let C libraries such as ITK open files by names in UTF-8 on Windows, where they otherwise know the letters of one
     language only.
     """
     if os.name == "nt":

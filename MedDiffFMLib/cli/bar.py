@@ -19,8 +19,8 @@ LINE_SECONDS = 10.0  # without a terminal: a line at most this often
 def progress_bar(
     title: str, quiet: bool = False, words: Callable[[object], str] | None = None
 ) -> Iterator[Callable[[object], None]]:
-    """A callback that shows how far the work is. It takes anything with a `fraction`; `words` tells the rest of it,
-    without it step, windows and time left of a task's `Progress`.
+    """A callback that shows the progress of the work. It takes anything with a `fraction`; `words` puts the rest into
+    words, by default step, windows and time left of a task's `Progress`.
     """
     console, words = Console(stderr=True), words or describe
     if quiet:

@@ -14,7 +14,7 @@ import typer
 from ..errors import Cancelled, UsageError
 from ..parameters import TASKS, CommonParameters, FileSlot, Parameters
 from .bar import in_time, progress_bar
-from .events import EVENTS, batch_events, heed_stdin
+from .events import EVENTS, batch_events, watch_stdin
 from .options import SHELL, ShellOptions, check_record, merge, parameter_option, record, set_verbosity
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HELP = "A task over a folder of CTs: resumable, with a table of what was done, skipped and failed."
 _INPUT = "Folder with the CTs: files, and subfolders of DICOM slices."
-_OUTPUT = "Folder for the results, which bear the inputs' names; status.csv there tells what became of each."
+_OUTPUT = "Folder for the results, named like the inputs; status.csv there records the outcome of each."
 _WORKERS = "CTs at once on this computer; they share its cores. Default: 1."
 _SCHEDULER = "Compute on a Dask cluster that sees the same files, for example tcp://HOST:8786."
 
@@ -44,7 +44,7 @@ def batch_command(task: str) -> Callable:
         workers, scheduler = values.pop("workers"), values.pop("scheduler")
         events = values.pop("events")
         if events:
-            heed_stdin()
+            watch_stdin()
         shell = ShellOptions(*(values.pop(name) for name in SHELL))
         patterns = {s.name: text for s in slots if (text := values.pop(s.name)) is not None}
         set_verbosity(shell)
@@ -73,14 +73,14 @@ def _signature(task: str, slots: list[FileSlot]) -> inspect.Signature:
         )
     ]
     options = [parameter_option(f) for group in (TASKS[task], CommonParameters) for f in dataclasses.fields(group)]
-    own = {
+    options_of_batch = {
         "workers": (int | None, None, typer.Option("--workers", metavar="N", min=1, help=_WORKERS)),
         "scheduler": (str | None, None, typer.Option("--scheduler", metavar="ADDRESS", help=_SCHEDULER)),
         "events": (bool, False, EVENTS),
     }
     rest = [
         inspect.Parameter(name, keyword, default=default, annotation=Annotated[kind, option])
-        for name, (kind, default, option) in (own | SHELL).items()
+        for name, (kind, default, option) in (options_of_batch | SHELL).items()
     ]
     return inspect.Signature([*folders, *map(_pattern, slots), *options, *rest])
 
@@ -130,8 +130,8 @@ def _run(
 ) -> None:
     """Run a batch to its end. Exit code 1 if any of it failed."""
     try:
-        with batch_events(batch) if events else progress_bar(f"Batch {batch.task}", shell.quiet, in_words) as tell:
-            batch.run(parameters, common, run, tell)
+        with batch_events(batch) if events else progress_bar(f"Batch {batch.task}", shell.quiet, in_words) as on_change:
+            batch.run(parameters, common, run, on_change)
     except Cancelled:
         raise Cancelled(f"Cancelled: {in_words(batch)}. Run the same command again to go on.") from None
     for entry in batch.entries:

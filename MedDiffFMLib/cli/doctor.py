@@ -15,7 +15,7 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..models.loading import Model
-    from ..self_test.record import Line
+    from ..self_test.record import StatisticCheck
 
 
 def doctor(
@@ -37,7 +37,7 @@ def doctor(
     from ..models.hardware import describe_pytorch
 
     facts = {**_computer(), **describe_pytorch(), **_segmenter()}
-    lines: Sequence[Line] = ()
+    lines: Sequence[StatisticCheck] = ()
     try:
         loaded = _load(model, device, precision)
         facts |= _describe(loaded)
@@ -53,16 +53,16 @@ def doctor(
         raise typer.Exit(2)
 
 
-def _print(facts: dict, lines: Sequence[Line], verdict: str) -> None:
+def _print(facts: dict, lines: Sequence[StatisticCheck], verdict: str) -> None:
     for name, value in facts.items():
-        if value is None:  # the system does not tell, or there is no GPU
+        if value is None:  # the system does not say, or there is no GPU
             continue
         print(f"{name.replace('_', ' '):>16}  {value}")
     if lines:
-        print(f"\n{'self-test':>16}  {'':46}{'here':>9}{'recorded':>10}{'tolerance':>11}")
+        print(f"\n{'self-test':>16}  {'':46}{'measured':>9}{'recorded':>10}{'tolerance':>11}")
     for line in lines:
-        here = "–" if line.value is None else f"{line.value:.3f}"
-        numbers = f"{here:>9}{line.expected:>10.3f}{line.tolerance:>11.3f}"
+        measured = "–" if line.value is None else f"{line.value:.3f}"
+        numbers = f"{measured:>9}{line.expected:>10.3f}{line.tolerance:>11.3f}"
         print(f"{line.task:>16}  {line.statistic:46}{numbers}  {'ok' if line.ok else 'differs'}")
     print(f"{'verdict':>16}  {verdict}")
 
@@ -95,7 +95,7 @@ def _load(name: str | None, device: str, precision: str) -> Model:
 
 
 def _describe(model: Model) -> dict:
-    """A loaded model, where it computes, and the time of one window. InputError if it computes no finite numbers."""
+    """A loaded model, where it computes, and the time of one window. InputError if its output is not finite."""
     import torch
 
     edge = 32  # enough to run every layer, in seconds on any computer
@@ -116,7 +116,7 @@ def _describe(model: Model) -> dict:
     }
 
 
-def _self_test(model: Model) -> tuple[Sequence[Line], str | None]:
+def _self_test(model: Model) -> tuple[Sequence[StatisticCheck], str | None]:
     """The statistics beside the recorded ones, and one sentence if they differ. InputError if none are recorded."""
     from ..self_test.record import compare, problem_of
     from .bar import progress_bar

@@ -1,4 +1,4 @@
-"""What an error means to the shell: one sentence on stderr and an exit code."""
+"""Errors in the shell: one sentence on stderr and an exit code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`--events`: what a command tells a program that watches it, such as a panel in 3D Slicer: one JSON object a line on
-stdout, each with `event`. The command ends when its stdin closes, so that nothing goes on when the watcher has gone.
+"""`--events`: events of a command for a program that watches it, such as a panel in 3D Slicer: one JSON object a line
+on stdout, each with `event`. The command ends when its stdin closes, so that nothing goes on when the watcher has gone.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ EVENTS = typer.Option("--events", help="For programs: progress as JSON lines on 
 
 
 def send(event: str, **values) -> None:
-    """One event. It is flushed, as the reader may tail a file."""
+    """Print one event. It is flushed, as the reader may tail a file."""
     print(json.dumps({"event": event} | values), flush=True)
 
 
-def heed_stdin(stop: Callable[[], None] | None = None) -> None:
+def watch_stdin(stop: Callable[[], None] | None = None) -> None:
     """Call `stop` (without one: cancel, as Ctrl-C does) when stdin closes."""
     report_faults()
 
@@ -63,7 +63,7 @@ def batch_events(batch: Batch) -> Iterator[Callable[[Batch], None]]:
     sent: dict[str, tuple] = {}
     last = -EVERY_SECONDS
 
-    def tell(batch: Batch, now: bool = False) -> None:
+    def on_change(batch: Batch, now: bool = False) -> None:
         nonlocal last
         if not now and time.monotonic() - last < EVERY_SECONDS:
             return
@@ -76,24 +76,24 @@ def batch_events(batch: Batch) -> Iterator[Callable[[Batch], None]]:
         left = batch.seconds_left if batch.count["waiting"] else None
         send("progress", fraction=batch.fraction, seconds_left=left, running=batch.running)
 
-    tell(batch, now=True)
+    on_change(batch, now=True)
     try:
-        yield tell
+        yield on_change
     finally:
-        tell(batch, now=True)
+        on_change(batch, now=True)
 
 
 @contextmanager
 def download_events(repo: str, revision: str | None) -> Iterator[None]:
-    """While a model is downloaded: `progress` with the bytes that are there, and how many there will be."""
+    """A context for the download of a model: sends `progress` with the bytes that have arrived, and their total."""
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # on stderr, which is for the one sentence of an error
-    heed_stdin(lambda: os._exit(CANCELLED))  # what has arrived is kept, and the next download goes on from there
+    watch_stdin(lambda: os._exit(CANCELLED))  # what has arrived is kept, and the next download goes on from there
     ended = threading.Event()
 
     def watch() -> None:
         total = None
         with contextlib.suppress(Exception):  # offline, or no such repository: the download itself says so
-            total = _wanted_bytes(repo, revision)
+            total = _download_bytes(repo, revision)
         while not ended.wait(EVERY_SECONDS):
             done = _bytes_here(repo)
             send("progress", done=done, total=total, fraction=min(1.0, done / total) if total else None)
@@ -108,14 +108,14 @@ def download_events(repo: str, revision: str | None) -> Iterator[None]:
         sys.stdout.flush()
 
 
-def _wanted_bytes(repo: str, revision: str | None) -> int:
+def _download_bytes(repo: str, revision: str | None) -> int:
     from huggingface_hub import HfApi
 
-    from ..models.store import WANTED
+    from ..models.store import MODEL_FILES
 
     tree = HfApi().list_repo_tree(repo, recursive=True, revision=revision)
     sizes = {item.path: item.size for item in tree if hasattr(item, "size")}
-    return sum(size for path, size in sizes.items() if any(fnmatch(path, wanted) for wanted in WANTED))
+    return sum(size for path, size in sizes.items() if any(fnmatch(path, pattern) for pattern in MODEL_FILES))
 
 
 def _bytes_here(repo: str) -> int:

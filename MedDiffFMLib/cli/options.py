@@ -24,7 +24,7 @@ log = logging.getLogger("MedDiffFMLib")
 
 @dataclasses.dataclass(frozen=True)
 class ShellOptions:
-    """What only the command line has."""
+    """The options that only the command line has."""
 
     json: Path | None = None
     quiet: bool = False
@@ -106,7 +106,8 @@ def _run(task: str, paths: dict, parameters: Parameters, common: CommonParameter
     with progress_bar(task.replace("-", " ").capitalize(), shell.quiet) as progress:
         report = job.run(progress)
     if not shell.quiet:
-        print(f"{report.summary}; wrote {', '.join(str(path) for some in report.written.values() for path in some)}")
+        written = ", ".join(str(path) for slot_paths in report.written.values() for path in slot_paths)
+        print(f"{report.summary}; wrote {written}")
 
 
 def set_verbosity(shell: ShellOptions) -> None:
@@ -127,7 +128,9 @@ def check_record(file: Path | None) -> None:
 
 
 def merge(task: str, given: dict, file: Path | None) -> tuple[Parameters, CommonParameters]:
-    """The task's parameters and the common ones: the command line goes before `file`, `file` before the defaults."""
+    """The task's parameters and the common ones: the command line has precedence over `file`, and `file` over the
+    defaults.
+    """
     values = read_parameters(task, file) if file is not None and file.exists() else {}
     values |= {name: value for name, value in given.items() if value is not None and value is not False}
     if values.get("anatomy") == ANATOMY_FILE:
@@ -151,8 +154,8 @@ def read_parameters(task: str, file: Path) -> dict:
 
 
 def warn_of_other_inputs(file: Path, inputs: list[Volume]) -> None:
-    """Say so if `file` is the provenance of a result whose inputs were others than these: the parameters are used, but
-    the result will not be the same.
+    """Warn if `file` is the provenance of a result with other inputs than these: the parameters are used, but the
+    result will not be the same.
     """
     from ..jobs.provenance import describe_volume
 

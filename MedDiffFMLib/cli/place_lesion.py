@@ -36,5 +36,5 @@ def place_lesion(
     labels = (int(organ),) if organ.isdecimal() else label_numbers(organ)
     mask = lesions.place_lesion(read_anatomy(anatomy), labels, diameter, seed)
     write_volume(mask, output, overwrite)
-    millilitres = lesions.volume_ml(mask.voxels, mask.spacing)
-    print(f"A lesion of {diameter:g} mm and {millilitres:.2f} ml in {organ}; wrote {output}")
+    milliliters = lesions.volume_ml(mask.voxels, mask.spacing)
+    print(f"A lesion of {diameter:g} mm and {milliliters:.2f} ml in {organ}; wrote {output}")

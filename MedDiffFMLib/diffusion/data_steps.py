@@ -1,4 +1,4 @@
-"""Data steps: what a task knows of its image bends every estimate of x_0 (paper, III-D)."""
+"""Data steps: they correct every estimate of x_0 by what a task knows of its image (paper, III-D)."""
 
 from __future__ import annotations
 

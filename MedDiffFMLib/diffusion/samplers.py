@@ -1,9 +1,9 @@
 """Samplers over whole volumes, each as short as its equations.
 
 All have one signature: `eps(x_t, t)` predicts the noise; x at steps[0]; the schedule; an explicit descending list of
-timesteps; a `data_step(x_0, t)` that bends every estimate of x_0 towards what is known; a generator for fresh noise;
-and a `callback(i, t, x0)` that is given every estimate and may raise to stop. They return x_0 of the last timestep. ᾱ
-is looked up in float64; volumes are float32 tensors.
+timesteps; a `data_step(x_0, t)` that corrects every estimate of x_0 by what is known; a generator for new noise; and a
+`callback(i, t, x0)` that gets every estimate and may raise to stop. They return x_0 of the last timestep. ᾱ is looked
+up in float64; volumes are float32 tensors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Callback = Callable[[int, int, torch.Tensor], None]
 
 
 def identity(x0: torch.Tensor, t: int) -> torch.Tensor:
-    """x_0 unchanged: the data step of a sampler that knows nothing."""
+    """x_0 unchanged: the data step of a sampler without measurements."""
     return x0
 
 
@@ -58,7 +58,7 @@ def _walk(schedule: Schedule, steps: Sequence[int]) -> Iterator[tuple[int, int, 
 def _x0_estimator(
     eps: NoisePrediction, schedule: Schedule, data_step: DataStep, callback: Callback
 ) -> Callable[[int, torch.Tensor, int], torch.Tensor]:
-    """x0_of(i, x_t, t): the network's estimate of x_0, bent by the data step and shown to the callback."""
+    """x0_of(i, x_t, t): the network's estimate of x_0, corrected by the data step and shown to the callback."""
 
     def x0_of(i: int, x: torch.Tensor, t: int) -> torch.Tensor:
         x0 = data_step(predict_x0(x, eps(x, t), float(schedule.alpha_bar[t])), t)
@@ -102,7 +102,7 @@ def ancestral(
     generator: torch.Generator | None = None,
     callback: Callback = no_callback,
 ) -> torch.Tensor:
-    """DDPM's ancestral sampling (Ho et al. 2020, eq. 6 and 7; paper eq. 2), with the β of the steps really taken.
+    """DDPM's ancestral sampling (Ho et al. 2020, eq. 6 and 7; paper eq. 2), with the β of the steps that are taken.
 
     x_s ~ q(x_s | x_t, x_0),   β = 1 − ᾱ_t/ᾱ_s between neighbors of the list, whatever lies between them
     """
@@ -136,7 +136,7 @@ def dpm_solver_2m(
         λ_t = ½·log(ᾱ_t/(1 − ᾱ_t)),   h = λ_s − λ_t,   r = h_before/h
         x_s = √((1 − ᾱ_s)/(1 − ᾱ_t))·x_t − √ᾱ_s·(e^{−h} − 1)·D,   D = (1 + 1/2r)·x_0 − (1/2r)·x_0 of the step before
 
-    The first step is of first order. `generator` is not used: it stands here for the common signature.
+    The first step is of first order. `generator` is not used; it is part of the common signature.
     """
     before, h_before = None, 0.0
     x0_of = _x0_estimator(eps, schedule, data_step, callback)
@@ -195,9 +195,9 @@ def repaint(
         x_s = (1 − m)·(√ᾱ_s·known + √(1 − ᾱ_s)·z) + m·(a sample of q(x_s | x_t, x_0))
 
     and, `n_resample` − 1 times in every step but the last, back to t by √(ᾱ_t/ᾱ_s)·x_s + √(1 − ᾱ_t/ᾱ_s)·z, so that the
-    new part learns of the known one. At the end `known` is copied unchanged where the mask is False. mask
-    (bool) and known broadcast to x. A soft mask would be wrong here: a mixture of two noises has less noise than x_s
-    must have. The callback's i counts the evaluations of the network, see `repaint_evaluations`.
+    new part adapts to the known one. At the end `known` is copied unchanged where the mask is False. mask (bool) and
+    known broadcast to x. A soft mask would be wrong here: a mixture of two noises has less noise than x_s must have.
+    The callback's i counts the evaluations of the network, see `repaint_evaluations`.
     """
     x0_of, evaluations = _x0_estimator(eps, schedule, data_step, callback), itertools.count()
     for _, t, abar_t, abar_s in _walk(schedule, steps):
@@ -211,5 +211,5 @@ def repaint(
 
 
 def repaint_evaluations(steps: Sequence[int], resample: int) -> int:
-    """How often `repaint` evaluates the network: `resample` times a step, once at the last."""
+    """The number of times that `repaint` evaluates the network: `resample` times a step, once at the last."""
     return resample * (len(steps) - 1) + 1

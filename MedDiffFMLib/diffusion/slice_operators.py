@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 
 
 def block_mean(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """H: every `factor` neighboring slices averaged. Their number must divide by `factor`."""
+    """H·thin: every `factor` neighboring slices averaged. Their number must divide by `factor`."""
     return thin.unflatten(axis, (-1, factor)).mean(dim=axis)
 
 
@@ -29,12 +29,12 @@ def interpolate_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torc
     return F.interpolate(thick[None, None], size=size, mode="trilinear", align_corners=False)[0, 0]
 
 
-# what a ControlNet of a kind is told of thick slices, on the thin grid: (thick, factor, axis)
+# the input of a ControlNet of each kind, on the thin grid: a function of (thick, factor, axis)
 CONTROL_INPUTS = {"thick-ct": interpolate_slices, "thick-slices": replicate, "pair": interpolate_slices}
 
 
 def cubic_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """Thin slices by a cubic spline, whose block means are the thick ones: what is known without a model.
+    """Thin slices by a cubic spline, whose block means are the thick ones: the estimate without a model.
 
     The spline runs through the sums of the slices up to each boundary; a thin slice is its rise. Nearer to real thin
     slices than linear interpolation, or a spline through the slices' centers; it overshoots as splines do.
@@ -68,7 +68,7 @@ def limit_within_blocks(
     low: torch.Tensor | float,
     high: torch.Tensor | float,
 ) -> torch.Tensor:
-    """`thin`, whose block means are `thick`, drawn towards them in every block until it lies in low … high.
+    """`thin`, whose block means are `thick`, moved towards them in every block until it lies in low … high.
 
     low, high: numbers, or tensors like `thick` with low ≤ thick ≤ high. The block means stay.
     """
@@ -81,7 +81,7 @@ def limit_within_blocks(
 def round_in_blocks(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
     """Whole numbers, each less than 1 from `thin`, that keep every block's sum where it is a whole number.
 
-    What rounding takes from a slice its next one gets: the sums up to each slice are what is rounded.
+    The sums up to each slice are rounded, so that what one slice loses the next one gets.
     """
     sums = thin.unflatten(axis, (-1, factor)).cumsum(dim=axis).round_()
     first = sums.narrow(axis, 0, 1)

@@ -16,7 +16,7 @@ import torch
 
 from ..diffusion.schedule import predict_eps
 from ..networks.conditions import Conditions
-from ..networks.unet import as_epsilon
+from ..networks.unet import as_eps
 from .tiles import Tile, TilePlan, Tiling, plan_tiles
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ class NoisePredictor:
         on_tile: Callable[[int, int], None] = lambda done, total: None,
         control: ControlNet | None = None,
     ):
-        """body: bool (Z, Y, X), what must be computed. air: x_0 of air in the model's range. tiling: without it
-        that of `Tiling`. batch: tiles at once;
-        without it one on a CPU, where more gain nothing, and some on a GPU. control: a ControlNet for the target of
-        the conditions.
+        """body: bool (Z, Y, X), the voxels to compute. air: x_0 of air in the model's range. tiling: without it that of
+        `Tiling`. batch: tiles at once; without it one on a CPU, where more gain nothing, and some on a GPU. control: a
+        ControlNet for the target of the conditions.
         """
         self.model, self.conditions, self.air = model, conditions, air
         self.on_tile, self.control = on_tile, control
@@ -63,29 +62,29 @@ class NoisePredictor:
 
     @torch.inference_mode()
     def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
-        """x_t: float32 (Z, Y, X); t: timestep. Returns ε̂, same shape, float32, on the same device."""
+        """ε̂ of x_t, float32 (Z, Y, X), at timestep t: same shape, float32, on the same device."""
         alpha = float(self.model.schedule.alpha_bar[t])
-        epsilon = torch.zeros_like(x_t)
+        eps = torch.zeros_like(x_t)
         for tile in self.skipped:
             where = self.plan.slices(tile)
             of_air = predict_eps(x_t[where], self.air, alpha)
-            epsilon[where] += of_air * tile.weight().to(x_t.device)
+            eps[where] += of_air * tile.weight().to(x_t.device)
         for first in range(0, len(self.active), self.batch):
             group = self.active[first : first + self.batch]
             estimates = self._estimate(x_t, t, group)
             for tile, estimate in zip(group, estimates, strict=True):
-                epsilon[self.plan.slices(tile)] += estimate.to(x_t.device) * tile.weight().to(x_t.device)
+                eps[self.plan.slices(tile)] += estimate.to(x_t.device) * tile.weight().to(x_t.device)
             self.on_tile(first + len(group), len(self.active))
-        return epsilon
+        return eps
 
     def worth(self, voxels: int, cost: float) -> float:
-        """Other work as a number of tiles, see `worth_in_tiles`."""
+        """The cost of other work as a number of tiles, see `worth_in_tiles`."""
         return worth_in_tiles(self.model, self.plan, voxels, cost)
 
     @torch.inference_mode()
     def seconds_of_a_tile(self, x_t: torch.Tensor, t: int) -> float:
-        """How long one tile takes here. The first one of a process is slow, so it does not count unless it takes
-        long.
+        """The time of one tile on this device, in seconds. The first one of a process is slow, so it does not count
+        unless it takes long.
         """
         for _ in range(2):
             started = time.monotonic()
@@ -111,7 +110,7 @@ class NoisePredictor:
         with self.model.autocast():
             residuals = self.control(x, times, position, anatomy, regions, *target) if self.control else None
             estimate = self.model.network(x, times, position, anatomy, regions, residuals)
-        noise = as_epsilon(estimate.float(), x, alpha, self.model.network.config.prediction)
+        noise = as_eps(estimate.float(), x, alpha, self.model.network.config.prediction)
         return noise[:, 0, : size[0], : size[1], : size[2]]
 
 
@@ -121,8 +120,8 @@ def tile_plan(model: Model, shape: tuple[int, int, int], tiling: Tiling) -> Tile
 
 
 def worth_in_tiles(model: Model, plan: TilePlan, voxels: int, cost: float) -> float:
-    """Other work as a number of tiles, for the time that it takes. cost: of one of its voxels, where a voxel of a
-    tile costs 1 in a network of 16 channels (measured on a CPU); that grows with the square of the channels.
+    """The time of other work as a number of tiles. cost: of one of its voxels, where a voxel of a tile costs 1 in a
+    network of 16 channels (measured on a CPU); that grows with the square of the channels.
     """
     return voxels / math.prod(plan.size) * cost * (16 / model.network.config.channels[0]) ** 2
 
@@ -131,7 +130,7 @@ def _reflect(v: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:
     """Pad (B, C, Z, Y, X) at the far end of each axis by mirroring, several times where an axis is very short."""
     for axis, extra in zip((2, 3, 4), pad, strict=True):
         while extra > 0:
-            some = min(extra, v.shape[axis])
-            v = torch.cat([v, v.flip(axis).narrow(axis, 0, some)], dim=axis)
-            extra -= some
+            count = min(extra, v.shape[axis])
+            v = torch.cat([v, v.flip(axis).narrow(axis, 0, count)], dim=axis)
+            extra -= count
     return v

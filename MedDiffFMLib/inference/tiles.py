@@ -20,7 +20,7 @@ WEIGHTS = ("fade", "mean")
 
 @dataclass(frozen=True)
 class Tiling:
-    """How tiles lie and blend. ValueError if they cannot.
+    """The layout of tiles: their overlap and blending. ValueError for impossible values.
 
     overlap: 0 … 0.9, the share of a tile that its neighbor covers too. weights: "fade", as cos² towards a tile's
     ends, or "mean", where all tiles of a voxel count alike (the paper's).
@@ -58,7 +58,7 @@ class TilePlan:
     tiles: tuple[Tile, ...]
 
     def slices(self, tile: Tile) -> tuple[slice, ...]:
-        """Where the tile lies in the volume."""
+        """The place of a tile in the volume."""
         return tuple(slice(s, s + n) for s, n in zip(tile.start, self.size, strict=True))
 
     def touching(self, mask: np.ndarray) -> list[Tile]:

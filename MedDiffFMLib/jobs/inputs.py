@@ -11,7 +11,7 @@ from ..volumes.checks import ensure_ct
 from ..volumes.io import read_volume
 from ..volumes.padding import with_padding_warning
 from ..volumes.volume import Volume
-from .kept import Kept
+from .cache import JobCache
 
 
 def input_slots(task: str) -> list[FileSlot]:
@@ -19,10 +19,10 @@ def input_slots(task: str) -> list[FileSlot]:
     return [slot for slot in TASKS[task].files if not slot.output]
 
 
-def read_inputs(task: str, files: dict[str, Path | None], kept: Kept | None = None) -> list[Volume]:
+def read_inputs(task: str, files: dict[str, Path | None], cache: JobCache | None = None) -> list[Volume]:
     """A job's inputs in the order of its slots: CTs checked, masks on the grid of the first. InputError otherwise.
 
-    kept: where a CT may be known from the job before.
+    cache: may hold the CT of the job before.
     """
     volumes: list[Volume] = []
     for slot in input_slots(task):
@@ -32,7 +32,7 @@ def read_inputs(task: str, files: dict[str, Path | None], kept: Kept | None = No
         elif slot.kind == "mask":
             volumes.append(read_lesion_mask(path, like=first))
         else:
-            volumes.append(kept.volume(path, _read_ct) if kept else _read_ct(path))
+            volumes.append(cache.volume(path, _read_ct) if cache else _read_ct(path))
     return volumes
 
 

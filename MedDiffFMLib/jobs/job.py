@@ -20,10 +20,10 @@ from ..models.hardware import memory_gb
 from ..parameters import ANATOMY_WORDS, TASKS, CommonParameters, Parameters
 from ..progress import ProgressCallback, Reporter
 from ..volumes.checks import check_ct
-from ..volumes.roi import Box, Part, cut
+from ..volumes.roi import Box, Part, crop_to_box
 from ..volumes.volume import Volume
+from .cache import JobCache
 from .inputs import input_slots, read_inputs
-from .kept import Kept
 from .outputs import OutputItem, check_outputs_fit, check_result_path, output_paths, write_results
 from .provenance import describe_run, provenance_path, without_names
 from .resume import OutputState, existing_outputs, fingerprint
@@ -37,7 +37,7 @@ MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes 
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job did: the files it wrote by the name of the output, facts, one line for a reader, and its time.
+    """The result of a job: the files it wrote by the name of the output, facts, one line for a reader, and its time.
 
     skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
     """
@@ -59,15 +59,15 @@ def run_job(
     progress: ProgressCallback | None = None,
     load: Callable[..., Model] | None = None,
     resume: bool = False,
-    kept: Kept | None = None,
+    cache: JobCache | None = None,
 ) -> JobResult:
     """Run a task (a name in `TASKS`) on files, by the names of the task's file slots.
 
-    load: in place of `load_model`, to keep a model between jobs; kept: to keep a CT and a plan. resume: what an equal
+    load: in place of `load_model`, to keep a model between jobs; cache: to keep a CT and a plan. resume: what an equal
     run made is left as it is, what it left unfinished is replaced. Raises InputError before any work if a file cannot
     be read or written; what `progress` raises passes through. No file is left behind then.
     """
-    return open_job(task, files, parameters, common, resume, kept).run(progress, load)
+    return open_job(task, files, parameters, common, resume, cache).run(progress, load)
 
 
 def open_job(
@@ -76,30 +76,30 @@ def open_job(
     parameters: Parameters,
     common: CommonParameters,
     resume: bool = False,
-    kept: Kept | None = None,
+    cache: JobCache | None = None,
 ) -> Job:
-    """A job with its outputs checked and its inputs read: what remains is to `run` it. Arguments as of `run_job`."""
+    """A job with its outputs checked and its inputs read, ready to `run`. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
-    every = [path for some in paths.values() for path in some]
+    all_paths = [path for slot_paths in paths.values() for path in slot_paths]
     if not resume:
-        for folder in {path.parent for path in every if path.parent.is_dir()}:
+        for folder in {path.parent for path in all_paths if path.parent.is_dir()}:
             remove_partial_files(folder, older_than=DAY)
-    resume = resume and any(path.exists() or provenance_path(path).exists() for path in every)
+    resume = resume and any(path.exists() or provenance_path(path).exists() for path in all_paths)
     if not resume:
-        for path in every:
+        for path in all_paths:
             check_result_path(path, common.overwrite)
-    inputs = read_inputs(task, files, kept)
+    inputs = read_inputs(task, files, cache)
     anatomy = getattr(parameters, "anatomy", "none")
     organs = None if anatomy in (*ANATOMY_WORDS, None) else read_anatomy(anatomy, like=inputs[0])
     if common.roi is None:
         check_outputs_fit(task, paths, inputs[0], getattr(parameters, "factor", None) or 1)
-    return Job(task, parameters, common, paths, inputs, organs, resume, kept)
+    return Job(task, parameters, common, paths, inputs, organs, resume, cache)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A task on volumes that are read. paths: of the outputs, by their names; anatomy: the label map, if one was
-    given; resume: some of the outputs stand, perhaps from an equal run; kept: where the plan of an estimate may be.
+    """A task on volumes that are read. paths: of the outputs, by their names; anatomy: the label map, if one was given;
+    resume: some of the outputs exist, perhaps from an equal run; cache: may hold the plan of an estimate.
     """
 
     task: str
@@ -109,7 +109,7 @@ class Job:
     inputs: list[Volume]
     anatomy: Volume | None = None
     resume: bool = False
-    kept: Kept | None = None
+    cache: JobCache | None = None
 
     @property
     def _volumes(self) -> list[Volume]:
@@ -129,21 +129,21 @@ class Job:
         return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
 
     def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> JobResult:
-        """Compute and write everything, or nothing. Arguments as of `run_job`."""
+        """Compute and write all results, or none. Arguments as of `run_job`."""
         started = time.monotonic()
         parts = self._parts()
         model = self._load(load)
         record = self._describe(model)
         overwrite = self.common.overwrite
         if self.resume:
-            stands = existing_outputs(self.paths, record)
-            if stands is OutputState.DONE:
+            state = existing_outputs(self.paths, record)
+            if state is OutputState.DONE:
                 return JobResult(self.task, self.paths, {}, "Already done", 0.0, True, self.warnings)
-            overwrite = overwrite or stands is OutputState.UNFINISHED
-            for some in self.paths.values():
-                for path in some:
+            overwrite = overwrite or state is OutputState.UNFINISHED
+            for paths in self.paths.values():
+                for path in paths:
                     check_result_path(path, overwrite)
-        plan = self.kept.take_plan(self._plan_key(model, record), progress) if self.kept else None
+        plan = self.cache.take_plan(self._plan_key(model, record), progress) if self.cache else None
         result = (plan or self._plan(model, parts, Reporter(progress))).run()
         record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
         record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
@@ -157,7 +157,7 @@ class Job:
         if self.common.roi is None:
             return []
         box = Box.parse(self.common.roi)
-        parts = [cut(volume, box) for volume in self._volumes]
+        parts = [crop_to_box(volume, box) for volume in self._volumes]
         for number, slot in enumerate(input_slots(self.task)):
             if slot.kind == "ct":
                 box_of_ct = parts[number].volume
@@ -165,23 +165,23 @@ class Job:
         return parts
 
     def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
-        """What `run` would find, and how long and in how much memory it would take; nothing is written.
+        """An estimate of `run`: what it would find, and the time and memory it would take; nothing is written.
 
         Of every task `region`, `seconds`, `memory_gb` and `memory_here_gb`, and what its plan's `estimate` gives.
         """
         parts = self._parts()
         model = self._load(load)
         reporter = Reporter(progress)
-        if self.kept:
-            self.kept.drop_plan()  # two at once may not fit
+        if self.cache:
+            self.cache.drop_plan()  # two at once may not fit
         plan = self._plan(model, parts, reporter, for_estimate=True)
         found = plan.estimate()
-        if self.kept and getattr(self.parameters, "anatomy", None) != "totalsegmentator":  # which only a run asks
-            self.kept.keep_plan(self._plan_key(model, self._describe(model)), plan, reporter)
+        if self.cache and getattr(self.parameters, "anatomy", None) != "totalsegmentator":  # which only a run asks
+            self.cache.store_plan(self._plan_key(model, self._describe(model)), plan, reporter)
         voxels = self.inputs[0].voxels.size * found.get("factor", 1)  # of slices: the result is so much larger
         memory = {"memory_gb": round(MEMORY_GB + voxels * VOXEL_BYTES / 1e9, 1), "memory_here_gb": memory_gb()}
-        each, count = found.get("seconds_each"), found.get("network_evaluations")
-        seconds = each * count if each is not None and count is not None else None
+        seconds_each, count = found.get("seconds_each"), found.get("network_evaluations")
+        seconds = seconds_each * count if seconds_each is not None and count is not None else None
         return {"seconds": seconds} | found | memory
 
     def _load(self, load: Callable[..., Model] | None) -> Model:
@@ -193,8 +193,8 @@ class Job:
         return describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
 
     def _plan_key(self, model: Model, record: dict) -> tuple:
-        """All that a plan is made of: what makes two runs equal, where they compute, how the inputs were read, and the
-        files of the model.
+        """The key of a plan: what makes two runs equal, where they compute, how the inputs were read, and the model's
+        files.
         """
         read = [[getattr(v, field.name) for field in fields(v) if field.name != "voxels"] for v in self._volumes]
         files = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(model.folder.rglob("*"))]
@@ -213,7 +213,7 @@ class Job:
         return task.plan(*inputs, params=params, model=model, reporter=reporter, for_estimate=for_estimate, **known)
 
     def _region(self, box: Part, reporter: Reporter) -> str:
-        """The region of the first input where the box lies: a box alone may show too little to tell it by."""
+        """The region of the first input where the box lies: a box alone may show too little to find it."""
         from ..anatomy.body_regions import region_at
         from ..anatomy.region_detection import region_of_labels
         from ..tasks.scan import analyze_scan
@@ -231,12 +231,12 @@ class Job:
         region = region_at(place, labels, frame.spacing, default=region_of_labels(labels))
         return region.name if region else "auto"
 
-    def _items(self, made: dict, parts: list[Part], record: dict) -> list[OutputItem]:
+    def _items(self, contents: dict, parts: list[Part], record: dict) -> list[OutputItem]:
         slots = {slot.name: slot for slot in TASKS[self.task].files}
         of_ct = input_slots(self.task)[0].kind == "ct"
         items = []
-        for name, some in self.paths.items():
-            for number, (path, one) in enumerate(zip(some, _each(made[name]), strict=True), 1):
+        for name, paths in self.paths.items():
+            for number, (path, one) in enumerate(zip(paths, _each(contents[name]), strict=True), 1):
                 if parts and isinstance(one, Volume):
                     one = parts[0].paste(one, slots[name].kind, of_ct)
                 items.append(OutputItem(path, one, record | {"output": name, "sample": number}, slots[name].columns))
@@ -247,6 +247,6 @@ def _box_facts(part: Part) -> dict:
     return {"box_first_voxel": [s.start for s in part.where[::-1]], "box_size": list(part.volume.voxels.shape[::-1])}
 
 
-def _each(made: list) -> list:
+def _each(contents: list) -> list:
     """A table is one output, whatever the number of its rows; volumes are one each."""
-    return made if made and isinstance(made[0], Volume) else [made]
+    return contents if contents and isinstance(contents[0], Volume) else [contents]

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..atomic import TABLE, check_name, check_place, check_room, hidden_name, naming
+from ..atomic import TABLE, check_name, check_place, check_room, hidden_name, move_into_place, naming
 from ..errors import InputError
 from ..parameters import TASKS, FileSlot, Parameters
-from ..putting import put
 from ..volumes.dicom.writing import (
     check_segmentation,
     check_series,
     is_series,
-    put_folder,
+    move_folder_into_place,
     write_segmentation,
     write_series,
 )
@@ -47,7 +46,7 @@ def check_result_path(output: Path, overwrite: bool) -> None:
 
 @dataclass(frozen=True)
 class OutputItem:
-    """Something to write: a volume, or the rows of a table, and the provenance that goes beside a volume.
+    """An output to write: a volume, or the rows of a table, and the provenance that goes beside a volume.
 
     columns: of the table, which need no row then; without them, those of its first row.
     """
@@ -61,8 +60,8 @@ class OutputItem:
 def write_results(items: Sequence[OutputItem], overwrite: bool = False) -> None:
     """Write volumes with their provenance, and tables (CSV): all of them or none.
 
-    Everything is written under hidden names first; a file or folder takes its own name only once all stand, the
-    provenance before what it tells of: a volume without it would look like another maker's.
+    Everything is written under hidden names first; a file or folder takes its own name only once all are written, the
+    provenance before its volume: a volume without provenance would look as if another program had made it.
     """
     staged: list[tuple[Path, Path]] = []
     try:
@@ -81,7 +80,7 @@ def write_results(items: Sequence[OutputItem], overwrite: bool = False) -> None:
             check_result_path(item.path, overwrite)
         for hidden, path in sorted(staged, key=lambda pair: pair[1].suffix != ".json"):
             with naming(path):
-                put_folder(hidden, path) if hidden.is_dir() else put(hidden, path)
+                move_folder_into_place(hidden, path) if hidden.is_dir() else move_into_place(hidden, path)
     finally:
         for hidden, _ in staged:
             shutil.rmtree(hidden) if hidden.is_dir() else hidden.unlink(missing_ok=True)
@@ -113,7 +112,7 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
     several samples. InputError if two are the same, or their provenance is.
     """
     samples = getattr(parameters, "samples", 1)
-    found, taken = {}, {}
+    found, output_of = {}, {}
     for slot in TASKS[task].files:
         path = files.get(slot.name)
         if not slot.output or path is None:
@@ -125,12 +124,12 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
         for one in found[slot.name]:
             check_name(one if slot.kind == "table" else max(one, provenance_path(one), key=lambda p: len(p.name)))
             for file in {one.resolve(), provenance_path(one).resolve()} if slot.kind != "table" else {one.resolve()}:
-                if file in taken:
+                if file in output_of:
                     raise InputError(
-                        f"Two outputs of {task}, {taken[file].name} and {one.name}, would both write {file.name}: "
+                        f"Two outputs of {task}, {output_of[file].name} and {one.name}, would both write {file.name}: "
                         "name them differently."
                     )
-                taken[file] = one
+                output_of[file] = one
     return found
 
 
@@ -150,10 +149,12 @@ def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
 def check_outputs_fit(task: str, paths: dict[str, list[Path]], first: Volume, factor: int) -> None:
     """DiskFullError where not even the least that the outputs take has room. first: the task's first input."""
     bytes_of = {"volume": min(first.voxels.itemsize, 2), "map": 2, "mask": 1, "table": 0}  # of a voxel
-    each = {slot.name: bytes_of[slot.kind] * first.voxels.size * factor for slot in TASKS[task].files if slot.output}
-    every = [(path, each[name]) for name, some in paths.items() for path in some]
-    for path, _ in every:
-        check_room(path, sum(count for other, count in every if other.parent == path.parent))
+    bytes_of_slot = {
+        slot.name: bytes_of[slot.kind] * first.voxels.size * factor for slot in TASKS[task].files if slot.output
+    }
+    sizes = [(path, bytes_of_slot[name]) for name, slot_paths in paths.items() for path in slot_paths]
+    for path, _ in sizes:
+        check_room(path, sum(count for other, count in sizes if other.parent == path.parent))
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""How a result came to be: OUTPUT.json beside OUTPUT.nii.gz or the DICOM folder OUTPUT. No patient identifiers; no
+"""The provenance of a result: OUTPUT.json beside OUTPUT.nii.gz or the DICOM folder OUTPUT. No patient identifiers; no
 paths, which may hold names.
 """
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from .provenance import provenance_path
 
 _SAME = ("task", "source", "further_sources", "anatomy")
-_FREE = ("device", "model")  # where it ran, and how the model was named: the model is told by its checksum
+_FREE = ("device", "model")  # where it ran, and the model's name: its checksum identifies it
 
 
 class OutputState(enum.Enum):
-    """DONE: all that the job would write. UNFINISHED: a part of it. OTHER: files of other runs, or of another
-    maker.
+    """The state of a job's outputs. DONE: all that it would write. UNFINISHED: a part of it. OTHER: files of other runs
+    or programs.
     """
 
     DONE = "done"
@@ -23,14 +23,16 @@ class OutputState(enum.Enum):
 
 
 def existing_outputs(paths: dict[str, list[Path]], record: dict) -> OutputState:
-    """paths: the outputs by name; record: the provenance that the job would write (`describe_run`)."""
-    every = [path for some in paths.values() for path in some]
-    volumes = [path for path in every if path.suffix.lower() != ".csv"]
+    """The state of a job's outputs on the disk. paths: the outputs by name; record: the provenance that the job would
+    write (`describe_run`).
+    """
+    all_paths = [path for slot_paths in paths.values() for path in slot_paths]
+    volumes = [path for path in all_paths if path.suffix.lower() != ".csv"]
     ours = [path for path in volumes if _is_ours(provenance_path(path), record)]
     foreign = [p for p in volumes if p not in ours and (p.exists() or provenance_path(p).exists())]
     if foreign or not ours:
         return OutputState.OTHER
-    return OutputState.DONE if ours == volumes and all(path.exists() for path in every) else OutputState.UNFINISHED
+    return OutputState.DONE if ours == volumes and all(path.exists() for path in all_paths) else OutputState.UNFINISHED
 
 
 def _is_ours(provenance: Path, record: dict) -> bool:
@@ -42,7 +44,7 @@ def _is_ours(provenance: Path, record: dict) -> bool:
 
 
 def fingerprint(record: dict) -> dict:
-    """What two runs must share to make the same voxels on the same computer."""
+    """The part of a provenance that is equal for runs that make the same voxels on the same computer."""
     parameters = {name: value for name, value in record["parameters"].items() if name not in _FREE}
     same = {name: record.get(name) for name in _SAME}
     return same | {"parameters": parameters, "model": record["model"]["sha256"]}

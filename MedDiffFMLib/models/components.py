@@ -1,5 +1,5 @@
-"""What a model folder holds beside its network: `controlnets/NAME/` and `refiners/NAME/`, each a `config.json` and a
-`model.safetensors`, made for that model's weights.
+"""The components of a model folder beside its network: `controlnets/NAME/` and `refiners/NAME/`, each a `config.json`
+and a `model.safetensors`, made for that model's weights.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Component:
     ) -> Path:
         """Write one into the model folder that it was trained with, whole or not at all; replaces one of that name.
 
-        facts: what it is, for its config.json. training: data, steps and whatever else tells how the weights came to
-        be. InputError if weights are not finite.
+        facts: what it is, for its config.json. training: data, steps and whatever else documents the training.
+        InputError if weights are not finite.
         """
         import torch  # the rest of this module needs neither
         from safetensors.torch import save_file

@@ -1,4 +1,4 @@
-"""What a model folder tells of itself: its `config.json`, read and checked, and its weights' checksum, without PyTorch.
+"""The `config.json` of a model folder, read and checked, and its weights' checksum, without PyTorch.
 
 See `models.folder` for what stands in it, how it is written, and for the weights.
 """
@@ -18,7 +18,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 
 def conditions(anatomy_code: str = "bits") -> dict:
-    """What the networks of this version are told besides the image: planes of anatomy, regions with HU windows."""
+    """The conditions of the networks of this version: planes of anatomy, regions with HU windows."""
     regions = {r.name: {"index": r.index, "window_hu": list(r.window)} for r in REGIONS.values()}
     return {"anatomy_planes": {"bits": CODE_PLANES, "masks": BODY}.get(anatomy_code), "regions": regions}
 

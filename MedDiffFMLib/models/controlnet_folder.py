@@ -53,12 +53,12 @@ def load_controlnet(model: Model, name: str) -> ControlNet:
 
 
 def check_kind(model: Model, name: str, control: ControlNet, kinds: Collection[str]) -> ControlNet:
-    """The ControlNet, if it is told one of `kinds` (see `ControlNetConfig`; without any, whatever it is told); else
+    """The ControlNet, if its input is one of `kinds` (see `ControlNetConfig`; without any, of any kind); else
     InputError.
     """
     if kinds and control.config.kind not in kinds:
         raise InputError(
-            f"The ControlNet {name!r} of the model {model.name} is told {control.config.kind!r} and cannot be used for "
+            f"The ControlNet {name!r} of the model {model.name} takes {control.config.kind!r} and cannot be used for "
             f"{' or '.join(kinds)}: export it under another name, or use another model."
         )
     return control

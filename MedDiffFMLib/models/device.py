@@ -1,4 +1,4 @@
-"""Where and in which precision a model computes."""
+"""The device and the precision that a model computes with."""
 
 from __future__ import annotations
 

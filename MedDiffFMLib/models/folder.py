@@ -3,8 +3,7 @@
 
 config.json: format, name, architecture (of `NetworkConfig`), conditions (position frequencies, anatomy planes, region
 classes with their HU windows), schedule (kind, T and ᾱ in float64), tasks (each task's defaults found in validation),
-training (how the weights came to be), licence, weights (file, SHA-256, type of numbers), self_test (see
-`self_test_record`).
+training (data, steps, settings), licence, weights (file, SHA-256, type of numbers), self_test (see `self_test_record`).
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ def model_config(
 ) -> dict:
     """The config of a model of this version's conditions; `save_model_folder` adds the weights' checksum.
 
-    tasks: per task, defaults found in validation, for example {"denoise": {"sigma_scale": 1.1}}. training: data,
-    steps and whatever else tells how the weights came to be.
+    tasks: per task, defaults found in validation, for example {"denoise": {"sigma_scale": 1.1}}. training: data, steps
+    and whatever else documents the training.
     """
     schedule = schedule or cosine_schedule()
     return {

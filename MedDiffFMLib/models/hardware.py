@@ -1,4 +1,4 @@
-"""What this computer computes with, in a few facts."""
+"""The hardware and versions that compute here, in a few facts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .. import __version__
 
 
 def memory_gb() -> float | None:
-    """The computer's main memory, where the system tells it without further packages."""
+    """The computer's main memory, where the system reports it without further packages."""
     try:
         if hasattr(ctypes, "windll"):
             return round(_windows_memory() / 1e9, 1)
@@ -49,8 +49,8 @@ def _windows_memory() -> int:
 
 
 def report_faults() -> None:
-    """Report faults of native code on stderr from now on: whoever watches can tell them from a process that was ended
-    because the memory ran out.
+    """Report faults of native code on stderr from now on, so that they can be distinguished from a process that was
+    ended because the memory ran out.
     """
     with contextlib.suppress(ValueError, OSError, AttributeError):  # there is no stderr
         faulthandler.enable(sys.stderr, all_threads=False)

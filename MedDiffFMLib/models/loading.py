@@ -1,4 +1,4 @@
-"""Find, verify and load a model, and choose where and in which precision it computes."""
+"""Find, verify and load a model, and choose its device and precision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Model:
     """A loaded model. `dtype` is what the network computes in (autocast; the weights stay float32, the schedule
     float64).
 
-    `config` is the folder's config.json; `source` tells where it was found (see `models.store.Found`).
+    `config` is the folder's config.json; `source` says where it was found (see `models.store.Found`).
     """
 
     name: str
@@ -50,7 +50,7 @@ class Model:
         return self._once(REFINERS, kind, load_refiner)
 
     def _once(self, component: Component, name: str, load: Callable) -> ControlNet | Refiner:
-        """What `load` gives, kept until the files change that it was read from."""
+        """The component that `load` gives, kept until its files change."""
         files = (component.weights(self.folder, name), component.weights(self.folder, name).with_name(CONFIG))
         state = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())
         if self._loaded.get((component.folder, name), (None,))[0] != state:

@@ -1,5 +1,6 @@
-"""Where models are found: an explicit folder, the user's data folder, the bundled ones, the Hub. Needs the standard
-library, and huggingface_hub only to download."""
+"""The places of models: an explicit folder, the user's data folder, the bundled ones, the Hub. Needs the standard
+library, and huggingface_hub only to download.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from ..errors import Cancelled, InputError, MissingModelError
 DEFAULT_MODELS = ("meddiff-fm-base", "meddiff-fm-small")  # the best that is installed comes first
 BUNDLED = Path(__file__).resolve().parents[1] / "bundled"
 HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
-WANTED = [
+MODEL_FILES = [
     "config.json",
     "model.safetensors",
     "README.md",
@@ -51,13 +52,15 @@ def data_folder() -> Path:
 
 
 def hub_folder(repo: str | None = None) -> Path:
-    """Where downloaded models lie: all of them, or one OWNER/NAME."""
+    """The folder of downloaded models: of all, or of one OWNER/NAME."""
     folder = data_folder() / "hub"
     return folder / f"models--{repo.replace('/', '--')}" if repo else folder
 
 
 def installed() -> list[Found]:
-    """Models on this computer: the user's own go before bundled ones of the same name; then those from the Hub."""
+    """The models on this computer: the user's have precedence over bundled ones of the same name; then those from the
+    Hub.
+    """
     named = {}
     for source, parent in (("bundled", BUNDLED), ("user", data_folder() / "models")):
         named |= {config.parent.name: Found(config.parent, source) for config in sorted(parent.glob("*/config.json"))}
@@ -93,18 +96,20 @@ def own_folder(name: str) -> Path:
 
     InputError if there is none, or if it is a bundled one.
     """
-    own = {folder.name: folder for folder in (data_folder() / "models").glob("*/") if not folder.name.startswith(".")}
+    folders = {
+        folder.name: folder for folder in (data_folder() / "models").glob("*/") if not folder.name.startswith(".")
+    }
     for folder in hub_folder().glob("models--*/"):
-        own[folder.name.removeprefix("models--").replace("--", "/")] = folder
-    if name in own:
-        return own[name]
+        folders[folder.name.removeprefix("models--").replace("--", "/")] = folder
+    if name in folders:
+        return folders[name]
     if (BUNDLED / name / "config.json").is_file() and Path(name).name == name:
         raise InputError(f"{name} came with the program and stays: only models in {data_folder()} can be removed.")
-    raise MissingModelError(f"There is no model {name!r} in {data_folder()}: it has {', '.join(own) or 'none'}.")
+    raise MissingModelError(f"There is no model {name!r} in {data_folder()}: it has {', '.join(folders) or 'none'}.")
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that `own_folder` gave. It has gone from its name at once, so that no half model is found."""
+    """Remove a folder that `own_folder` gave. It is renamed first, so that no half model is found."""
     if folder.is_symlink():  # what it points to is not ours
         folder.unlink()
         return
@@ -124,15 +129,15 @@ def from_hub(repo: str, revision: str | None = None) -> Found:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    wanted = {"revision": revision, "cache_dir": hub_folder(), "allow_patterns": WANTED}
+    download = {"revision": revision, "cache_dir": hub_folder(), "allow_patterns": MODEL_FILES}
     try:
-        folder = Path(snapshot_download(repo, local_files_only=True, **wanted))
-        if all((folder / name).is_file() for name in WANTED[:2]):
+        folder = Path(snapshot_download(repo, local_files_only=True, **download))
+        if all((folder / name).is_file() for name in MODEL_FILES[:2]):
             return Found(folder, _hub_source(folder))
     except (LocalEntryNotFoundError, OSError):  # not here, or only in part
         pass
     try:
-        folder = Path(snapshot_download(repo, **wanted))
+        folder = Path(snapshot_download(repo, **download))
     except Cancelled:
         raise
     except Exception as error:  # the Hub's client raises its own, the HTTP library's and the system's errors

@@ -1,1 +1,1 @@
-"""The neural networks (U-Net, ControlNet, refiner) and what they are conditioned with."""
+"""The neural networks (U-Net, ControlNet, refiner) and their conditions."""

@@ -44,9 +44,9 @@ class MaskConvolution(torch.nn.Module):
         labels = inputs[:, others:].round().clamp(max=BODY)
         total = self._convolve(inputs[:, :others], weight[:, :others]) + self.conv.bias.view(1, -1, 1, 1, 1)
         present = labels.unique().long()
-        for some in present[present > 0].split(MASKS_AT_ONCE):
-            kernel = weight[:, others - 1 + some]
-            total = total + checkpoint(self._convolve_masks, labels, kernel, some, use_reentrant=False)
+        for numbers_at_once in present[present > 0].split(MASKS_AT_ONCE):
+            kernel = weight[:, others - 1 + numbers_at_once]
+            total = total + checkpoint(self._convolve_masks, labels, kernel, numbers_at_once, use_reentrant=False)
         return total
 
     def _convolve_masks(self, labels: torch.Tensor, kernel: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,6 @@
-"""How position and anatomy become input channels of the networks (paper, III-B and III-C; its ablation, Table III)."""
+"""The encoding of position and anatomy as input channels of the networks (paper, III-B and III-C; its ablation, Table
+III).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ POSITIONS = ("none", "coordinates", "encoding")  # without; p_c [paper eq. 5]; P
 
 @dataclass(frozen=True)
 class ConditionEncoding:
-    """The form in which networks take position and anatomy. InputError for a form that there is not.
+    """The form in which networks take position and anatomy. InputError for an unknown form.
 
     position: one of POSITIONS. frequencies: L of the encoding, which the paper does not state. anatomy: "masks", the
     paper's 118 binary masks, or "bits", the bits of the label, in a sixteenth of the memory.

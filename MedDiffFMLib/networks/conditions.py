@@ -1,4 +1,4 @@
-"""What the network is told beside the noisy image: position, region and anatomy (paper, III-B and III-C)."""
+"""The network's conditions beside the noisy image: position, region and anatomy (paper, III-B and III-C)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .position import tile_axes
 class Conditions:
     """The conditions of a whole volume, from which those of a tile are made when it is computed.
 
-    labels: uint8 label map (Z, Y, X), RAS order, 0–121, on the grid of the volume. region: class index. encoding:
-    the form in which the network takes position and anatomy. placed:
-    False where the volume's place in the body is unknown (then the position code is zero, as in training). target:
-    what a ControlNet is told, float32 (C, Z, Y, X) on the same grid; None without one.
+    labels: uint8 label map (Z, Y, X), RAS order, 0–121, on the grid of the volume. region: class index. encoding: the
+    form in which the network takes position and anatomy. placed: False where the volume's place in the body is unknown
+    (then the position code is zero, as in training). target: the input of a ControlNet, float32 (C, Z, Y, X) on the
+    same grid; None without one.
 
     The volume may be a part of the image that gives the position its frame, or a coarser grid of it: whole is that
     image's shape (None: the volume is the whole), offset its voxel at the volume's first (may be fractional), step the
@@ -40,7 +40,7 @@ class Conditions:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Position and anatomy channels (C, z, y, x) of the tile at `start` of `size` voxels.
 
-        They are made on `device`: they are thirty times as large as what they are made of.
+        They are computed on `device`, since they are thirty times as large as what they are computed from.
         """
         labels = torch.from_numpy(np.ascontiguousarray(self.labels[_box(start, size)]))
         anatomy = self.encoding.of_anatomy(labels.to(device))

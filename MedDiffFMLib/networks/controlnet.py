@@ -19,12 +19,12 @@ Residuals = tuple[list[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class ControlNetConfig:
-    """What a ControlNet is told; written to and read from its config.json.
+    """The configuration of a ControlNet; written to and read from its config.json.
 
-    kind: what the target is: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the same,
-    each thick slice repeated), "pair" (another CT of the same, with thick slices or low dose, on its grid) or
-    "lesion-mask" (0 or 1). direct_t: of one trained to make thin slices in a single
-    evaluation, the timestep at which it does (see `tasks.one_step_slices`); None for any other.
+    kind: of its input, the target: "thick-ct" (a CT in the model's range, interpolated along z), "thick-slices" (the
+    same, each thick slice repeated), "pair" (another CT of the same, with thick slices or low dose, on its grid) or
+    "lesion-mask" (0 or 1). direct_t: the timestep of a ControlNet that makes thin slices in a single evaluation (see
+    `tasks.one_step_slices`); None for any other.
     """
 
     kind: str = "lesion-mask"
@@ -54,12 +54,12 @@ class ControlNet(torch.nn.Module):
 
     def start_from(self, denoiser: Denoiser) -> None:
         """Copy the encoder half of the U-Net: MONAI copies nothing. ValueError if a part of it finds no weights."""
-        own = self.net.state_dict()
-        copied = {name: value for name, value in denoiser.unet.state_dict().items() if name in own}
-        missing = [n for n in own if n not in copied and "controlnet" not in n]
+        weights = self.net.state_dict()
+        encoder = {name: value for name, value in denoiser.unet.state_dict().items() if name in weights}
+        missing = [n for n in weights if n not in encoder and "controlnet" not in n]
         if missing:
             raise ValueError(f"the U-Net has no weights for {missing[:3]} of its copy")
-        self.net.load_state_dict(own | copied)
+        self.net.load_state_dict(weights | encoder)
 
     def forward(
         self,

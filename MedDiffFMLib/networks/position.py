@@ -1,4 +1,4 @@
-"""Where a tile lies in the whole image: the coordinates of its voxels, sine-encoded (III-C).
+"""The position of a tile in the whole image: the coordinates of its voxels, sine-encoded (III-C).
 
 [paper eq. 5, paper eq. 6]
 

@@ -1,27 +1,22 @@
-"""A refiner: a small U-Net over slices that says what is still wrong with an estimate. Trained on pairs; beyond the
-paper.
+"""A refiner: a small U-Net over slices that predicts the error of an estimate. Trained on pairs; beyond the paper.
 
-    x̂ = b + s·f(c)      b: an estimate made without it, s: how large its errors are, c: what is told, slice by slice
+    x̂ = b + s·f(c)      b: an estimate made without it, s: how large its errors are, c: its inputs, slice by slice
 
 The diffusion model knows what CT looks like, but neither a scanner's noise nor what thick slices hide in this scan; f
-learns that from pairs. It is told the slices beside each as further channels, so that it costs what a network in 2D
-does. See `refinement.low_dose` and `refinement.thick_slices`.
+learns that from pairs. The neighbors of each slice are further channels, so that it costs what a network in 2D does.
+See `refinement.low_dose` and `refinement.thick_slices`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..progress import counted
-
-if TYPE_CHECKING:
-    pass
+from ..progress import part_counter
 
 SLICES = 8  # computed at once: bounds the memory
 COST = 0.5  # of a voxel in one orientation, see `NoisePredictor.worth`
@@ -31,7 +26,9 @@ ORIENTATIONS = tuple((turned, axes) for turned in (False, True) for axes in MIRR
 
 @dataclass(frozen=True)
 class RefinerConfig:
-    """kind: what it is told and what it refines; inputs: the channels of that; channels: of its three levels."""
+    """The configuration of a refiner. kind: its inputs and what it refines; inputs: their channels; channels: of its
+    three levels.
+    """
 
     kind: str
     inputs: int
@@ -43,7 +40,7 @@ class RefinerConfig:
 
 
 class Refiner(nn.Module):
-    """f. Its last convolution starts at zero, so that a new one changes nothing."""
+    """The network f. Its last convolution starts at zero, so that a new one changes nothing."""
 
     def __init__(self, config: RefinerConfig):
         super().__init__()
@@ -59,7 +56,7 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """features: (slices, inputs, Y, X), any Y and X. Returns f, (slices, Y, X)."""
+        """f of features (slices, inputs, Y, X), any Y and X: (slices, Y, X)."""
         full = _add(self.stay[0], F.silu(self.enter(features)))
         half = _add(self.stay[1], F.silu(self.down[0](_halved(full))))
         quarter = _add(self.stay[3], _add(self.stay[2], F.silu(self.down[1](_halved(half)))))
@@ -89,7 +86,7 @@ def _doubled(features: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 def at(image: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """The slices z (n,) of an image (Z, Y, X); beyond its ends stand the end slices."""
+    """The slices z (n,) of an image (Z, Y, X); beyond its ends the end slices are repeated."""
     return image[z.clamp(0, len(image) - 1)]
 
 
@@ -100,15 +97,15 @@ def apply_slabwise(
     mirrored: int,
     on_part: Callable[[int, int], None],
 ) -> torch.Tensor:
-    """f of every slice of an image like `like`, float32 (Z, Y, X), a few at once.
+    """f of every slice of an image of the shape of `like`, float32 (Z, Y, X), computed a few slices at once.
 
-    features(z): what f is given of slices z. mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained on
-    all of them. `on_part(done, total)` is called after each of these few, and may raise to stop.
+    features(z): the inputs of f for slices z. mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained
+    on all of them. `on_part(done, total)` is called after each of these few, and may raise to stop.
     """
     found = torch.empty_like(like, dtype=torch.float32)
     groups = torch.arange(len(like), device=like.device).split(SLICES)
     chosen = ORIENTATIONS[:mirrored]
-    tick = counted(on_part, len(groups) * len(chosen))
+    tick = part_counter(on_part, len(groups) * len(chosen))
     for z in groups:
         channels, total = features(z), torch.zeros_like(like[z])
         for turned, axes in chosen:

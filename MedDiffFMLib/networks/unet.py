@@ -38,14 +38,14 @@ class NetworkConfig:
     attention: str = "self"
 
     def __post_init__(self):
-        """InputError if conditions or attention are of a kind that there is not."""
+        """InputError for an unknown kind of conditions or attention."""
         if self.attention not in ATTENTIONS:
             raise InputError(f"network.attention is {self.attention!r} and must be {' or '.join(ATTENTIONS)}.")
         _ = self.encoding
 
     @property
     def encoding(self) -> ConditionEncoding:
-        """How position and anatomy become input channels."""
+        """The encoding of position and anatomy as input channels."""
         return ConditionEncoding(self.position, self.position_frequencies, self.anatomy_code)
 
     def encoder_arguments(self) -> dict:
@@ -89,12 +89,12 @@ def take_label_maps(net: torch.nn.Module, config: NetworkConfig) -> None:
 
 
 def region_context(net: torch.nn.Module, config: NetworkConfig, region: torch.Tensor) -> torch.Tensor | None:
-    """What a transformer attends to beside the image: the region's embedding, (B, 1, C); None without transformer."""
+    """The context of a transformer beside the image: the region's embedding, (B, 1, C); None without transformer."""
     return net.class_embedding(region)[:, None] if config.attention == "transformer" else None
 
 
 class Denoiser(torch.nn.Module):
-    """ε_θ: noisy windows and their conditions to the estimated noise (or to v, see `as_epsilon`)."""
+    """ε_θ: noisy windows and their conditions to the estimated noise (or to v, see `as_eps`)."""
 
     def __init__(self, config: NetworkConfig, region_count: int = 3):
         super().__init__()
@@ -127,9 +127,7 @@ class Denoiser(torch.nn.Module):
         )
 
 
-def as_epsilon(
-    output: torch.Tensor, x_t: torch.Tensor, alpha_bar: float | torch.Tensor, prediction: str
-) -> torch.Tensor:
+def as_eps(output: torch.Tensor, x_t: torch.Tensor, alpha_bar: float | torch.Tensor, prediction: str) -> torch.Tensor:
     """ε̂ of the network's output. v = √ᾱ·ε − √(1 − ᾱ)·x_0 (Salimans & Ho 2022), so ε̂ = √(1 − ᾱ)·x_t + √ᾱ·v̂.
 
     At much noise ε̂ must equal x_t but for √ᾱ·x_0, a few thousandths: beyond what bfloat16 holds. v̂ is about −x_0
@@ -140,6 +138,6 @@ def as_epsilon(
     return (1 - alpha_bar) ** 0.5 * x_t + alpha_bar**0.5 * output
 
 
-def v_target(x0: torch.Tensor, epsilon: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+def v_target(x0: torch.Tensor, eps: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
     """v = √ᾱ·ε − √(1 − ᾱ)·x_0; alpha_bar broadcasts over x0."""
-    return alpha_bar.sqrt() * epsilon - (1 - alpha_bar).sqrt() * x0
+    return alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0

@@ -1,7 +1,7 @@
-"""What parameters and files of a task are made of. Standard library only.
+"""The building blocks of a task's parameters and files. Standard library only.
 
-A parameter is a dataclass field made with `parameter`; its metadata say in clinical words what it is, and what it may
-be. `Parameters.from_dict` takes values as text too ("25" for 25.0), as a shell or a text field gives them.
+A parameter is a dataclass field made with `parameter`; its metadata say in clinical words what it is, and which values
+it may have. `Parameters.from_dict` takes values as text too ("25" for 25.0), as a shell or a text field gives them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def parameter(default, kind: str, help: str, **limits):
 
 
 class Parameters:
-    """What all groups of parameters can do; subclasses are dataclasses of `parameter` fields. A task's parameters also
+    """The base of all groups of parameters; subclasses are dataclasses of `parameter` fields. A task's parameters also
     name its files.
     """
 

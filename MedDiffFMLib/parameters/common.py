@@ -10,7 +10,7 @@ from .base import FileSlot, Parameters, parameter
 
 REGION_NAMES = ("head-neck", "chest", "abdomen")
 ANATOMY_WORDS = ("auto", "none", "threshold", "totalsegmentator")  # what is possible without a label map
-ANATOMY_FILE = "(a file)"  # stands in provenance for the path of a label map, which may name a patient
+ANATOMY_FILE = "(a file)"  # in the provenance in place of the path of a label map, which may name a patient
 _NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*"
 ROI_PATTERN = ",".join([_NUMBER] * 6)
 
@@ -18,14 +18,14 @@ CT = FileSlot("input", "ct", "CT volume: a file (NIfTI, NRRD, MHA) or a folder o
 OUTPUT = FileSlot(
     "output",
     "volume",
-    "File to write, for example OUT.nii.gz, or a new folder OUT for a DICOM series; OUT.json beside it tells how.",
+    "File to write, for example OUT.nii.gz, or a new folder OUT for a DICOM series; OUT.json beside it records how.",
     output=True,
 )
 
 
 @dataclass(frozen=True)
 class CommonParameters(Parameters):
-    """What every task takes besides its own parameters: where and with which model it runs."""
+    """The parameters that every task takes besides its own: where and with which model it runs."""
 
     model: str | None = parameter(
         None,
@@ -104,7 +104,7 @@ def split_values(task: type[Parameters], values: dict) -> tuple[Parameters, Comm
 
 
 def describe_task(task: type[Parameters]) -> dict:
-    """What a panel or another program needs to offer a task: its help, files, and parameters with the common ones.
+    """A description of a task for a panel or another program: its help, files, and parameters with the common ones.
     Ready for JSON.
     """
     return {

@@ -1,11 +1,11 @@
-"""Denoising by a refiner: what it is told of a noisy scan, and what becomes of its answer. Beyond the paper.
+"""Denoising by a refiner: its inputs, and how its output is used. Beyond the paper.
 
     b = ½·x̂_θ + ½·N(y),   x̂_0 = b + σ_n·f((y − b)/σ_n, (x̂_θ − N(y))/σ_n, b, σ_n)
 
-y: the scan; x̂_θ: the foundation model's estimate; N: non-local means. The two estimates err in different ways, and how
-they differ tells f where; y tells it what both of them took away.
+y: the scan; x̂_θ: the foundation model's estimate; N: non-local means. The two estimates err in different ways, and
+where they differ f sees where they err; y shows it what both took away.
 
-Of the answer only what differs from its surroundings is used, σ_n·(f − G∗f) with a Gaussian G: f may sharpen and
+Of the output only what differs from its surroundings is used, σ_n·(f − G∗f) with a Gaussian G: f may sharpen and
 smooth, but the HU of a tissue stay those of b. Contrast medium, rare in training, f would draw towards plain blood.
 """
 
@@ -20,11 +20,11 @@ import torch
 from monai.networks.layers import GaussianFilter
 
 from ..networks.refiner import SLICES, Refiner, RefinerConfig, apply_slabwise, at
-from ..progress import counted
+from ..progress import part_counter
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 NLM_SHARE = 0.5  # of b
-USUAL_SIGMA = 0.12  # of σ_n in the model's range: its logarithm is told from here
+USUAL_SIGMA = 0.12  # the σ_n, in the model's range, at which the channel log σ_n is 0
 SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
 MEANS_COST = 0.12  # of a voxel, see `NoisePredictor.worth`
 
@@ -48,7 +48,7 @@ class LowDoseInputs:
         return self.of_model.lerp(self.nlm, NLM_SHARE)
 
     def features(self, z: torch.Tensor) -> torch.Tensor:
-        """What f is told of the slices z (n,) and of the two beside each: (n, 10, Y, X)."""
+        """The inputs of f for the slices z (n,) and the two neighbors of each: (n, 10, Y, X)."""
         b, s = self.base, self.sigma_n
         removed, apart = ((lambda z: at(self.y, z) - at(b, z)), (lambda z: at(self.of_model, z) - at(self.nlm, z)))
         differences = [removed(z), apart(z), at(b, z - 1) - at(b, z), at(b, z + 1) - at(b, z)]
@@ -56,7 +56,7 @@ class LowDoseInputs:
         level = torch.full_like(b[z], math.log(s / USUAL_SIGMA))
         return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
 
-    def refined(
+    def apply_refiner(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
         """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`."""
@@ -74,7 +74,7 @@ class LowDoseInputs:
         """
         blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(refined.device)
         found, groups = torch.empty_like(refined), torch.arange(len(refined), device=refined.device).split(SLICES)
-        tick = counted(on_part, len(groups))
+        tick = part_counter(on_part, len(groups))
         for z in groups:
             inside = body[z, None].float()
             mean = blur((refined[z] - self.base[z])[:, None] * inside) / blur(inside).clamp(min=1e-3)

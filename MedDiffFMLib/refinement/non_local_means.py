@@ -1,4 +1,4 @@
-"""Non-local means in 3D (Buades, Coll & Morel 2005), on the device of its input; the refiner `low-dose` is told it.
+"""Non-local means in 3D (Buades, Coll & Morel 2005), on the device of its input; an input of the refiner `low-dose`.
 
     x̂(p) = Σ_q w(p, q)·y(q) / Σ_q w(p, q),   w = exp(−max(‖P_p − P_q‖² − 2σ², 0) / h²)
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 
-from ..progress import counted
+from ..progress import part_counter
 
 PATCH = 3  # voxels along each axis
 DISTANCE = 3  # the farthest q along each axis
@@ -32,14 +32,14 @@ def non_local_means(
     distance: int = DISTANCE,
     on_part: Callable[[int, int], None] = lambda done, total: None,
 ) -> torch.Tensor:
-    """y: float32 (Z, Y, X), any scale; sigma: its noise on that scale. Voxels are taken as cubes; beyond the ends stand
-    copies of the last ones. `on_part(done, total)` is called a few times a second or so, and may raise to stop.
-    Returns the same shape.
+    """The non-local means of y, float32 (Z, Y, X), any scale; sigma: its noise on that scale. Voxels are taken as
+    cubes; beyond the ends the last ones are repeated. `on_part(done, total)` is called a few times a second and may
+    raise to stop.
     """
     reach = patch // 2 + distance
     padded = F.pad(y[None, None], (reach,) * 6, mode="replicate")[0, 0]
     found, slabs = torch.empty_like(y), range(0, y.shape[0], SLAB)
-    tick = counted(on_part, len(slabs) * ((2 * distance + 1) ** 2 + 1) // 2)
+    tick = part_counter(on_part, len(slabs) * ((2 * distance + 1) ** 2 + 1) // 2)
     for first in slabs:
         slab = padded[first : first + SLAB + 2 * reach]
         found[first : first + SLAB] = _of_slab(slab, sigma, h_factor * sigma, patch, distance, tick)
@@ -49,14 +49,14 @@ def non_local_means(
 def _of_slab(
     padded: torch.Tensor, sigma: float, h: float, patch: int, distance: int, tick: Callable[[], None]
 ) -> torch.Tensor:
-    """Non-local means of some slices that have their margins with them. As w(p, q) = w(q, p), a weight is found once
-    for both, over the q that follow p.
+    """The non-local means of some slices, given with their margins. As w(p, q) = w(q, p), a weight is found once for
+    both, over the q that follow p.
     """
     half, reach = patch // 2, patch // 2 + distance
     size = [n - 2 * reach for n in padded.shape]
 
     def voxels(first: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
-        """A box of them; the first within the margins is (0, 0, 0)."""
+        """A box of the voxels; (0, 0, 0) is the first one inside the margins."""
         return padded[_box([reach + i for i in first], shape)]
 
     found, weights = voxels((0, 0, 0), size).clone(), torch.ones(size, device=padded.device)  # q = p
@@ -69,9 +69,9 @@ def _of_slab(
         of_p, of_q = (voxels([i - half + k * s for i, s in zip(first, shift, strict=True)], patches) for k in (0, 1))
         weight = patch_mean((of_p - of_q).square_(), patch).sub_(2 * sigma**2).clamp_(min=0).mul_(-1 / h**2).exp_()
         for to_other in (shift, [-s for s in shift]):  # from p to q, from q to p
-            mine = weight[_box([max(0, s) for s in to_other], size)]
-            found.addcmul_(mine, voxels(to_other, size))
-            weights.add_(mine)
+            weight_of_shift = weight[_box([max(0, s) for s in to_other], size)]
+            found.addcmul_(weight_of_shift, voxels(to_other, size))
+            weights.add_(weight_of_shift)
         if shift[2] == distance:
             tick()
     return found.div_(weights)

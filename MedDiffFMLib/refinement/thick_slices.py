@@ -1,4 +1,4 @@
-"""Thin slices by a refiner: what it is told of thick ones, and what becomes of its answer. Beyond the paper.
+"""Thin slices by a refiner: its inputs, and how its output is used. Beyond the paper.
 
     b = ½·x̂_θ + ½·s,   x̂_0 = b + S·(f(b, x̂_θ − s, thick slices, place in the block) − its block means)
 
@@ -20,7 +20,7 @@ from ..networks.refiner import Refiner, RefinerConfig, apply_slabwise, at
 
 THICK_SLICES = RefinerConfig(kind="thick-slices", inputs=12)
 SCALE = 0.1  # S: of the errors, in the model's range
-TOLD_SCALE = 8.0  # differences of slices are small; so large they are told
+INPUT_SCALE = 8.0  # of the differences of slices, which are small
 USUAL_FACTOR = 5
 
 
@@ -48,11 +48,11 @@ class ThickSliceInputs:
 
     @cached_property
     def base(self) -> torch.Tensor:
-        """b: the estimate that the refiner corrects (module docstring)."""
+        """The estimate b that the refiner corrects (module docstring)."""
         return (project_to_block_means(self.of_model, self.thick, self.factor) + self.spline) / 2
 
     def features(self, z: torch.Tensor) -> torch.Tensor:
-        """What f is told of the thin slices z (n,): (n, 12, Y, X)."""
+        """The inputs of f for the thin slices z (n,): (n, 12, Y, X)."""
         b, k = at(self.base, z), z // self.factor
         thick, below, above = (at(self.thick, k + step) for step in (0, -1, 1))
         differences = [
@@ -67,9 +67,9 @@ class ThickSliceInputs:
         ]
         place = ((z % self.factor + 0.5) / self.factor - 0.5).to(b)[:, None, None].expand_as(b)
         factor = torch.full_like(b, math.log(self.factor / USUAL_FACTOR))
-        return torch.stack([*(TOLD_SCALE * d for d in differences), b, 2 * place, 8 * place**2 - 1, factor], dim=1)
+        return torch.stack([*(INPUT_SCALE * d for d in differences), b, 2 * place, 8 * place**2 - 1, factor], dim=1)
 
-    def refined(
+    def apply_refiner(
         self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
         """x̂_0, the refined thin slices, with the thick ones as block means. mirrored, on_part: see `apply_slabwise`."""

@@ -1,1 +1,1 @@
-"""Whether this computer computes what the authors' did."""
+"""The self-test: whether this computer computes what the authors' computer did."""

@@ -1,4 +1,4 @@
-"""What a model's tasks compute, in a few statistics: every task, small, on a real CT that comes with the package.
+"""Statistics of a model's tasks: every task, small, on a real CT that comes with the package.
 
 The CT is a box of 48 × 64 × 64 voxels of a chest: one window of the network. 18 evaluations in all with the bundled
 model. Means over many voxels hardly change with the rounding of another processor, GPU or precision, and do when
@@ -36,7 +36,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "bundled" / "self-test"
 LIVER = label_numbers("liver")[0]
 NOISE_HU = 26.0  # of the CT, in its liver
 FACTOR = 4
-LESION_CENTRE, LESION_RADIUS_MM = (18, 24, 23), 12.0  # (z, y, x), in the lung
+LESION_CENTER, LESION_RADIUS_MM = (18, 24, 23), 12.0  # (z, y, x), in the lung
 SAME = {"region": "chest", "seed": 1}
 
 
@@ -50,7 +50,7 @@ class Statistic:
 
 
 @dataclass(frozen=True)
-class Case:
+class SelfTestCase:
     """The CT, its label map, and a lesion's mask in its lung, on one grid; z grows to superior."""
 
     ct: Volume
@@ -58,7 +58,7 @@ class Case:
 
     @cached_property
     def lesion(self) -> Volume:
-        away = np.moveaxis(np.indices(self.ct.voxels.shape), 0, -1) - LESION_CENTRE
+        away = np.moveaxis(np.indices(self.ct.voxels.shape), 0, -1) - LESION_CENTER
         mask = np.linalg.norm(away * self.ct.spacing[::-1], axis=-1) <= LESION_RADIUS_MM
         return self.ct.with_voxels(mask.astype(np.uint8))
 
@@ -77,9 +77,9 @@ class Case:
         return self.anatomy.voxels == label
 
 
-def read_case() -> Case:
+def read_case() -> SelfTestCase:
     """The CT and label map that come with the package."""
-    return Case(*(read_volume(FOLDER / f"{name}.nii.gz") for name in ("ct", "anatomy")))
+    return SelfTestCase(*(read_volume(FOLDER / f"{name}.nii.gz") for name in ("ct", "anatomy")))
 
 
 def measure(
@@ -98,7 +98,7 @@ def measure(
             yield task, error
 
 
-def _denoise(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
+def _denoise(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     """In each region, so in each HU window."""
     liver = ndimage.binary_erosion(case.where(LIVER), iterations=2)
     for number, region in enumerate(("chest", "abdomen", "head-neck")):
@@ -114,7 +114,7 @@ def _denoise(case: Case, model: Model, progress: ProgressCallback | None) -> Ite
         yield Statistic(f"mean size of the change, {region} window (HU)", float(np.abs(change).mean()), 0.05)
 
 
-def _detect_anomalies(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
+def _detect_anomalies(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     """Over the whole body and over an organ of one tissue, which begins otherwise."""
     for number, (organ, where) in enumerate({"body": case.anatomy.voxels > 0, "lungs": case.where(LUNG_LABEL)}.items()):
         on_progress = sub_progress(progress, number / 2, (number + 1) / 2)
@@ -124,9 +124,9 @@ def _detect_anomalies(case: Case, model: Model, progress: ProgressCallback | Non
         yield Statistic(f"spread of the map, {organ} (HU)", float(found.std()), 0.25)
 
 
-def _synthesize(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
-    made = synthesize(case.anatomy, model, progress, quality="fast", levels="double", steps=3, **SAME).volumes[0]
-    hu, middle = _hu(made), len(made.voxels) // 2
+def _synthesize(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
+    ct = synthesize(case.anatomy, model, progress, quality="fast", levels="double", steps=3, **SAME).volumes[0]
+    hu, middle = _hu(ct), len(ct.voxels) // 2
     for name, label in (("lung", LUNG_LABEL), ("soft tissue", BODY_LABEL), ("bone", BONE_LABEL)):
         yield Statistic(f"mean of {name} (HU)", float(hu[case.where(label)].mean()), 0.25)
     lung = case.where(LUNG_LABEL)
@@ -135,18 +135,18 @@ def _synthesize(case: Case, model: Model, progress: ProgressCallback | None) -> 
     yield Statistic("spread within the lung (HU)", float(hu[lung].std()), 0.25)
 
 
-def _super_resolve(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
+def _super_resolve(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     result = super_resolve(case.thick, model, case.thick_anatomy, progress, quality="fast", factor=FACTOR, **SAME)
     thick = torch.from_numpy(case.thick.voxels)
-    made, truth, linear = _hu(result.volume), _hu(case.ct), interpolate_slices(thick, FACTOR).double().numpy()
-    kept = block_mean(torch.from_numpy(made), FACTOR).numpy() - _hu(case.thick)
-    gain = 10 * np.log10(np.mean((linear - truth) ** 2) / np.mean((made - truth) ** 2))
-    yield Statistic("block means, largest error (HU)", float(np.abs(kept).max()), 0.01)
+    thin, truth, linear = _hu(result.volume), _hu(case.ct), interpolate_slices(thick, FACTOR).double().numpy()
+    error = block_mean(torch.from_numpy(thin), FACTOR).numpy() - _hu(case.thick)
+    gain = 10 * np.log10(np.mean((linear - truth) ** 2) / np.mean((thin - truth) ** 2))
+    yield Statistic("block means, largest error (HU)", float(np.abs(error).max()), 0.01)
     yield Statistic("gain over linear interpolation (dB)", float(gain), 0.005)
-    yield Statistic("mean change of linear interpolation (HU)", float(np.abs(made - linear).mean()), 0.1)
+    yield Statistic("mean change of linear interpolation (HU)", float(np.abs(thin - linear).mean()), 0.1)
 
 
-def _generate_lesion(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
+def _generate_lesion(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     few = {"synthesis_steps": 2, "steps": 3, "resample": 1}
     result = generate_lesion(case.anatomy, case.lesion, model, progress, quality="balanced", **few, **SAME)
     hu, inside = _hu(result.volumes[0]), case.lesion.voxels > 0
@@ -154,7 +154,7 @@ def _generate_lesion(case: Case, model: Model, progress: ProgressCallback | None
     yield Statistic("mean of the lung around it (HU)", float(hu[case.where(LUNG_LABEL) & ~inside].mean()), 0.25)
 
 
-def _inpaint_lesion(case: Case, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
+def _inpaint_lesion(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
     result = inpaint_lesion(case.ct, case.lesion, model, case.anatomy, progress, steps=3, resample=1, **SAME)
     hu, inside = _hu(result.volumes[0]), case.lesion.voxels > 0
     yield Statistic("mean in the lesion (HU)", float(hu[inside].mean()), 0.25)
@@ -167,6 +167,6 @@ def _hu(volume: Volume) -> np.ndarray:
 
 
 # a task's function has its name, as its module has
-MEASURED: dict[str, Callable[[Case, Model, ProgressCallback | None], Iterable[Statistic]]] = {
+MEASURED: dict[str, Callable[[SelfTestCase, Model, ProgressCallback | None], Iterable[Statistic]]] = {
     task: globals()[name] for task in TASKS if (name := f"_{task.replace('-', '_')}") in globals()
 }

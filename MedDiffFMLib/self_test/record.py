@@ -28,8 +28,10 @@ OF_BFLOAT16 = 4.0  # the tolerance, in changes by bfloat16
 
 
 @dataclass(frozen=True)
-class Line:
-    """A statistic here and as recorded. value is None where the task could not be done: `problem` says why."""
+class StatisticCheck:
+    """A statistic measured here beside the recorded one. value is None where the task could not be done: `problem` says
+    why.
+    """
 
     task: str
     statistic: str
@@ -82,7 +84,7 @@ def _with_tolerance(exact: Sequence[Statistic], coarse: Sequence[Statistic]) -> 
     }
 
 
-def compare(model: Model, tasks: Sequence[str] = (), progress: ProgressCallback | None = None) -> list[Line]:
+def compare(model: Model, tasks: Sequence[str] = (), progress: ProgressCallback | None = None) -> list[StatisticCheck]:
     """The recorded statistics beside those found here, of `tasks` or all that are recorded.
 
     InputError if none are recorded, or not for these weights and settings.
@@ -101,15 +103,15 @@ def compare(model: Model, tasks: Sequence[str] = (), progress: ProgressCallback 
     return lines
 
 
-def _lines(model: Model, task: str, recorded: dict, found: Sequence[Statistic] | InputError) -> list[Line]:
+def _lines(model: Model, task: str, recorded: dict, found: Sequence[Statistic] | InputError) -> list[StatisticCheck]:
     if isinstance(found, InputError):
-        return [Line(task, name, None, **entry, problem=str(found)) for name, entry in recorded.items()]
+        return [StatisticCheck(task, name, None, **entry, problem=str(found)) for name, entry in recorded.items()]
     if [one.name for one in found] != list(recorded):
         raise _stale(model)
-    return [Line(task, one.name, one.value, **recorded[one.name]) for one in found]
+    return [StatisticCheck(task, one.name, one.value, **recorded[one.name]) for one in found]
 
 
-def problem_of(lines: Sequence[Line], model: Model) -> str | None:
+def problem_of(lines: Sequence[StatisticCheck], model: Model) -> str | None:
     """One sentence that names what differs and what to do; None if all is well."""
     wrong = [line for line in lines if not line.ok]
     if not wrong:

@@ -1,4 +1,4 @@
-"""Denoising of low-dose CT: by the foundation model (paper, III-D1), with the help of non-local means.
+"""Denoising of low-dose CT by the foundation model (paper, III-D1) and non-local means.
 
 [paper eq. 7 to 11]
 
@@ -85,9 +85,9 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `denoise` with these arguments would find and do, without doing it: `noise_hu` (None if it cannot be
-    measured), `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, what
-    helps the model included. Errors as of `denoise`.
+    """An estimate of `denoise` with these arguments, without running it: `noise_hu` (None if it cannot be measured),
+    `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds` for all of it, non-local means
+    and refiner included. Errors as of `denoise`.
     """
     params = DenoiseParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -140,17 +140,17 @@ class DenoisePlan:
 
     def estimate(self) -> dict:
         """Noise, region and costs, as `look` returns them."""
-        facts, each = self._facts(noise_after_hu=None), self._seconds_each()
+        facts, seconds_each = self._facts(noise_after_hu=None), self._seconds_each()
         return {
             "noise_hu": self.noise_hu,
             "region": facts.region,
             "network_evaluations": facts.network_evaluations,
-            "seconds_each": each,
-            "seconds": each and each * sum(sum(one.costs) for one in self.regions),
+            "seconds_each": seconds_each,
+            "seconds": seconds_each and seconds_each * sum(sum(one.costs) for one in self.regions),
         }
 
     def run(self) -> DenoiseResult:
-        """All regions sampled, merged with the scan, and joined without a seam. InputError where σ was but guessed."""
+        """All regions sampled, merged with the scan, and joined without a seam. InputError if σ was only guessed."""
         _sigma(self.params.sigma, self.noise_hu)
         costs = [cost for one in self.regions for cost in one.costs]
         self.reporter.begin(len(costs), costs[0], costs)
@@ -159,7 +159,7 @@ class DenoisePlan:
             self.reporter.make_preview = one.scan.as_volume
             estimate = one.estimate(self.params.seed, self.reporter, before=done)
             done += len(one.costs)
-            whole.add(one.span, one.merged(estimate))
+            whole.add(one.span, one.merge_with_input(estimate))
         after = estimate_noise(whole.values, self.scan.body, self.scan.frame.spacing)
         source = self.scan.frame.source
         restored = source.with_voxels(cast_like(self._on_input_grid(whole.values), like=source))
@@ -224,7 +224,7 @@ class DenoisePlan:
 
 
 def _settings(model: Model, params: DenoiseParameters) -> DenoiseSettings:
-    """The quality's settings, the model's over them, and what was asked for over those."""
+    """The settings of a run: the quality's, overridden by the model's, and those by the parameters."""
     settings = settings_for(model, "denoise", QUALITIES[params.quality], params.quality, params.overlap)
     settings = replace(settings, steps=params.steps or settings.steps)
     return replace(settings, nlm_share=0.0) if params.alone else settings
@@ -232,8 +232,8 @@ def _settings(model: Model, params: DenoiseParameters) -> DenoiseSettings:
 
 def _refiner(model: Model, settings: DenoiseSettings) -> Refiner | None:
     """The model's refiner, where it has one and the foundation model is not to work alone."""
-    wanted = settings.nlm_share > 0 and LOW_DOSE.kind in REFINERS.names(model.folder)
-    return model.refiner(LOW_DOSE.kind) if wanted else None
+    has_refiner = settings.nlm_share > 0 and LOW_DOSE.kind in REFINERS.names(model.folder)
+    return model.refiner(LOW_DOSE.kind) if has_refiner else None
 
 
 def _sigma(sigma: str | float, found: float | None) -> float:
@@ -245,7 +245,7 @@ def _sigma(sigma: str | float, found: float | None) -> float:
 
 
 def refiner_training_sample(volume: Volume, model: Model, sigma_hu: float, region: str) -> tuple[Scan, LowDoseInputs]:
-    """A scan of one region and, on its own grid, what a refiner is told of it: `train refine` makes its pairs so."""
+    """A scan of one region and the refiner's inputs for it, on its own grid, as `train refine` needs them."""
     params = DenoiseParameters(sigma=sigma_hu, region=region, quality="fast")
-    ready = plan(volume, params, model, "auto", Reporter(None))
-    return ready.scan, ready.regions[0].refiner_inputs(ready.reporter)
+    denoising = plan(volume, params, model, "auto", Reporter(None))
+    return denoising.scan, denoising.regions[0].refiner_inputs(denoising.reporter)

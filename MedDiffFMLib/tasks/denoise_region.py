@@ -38,12 +38,12 @@ LARGEST_CHANGE = 4.0  # in σ: noise is hardly ever larger, so a larger change w
 
 @dataclass(frozen=True)
 class DenoiseSettings(TiledSettings):
-    """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
+    """The settings of a quality. The defaults are the paper's; a model's config holds those that fit its weights.
 
-    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None
-    for all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step.
-    windows_hu: None for the regions' own. nlm_share: w, not the paper's; 0 is the foundation model alone, and a refiner
-    has its own. guarded: whether the result is bounded, and the input kept where the model cannot speak, see `merge`.
+    spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start down to 0, None for
+    all. sigma_scale: σ_n over the noise found. prior_weight: λ. zeta: share of fresh noise in a step. windows_hu: None
+    for the regions' own. nlm_share: w, not the paper's; 0 is the foundation model alone, and a refiner has its own.
+    guarded: whether the result is bounded, and the input kept where the model does not apply, see `merge`.
     """
 
     spacing_mm: float | None = 1.0
@@ -111,33 +111,33 @@ class RegionDenoiser:
         x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
         if self.settings.nlm_share > 0:
             for box in self.scan.body_box:
-                x0[box] = self._refined(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
+                x0[box] = self._apply_refinement(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
         return to_hu(x0.cpu().numpy(), self.scan.window)
 
-    def _refined(self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter) -> torch.Tensor:
-        """The estimate of a box with the help of non-local means, and of the refiner if there is one."""
-        noisy = self.noisy(y, of_model, reporter)
+    def _apply_refinement(
+        self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter
+    ) -> torch.Tensor:
+        """The estimate of a box, averaged with non-local means and corrected by the refiner if there is one."""
+        inputs = self.low_dose_inputs(y, of_model, reporter)
         if self.refiner is None:
-            return of_model.lerp(noisy.nlm, self.settings.nlm_share)
+            return of_model.lerp(inputs.nlm, self.settings.nlm_share)
         with torch.inference_mode(), self.eps.model.autocast():
-            refined = noisy.refined(self.refiner, self.settings.mirrored, reporter.part)
+            refined = inputs.apply_refiner(self.refiner, self.settings.mirrored, reporter.part)
         reporter.next_step()
-        found = noisy.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.part)
+        found = inputs.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.part)
         reporter.next_step()
         return found
 
-    def noisy(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> LowDoseInputs:
-        """What a refiner is told of the box y (Z, Y, X) and the model's estimate of it."""
+    def low_dose_inputs(self, y: torch.Tensor, of_model: torch.Tensor, reporter: Reporter) -> LowDoseInputs:
+        """The inputs of a refiner for the box y (Z, Y, X) and the model's estimate of it."""
         nlm = non_local_means(y, self.sigma_n, on_part=reporter.part)
         reporter.next_step()
         return LowDoseInputs(y, of_model, nlm, self.sigma_n)
 
     def refiner_inputs(self, reporter: Reporter) -> LowDoseInputs:
-        """What a refiner is told of this whole region, the model's own estimate included: `train refine` makes its
-        pairs so.
-        """
+        """The inputs of a refiner for this whole region, with the model's estimate, as `train refine` needs them."""
         y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
-        return self.noisy(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
+        return self.low_dose_inputs(y, self._sample(y, seed=0, after_step=lambda i, t, x0: None), reporter)
 
     def _sample(self, y: torch.Tensor, seed: int, after_step: Callable) -> torch.Tensor:
         """DiffPIR from x_start = √ᾱ·y [paper eq. 11]."""
@@ -148,9 +148,9 @@ class RegionDenoiser:
         generator = torch.Generator().manual_seed(seed)
         return diffpir(self.eps, x_start, schedule, self.steps, data_step, generator, after_step, settings.zeta)
 
-    def merged(self, estimate: np.ndarray) -> np.ndarray:
-        """The estimate with the input where that must stay, both in HU: guarded, see `merge`, or as the model says it,
-        but for what lies beyond the window (see `keep_beyond`).
+    def merge_with_input(self, estimate: np.ndarray) -> np.ndarray:
+        """The estimate merged with the input, both in HU: guarded, see `merge`, or as the model gives it, except beyond
+        the window (see `keep_beyond`).
         """
         hu, window = self.scan.frame.hu, self.scan.window
         if self.settings.guarded:
@@ -161,7 +161,7 @@ class RegionDenoiser:
 def merge(
     hu: np.ndarray, estimate: np.ndarray, body: np.ndarray, window: tuple[float, float], sigma_hu: float
 ) -> np.ndarray:
-    """The estimate where the model can speak, the input elsewhere. All in HU, (Z, Y, X), float32.
+    """The estimate where the model applies, the input elsewhere. All in HU, (Z, Y, X), float32.
 
     Kept from the input, bit-identical: what lies outside the body, and what lies beyond the window (bone, lung,
     gas), unless it is beyond by noise alone (less than 3 σ, and the estimate is well inside). Elsewhere the change

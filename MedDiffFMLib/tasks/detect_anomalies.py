@@ -37,7 +37,7 @@ from .threshold import Threshold
 
 @dataclass(frozen=True)
 class DetectAnomaliesSettings(TiledSettings):
-    """How it is computed. These are the paper's values; a model's config holds those that fit its weights.
+    """The settings of detection. The defaults are the paper's; a model's config holds those that fit its weights.
 
     spacing_mm: the grid that is computed on, None for the scan's own. noise_level: t. draws: of noise, averaged.
     organ_alone: whether the organ's surroundings become air (the paper's masked image) or stay in view.
@@ -93,9 +93,9 @@ def detect_anomalies(
 
     volume: HU on any grid. anatomy: a label map (0–121) on the same grid, "totalsegmentator" to run it, or "auto" or
     "threshold" for body, lungs, bones and gas; with "none" the organ is found as with "auto" but the model is not
-    told. parameters: those of `DetectAnomaliesParameters`. HU count to the ends of the region's window: what lies
-    beyond is as if at its end. InputError for an unknown organ, or one that is not in the anatomy; what `progress`
-    raises passes through.
+    conditioned on it. parameters: those of `DetectAnomaliesParameters`. HU count to the ends of the region's window:
+    what lies beyond is as if at its end. InputError for an unknown organ, or one that is not in the anatomy; what
+    `progress` raises passes through.
     """
     params = DetectAnomaliesParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress)).run()
@@ -108,7 +108,7 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `detect_anomalies` with these arguments would do, without doing it: `region`, `organ_ml`,
+    """An estimate of `detect_anomalies` with these arguments, without running it: `region`, `organ_ml`,
     `network_evaluations`, and `seconds_each`, measured on one tile; of an organ that only "totalsegmentator" would
     find, the region alone. Errors as of `detect_anomalies`.
     """
@@ -157,7 +157,7 @@ def plan(
 
 @dataclass(frozen=True)
 class RegionAlone:
-    """What can be said of a run whose organ TotalSegmentator is still to find."""
+    """The plan of a run whose organ TotalSegmentator is still to find: only the region is known."""
 
     region: str
 
@@ -168,7 +168,7 @@ class RegionAlone:
 
 @dataclass(frozen=True)
 class DetectAnomaliesPlan:
-    """A CT and an organ in it, ready to be looked at.
+    """A CT and an organ in it, ready for detection.
 
     organ, organ_on_input: bool, on the scan's grid and on the input's; eps: the noise prediction in the tiles that
     meet it; start: what noise is added to in place of the scan, in the model's range (None: the scan itself).
@@ -244,7 +244,7 @@ class DetectAnomaliesPlan:
         return np.where(organ, np.abs(smooth) if self.params.deviation == "absolute" else smooth, np.float32(0))
 
     def _organ_at(self, where: tuple) -> str:
-        """The organ that most voxels of a finding lie in, if a label map tells; else the one that was looked at."""
+        """The organ that holds most voxels of a finding, if a label map shows it; else the one that was examined."""
         organs = self.anatomy.organs
         label = 0 if organs is None else int(np.bincount(organs.voxels[where]).argmax())
         return ORGANS[label] if 0 < label < BODY else self.params.organ
@@ -272,7 +272,9 @@ class DetectAnomaliesPlan:
 
 
 def _settings(model: Model, params: DetectAnomaliesParameters) -> DetectAnomaliesSettings:
-    """The quality's settings, the model's over them unless they are the paper's, and what was asked for over those."""
+    """The settings of a run: the quality's, overridden by the model's unless it is the paper's, and those by the
+    parameters.
+    """
     settings = QUALITIES[params.quality]
     if params.quality != "paper":
         settings = settings_for(model, "detect-anomalies", settings)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found and computed in a run."""
+    """The facts of a run: what was found and computed."""
 
     def to_dict(self) -> dict:
         """The facts for JSON, as the provenance holds them."""
@@ -19,7 +19,7 @@ class Facts:
 
 
 class _ByRegion:
-    """What follows from `regions`, the facts of each region from the feet up."""
+    """Facts that follow from `regions`, the facts of each region from the feet up."""
 
     @property
     def region(self) -> str:
@@ -60,7 +60,8 @@ class RegionFacts(Facts):
 
 @dataclass(frozen=True)
 class DenoiseFacts(_ByRegion, Facts):
-    """sigma_hu: the noise that was removed; before and after: as measured, None where it cannot be.
+    """The facts of denoising. sigma_hu: the noise that was removed; before and after: as measured, None where it cannot
+    be.
 
     grid: own or its spacing; non_local_means: their weight; refiner: its name or none.
     """
@@ -87,7 +88,9 @@ class DenoiseFacts(_ByRegion, Facts):
 
 @dataclass(frozen=True)
 class DetectAnomaliesFacts(Facts):
-    """findings: how many; surroundings: of the organ; noised: what noise was added to, up to `timestep`."""
+    """The facts of a detection. findings: how many; surroundings: of the organ; noised: what noise was added to, up to
+    `timestep`.
+    """
 
     organ: str
     organ_ml: float
@@ -121,7 +124,7 @@ class SynthesizedLevel(Facts):
 
 @dataclass(frozen=True)
 class SynthesizedRegion(Facts):
-    """network_evaluations: of all samples."""
+    """The facts of one synthesized region. network_evaluations: of all samples."""
 
     region: str
     window_hu: list[float]
@@ -133,7 +136,7 @@ class SynthesizedRegion(Facts):
 
 @dataclass(frozen=True)
 class SynthesizeFacts(_ByRegion, Facts):
-    """body: given or estimated; seeds: of each sample."""
+    """The facts of a synthesis. body: given or estimated; seeds: of each sample."""
 
     body: str
     seeds: list[int]
@@ -141,7 +144,7 @@ class SynthesizeFacts(_ByRegion, Facts):
 
     @property
     def begun_from(self) -> str:
-        """What the first region began from."""
+        """The start of the first region."""
         return self.regions[0].begun_from
 
     @property
@@ -162,7 +165,8 @@ class SynthesizeFacts(_ByRegion, Facts):
 
 @dataclass(frozen=True)
 class SuperResolveFacts(_ByRegion, Facts):
-    """slices, slice_distance_mm: before and after; slice_distance_asked_mm: None where a factor was asked for.
+    """The facts of super-resolution. slices, slice_distance_mm: before and after; slice_distance_asked_mm: None where a
+    factor was asked for.
 
     block_mean_error_hu: how far the means of thin slices are from the thick ones at most. control, refiner: their names
     or none.
@@ -252,7 +256,7 @@ class GenerateLesionFacts(Facts):
 
     @property
     def network_evaluations(self) -> int:
-        """Of the synthesis and the lesion, all samples."""
+        """The evaluations for synthesis and lesion, all samples."""
         return self.synthesis.network_evaluations + self.lesion.network_evaluations
 
     def to_dict(self) -> dict:

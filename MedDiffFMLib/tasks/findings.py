@@ -1,4 +1,4 @@
-"""From an anomaly map to findings: a threshold, a binary mask, and a table of its connected parts."""
+"""The findings in an anomaly map: a threshold, a binary mask, and a table of its connected parts."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MAD_TO_SIGMA = 1.4826  # of a normal distribution
 SMALLEST_HU = 1.0  # of an automatic threshold: below are only rounding errors
 
 
-def find_threshold(values: np.ndarray, wanted: str | float, deviations: float, signed: bool) -> Threshold:
+def find_threshold(values: np.ndarray, threshold: str | float, deviations: float, signed: bool) -> Threshold:
     """The threshold in HU for the map's `values` within the organ.
 
-    wanted: a number counts from 0; "auto" is robust: from the median, `deviations` times 1.4826·MAD (a normal
+    threshold: a number counts from 0; "auto" is robust: from the median, `deviations` times 1.4826·MAD (a normal
     distribution's σ), so that the organ's own shift (contrast medium) and noise set the measure, as long as less than
     half of it is abnormal. signed: whether darker parts count too.
     """
-    if wanted != "auto":
-        return Threshold(0.0, float(wanted), darker=signed)
+    if threshold != "auto":
+        return Threshold(0.0, float(threshold), darker=signed)
     centre = float(np.median(values))
     return Threshold(centre, max(deviations * robust_sigma(values), SMALLEST_HU), darker=signed)
 

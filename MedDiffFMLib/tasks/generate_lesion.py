@@ -73,7 +73,7 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `generate_lesion` with these arguments would do, without doing it: `region`, `network_evaluations`, and
+    """An estimate of `generate_lesion` with these arguments, without running it: `region`, `network_evaluations`, and
     `seconds_each`, measured on a tile of the synthesis. Errors as of `generate_lesion`.
     """
     params = GenerateLesionParameters.from_dict(parameters)
@@ -117,7 +117,7 @@ def plan(
 
 @dataclass(frozen=True)
 class ControlledSynthesisPlan:
-    """A synthesis that is told the lesion throughout [paper III-E2], ready to run."""
+    """A synthesis conditioned on the lesion throughout [paper III-E2], ready to run."""
 
     synthesis: SynthesizePlan
     lesion: ControlledLesionFacts
@@ -128,8 +128,8 @@ class ControlledSynthesisPlan:
 
     def run(self) -> GenerateLesionResult:
         """The CTs with the lesion in them."""
-        made = self.synthesis.run()
-        return GenerateLesionResult(made.volumes, GenerateLesionFacts(made.facts, self.lesion))
+        result = self.synthesis.run()
+        return GenerateLesionResult(result.volumes, GenerateLesionFacts(result.facts, self.lesion))
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,13 @@ class GenerateLesionPlan:
         lesion, samples = self._of_a_lesion(), self.params.samples
         costs = [*self.synthesis.costs, *[lesion.tiles] * lesion.evaluations * samples]
         self.reporter.begin(len(costs), costs[0], costs)
-        made = self.synthesis.compute()
+        result = self.synthesis.compute()
         volumes = []
-        for number, healthy in enumerate(made.volumes):
+        for number, healthy in enumerate(result.volumes):
             inpainter = self._inpainter(healthy)
             self.reporter.make_preview = inpainter.as_volume
             volumes.append(inpainter.inpaint(self.params.seed + number))
-        return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(made.facts, inpainter.facts(samples)))
+        return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(result.facts, inpainter.facts(samples)))
 
     def _of_a_lesion(self) -> LesionInpainter:
         """The inpainter in a blank body: it costs what one in a synthetic CT does."""
@@ -181,7 +181,7 @@ class GenerateLesionPlan:
 
 def _complete(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume, Region | None]:
     """The label map with a body, as `synthesize` completes it, and its region, in a whole body that of the part where
-    the lesion lies; None if nothing tells.
+    the lesion lies; None if it cannot be found.
     """
     frame = prepare(anatomy)
     labels = frame.labels(anatomy)

@@ -1,4 +1,4 @@
-"""Lesion inpainting: the same CT with a lesion where a mask says so (paper, III-E3; paper eq. 13)."""
+"""Lesion inpainting: the same CT with a lesion inside a mask (paper, III-E3; paper eq. 13)."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `inpaint_lesion` with these arguments would do, without doing it: `region`, `kind`, `network_evaluations`,
-    and `seconds_each`, measured on one tile. Errors as of `inpaint_lesion`.
+    """An estimate of `inpaint_lesion` with these arguments, without running it: `region`, `kind`,
+    `network_evaluations`, and `seconds_each`, measured on one tile. Errors as of `inpaint_lesion`.
     """
     params = InpaintLesionParameters.from_dict(parameters)
     return plan(volume, lesion_mask, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -130,6 +130,6 @@ def _at_the_lesion(scan: Scan, lesion_mask: Volume) -> Scan:
     if not lesion.any():
         return scan
     (first, last), around = bounding_box(lesion)[0], round(AROUND_MM / scan.frame.spacing[0])
-    some = slice(max(first - around, 0), last + around)
-    region = detect_region(scan.image.slices(some))
+    around_lesion = slice(max(first - around, 0), last + around)
+    region = detect_region(scan.image.slices(around_lesion))
     return replace(scan, region=region, window=region.window)

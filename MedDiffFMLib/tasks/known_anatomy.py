@@ -1,4 +1,4 @@
-"""What is known of a CT's anatomy: organs that somebody gave, or that TotalSegmentator finds, or nothing but tissue."""
+"""The known anatomy of a CT: organs that were given, or that TotalSegmentator finds, or nothing but tissue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class KnownAnatomy:
     """Organs (a label map on the CT's grid, or None) and, without them, the word for what takes their place.
 
-    word: "auto" (the body by threshold), "threshold" (body, lungs, bones and gas), "none" (nothing is told).
+    word: "auto" (the body by threshold), "threshold" (body, lungs, bones and gas), "none" (the model is not conditioned
+    on anatomy).
     """
 
     organs: Volume | None = None
@@ -83,9 +84,9 @@ def check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
 def resolve_anatomy(
     anatomy: Volume | str, volume: Volume, reporter: Reporter, device: torch.device, for_estimate: bool = False
 ) -> KnownAnatomy:
-    """What is known of the volume's anatomy. anatomy: as `check_anatomy` passes it.
+    """The known anatomy of a volume. anatomy: as accepted by `check_anatomy`.
 
-    TotalSegmentator runs here on `device` if the word asks for it, and tells the reporter that it is alive; for an
+    TotalSegmentator runs here on `device` if the word asks for it, and sends heartbeats to the reporter; for an
     estimate the body alone stands in for its organs.
     """
     if isinstance(anatomy, Volume):

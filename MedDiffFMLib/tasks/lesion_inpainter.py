@@ -38,7 +38,8 @@ USUAL_KINDS = {"chest": ("lung", "lung-tumor"), "abdomen": ("liver", "liver-tumo
 
 @dataclass(frozen=True)
 class LesionSettings(TiledSettings):
-    """How a lesion is drawn; the paper names only RePaint and 1 mm. A model's config may hold others (inpaint-lesion).
+    """The settings of drawing a lesion; the paper names only RePaint and 1 mm. A model's config may hold others
+    (inpaint-lesion).
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start to 0, close
     together at little noise. resample: RePaint's U, evaluations a step. margin: share of a tile that surrounds the
@@ -56,8 +57,8 @@ class LesionSettings(TiledSettings):
 
 @dataclass(frozen=True)
 class KindSettings:
-    """How lesions of a kind begin and end, by the HU of real ones. The paper: from noise over what was there, no
-    bounds. A model's config may hold others, under the name of the kind's ControlNet (lesion-lung).
+    """The settings of a kind of lesion: start and limits by the HU of real ones. The paper: from noise over what was
+    there, no bounds. A model's config may hold others, under the name of the kind's ControlNet (lesion-lung).
 
     start_hu: painted into the mask before noise is added, None for nothing; t_start: the t of that noise (SDEdit, Meng
     et al. 2022), None for the settings' own. range_hu: every estimate of x_0 within the mask is kept in it.
@@ -68,10 +69,10 @@ class KindSettings:
     range_hu: tuple[float, float] = (-math.inf, math.inf)
 
 
-def lesion_settings(model: Model, wanted: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
-    """The settings above, the model's over them, and what was asked for over those."""
-    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=wanted.overlap)
-    return replace(settings, steps=wanted.steps or settings.steps, resample=wanted.resample or settings.resample)
+def lesion_settings(model: Model, params: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
+    """The settings of a run: the defaults, overridden by the model's, and those by the parameters."""
+    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=params.overlap)
+    return replace(settings, steps=params.steps or settings.steps, resample=params.resample or settings.resample)
 
 
 def choose_kind(model: Model, kind: str, region: Region) -> str:
@@ -94,7 +95,7 @@ def choose_kind(model: Model, kind: str, region: Region) -> str:
 
 
 @dataclass(frozen=True)
-class Box:
+class VoxelBox:
     """Part of a volume: its first voxel and its size, (z, y, x)."""
 
     start: tuple[int, int, int]
@@ -105,7 +106,7 @@ class Box:
         return tuple(slice(s, s + n) for s, n in zip(self.start, self.size, strict=True))
 
 
-def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
+def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> VoxelBox:
     """The box that is computed: the lesion and `margin` · patch voxels around it, at least one tile of `patch` voxels
     along each axis, moved into the volume and no larger than it. A small lesion lies in its middle.
     """
@@ -114,7 +115,7 @@ def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> Box:
         extent = min(max(last - first + 2 * round(margin * patch), patch), length)
         start.append(min(max((first + last - extent) // 2, 0), length - extent))
         size.append(extent)
-    return Box(tuple(start), tuple(size))
+    return VoxelBox(tuple(start), tuple(size))
 
 
 class LesionInpainter:
@@ -130,22 +131,22 @@ class LesionInpainter:
         settings: LesionSettings,
         reporter: Reporter,
     ):
-        """scan: the CT that the lesion comes into; mask: on its source's grid; labels: what is known of its anatomy, on
-        the scan's frame. Raises InputError if the mask is empty or not a mask, or if the model has no such kind.
+        """scan: the CT that the lesion comes into; mask: on its source's grid; labels: its anatomy, on the scan's
+        frame. Raises InputError if the mask is empty or not a mask, or if the model has no such kind.
         """
         self.scan, self.reporter = scan, reporter
         source = scan.frame.source
         self.voxels = lesion_voxels(mask, source)
         self.kind = choose_kind(model, kind, scan.region)
-        self.look_of_kind = settings_for(model, self.kind, KindSettings())
-        self.settings = replace(settings, t_start=self.look_of_kind.t_start or settings.t_start)
+        self.kind_settings = settings_for(model, self.kind, KindSettings())
+        self.settings = replace(settings, t_start=self.kind_settings.t_start or settings.t_start)
         lesion = scan.frame.labels(source.with_voxels(self.voxels.astype(np.uint8))) > 0
         check_place(lesion, scan.body, mask.source)
         self.box = lesion_box(lesion, model.network.config.patch, settings.margin)
         self.lesion = lesion[self.box.slices]
         control = model.controlnet(self.kind, kinds=("lesion-mask",))
         conditions = scan.conditions(model, labels, target=lesion[None].astype(np.float32))
-        self.noise_predictor = NoisePredictor(
+        self.eps = NoisePredictor(
             model,
             conditions.part(self.box.start, self.box.size),
             self.lesion,  # in a tile without lesion all is known: it is not computed
@@ -165,20 +166,20 @@ class LesionInpainter:
     @property
     def tiles(self) -> int:
         """Tiles that meet the lesion."""
-        return len(self.noise_predictor.active)
+        return len(self.eps.active)
 
     def inpaint(self, seed: int) -> Volume:
         """The CT with a new lesion, on its grid and of its type; outside the mask bit-identical."""
         x = self.scan.x
-        known = torch.from_numpy(x[self.box.slices]).to(self.noise_predictor.model.device)
+        known = torch.from_numpy(x[self.box.slices]).to(self.eps.model.device)
         generator = torch.Generator().manual_seed(seed)
-        schedule = self.noise_predictor.model.schedule
+        schedule = self.eps.model.schedule
         begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
-        low, high = (float(to_model(end, self.scan.window)) for end in self.look_of_kind.range_hu)
+        low, high = (float(to_model(end, self.scan.window)) for end in self.kind_settings.range_hu)
         start = add_noise(begin, self.steps[0], schedule, randn_like(known, generator))
         done = self.reporter.done
         x0 = repaint(
-            self.noise_predictor,
+            self.eps,
             start,
             schedule,
             self.steps,
@@ -195,8 +196,8 @@ class LesionInpainter:
         return replace(self.scan.frame.source, voxels=self._blended(hu))
 
     def _begin(self, known: torch.Tensor) -> torch.Tensor:
-        """What noise is added to at first: the CT, its lesion in the kind's HU."""
-        hu = self.look_of_kind.start_hu
+        """The image that noise is added to at the start: the CT, with the lesion in the kind's HU."""
+        hu = self.kind_settings.start_hu
         if hu is None:
             return known
         painted = torch.full_like(known, float(to_model(hu, self.scan.window)))
@@ -216,19 +217,19 @@ class LesionInpainter:
         return np.where(self.voxels, cast_like(mixed, like=source), source.voxels)
 
     def estimate(self, samples: int) -> dict:
-        """What `samples` lesions would take: `seconds_each` of a tile, measured, and how many `network_evaluations`;
+        """An estimate for `samples` lesions: `seconds_each` of a tile, measured, and how many `network_evaluations`;
         with the region and the kind.
         """
-        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.noise_predictor.model.device)
+        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.eps.model.device)
         return {
             "region": self.scan.region.name,
             "kind": self.kind.removeprefix(PREFIX),
             "network_evaluations": self.evaluations * self.tiles * samples,
-            "seconds_each": self.noise_predictor.seconds_of_a_tile(known, self.steps[0]) if self.tiles else None,
+            "seconds_each": self.eps.seconds_of_a_tile(known, self.steps[0]) if self.tiles else None,
         }
 
     def facts(self, samples: int) -> LesionFacts:
-        """What was drawn and computed for all samples."""
+        """The facts of all samples: what was drawn and computed."""
         settings = self.settings
         return LesionFacts(
             **mask_facts(self.kind, self.mask, self.voxels, self.scan.frame.source),
@@ -236,7 +237,7 @@ class LesionInpainter:
             window_hu=list(self.scan.window),
             grid="own" if settings.spacing_mm is None else f"{settings.spacing_mm} mm",
             blend_mm=settings.blend_mm,
-            begun_from_hu=self.look_of_kind.start_hu,
+            begun_from_hu=self.kind_settings.start_hu,
             timesteps=self.steps,
             resample=settings.resample,
             windows=self.tiles,

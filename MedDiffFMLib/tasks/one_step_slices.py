@@ -1,6 +1,6 @@
 """Thin slices in a single evaluation, by a ControlNet trained for it: beyond the paper.
 
-The ControlNet, told the thick slices, and the locked U-Net make of x_t = √ᾱ_t·s the estimate
+The ControlNet, conditioned on the thick slices, and the locked U-Net make of x_t = √ᾱ_t·s the estimate
 x̂_0 = (x_t − √(1 − ᾱ_t)·ε̂)/√ᾱ_t, at the one t that they were trained at (`ControlNetConfig.direct_t`). s is the cubic
 spline that keeps the block means; no noise is added, so there is nothing to draw. Trained by squared errors, x̂_0 tends
 to the mean of all thin slices that the thick ones allow: nearer to the truth than a sample of them, and smoother.
@@ -45,18 +45,20 @@ def is_one_step(control: ControlNet | None) -> bool:
 
 def thick_slices_refiner(model: Model, control: ControlNet | None) -> Refiner | None:
     """The model's refiner, where it has one and a single evaluation is what that goes on from."""
-    wanted = is_one_step(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
-    return model.refiner(THICK_SLICES.kind) if wanted else None
+    has_refiner = is_one_step(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
+    return model.refiner(THICK_SLICES.kind) if has_refiner else None
 
 
-def start_of(thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float) -> torch.Tensor:
+def noiseless_start(
+    thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float
+) -> torch.Tensor:
     """x_t = √ᾱ_t·s in the model's range: s of thick slices in HU (Z, Y, X), clipped to the window."""
     s = to_model(cubic_slices(thick_hu, factor, axis).numpy(), window)
     return math.sqrt(alpha) * torch.from_numpy(s)
 
 
 def one_step_estimate(
-    scan: Scan, eps: NoisePredictor, cut: SliceSplit, mirrored: int, reporter: Reporter
+    scan: Scan, eps: NoisePredictor, split: SliceSplit, mirrored: int, reporter: Reporter
 ) -> np.ndarray:
     """The estimate in HU, within the window (Z, Y, X).
 
@@ -65,8 +67,8 @@ def one_step_estimate(
     t, model = eps.control.config.direct_t, eps.model
     alpha = float(model.schedule.alpha_bar[t])
     thick = torch.from_numpy(scan.frame.hu)
-    x_t = start_of(thick, cut.factor, cut.axis, scan.window, alpha).to(model.device)
-    body, done = scan.body.repeat(cut.factor, cut.axis), reporter.done
+    x_t = noiseless_start(thick, split.factor, split.axis, scan.window, alpha).to(model.device)
+    body, done = scan.body.repeat(split.factor, split.axis), reporter.done
     images = [eps if not axes else _mirrored(eps, body, axes) for axes in MIRRORS[:mirrored]]
     x0 = torch.zeros_like(x_t)
     for number, (image, axes) in enumerate(zip(images, MIRRORS, strict=False)):
@@ -81,40 +83,46 @@ def one_step_costs(plan: TilePlan, body: np.ndarray, mirrored: int) -> list[floa
     return [len(plan.touching(np.flip(body, axes))) for axes in MIRRORS[:mirrored]]
 
 
-def cost_of_refining(model: Model, plan: TilePlan, scan: Scan, cut: SliceSplit, mirrored: int) -> float:
+def cost_of_refining(model: Model, plan: TilePlan, scan: Scan, split: SliceSplit, mirrored: int) -> float:
     """The cost of the refiner's pass over the thin slices in tiles."""
-    return worth_in_tiles(model, plan, scan.voxels_in_box * cut.factor, COST * mirrored)
+    return worth_in_tiles(model, plan, scan.voxels_in_box * split.factor, COST * mirrored)
 
 
-def refined(
-    model: Model, refiner: Refiner, scan: Scan, estimate: np.ndarray, cut: SliceSplit, mirrored: int, reporter: Reporter
+def apply_refiner(
+    model: Model,
+    refiner: Refiner,
+    scan: Scan,
+    estimate: np.ndarray,
+    split: SliceSplit,
+    mirrored: int,
+    reporter: Reporter,
 ) -> np.ndarray:
     """The estimate (HU, thin, (Z, Y, X)) after the refiner where there is a body, HU within the window."""
     device, result = next(refiner.parameters()).device, estimate.copy()
     for box in scan.body_box:
         thin = list(box)
-        thin[cut.axis] = slice(box[cut.axis].start * cut.factor, box[cut.axis].stop * cut.factor)
-        inputs = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), cut).to(device)
+        thin[split.axis] = slice(box[split.axis].start * split.factor, box[split.axis].stop * split.factor)
+        inputs = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), split).to(device)
         with torch.inference_mode(), model.autocast():
-            x0 = inputs.refined(refiner, mirrored, reporter.part)
-        result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, cut.axis).cpu().numpy(), scan.window)
+            x0 = inputs.apply_refiner(refiner, mirrored, reporter.part)
+        result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, split.axis).cpu().numpy(), scan.window)
     reporter.next_step()
     return result
 
 
-def thick_slice_inputs(thick: np.ndarray, thin: np.ndarray, cut: SliceSplit) -> ThickSliceInputs:
-    """What a refiner is told: slices and the estimate (Z, Y, X), in the model's range; there the cut axis is first."""
-    return ThickSliceInputs(*(torch.from_numpy(image).movedim(cut.axis, 0) for image in (thick, thin)), cut.factor)
+def thick_slice_inputs(thick: np.ndarray, thin: np.ndarray, split: SliceSplit) -> ThickSliceInputs:
+    """The inputs of a refiner from slices and estimate (Z, Y, X), in the model's range; the split axis comes first."""
+    return ThickSliceInputs(*(torch.from_numpy(image).movedim(split.axis, 0) for image in (thick, thin)), split.factor)
 
 
 def refiner_training_sample(volume: Volume, model: Model, factor: int, region: str) -> tuple[Scan, ThickSliceInputs]:
-    """An axial scan of one region and what a refiner is told of it: `train refine` makes its pairs so."""
-    reporter, cut = Reporter(None), SliceSplit(-3, factor)
+    """An axial scan of one region and the refiner's inputs for it, as `train refine` needs them."""
+    reporter, split = Reporter(None), SliceSplit(-3, factor)
     scan = analyze_scan(volume, region, reporter)
     labels = KnownAnatomy().labels(scan)
-    eps = thin_noise_predictor(scan, cut, labels, model, model.controlnet(ONE_STEP), Tiling(), reporter)
-    estimate = one_step_estimate(scan, eps, cut, 1, reporter)
-    return scan, thick_slice_inputs(scan.x, to_model(estimate, scan.window), cut)
+    eps = thin_noise_predictor(scan, split, labels, model, model.controlnet(ONE_STEP), Tiling(), reporter)
+    estimate = one_step_estimate(scan, eps, split, 1, reporter)
+    return scan, thick_slice_inputs(scan.x, to_model(estimate, scan.window), split)
 
 
 def _mirrored(eps: NoisePredictor, body: np.ndarray, axes: Sequence[int]) -> NoisePredictor:

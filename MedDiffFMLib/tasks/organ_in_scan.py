@@ -26,7 +26,7 @@ def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:
 
 
 def organ_on_input_grid(scan: Scan, organ: np.ndarray, classes: tuple[int, ...], known: KnownAnatomy) -> np.ndarray:
-    """The organ on the input's grid, bool: a given label map's own voxels, and what was found where it says nothing."""
+    """The organ on the input's grid, bool: the voxels of a given label map, and what was found where that is 0."""
     found = scan.frame.restore(organ, outside=0) > 0.5
     if known.organs is None:
         return found

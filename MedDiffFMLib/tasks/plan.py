@@ -9,12 +9,12 @@ from .facts import Facts
 
 
 class Result(Protocol):
-    """What a task made."""
+    """The result of a task."""
 
     facts: Facts  # of the run, for the provenance too
 
     def outputs(self) -> dict[str, list[Volume] | list[dict]]:
-        """What is written, by the name of the file slot: volumes, one a sample, or the rows of a table."""
+        """The outputs by the name of the file slot: volumes, one a sample, or the rows of a table."""
 
     def summary(self) -> str:
         """One line for a reader."""
@@ -29,7 +29,7 @@ class Plan(Protocol):
     """
 
     def estimate(self) -> dict:
-        """What the run would find and do: `region`, `network_evaluations`, `seconds_each`, and the task's own."""
+        """An estimate of the run: `region`, `network_evaluations`, `seconds_each`, and the task's own."""
 
     def run(self) -> Result:
         """The task's result, computed. What the progress callback raises passes through, and nothing is left then."""

@@ -1,4 +1,5 @@
-"""What the expected, healthy organ is predicted from: the scan, or the scan with the organ painted in its median.
+"""The image from which the expected, healthy organ is predicted: the scan, or the scan with the organ painted in its
+median.
 
 A lesion larger than what the noise hides is still in x̃_t, and the model then expects it. In an organ of one tissue the
 median is healthy (as long as less than half of the organ is not), so the model begins there and adds what it knows.
@@ -29,7 +30,7 @@ def healthy_start(
     x: np.ndarray, organ: np.ndarray, spacing: tuple[float, float, float], healthy_below: float | None = None
 ) -> np.ndarray | None:
     """`x` with every voxel of `organ` at the organ's median; None if the organ is of several tissues, unless
-    `healthy_below` tells which of them is healthy (of lungs `AERATED_HU`): then at the median of that.
+    `healthy_below` says which of them is healthy (for lungs `AERATED_HU`): then at its median.
 
     x: float32 (Z, Y, X) and healthy_below in the model's range; organ: bool, same shape; spacing (z, y, x) in mm.
     """

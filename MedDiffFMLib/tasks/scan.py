@@ -1,4 +1,4 @@
-"""What every task finds out about a CT before it computes: its frame, body, region, HU window and organs."""
+"""The analysis of a CT with which every task begins: its frame, body, region, HU window and organs."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ class Scan:
     def span_mm(self, span: RegionSpan) -> tuple[float, float]:
         """The lowest and highest end (superior positive) in mm of a span, without what it shares with others."""
         whole = self.frame.volume
-        mine = span.start + np.flatnonzero(span.weights >= 0.5)
+        z = span.start + np.flatnonzero(span.weights >= 0.5)
         upwards = whole.spacing[2] * whole.direction[8]
-        ends = (whole.origin[2] + upwards * (mine[0] - 0.5), whole.origin[2] + upwards * (mine[-1] + 0.5))
+        ends = (whole.origin[2] + upwards * (z[0] - 0.5), whole.origin[2] + upwards * (z[-1] + 0.5))
         return round(ends[0], 1), round(ends[1], 1)
 
 

@@ -12,14 +12,14 @@ from ..models.loading import Model
 
 @dataclass(frozen=True)
 class TiledSettings:
-    """What every task's settings hold: how windows overlap and blend, see `Tiling`."""
+    """The settings that every task has: overlap and blending of windows, see `Tiling`."""
 
     overlap: float = 0.25
     tile_weights: str = "mean"
 
     @property
     def tiling(self) -> Tiling:
-        """How the windows lie and blend."""
+        """The layout of the windows."""
         return Tiling(self.overlap, self.tile_weights)
 
 

@@ -1,9 +1,8 @@
 """Super-resolution across slices: thin slices whose means are the thick ones (paper, III-E1; paper eq. 12).
 
 y_0 = H·x_0, H the block mean of `factor` slices;  x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
-data step of paper eq. 12, the network told by a ControlNet what the thick slices show. A model that has a ControlNet
-for a single evaluation (`one_step_slices`) uses that instead, and its refiner `thick-slices` after it, but for the
-quality `paper`.
+data step of paper eq. 12, conditioned on the thick slices by a ControlNet. A model that has a ControlNet for a single
+evaluation (`one_step_slices`) uses that instead, followed by its refiner `thick-slices`, except in quality `paper`.
 """
 
 from __future__ import annotations
@@ -79,9 +78,9 @@ def look(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> dict:
-    """What `super_resolve` with these arguments would find and do, without doing it: `region`, `factor`,
-    `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, the refiner included. Errors
-    as of `super_resolve`.
+    """An estimate of `super_resolve` with these arguments, without running it: `region`, `factor`,
+    `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, the refiner included. Errors as
+    of `super_resolve`.
     """
     params = SuperResolveParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -108,12 +107,12 @@ def plan(
     refiner = thick_slices_refiner(model, control)
     known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
     scan = analyze_scan(volume, params.region, reporter, in_plane_grid(volume, settings.pixel_mm))
-    cut, labels = SliceSplit(slice_axis(scan.frame.spacing), factor), known.labels(scan)
-    by_region = params.region == "auto" and cut.axis == -3
+    split, labels = SliceSplit(slice_axis(scan.frame.spacing), factor), known.labels(scan)
+    by_region = params.region == "auto" and split.axis == -3
     spans = scan.regions(labels) if by_region else [whole_scan(scan.region, len(scan.body))]
     whole_numbers = np.issubdtype(volume.voxels.dtype, np.integer)
-    how = SliceSplitter(cut, model, control, refiner, settings, params, reporter, whole_numbers)
-    return SuperResolvePlan(scan, known, labels, [(span, scan.part(span)) for span in spans], how)
+    splitter = SliceSplitter(split, model, control, refiner, settings, params, reporter, whole_numbers)
+    return SuperResolvePlan(scan, known, labels, [(span, scan.part(span)) for span in spans], splitter)
 
 
 @dataclass(frozen=True)
@@ -124,71 +123,71 @@ class SuperResolvePlan:
     anatomy: KnownAnatomy
     labels: np.ndarray
     regions: list[tuple[RegionSpan, Scan]]
-    how: SliceSplitter
+    splitter: SliceSplitter
 
     def estimate(self) -> dict:
         """Region, factor and costs, as `look` returns them."""
-        steps, plans = self.how.steps, [self.how.tile_plan(part) for _, part in self.regions]
+        steps, plans = self.splitter.steps, [self.splitter.tile_plan(part) for _, part in self.regions]
         count = len(steps) * sum(active for _, active in plans)
-        cost = count + sum(sum(self.how.costs(part)[len(steps) :]) for _, part in self.regions)
-        each = None
+        cost = count + sum(sum(self.splitter.costs(part)[len(steps) :]) for _, part in self.regions)
+        seconds = None
         for (span, part), (_, active) in zip(self.regions, plans, strict=True):
             if active:
-                each = self.how.seconds_each(part, self.labels[span.z])
+                seconds = self.splitter.seconds_each(part, self.labels[span.z])
                 break
         region = " + ".join(part.region.name for _, part in self.regions)
-        times = {"seconds_each": each, "seconds": each and each * cost}
-        return {"region": region, "factor": self.how.cut.factor, "network_evaluations": count, **times}
+        times = {"seconds_each": seconds, "seconds": seconds and seconds * cost}
+        return {"region": region, "factor": self.splitter.split.factor, "network_evaluations": count, **times}
 
     def run(self) -> SuperResolveResult:
         """The thin slices of each region, joined without a seam. A thick slice counts in a region as a whole, so that
         the mean of those it becomes stays what it is.
         """
-        costs = [cost for _, part in self.regions for cost in self.how.costs(part)]
-        self.how.reporter.begin(len(costs), costs[0], costs)
+        costs = [cost for _, part in self.regions for cost in self.splitter.costs(part)]
+        self.splitter.reporter.begin(len(costs), costs[0], costs)
         if len(self.regions) == 1:
             ((span, part),) = self.regions
-            hu = self.how.thin(part, self.labels[span.z])
+            hu = self.splitter.make_thin_slices(part, self.labels[span.z])
         else:
             hu = self._joined()
-        cut = self.how.cut
-        return SuperResolveResult(on_input_axes(self.scan, hu, cut), cut.factor, self._facts(hu))
+        split = self.splitter.split
+        return SuperResolveResult(on_input_axes(self.scan, hu, split), split.factor, self._facts(hu))
 
     def _joined(self) -> torch.Tensor:
-        cut, thick = self.how.cut, torch.from_numpy(self.scan.frame.hu)
-        whole = RegionBlender((thick.shape[0] * cut.factor, *thick.shape[1:]))
+        split, thick = self.splitter.split, torch.from_numpy(self.scan.frame.hu)
+        whole = RegionBlender((thick.shape[0] * split.factor, *thick.shape[1:]))
         for span, part in self.regions:
-            whole.add(span.times(cut.factor), self.how.thin(part, self.labels[span.z]).numpy())
+            whole.add(span.times(split.factor), self.splitter.make_thin_slices(part, self.labels[span.z]).numpy())
         hu = torch.from_numpy(whole.values)
-        if not self.how.settings.exact_means:
+        if not self.splitter.settings.exact_means:
             return hu
-        return self.how.as_stored(project_to_block_means(hu, thick, cut.factor, cut.axis))
+        return self.splitter.as_stored(project_to_block_means(hu, thick, split.factor, split.axis))
 
     def _facts(self, hu: torch.Tensor) -> SuperResolveFacts:
-        scan, cut, params = self.scan, self.how.cut, self.how.params
-        before, count = scan.frame.spacing[cut.axis], scan.frame.hu.shape[cut.axis]
-        error = block_mean(hu, cut.factor, cut.axis) - torch.from_numpy(scan.frame.hu)
+        scan, split, params = self.scan, self.splitter.split, self.splitter.params
+        before, count = scan.frame.spacing[split.axis], scan.frame.hu.shape[split.axis]
+        error = block_mean(hu, split.factor, split.axis) - torch.from_numpy(scan.frame.hu)
         return SuperResolveFacts(
-            plane=PLANES[cut.axis],
-            factor=cut.factor,
-            slices=[count, count * cut.factor],
-            slice_distance_mm=[round(before, 4), round(before / cut.factor, 4)],
+            plane=PLANES[split.axis],
+            factor=split.factor,
+            slices=[count, count * split.factor],
+            slice_distance_mm=[round(before, 4), round(before / split.factor, 4)],
             slice_distance_asked_mm=None if params.factor else params.spacing or THIN_MM,
             block_mean_error_hu=round(float(error.abs().max()), 4),
             anatomy=str(self.anatomy),
-            control=self.how.control_name,
-            refiner=THICK_SLICES.kind if self.how.refiner else "none",
+            control=self.splitter.control_name,
+            refiner=THICK_SLICES.kind if self.splitter.refiner else "none",
             regions=[self._region_facts(span, part) for span, part in self.regions],
         )
 
     def _region_facts(self, span: RegionSpan, part: Scan) -> RegionFacts:
-        tiles, active = self.how.tile_plan(part)
+        tiles, active = self.splitter.tile_plan(part)
         return RegionFacts(
             region=part.region.name,
             window_hu=list(part.window),
-            timesteps=self.how.steps,
+            timesteps=self.splitter.steps,
             windows=active,
             windows_of_air=len(tiles.tiles) - active,
-            network_evaluations=len(self.how.steps) * active,
+            network_evaluations=len(self.splitter.steps) * active,
             mm_superior=list(self.scan.span_mm(span)),
         )

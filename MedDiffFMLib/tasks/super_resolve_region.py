@@ -1,5 +1,5 @@
-"""The slices of one region of a scan, split: a walk of DiffPIR with the data step of paper eq. 12, or a single
-evaluation (`one_step_slices`) and the refiner after it.
+"""The thin slices of one region of a scan: by DiffPIR with the data step of paper eq. 12, or in a single evaluation
+(`one_step_slices`) followed by the refiner.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..networks.refiner import Refiner
 from ..parameters import SuperResolveParameters
 from ..progress import Reporter
 from ..volumes.intensity import to_hu
-from .one_step_slices import ONE_STEP, cost_of_refining, is_one_step, one_step_costs, one_step_estimate, refined
+from .one_step_slices import ONE_STEP, apply_refiner, cost_of_refining, is_one_step, one_step_costs, one_step_estimate
 from .scan import Scan
 from .settings import TiledSettings
 from .thin_slices import SliceSplit, compose_thin_slices, thin_noise_predictor, thin_slices_as_estimated
@@ -33,7 +33,7 @@ CONTROL = "super-resolution"
 
 @dataclass(frozen=True)
 class SuperResolveSettings(TiledSettings):
-    """How a quality is computed. A model's config holds the values that fit its weights.
+    """The settings of a quality. A model's config holds those that fit its weights.
 
     t_start: the first timestep, at which the interpolated image is noised. steps: timesteps from there down to 0.
     sigma_n: in units of the image in [-1, 1]. prior_weight: λ. zeta: share of fresh noise in a step. pixel_mm: the grid
@@ -63,11 +63,11 @@ QUALITIES = {
 
 @dataclass(frozen=True)
 class SliceSplitter:
-    """How the slices of a scan, or of a region of one, are split: by a walk, or in a single evaluation and with the
+    """Splits the slices of a scan, or of one of its regions: by DiffPIR, or in a single evaluation followed by the
     refiner if there is one.
     """
 
-    cut: SliceSplit
+    split: SliceSplit
     model: Model
     control: ControlNet | None
     refiner: Refiner | None
@@ -92,8 +92,8 @@ class SliceSplitter:
         return ONE_STEP if is_one_step(self.control) else CONTROL
 
     def tile_plan(self, part: Scan) -> tuple[TilePlan, int]:
-        """the tiles of a region's thin grid, and how many of them hold a part of the body."""
-        body = part.body.repeat(self.cut.factor, self.cut.axis)
+        """The tiles of a region's thin grid, and how many of them hold a part of the body."""
+        body = part.body.repeat(self.split.factor, self.split.axis)
         tiles = tile_plan(self.model, body.shape, self.settings.tiling)
         return tiles, len(tiles.touching(body))
 
@@ -102,10 +102,10 @@ class SliceSplitter:
         (tiles, active), settings = self.tile_plan(part), self.settings
         if not is_one_step(self.control):
             return [active] * len(self.steps)
-        body = part.body.repeat(self.cut.factor, self.cut.axis)
+        body = part.body.repeat(self.split.factor, self.split.axis)
         costs = one_step_costs(tiles, body, settings.mirrored)
         if self.refiner:
-            costs.append(cost_of_refining(self.model, tiles, part, self.cut, settings.refiner_mirrored))
+            costs.append(cost_of_refining(self.model, tiles, part, self.split, settings.refiner_mirrored))
         return costs
 
     def seconds_each(self, part: Scan, labels: np.ndarray) -> float:
@@ -113,54 +113,61 @@ class SliceSplitter:
         eps = self._eps(part, labels)
         return eps.seconds_of_a_tile(_control_input(eps), self.steps[0])
 
-    def thin(self, part: Scan, labels: np.ndarray) -> torch.Tensor:
+    def make_thin_slices(self, part: Scan, labels: np.ndarray) -> torch.Tensor:
         """The thin slices of a scan or a region in HU on its frame. labels: of the conditions there."""
         estimate = self._estimate(part, self._eps(part, labels))
         if not self.settings.exact_means:
-            return thin_slices_as_estimated(estimate, part, self.cut)
-        return self.as_stored(compose_thin_slices(estimate, part, self.cut))
+            return thin_slices_as_estimated(estimate, part, self.split)
+        return self.as_stored(compose_thin_slices(estimate, part, self.split))
 
     def as_stored(self, hu: torch.Tensor) -> torch.Tensor:
         """HU rounded where the input's are whole numbers, so that block means stay."""
-        return round_in_blocks(hu, self.cut.factor, self.cut.axis) if self.whole_numbers else hu
+        return round_in_blocks(hu, self.split.factor, self.split.axis) if self.whole_numbers else hu
 
     def _eps(self, part: Scan, labels: np.ndarray) -> NoisePredictor:
         return thin_noise_predictor(
-            part, self.cut, labels, self.model, self.control, self.settings.tiling, self.reporter
+            part, self.split, labels, self.model, self.control, self.settings.tiling, self.reporter
         )
 
     def _estimate(self, part: Scan, eps: NoisePredictor) -> np.ndarray:
         """The thin slices in HU, within the window."""
-        cut, settings, reporter = self.cut, self.settings, self.reporter
+        split, settings, reporter = self.split, self.settings, self.reporter
         if not is_one_step(self.control):
             return self._sample(part, eps)
-        hu = one_step_estimate(part, eps, cut, settings.mirrored, reporter)
+        hu = one_step_estimate(part, eps, split, settings.mirrored, reporter)
         if self.refiner:
-            hu = refined(self.model, self.refiner, part, hu, cut, settings.refiner_mirrored, reporter)
+            hu = apply_refiner(self.model, self.refiner, part, hu, split, settings.refiner_mirrored, reporter)
         return hu
 
     def _sample(self, part: Scan, eps: NoisePredictor) -> np.ndarray:
         """DiffPIR from the noised interpolated image. Returns HU within the window."""
-        schedule, settings, cut, done = self.model.schedule, self.settings, self.cut, self.reporter.done
+        schedule, settings, split, done = self.model.schedule, self.settings, self.split, self.reporter.done
         steps, generator = self.steps, torch.Generator().manual_seed(self.params.seed)
         interpolated = _control_input(eps)
         x = add_noise(interpolated, steps[0], schedule, randn_like(interpolated, generator))
         thick = torch.from_numpy(part.x).to(self.model.device)
         data_step = super_resolution_data_step(
-            thick, cut.factor, cut.axis, settings.sigma_n, settings.prior_weight, schedule
+            thick, split.factor, split.axis, settings.sigma_n, settings.prior_weight, schedule
         )
-        callback = lambda i, t, x0: self.reporter.step(done + i, t, x0)  # noqa: E731
+
+        def callback(i: int, t: int, x0: torch.Tensor) -> None:
+            self.reporter.step(done + i, t, x0)
+
         x0 = diffpir(eps, x, schedule, steps, data_step, generator, callback, settings.zeta)
         return to_hu(x0.clamp(-1, 1).cpu().numpy(), part.window)
 
 
 def _control_input(eps: NoisePredictor) -> torch.Tensor:
-    """What the ControlNet is told, on the model's device; in a walk the interpolated image, where it starts."""
+    """The ControlNet's condition, on the model's device; for DiffPIR the interpolated image, from which it starts."""
     return torch.from_numpy(eps.conditions.target[0]).to(eps.model.device)
 
 
 def choose_controlnet(model: Model, params: SuperResolveParameters) -> ControlNet | None:
-    """The ControlNet that is asked for: that of a single evaluation where there is one and no walk is wanted."""
+    """The ControlNet to use; None with control "none".
+
+    It is the one for a single evaluation if the model has one, unless quality `paper` or a number of steps is asked
+    for. InputError if the model has no ControlNet for super-resolution.
+    """
     if params.control == "none":
         return None
     names = controlnet_names(model.folder)

@@ -30,14 +30,14 @@ class Stage:
     """One level: its grid, its noise estimate, its timesteps, and the region that all have."""
 
     level: Level
-    epsilon: NoisePredictor
+    eps: NoisePredictor
     steps: list[int]
     region: Region
 
 
 @dataclass(frozen=True)
 class LesionControl:
-    """A ControlNet that is told a lesion at every step of a synthesis. mask: bool (Z, Y, X) on the label map's grid."""
+    """A ControlNet that conditions a whole synthesis on a lesion. mask: bool (Z, Y, X) on the grid of the labels."""
 
     net: ControlNet
     mask: np.ndarray
@@ -70,7 +70,7 @@ def stages_of(
         conditions = level.conditions(labels, region.index, config.encoding)
         if lesion is not None:
             conditions = lesion.conditions(conditions, level)
-        epsilon = NoisePredictor(
+        eps = NoisePredictor(
             model,
             conditions,
             body=conditions.labels > 0,
@@ -79,7 +79,7 @@ def stages_of(
             on_tile=reporter.part,
             control=lesion and lesion.net,
         )
-        stages.append(Stage(level, epsilon, _steps(settings, first=not stages), region))
+        stages.append(Stage(level, eps, _steps(settings, first=not stages), region))
     return stages
 
 
@@ -101,17 +101,17 @@ def as_volume(stage: Stage, frame: Volume, x0: torch.Tensor) -> Volume:
     offset, step = (np.array(v[::-1]) for v in (stage.level.offset, stage.level.step))
     direction = np.reshape(frame.direction, (3, 3))
     origin = frame.origin + direction @ (offset * frame.spacing)
-    hu = np.where(stage.epsilon.conditions.labels > 0, to_hu(x0.cpu().numpy(), stage.region.window), AIR_HU)
+    hu = np.where(stage.eps.conditions.labels > 0, to_hu(x0.cpu().numpy(), stage.region.window), AIR_HU)
     return Volume(hu.astype(np.float32), tuple(step * frame.spacing), tuple(origin), frame.direction)
 
 
 def level_facts(stage: Stage, spacing: tuple[float, float, float]) -> SynthesizedLevel:
-    """What was computed at a level. spacing: (z, y, x) in mm, of the label map."""
+    """The facts of a level. spacing: (z, y, x) in mm, of the label map."""
     return SynthesizedLevel(
         level=stage.level.name,
         size=list(stage.level.shape[::-1]),
         spacing_mm=[round(d * s, 3) for d, s in zip(stage.level.step, spacing, strict=True)][::-1],
         timesteps=stage.steps,
-        windows=len(stage.epsilon.active),
-        windows_of_air=len(stage.epsilon.skipped),
+        windows=len(stage.eps.active),
+        windows_of_air=len(stage.eps.skipped),
     )

@@ -33,7 +33,7 @@ from .synthesize_region import RegionSynthesizer
 
 @dataclass(frozen=True)
 class SynthesizeSettings(TiledSettings):
-    """How a quality is computed. These are the paper's values; a model's config holds those that fit its weights.
+    """The settings of a quality. The defaults are the paper's; a model's config holds those that fit its weights.
 
     levels: the grids to go through, coarse to fine. steps: timesteps of the first level from t_start to 0, None for
     all. timesteps: how they lie, `uniform` down to 0 or `trailing` (see `schedule`), which distilled models walk.
@@ -90,7 +90,7 @@ def synthesize(
 
 
 def look(anatomy: Volume, model: Model | None = None, progress: ProgressCallback | None = None, **parameters) -> dict:
-    """What `synthesize` with these arguments would do, without doing it: `region`, `network_evaluations`, and
+    """An estimate of `synthesize` with these arguments, without running it: `region`, `network_evaluations`, and
     `seconds_each`, measured on one tile. Errors as of `synthesize`.
     """
     return plan(anatomy, SynthesizeParameters.from_dict(parameters), model, Reporter(progress)).estimate()
@@ -136,12 +136,12 @@ class SynthesizePlan:
 
     def estimate(self) -> dict:
         """Region and costs, as `look` returns them."""
-        stage = next((stage for one in self.regions for stage in one.stages if stage.epsilon.active), None)
-        noise = stage and torch.zeros(stage.level.shape, device=stage.epsilon.model.device)
+        stage = next((stage for one in self.regions for stage in one.stages if stage.eps.active), None)
+        noise = stage and torch.zeros(stage.level.shape, device=stage.eps.model.device)
         return {
             "region": " + ".join(one.span.region.name for one in self.regions),
             "network_evaluations": sum(self.costs),
-            "seconds_each": stage and stage.epsilon.seconds_of_a_tile(noise, stage.steps[0]),
+            "seconds_each": stage and stage.eps.seconds_of_a_tile(noise, stage.steps[0]),
         }
 
     def run(self) -> SynthesizeResult:
@@ -185,7 +185,7 @@ def _name(anatomy: Volume) -> str:
 
 
 def _settings(model: Model, params: SynthesizeParameters) -> SynthesizeSettings:
-    """The quality's settings, the model's over them, and what was asked for over those."""
+    """The settings of a run: the quality's, overridden by the model's, and those by the parameters."""
     settings = settings_for(model, "synthesize", QUALITIES[params.quality], params.quality, params.overlap)
     levels = params.levels.split(",") if params.levels else settings.levels
     asked = {"sampler": params.sampler or settings.sampler, "steps": params.steps or settings.steps}
@@ -195,5 +195,5 @@ def _settings(model: Model, params: SynthesizeParameters) -> SynthesizeSettings:
 def _region(asked: str, labels: np.ndarray, name: str) -> Region:
     region = region_of_labels(labels) if asked == "auto" else REGIONS[asked]
     if region is None:
-        raise InputError(f"{name} holds no organ that tells the region: give it with --region.")
+        raise InputError(f"{name} holds no organ that indicates the region: give it with --region.")
     return region

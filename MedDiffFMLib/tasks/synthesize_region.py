@@ -44,10 +44,10 @@ class RegionSynthesizer:
     @property
     def costs(self) -> list[float]:
         """The tiles of each step of one sample."""
-        return [len(stage.epsilon.active) for stage in self.stages for _ in stage.steps]
+        return [len(stage.eps.active) for stage in self.stages for _ in stage.steps]
 
     def facts(self, samples: int) -> SynthesizedRegion:
-        """What was found and computed for all samples."""
+        """The facts of the region for all samples."""
         settings, region, first = self.settings, self.span.region, self.stages[0]
         return SynthesizedRegion(
             region=region.name,
@@ -77,7 +77,7 @@ class RegionSynthesizer:
         generator = torch.Generator().manual_seed(seed)
         window, before, x0 = self.stages[0].region.window, None, None
         for stage in self.stages:
-            schedule, device = stage.epsilon.model.schedule, stage.epsilon.model.device
+            schedule, device = stage.eps.model.schedule, stage.eps.model.device
             x = randn_like(torch.empty(stage.level.shape, device=device), generator)
             known = _known(stage, before, x0, template)
             if known is not None:
@@ -87,7 +87,7 @@ class RegionSynthesizer:
             def callback(i: int, t: int, x0: torch.Tensor, done: int = done) -> None:
                 self.reporter.step(done + i, t, x0)
 
-            x0 = SAMPLERS[self.settings.sampler](stage.epsilon, x, schedule, stage.steps, clip, generator, callback)
+            x0 = SAMPLERS[self.settings.sampler](stage.eps, x, schedule, stage.steps, clip, generator, callback)
             before = stage.level
         if template is not None:
             return template.textured(x0.cpu().numpy(), before)
@@ -98,7 +98,7 @@ class RegionSynthesizer:
 def _known(
     stage: Stage, before: Level | None, x0: torch.Tensor | None, template: HuTemplate | None
 ) -> torch.Tensor | None:
-    """What a stage begins from besides noise, in the model's range: the level before it, the label map in
+    """The image that a stage begins from besides noise, in the model's range: the level before it, the label map in
     usual HU, or nothing.
     """
     if x0 is not None:

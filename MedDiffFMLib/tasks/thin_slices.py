@@ -1,4 +1,4 @@
-"""Thick slices cut into thin ones: along which axis, what surrounds the model's estimate, and where they lie."""
+"""Thick slices split into thin ones: along which axis, what surrounds the model's estimate, and where they lie."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ CT_SCALE_HU = (-1024.0, 3071.0)  # no new slice leaves it, unless the thick ones
 
 @dataclass(frozen=True)
 class SliceSplit:
-    """How the scan's frame is cut: every slice along `axis` (−3, −2 or −1) into `factor`."""
+    """The split of the scan's frame: every slice along `axis` (−3, −2 or −1) into `factor` slices."""
 
     axis: int
     factor: int
 
 
-def choose_factor(volume: Volume, wanted: SuperResolveParameters) -> int:
+def choose_factor(volume: Volume, params: SuperResolveParameters) -> int:
     """The factor asked for, or that whose slices come nearest to the distance asked for. InputError if that is 1."""
     name, thick = volume.source or "The volume", max(volume.spacing)
-    goal = wanted.spacing or THIN_MM
-    factor = wanted.factor or factor_for(thick, goal)
+    goal = params.spacing or THIN_MM
+    factor = params.factor or factor_for(thick, goal)
     if factor == 1:
         raise InputError(
             f"{name} has slices {thick:g} mm apart, and no even split of them comes nearer to {goal:g} mm: "
@@ -64,17 +64,19 @@ def slice_axis(spacing: tuple[float, float, float]) -> int:
     return next(i for i in (-3, -2, -1) if spacing[i] > 0.99 * max(spacing))
 
 
-def thin_conditions(thick: Conditions, scan: Scan, cut: SliceSplit, kind: str = "thick-ct") -> Conditions:
-    """The conditions on the thin grid, with what a ControlNet of `kind` is told as target."""
+def thin_conditions(thick: Conditions, scan: Scan, split: SliceSplit, kind: str = "thick-ct") -> Conditions:
+    """The conditions on the thin grid, with the input of a ControlNet of `kind` as target."""
     paired = kind == "pair"  # in training a scan of its own: HU come onto the thin grid, then into the window
-    target = CONTROL_INPUTS[kind](torch.from_numpy(scan.frame.hu if paired else scan.x), cut.factor, cut.axis).numpy()
+    target = CONTROL_INPUTS[kind](
+        torch.from_numpy(scan.frame.hu if paired else scan.x), split.factor, split.axis
+    ).numpy()
     target = to_model(target, scan.window) if paired else target
-    return replace(thick, labels=thick.labels.repeat(cut.factor, cut.axis), target=target[None])
+    return replace(thick, labels=thick.labels.repeat(split.factor, split.axis), target=target[None])
 
 
 def thin_noise_predictor(
     scan: Scan,
-    cut: SliceSplit,
+    split: SliceSplit,
     labels: np.ndarray,
     model: Model,
     control: ControlNet | None,
@@ -84,8 +86,8 @@ def thin_noise_predictor(
     """The noise prediction on the thin grid. labels: the label map of the conditions on the scan's own grid."""
     return NoisePredictor(
         model,
-        thin_conditions(scan.conditions(model, labels), scan, cut, control.config.kind if control else "thick-ct"),
-        scan.body.repeat(cut.factor, cut.axis),
+        thin_conditions(scan.conditions(model, labels), scan, split, control.config.kind if control else "thick-ct"),
+        scan.body.repeat(split.factor, split.axis),
         air=scan.air,
         tiling=tiling,
         on_tile=reporter.part,
@@ -93,29 +95,29 @@ def thin_noise_predictor(
     )
 
 
-def compose_thin_slices(estimate: np.ndarray, scan: Scan, cut: SliceSplit) -> torch.Tensor:
-    """Thin slices in HU on the scan's frame: the estimate where the model can speak, with the block means exact.
+def compose_thin_slices(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> torch.Tensor:
+    """Thin slices in HU on the scan's frame: the estimate where the model applies, with the block means exact.
 
     estimate: HU within the window. What the slices have beyond the window (bone, lung, gas) is added to it as cubic
-    interpolation gives it. Interpolation alone stands outside the body, and where a thick slice and both its neighbors
-    are beyond the same end of the window.
+    interpolation gives it. Outside the body the result is interpolation alone, and also where a thick slice and both
+    its neighbors are beyond the same end of the window.
     """
     thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
-    (low, high), (lowest, highest) = scan.window, neighbor_range(thick, cut.axis)
+    (low, high), (lowest, highest) = scan.window, neighbor_range(thick, split.axis)
     known = ~body | (lowest > high) | (highest < low)
-    smooth = cubic_slices(thick, cut.factor, cut.axis)
+    smooth = cubic_slices(thick, split.factor, split.axis)
     change = torch.from_numpy(estimate) - smooth.clamp(low, high)
-    change[replicate(known, cut.factor, cut.axis)] = 0
-    hu = project_to_block_means(smooth.add_(change), thick, cut.factor, cut.axis)
+    change[replicate(known, split.factor, split.axis)] = 0
+    hu = project_to_block_means(smooth.add_(change), thick, split.factor, split.axis)
     floor, ceiling = min(CT_SCALE_HU[0], float(thick.min())), max(CT_SCALE_HU[1], float(thick.max()))
-    return limit_within_blocks(hu, thick, cut.factor, cut.axis, floor, ceiling)
+    return limit_within_blocks(hu, thick, split.factor, split.axis, floor, ceiling)
 
 
-def thin_slices_as_estimated(estimate: np.ndarray, scan: Scan, cut: SliceSplit) -> torch.Tensor:
-    """Thin slices in HU on the scan's frame as the model says them; what only the window hides comes from cubic
+def thin_slices_as_estimated(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> torch.Tensor:
+    """Thin slices in HU on the scan's frame as the model estimates them; values beyond the window come from cubic
     interpolation (see `keep_beyond`). The means of the slices are not the thick ones then.
     """
-    smooth = cubic_slices(torch.from_numpy(scan.frame.hu), cut.factor, cut.axis)
+    smooth = cubic_slices(torch.from_numpy(scan.frame.hu), split.factor, split.axis)
     return torch.from_numpy(keep_beyond(smooth.numpy(), estimate, scan.window))
 
 
@@ -125,9 +127,9 @@ def in_plane_grid(volume: Volume, pixel_mm: float | None) -> tuple[float, float,
     """
     if pixel_mm is None:
         return None
-    own = prepare(volume).spacing
-    axis = slice_axis(own)
-    return tuple(own[i] if i == axis else pixel_mm for i in (-3, -2, -1))
+    spacing = prepare(volume).spacing
+    axis = slice_axis(spacing)
+    return tuple(spacing[i] if i == axis else pixel_mm for i in (-3, -2, -1))
 
 
 def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> Volume:
@@ -140,13 +142,15 @@ def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> 
     return Volume(voxels, tuple(spacing), tuple(origin.tolist()), volume.direction, volume.source)
 
 
-def on_input_axes(scan: Scan, hu: torch.Tensor, cut: SliceSplit) -> Volume:
+def on_input_axes(scan: Scan, hu: torch.Tensor, split: SliceSplit) -> Volume:
     """The thin slices in the input's order of axes, its pixels and its type."""
     source = scan.frame.source
-    image = split_slices(scan.frame.volume, cut.axis, cut.factor, hu.numpy()).to_sitk()
+    image = split_slices(scan.frame.volume, split.axis, split.factor, hu.numpy()).to_sitk()
     if scan.frame.resampled:
-        own = prepare(source).volume
-        grid = split_slices(own, cut.axis, cut.factor, np.repeat(own.voxels, cut.factor, cut.axis)).to_sitk()
+        thick = prepare(source).volume
+        grid = split_slices(
+            thick, split.axis, split.factor, np.repeat(thick.voxels, split.factor, split.axis)
+        ).to_sitk()
         image = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkBSpline, AIR_HU, sitk.sitkFloat32)
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
     thin = Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)

@@ -1,4 +1,4 @@
-"""What counts as a finding in an anomaly map: one rule for the task, and for the panel that moves its threshold.
+"""The rule for findings in an anomaly map, shared by the task and the panel that moves its threshold.
 
 numpy and the standard library only, since a panel imports it in Slicer's own Python.
 """
@@ -41,5 +41,7 @@ class Threshold:
 
 
 def is_large(voxels: np.ndarray | int, voxel_ml: float, smallest_ml: float) -> np.ndarray | bool:
-    """Whether so many voxels are `smallest_ml` at least; a rounding error in the volume of a voxel does not decide."""
+    """Whether a number of voxels has at least the volume `smallest_ml`; a rounding error in the volume of a voxel does
+    not decide.
+    """
     return voxels * voxel_ml >= smallest_ml * (1 - 1e-9)

@@ -1,4 +1,4 @@
-"""From a volume to the frame that the model works in, and back onto the volume's own grid."""
+"""The frame that the model works in: a volume brought into it, and results back onto the volume's own grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a file's voxels lie: one check for every format, between what its header says and what was read.
+"""The place of a file's voxels: one check for every format, between what its header says and what was read.
 
 A header may say it more than once (NIfTI's sform, qform and pixdim), and readers choose differently. What is read here
 is what every reader sees, or it is refused with both readings named.
@@ -25,8 +25,8 @@ _TO_LPS = np.array([[-1.0], [-1.0], [1.0], [1.0]])  # of the rows of an affine i
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read where voxels lie. name: who or what says it, as in "its sform"; affine (4, 4): from the index
-    (x, y, z) of a voxel to mm, LPS.
+    """One reading of where voxels lie. name: of its source, as in "its sform"; affine (4, 4): from the index (x, y, z)
+    of a voxel to mm, LPS.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Statement:
-    """What a header says of its grid: the readings that it allows, and what it leaves open, as warnings."""
+    """The grid as a header states it: the readings that it allows, and warnings about what it leaves open."""
 
     readings: list[Reading]
     warnings: list[str] = field(default_factory=list)
@@ -63,14 +63,14 @@ def affine_of(spacing: Sequence[float], origin: Sequence[float], direction: Sequ
 
 
 def shear_degrees(affine: np.ndarray) -> float:
-    """How far the axes are from right angles, at most 90."""
+    """The deviation of the axes from right angles, in degrees, at most 90."""
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     cosines = np.abs(axes.T @ axes)[np.triu_indices(3, 1)]
     return math.degrees(math.asin(min(1.0, float(cosines.max()))))
 
 
 def apart_mm(one: np.ndarray, other: np.ndarray, size: Sequence[int]) -> float:
-    """How far apart the same voxel lies at most by two affines, in mm. size: voxels along x, y, z."""
+    """The largest distance between the places of a voxel by two affines, in mm. size: voxels along x, y, z."""
     corners = np.array([[*(np.array(ends) * (np.array(size) - 1)), 1] for ends in np.ndindex(2, 2, 2)])
     return float(np.linalg.norm(corners @ (one - other).T, axis=1).max())
 

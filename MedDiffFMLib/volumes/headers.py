@@ -1,4 +1,4 @@
-"""What a NIfTI or NRRD header says, read and put back byte for byte.
+"""NIfTI and NRRD headers, read and written back byte for byte.
 
 ITK rebuilds these headers from spacing and direction: NIfTI stores them as float32 (twice: quaternion and matrix),
 NRRD as their product. Reading what it wrote gives numbers that are off in the last place, and more after each
@@ -142,7 +142,7 @@ def put_nrrd_grid(path: Path, grid: bytes, copy_to: Path) -> None:
 
 
 def _nrrd_header(file: BinaryIO) -> bytes:
-    """Everything up to and including the empty line that ends the header; `file` then stands at the data."""
+    """The header, up to and including the empty line that ends it; `file` is then positioned at the data."""
     lines = []
     while line := file.readline(65536):
         lines.append(line)

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from ..atomic import check_place, hidden_name
+from ..atomic import check_place, hidden_name, move_into_place
 from ..errors import DiskFullError, InputError, kind_of
-from ..putting import put
 from .headers import put_nifti_grid, put_nrrd_grid, read_nifti_header
 from .itk import check_name, quiet
 from .label_reading import as_labels, read_labels, resample_labels_to
@@ -54,9 +53,9 @@ def write_volume(
         _write_plain(volume, plain, copy)
         if suffix == ".nii.gz":
             _gzip(plain, zipped)
-            put(zipped, path)
+            move_into_place(zipped, path)
         else:
-            put(plain, path)
+            move_into_place(plain, path)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
         full = kind_of(error) == "disk-full" or not _has_room(plain, volume.voxels.nbytes)
@@ -70,8 +69,8 @@ def write_volume(
 
 
 def _has_room(path: Path, count: int) -> bool:
-    """Whether a file of so many bytes can be there: the disk, a quota or a limit may be in the way, and ITK says not
-    which.
+    """Whether a file of so many bytes can be written: a full disk, a quota or a limit may prevent it, and ITK does not
+    say which.
     """
     if not hasattr(os, "posix_fallocate"):
         return shutil.disk_usage(path.parent).free >= count

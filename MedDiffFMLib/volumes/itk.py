@@ -21,7 +21,7 @@ def quiet() -> Iterator[None]:
     MetaIO and the NIfTI library write to the process's stderr themselves, so the file descriptor is redirected. ITK's
     readers set the process's locale while they work: it is put back should one not do so.
     """
-    spoken = locale.setlocale(locale.LC_CTYPE)
+    previous_locale = locale.setlocale(locale.LC_CTYPE)
     warned = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -32,17 +32,17 @@ def quiet() -> Iterator[None]:
         if saved is not None:
             if sys.stderr is not None:
                 sys.stderr.flush()
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 2)
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, 2)
+            os.close(devnull)
         yield
     finally:
         if saved is not None:
             os.dup2(saved, 2)
             os.close(saved)
         sitk.ProcessObject.SetGlobalWarningDisplay(warned)
-        if locale.setlocale(locale.LC_CTYPE) != spoken:
-            locale.setlocale(locale.LC_CTYPE, spoken)
+        if locale.setlocale(locale.LC_CTYPE) != previous_locale:
+            locale.setlocale(locale.LC_CTYPE, previous_locale)
 
 
 def check_name(path: Path) -> Path:

@@ -19,8 +19,8 @@ _SAMPLE = 200_000  # voxels
 def read_labels(path: str | os.PathLike, like: Volume | None = None) -> Volume:
     """A label map: uint8 or uint16 voxels (z, y, x), 0 is background.
 
-    With `like` it comes back on that volume's grid: as it is if the grids agree, else by nearest neighbor, which
-    `resampled` then tells. InputError if values are no labels or if the labels lie outside of `like`.
+    With `like` it comes back on that volume's grid: as it is if the grids agree, else by nearest neighbor and with
+    `resampled` set. InputError if values are no labels or if the labels lie outside of `like`.
     """
     labels = as_labels(read_volume(path))
     return labels if like is None else resample_labels_to(labels, like)
@@ -46,7 +46,7 @@ def as_labels(volume: Volume) -> Volume:
 
 def resample_labels_to(labels: Volume, like: Volume) -> Volume:
     """A label map on the grid of `like`: as it is if the grids agree, else by nearest neighbor (`resampled`), with a
-    warning that tells its volume before and after (with names of files, no paths: it goes into the provenance).
+    warning that gives its volume before and after (with names of files, no paths: it goes into the provenance).
 
     InputError if it lost its place (as many voxels as `like`, elsewhere), lies outside of `like` or between its voxels.
     """
@@ -78,7 +78,7 @@ def resample_labels_to(labels: Volume, like: Volume) -> Volume:
 
 
 def _lost(labels: Volume, like: Volume) -> str:
-    """Said of a mask whose voxels fit and whose header does not."""
+    """The message about a mask whose voxels fit and whose header does not."""
     apart = np.linalg.norm(np.subtract(labels.origin, like.origin))
     spacing, other = (" × ".join(f"{mm:.3g}" for mm in volume.spacing) for volume in (labels, like))
     return (
@@ -89,7 +89,7 @@ def _lost(labels: Volume, like: Volume) -> str:
 
 
 def _missed(labels: Volume, like: Volume, inside: float) -> str:
-    """Said of a label map of which no label is left. inside: the share of its labels that lies in `like`."""
+    """The message about a label map of which no label is left. inside: the share of its labels that lies in `like`."""
     other = like.source or "the CT"
     if inside == 0:
         return f"The labels of {_name(labels)} lie outside of {other}; give the label map made for this CT."
@@ -101,7 +101,7 @@ def _missed(labels: Volume, like: Volume, inside: float) -> str:
 
 
 def _share_inside(labels: Volume, like: Volume) -> float:
-    """How much of what is marked lies in the box of `like`, from edge to edge: 0 to 1; 0 of nothing."""
+    """The fraction of labeled voxels in the box of `like`, edge to edge: 0 to 1; 0 without labels."""
     marked = np.flatnonzero(labels.voxels)
     marked = marked[:: max(1, marked.size // _SAMPLE)]
     index = np.array(np.unravel_index(marked, labels.voxels.shape))[::-1].T

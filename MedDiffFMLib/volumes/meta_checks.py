@@ -1,4 +1,4 @@
-"""What the header of a MetaImage (MHA, MHD) says of grid and values, and what in it ITK passes over."""
+"""Checks of a MetaImage's header (MHA, MHD): its grid and values, and the fields that ITK passes over."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LETTERS = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}  # MetaI
 def meta_statement(path: Path) -> Statement:
     """The reading of a MetaImage's header; of a single slice, nothing.
 
-    InputError, naming the file, if it does not tell the size of a voxel, says one thing twice and differently, or holds
-    a field that changes place or values and that ITK passes over.
+    InputError, naming the file, if it does not state the size of a voxel, contradicts itself, or holds a field that
+    changes place or values and that ITK passes over.
     """
     fields, names = read_meta_header(path)
     if not any(key == "NDims" and value in ("3", "4", "5") for key, value in fields):
@@ -30,7 +30,7 @@ def meta_statement(path: Path) -> Statement:
     offset = _only(fields, ("Offset", "Position", "Origin"), path)
     spacing, size = _only(fields, ("ElementSpacing",), path), _only(fields, ("ElementSize",), path)
     if len(spacing or size) < 3:
-        raise InputError(f"{path} does not tell the size of its voxels (ElementSpacing); {_AGAIN}.")
+        raise InputError(f"{path} does not state the size of its voxels (ElementSpacing); {_AGAIN}.")
     if min((spacing or size)[:3]) < 0:  # ITK mirrors the axis
         raise InputError(f"{path} has a negative ElementSpacing; {_AGAIN}.")
     affine = np.eye(4)
@@ -48,18 +48,18 @@ def meta_statement(path: Path) -> Statement:
 
 
 def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> list[str]:
-    """What the header leaves open. axes: affine with the axes' directions."""
-    said = dict(fields)
+    """The warnings about what the header leaves open. axes: affine with the axes' directions."""
+    header = dict(fields)
     found = []
-    if said.keys().isdisjoint(("TransformMatrix", "Rotation", "Orientation")):
+    if header.keys().isdisjoint(("TransformMatrix", "Rotation", "Orientation")):
         found.append(
             f"{path.name} does not say where its axes point (no TransformMatrix): they were taken to run to the left, "
             "the back and the head, as 3D Slicer does; check left and right."
         )
-    if said.keys().isdisjoint(("Offset", "Position", "Origin")):
+    if header.keys().isdisjoint(("Offset", "Position", "Origin")):
         found.append(f"{path.name} does not say where it lies (no Offset): its first voxel was put at 0, 0, 0 mm.")
     to = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(axes[:3, :3].ravel().tolist())
-    code = said.get("AnatomicalOrientation", "").upper()
+    code = header.get("AnatomicalOrientation", "").upper()
     of_matrix = "".join(_LETTERS.get(letter, "") for letter in to)
     if len(code) == 3 and set(code) <= set(_LETTERS) and code not in (of_matrix, to):  # some programs name the ends
         found.append(
@@ -67,41 +67,41 @@ def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> li
             f"{of_matrix}: the matrix was taken, as 3D Slicer does; check left and right."
         )
     if (
-        "ElementSize" in said
-        and "ElementSpacing" in said
-        and _numbers(said["ElementSize"]) != _numbers(said["ElementSpacing"])
+        "ElementSize" in header
+        and "ElementSpacing" in header
+        and _numbers(header["ElementSize"]) != _numbers(header["ElementSpacing"])
     ):
         found.append(
-            f"{path.name} has voxels of {said['ElementSize']} mm (ElementSize) at distances of "
-            f"{said['ElementSpacing']} mm (ElementSpacing): the distances were taken."
+            f"{path.name} has voxels of {header['ElementSize']} mm (ElementSize) at distances of "
+            f"{header['ElementSpacing']} mm (ElementSpacing): the distances were taken."
         )
     return found
 
 
 def _check_values(fields: list[tuple[str, str]], path: Path) -> None:
     """InputError for what makes other values of the stored ones, or other mm of the numbers."""
-    said = dict(fields)
-    scale = [_numbers(said.get(f"ElementToIntensityFunction{end}", "")) for end in ("Slope", "Offset")]
+    header = dict(fields)
+    scale = [_numbers(header.get(f"ElementToIntensityFunction{end}", "")) for end in ("Slope", "Offset")]
     if scale[0] not in ([], [1.0]) or scale[1] not in ([], [0.0]):
         raise InputError(
             f"{path} maps its stored values to others (ElementToIntensityFunctionSlope and Offset), which is not "
             "supported; save it with its HU."
         )
-    unit = said.get("DistanceUnits", "mm").lower()
+    unit = header.get("DistanceUnits", "mm").lower()
     if unit not in ("mm", "millimeters", "?", ""):
         raise InputError(f"{path} gives its grid in {unit!r} (DistanceUnits) instead of mm; convert it to mm.")
-    orders = {said[key].lower() for key in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB") if key in said}
+    orders = {header[key].lower() for key in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB") if key in header}
     if len(orders) > 1:
         raise InputError(f"{path} says two things about its byte order; {_AGAIN}.")
-    if said.get("ElementDataFile", "").upper() == "LOCAL" and _numbers(said.get("HeaderSize", "")) > [0.0]:
+    if header.get("ElementDataFile", "").upper() == "LOCAL" and _numbers(header.get("HeaderSize", "")) > [0.0]:
         raise InputError(f"{path} skips bytes of its own header (HeaderSize) to find its voxels; {_AGAIN}.")
-    if said.get("CompressedData", "").lower() == "true" and "CompressedDataSize" not in said:
+    if header.get("CompressedData", "").lower() == "true" and "CompressedDataSize" not in header:
         raise InputError(f"{path} is compressed and does not say how far (CompressedDataSize); save it uncompressed.")
 
 
-def _check_files(said: dict[str, str], names: list[str], path: Path) -> None:
+def _check_files(header: dict[str, str], names: list[str], path: Path) -> None:
     """InputError if there are fewer files of slices than slices: ITK leaves the rest as it finds it in memory."""
-    file, sizes = said.get("ElementDataFile", "").split(), _numbers(said.get("DimSize", ""))
+    file, sizes = header.get("ElementDataFile", "").split(), _numbers(header.get("DimSize", ""))
     if len(sizes) < 3:
         return
     if file[:1] == ["LIST"] and file[1:] in ([], ["2"], ["2D"]):

@@ -1,4 +1,4 @@
-"""What a NIfTI header says of grid and values, and whether every reader takes it alike."""
+"""Checks of a NIfTI header: its grid and values, and whether all readers read them alike."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AGAIN = "correct its header, or export it again"
 
 def nifti_statement(header: NiftiHeader, path: Path) -> Statement:
     """The readings of the sform and of the qform, those whose code is set. InputError, naming the file, if there is
-    none, or if a field is one that readers take differently.
+    none, or if readers disagree about a field.
     """
     _check_size(header, path)
     _check_scale(header, path)
@@ -47,7 +47,7 @@ def _qform(header: NiftiHeader, path: Path) -> np.ndarray:
     b, c, d, *offsets = header.quaternion
     rest = 1 - b * b - c * c - d * d
     if not rest > -1e-3:  # NaN too
-        raise InputError(f"{path} has a qform whose quaternion is no rotation, readers differ on it; {_AGAIN}.")
+        raise InputError(f"{path} has a qform whose quaternion is not a rotation, so that readers differ; {_AGAIN}.")
     if header.pixdim[0] < 0 and header.pixdim[0] != -1:
         raise InputError(f"{path} has {header.pixdim[0]:g} for pixdim[0], which must be 1 or -1; {_AGAIN}.")
     a = math.sqrt(max(rest, 0.0))

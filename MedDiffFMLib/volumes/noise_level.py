@@ -1,4 +1,4 @@
-"""How noisy a CT is, in HU, measured in its own soft tissue."""
+"""The noise level of a CT, in HU, measured in its soft tissue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a NRRD header says of grid and values, and what in it ITK passes over."""
+"""Checks of a NRRD header: its grid and values, and the fields that ITK passes over."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AGAIN = "correct its header, or export it again"
 def nrrd_statement(path: Path) -> Statement:
     """The reading of a NRRD header; none if it has no space directions, or is of a single slice.
 
-    InputError, naming the file, if it does not tell the size of a voxel, or holds a field that changes place or values
+    InputError, naming the file, if it does not state the size of a voxel, or holds a field that changes place or values
     and that ITK passes over.
     """
     fields = nrrd_fields(read_nrrd_header(path))
@@ -86,7 +86,7 @@ def _axes(fields: dict[str, str], path: Path) -> list[list[float]] | None:
     if axes or "(" in fields.get("space directions", ""):  # of four dimensions: for ITK
         return axes if len(axes) == 3 else None
     if sum(math.isfinite(mm) for mm in lengths) < 3:
-        raise InputError(f"{path} does not tell the size of its voxels; give spacings or space directions, in mm.")
+        raise InputError(f"{path} does not state the size of its voxels; give spacings or space directions, in mm.")
     return None
 
 

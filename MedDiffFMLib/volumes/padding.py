@@ -17,12 +17,12 @@ AIR_HU = -950.0
 SIDE = 7  # voxels
 EQUAL_HU = 0.5  # neighbors that differ by less are alike: a resampled area is not quite even
 LEAST_SHARE = 0.001  # of the volume that one value must fill
-TOLD_SHARE = 0.01  # of the volume: said to the user from here on
+WARNING_SHARE = 0.01  # of the volume: said to the user from here on
 _MOST_VALUES = 8
 
 
 def find_padding(hu: np.ndarray) -> np.ndarray | None:
-    """Where a CT is padded with values above air: bool (Z, Y, X), or None if it is nowhere.
+    """The padding of a CT with values above air: bool (Z, Y, X), or None if there is none.
 
     hu: (Z, Y, X), axial slices first. A phantom without noise, in which all is constant, has no padding; neither has
     what is saturated at the highest value, unless it reaches the border.
@@ -40,7 +40,7 @@ def with_padding_warning(volume: Volume) -> Volume:
     """The volume, with a warning if much of it is padding above air."""
     padding = find_padding(volume.voxels)
     fraction = 0.0 if padding is None else float(padding.mean())
-    if fraction < TOLD_SHARE:
+    if fraction < WARNING_SHARE:
         return volume
     value, name = float(np.median(volume.voxels[padding])), Path(volume.source).name or "the CT"
     return volume.with_warning(
@@ -73,7 +73,7 @@ def _area(hu: np.ndarray, value: float) -> np.ndarray:
 
 
 def _squares(one: np.ndarray, side: int) -> np.ndarray:
-    """Where a square of alike voxels of a slice begins: bool (Y − side + 1, X − side + 1)."""
+    """The voxels where a square of equal voxels of a slice begins: bool (Y − side + 1, X − side + 1)."""
     if min(one.shape) < side:
         return np.zeros((0, 0), bool)
     one = one.astype(np.float32, copy=False)
@@ -92,7 +92,7 @@ def _filled(equal: np.ndarray, side: int) -> np.ndarray:
 
 
 def _all_of(flags: np.ndarray, count: int, axis: int) -> np.ndarray:
-    """Where `count` flags in a row along an axis are True, by the first of them."""
+    """The places where `count` flags in a row along an axis are True, marked at the first."""
     length = flags.shape[axis] - count + 1
     result = flags.take(range(length), axis)
     for step in range(1, count):

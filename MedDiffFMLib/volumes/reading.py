@@ -97,7 +97,7 @@ def _read_text_header(path: Path, suffix: str) -> Volume:
 
 
 def _statement(path: Path, suffix: str) -> Statement:
-    """What a NRRD, MHA or MHD header says, each reading looked at: ITK calls a file without axes damaged."""
+    """The statement of a NRRD, MHA or MHD header, each reading checked first: ITK calls a file without axes damaged."""
     statement = nrrd_statement(path) if suffix == ".nrrd" else meta_statement(path)
     for reading in statement.readings:
         check_readings([reading], (1, 1, 1), str(path))

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..parameters.common import read_box
 from .volume import Volume
 
-SMALLEST_MM = 16.0  # less shows a network too little to tell an organ by
+SMALLEST_MM = 16.0  # a network cannot recognize an organ in less
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Part:
-    """What a box leaves of a volume. where: the slices (z, y, x) of `whole` that `volume` is."""
+    """The part of a volume inside a box. where: the slices (z, y, x) of `whole` that `volume` is."""
 
     whole: Volume
     volume: Volume
@@ -53,7 +53,7 @@ class Part:
         return replace(result, voxels=voxels, origin=self.whole.origin, grid_record=self.whole.grid_record)
 
 
-def cut(volume: Volume, box: Box) -> Part:
+def crop_to_box(volume: Volume, box: Box) -> Part:
     """The voxels whose centers lie in the box; of an oblique scan, all between the outermost of them.
 
     A box that reaches beyond the scan is cut at its border. InputError if it misses the scan or leaves less than

@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels (z, y, x) in HU (int16 or float32) with SimpleITK's geometry (LPS, mm), kept bit-exact from read to
+    """A volume: voxels (z, y, x) in HU (int16 or float32) and SimpleITK's geometry (LPS, mm), bit-exact from read to
     write.
 
     spacing and origin are (x, y, z); direction is the row-major 3×3 matrix (9 numbers). `source` is its path.
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
-    `resampled` is True for a label map that was brought onto another grid (nearest neighbor).
-    `in_hu` is True once `check_ct` has passed the volume, and for a box of it, which may hold too little to tell.
-    `warnings` are sentences about how the file was read where more than one reading was possible.
+    `resampled` is True for a label map that was brought onto another grid (nearest neighbor). `in_hu` is True once
+    `check_ct` has passed the volume, and for a box of that volume, which may show too little to judge by. `warnings`
+    are sentences about how the file was read where more than one reading was possible.
     """
 
     voxels: np.ndarray

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from ..crash_message import crash_message
 from ..errors import NEXT_STEPS
-from ..last_words import last_words
 from ..processes import end_process_group, own_group
 
 ENDS = ("result", "error", "cancelled")
-STOP_SECONDS = 2.0  # a worker that has not ended so long after it was told to is killed
+STOP_SECONDS = 2.0  # a worker that still runs so long after its stdin was closed is killed
 COMMAND = (sys.executable, "-m", "MedDiffFMLib", "worker")
 
 
@@ -25,14 +25,14 @@ class WorkerProcess:
     """A worker on this computer, started when it is first needed and again after a crash. One job at a time."""
 
     def __init__(self, threads: int | None = None, command: tuple[str, ...] = COMMAND):
-        """threads: how many the numerical libraries may use; None leaves that to them."""
+        """threads: the number that the numerical libraries may use; None leaves that to them."""
         self._command, self._environment = command, _environment(threads)
         self._process: subprocess.Popen | None = None
         self._log = None
         self._closed = threading.Event()
 
-    def run(self, request: dict, hear: Callable[[dict], None] = lambda event: None) -> dict:
-        """Do a `run` request and return its last event (result, error or cancelled); `hear` gets those before.
+    def run(self, request: dict, on_event: Callable[[dict], None] = lambda event: None) -> dict:
+        """Do a `run` request and return its last event (result, error or cancelled); `on_event` gets those before.
 
         A worker that dies gives an error of kind `crash`, or `cancelled` if it was closed.
         """
@@ -44,7 +44,7 @@ class WorkerProcess:
                 event = json.loads(line)
                 if event["event"] in ENDS:
                     return event
-                hear(event)
+                on_event(event)
         except (OSError, ValueError):  # its pipes are closed
             pass
         return self._death()
@@ -93,7 +93,7 @@ class WorkerProcess:
             return {"event": "cancelled"}
         code = self._code() if self._process else None
         message = f"The worker ended by signal {-code}" if code and code < 0 else f"The worker ended with code {code}"
-        lines = self._last_words()
+        lines = self._crash_message()
         return {"event": "error", "kind": "crash", "message": message + lines, "next": NEXT_STEPS["crash"]}
 
     def _code(self) -> int:
@@ -104,12 +104,12 @@ class WorkerProcess:
             end_process_group(self._process, patience=0)
             return self._process.wait()
 
-    def _last_words(self) -> str:
+    def _crash_message(self) -> str:
         if self._log is None:
             return "."
         self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, self._log.tell() - 10_000))
-        line = last_words(self._log.read().decode(errors="replace"))
+        line = crash_message(self._log.read().decode(errors="replace"))
         return f": {line[:300]}" if line else "."
 
 
@@ -124,8 +124,8 @@ def _environment(threads: int | None) -> dict[str, str]:
 
 
 def cores(heed_environment: bool = True) -> int:
-    """The cores that this process may use; as many as OMP_NUM_THREADS says, if it does and is heeded."""
-    said = os.environ.get("OMP_NUM_THREADS", "") if heed_environment else ""
-    if said.isdigit() and int(said) > 0:
-        return int(said)
+    """The number of cores that this process may use; the one in OMP_NUM_THREADS, if it is set and heeded."""
+    limit = os.environ.get("OMP_NUM_THREADS", "") if heed_environment else ""
+    if limit.isdigit() and int(limit) > 0:
+        return int(limit)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

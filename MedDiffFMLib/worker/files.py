@@ -58,30 +58,30 @@ class JobFiles:
                 self._preview.unlink(missing_ok=True)
 
     def _place(self, value: str | dict, name: str, output: bool) -> Path:
-        """Where a file of the request lies; contents within the line are written there first."""
+        """The path of a file of the request; contents within the line are written there first."""
         if isinstance(value, str) and not (output and self._inline):
             return self._folder / value if self._folder else Path(value)
-        own = value.get("name") if isinstance(value, dict) else value
+        file_name = value.get("name") if isinstance(value, dict) else value
         if (
-            not isinstance(own, str)
-            or not re.fullmatch(r"[^/\\:\0]{1,100}", own)
-            or own.startswith(".")
-            or "." not in own
+            not isinstance(file_name, str)
+            or not re.fullmatch(r"[^/\\:\0]{1,100}", file_name)
+            or file_name.startswith(".")
+            or "." not in file_name
         ):
             raise UsageError(
-                f"The file {name!r} has no usable name ({own!r}): give one like scan.nrrd, without a folder."
+                f"The file {name!r} has no usable name ({file_name!r}): give one like scan.nrrd, without a folder."
             )
         folder = Path(self._private.name) / ("results" if output else name)
         folder.mkdir(exist_ok=True)
         if not output:
-            (folder / own).write_bytes(_contents(value, name))
-        return folder / own
+            (folder / file_name).write_bytes(_contents(value, name))
+        return folder / file_name
 
     def results(self, written: dict[str, list[Path]]) -> dict[str, list]:
         """The outputs by name, each a list: paths, or if they were asked for within the line, names and contents.
         Each has the key `provenance` too, if it has one.
         """
-        return {name: [self._result(path) for path in some] for name, some in written.items()}
+        return {name: [self._result(path) for path in slot_paths] for name, slot_paths in written.items()}
 
     def _result(self, path: Path) -> dict:
         beside = provenance_path(path)

@@ -24,9 +24,9 @@ def parse_request(line: bytes) -> dict:
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"This line is no JSON object ({error}): send one request a line.") from None
+        raise UsageError(f"This line is not a JSON object ({error}): send one request a line.") from None
     if not isinstance(request, dict):
-        raise UsageError("This line is no JSON object: send one request a line.")
+        raise UsageError("This line is not a JSON object: send one request a line.")
     return request
 
 
@@ -49,9 +49,9 @@ def check_request(request: dict) -> tuple[Parameters, CommonParameters]:
         raise UsageError(f"There is no task {task!r}: use {', '.join(TASKS)}.")
     for name in ("files", "parameters"):
         if not isinstance(request.get(name, {}), dict):
-            raise UsageError(f"{name!r} is no object of names and values.")
+            raise UsageError(f"{name!r} is not an object of names and values.")
     if not isinstance(request.get("folder", ""), str):
-        raise UsageError("'folder' is no path of a folder.")
+        raise UsageError("'folder' is not the path of a folder.")
     files = request.get("files", {})
     slots = {slot.name: slot for slot in TASKS[task].files}
     for name in files:

@@ -24,29 +24,29 @@ from ..progress import Progress
 from .protocol import PROTOCOL, check_request, end_event, parse_request, request_id
 
 if TYPE_CHECKING:
-    from ..jobs.kept import Kept
+    from ..jobs.cache import JobCache
     from ..models.loading import Model
     from .files import JobFiles
 
-PROGRESS_SECONDS = 0.1  # windows are told at most this often, steps always
+PROGRESS_SECONDS = 0.1  # windows are reported at most this often, steps always
 PREVIEW_SECONDS = 2.0
-KEPT_SECONDS = 60.0  # that a CT and a plan stay in memory without a request
+CACHE_SECONDS = 60.0  # that a CT and a plan stay in memory without a request
 
 log = logging.getLogger("MedDiffFMLib")
 
 
 class Worker:
-    """Answers requests until the last one. send: takes an event (a dict for JSON), from any thread."""
+    """The worker: it answers requests until the last one. send: takes an event (a dict for JSON), from any thread."""
 
     def __init__(self, send: Callable[[dict], None]):
         self._send = send
         self._jobs: queue.Queue[dict | None] = queue.Queue()
         self._lock = threading.Lock()
-        self._open: dict[str, bool] = {}  # accepted and not finished, by id: whether it shall be cancelled
+        self._open: dict[str, bool] = {}  # accepted and not finished, by id: whether its cancel was requested
         self._running: str | None = None
         self._ending = False
         self._model: tuple[tuple, Model] | None = None
-        self._kept: Kept | None = None
+        self._cache: JobCache | None = None
 
     def stop(self) -> None:
         """End, and the job that runs with it, within a window."""
@@ -55,22 +55,22 @@ class Worker:
 
     # the thread that reads
 
-    def hear(self, lines: Iterator[bytes]) -> None:
+    def read_requests(self, lines: Iterator[bytes]) -> None:
         """Take requests until there are none, then end: a job that runs is stopped."""
         try:
             for line in lines:
-                if line.strip() and not self._take(line):
+                if line.strip() and not self._handle_line(line):
                     break
         finally:
             self.stop()
 
-    def _take(self, line: bytes) -> bool:
-        """One request; False if it was the last one. A request that is wrong gets an `error` event."""
+    def _handle_line(self, line: bytes) -> bool:
+        """Handle one request; False if it was the last one. A request that is wrong gets an `error` event."""
         request = {}
         try:
             request = parse_request(line)
             return self._dispatch(request)
-        except Exception as error:  # whatever a line does, the next one is heard
+        except Exception as error:  # whatever a line does, the next one is read
             key = request.get("id")
             self._send(end_event(error) | {"id": key if isinstance(key, str) else None})
         return True
@@ -119,7 +119,7 @@ class Worker:
     # the thread that computes
 
     def work(self) -> None:
-        """Do the jobs in their order until `hear` ends."""
+        """Do the jobs in their order until `read_requests` ends."""
         while not self._ending and (request := self._next()) is not None:
             if request["request"] == "hello":
                 self._hello(request)
@@ -133,7 +133,7 @@ class Worker:
             except Exception as error:
                 log.debug("Job %s failed", request["id"], exc_info=True)
                 end = end_event(error)
-                if end["event"] == "cancelled" and not self._open[request["id"]]:  # by a signal: nobody asked here
+                if end["event"] == "cancelled" and not self._open[request["id"]]:  # by a signal, not by a request
                     self.stop()
             with self._lock:
                 self._running = None
@@ -143,39 +143,41 @@ class Worker:
     def _next(self) -> dict | None:
         """The next request; while none comes for a minute, the memory of CT and plan is given back."""
         try:
-            return self._jobs.get(timeout=KEPT_SECONDS)
+            return self._jobs.get(timeout=CACHE_SECONDS)
         except queue.Empty:
-            if self._kept:
-                self._kept.drop()
+            if self._cache:
+                self._cache.drop()
             return self._jobs.get()
 
     def _run(self, request: dict) -> dict:
-        """A job from its request to its last event; what it needs on the disk is gone afterwards."""
+        """The last event of a job, which is computed here; its temporary files are gone afterwards."""
+        from ..jobs.cache import JobCache
         from ..jobs.job import open_job, run_job
-        from ..jobs.kept import Kept
         from .files import JobFiles
 
-        self._kept = self._kept or Kept()
+        self._cache = self._cache or JobCache()
         with JobFiles(request) as files:
             parameters, common = split_values(TASKS[request["task"]], files.parameters)
-            tell = self._teller(request["id"], files if request.get("preview") else None)
+            on_progress = self._progress_callback(request["id"], files if request.get("preview") else None)
             if request["request"] == "look":
                 inputs = {
                     slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
                 }
-                job = open_job(request["task"], inputs, parameters, common, kept=self._kept)
-                return {"event": "looked", "facts": job.look(tell, self._load), "warnings": list(job.warnings)}
+                job = open_job(request["task"], inputs, parameters, common, cache=self._cache)
+                return {"event": "looked", "facts": job.look(on_progress, self._load), "warnings": list(job.warnings)}
             resume = request.get("resume", False)
-            report = run_job(request["task"], files.paths, parameters, common, tell, self._load, resume, self._kept)
+            report = run_job(
+                request["task"], files.paths, parameters, common, on_progress, self._load, resume, self._cache
+            )
             event = {"event": "result", "skipped": report.skipped, "summary": report.summary, "facts": report.facts}
             event |= {"seconds": report.seconds, "warnings": list(report.warnings)}
             return event | {"files": files.results(report.written)}
 
-    def _teller(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
-        """The progress callback of a job: it stops the job where that is wanted, and tells how far it is."""
+    def _progress_callback(self, key: str, previews: JobFiles | None) -> Callable[[Progress], None]:
+        """The progress callback of a job: it reports the progress, and stops the job if that was requested."""
         sent, step, shown = 0.0, -1, time.monotonic()
 
-        def tell(now: Progress) -> None:
+        def on_progress(now: Progress) -> None:
             nonlocal sent, step, shown
             self._check(key)
             event = {"event": "progress", "id": key, "step": now.step, "steps": now.steps}
@@ -190,7 +192,7 @@ class Worker:
             sent, step = time.monotonic(), now.step
             self._send(event)
 
-        return tell
+        return on_progress
 
     def _check(self, key: str) -> None:
         if self._ending or self._open[key]:
@@ -200,13 +202,13 @@ class Worker:
         """The model kept from the job before if it is the same one, else the one asked for."""
         from ..models.loading import load_model
 
-        wanted = (name, device, precision)
+        key = (name, device, precision)
         self._check(self._running)
-        if self._model is None or self._model[0] != wanted:
+        if self._model is None or self._model[0] != key:
             self._model = None  # two at once may not fit, and a plan holds its own
-            if self._kept:
-                self._kept.drop_plan()
-            self._model = (wanted, load_model(name, device, precision))
+            if self._cache:
+                self._cache.drop_plan()
+            self._model = (key, load_model(name, device, precision))
         self._check(self._running)
         return self._model[1]
 
@@ -249,15 +251,15 @@ def take_stdout() -> int:
     try:
         os.dup2(2, 1)
     except OSError:  # there is no stderr
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 1)
+        os.close(devnull)
     sys.stdout = sys.stderr
     return events
 
 
 def serve() -> None:
-    """Be a worker on this process's stdin and stdout until stdin closes, `quit`, or nobody reads the events."""
+    """Run a worker on this process's stdin and stdout until stdin closes, `quit`, or the events are no longer read."""
     report_faults()
     lock, events = threading.Lock(), take_stdout()
 
@@ -271,5 +273,5 @@ def serve() -> None:
             worker.stop()
 
     worker = Worker(send)
-    threading.Thread(target=worker.hear, args=(read_lines(0),), daemon=True).start()
+    threading.Thread(target=worker.read_requests, args=(read_lines(0),), daemon=True).start()
     worker.work()

@@ -48,7 +48,7 @@ def load_anatomy(name):
 
 
 @pytest.fixture
-def panel(abdomen, open_panel):
+def panel(slicer, abdomen, open_panel):
     widget = open_panel("MedDiffFMDetectAnomalies")
     widget.estimate.stop()
     yield widget
@@ -57,6 +57,7 @@ def panel(abdomen, open_panel):
     widget.logic.abandon()
     widget.estimate.stop()
     sharedWorker().end()
+    slicer.mrmlScene.Clear(False)  # with the scene goes the CT that was written for an estimate
     assert folders_left() == []
 
 

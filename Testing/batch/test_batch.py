@@ -234,7 +234,7 @@ def test_what_a_folder_holds(scans, image):
         find_inputs(scans / "series")
     with pytest.raises(InputError, match="holds no volumes"):
         find_inputs(scans / "masks")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_inputs(scans / "a.nii.gz")
 
 
@@ -279,7 +279,7 @@ def test_batch_of_a_task_with_two_inputs_offers_and_needs_a_pattern(scans, tmp_p
     [
         (("{scans}", "{scans}"), "holds the inputs"),
         (("{scans}", "{scans}/notes.txt"), "is a file"),
-        (("{scans}/none", "{out}"), "is no folder"),
+        (("{scans}/none", "{out}"), "is not a folder"),
         (("{scans}", "{out}", "--sigma", "x"), "--sigma cannot be 'x'"),
         (("{scans}", "{out}", "--model", "nobody"), "no model 'nobody'"),
         (("{scans}", "{out}", "--workers", "0"), "--workers"),

@@ -26,7 +26,7 @@ from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.parameters import TASKS
 from MedDiffFMLib.self_test import record as self_test_record
 from MedDiffFMLib.self_test.measure import LESION_RADIUS_MM, read_case
-from MedDiffFMLib.self_test.record import Line, compare, problem_of, record
+from MedDiffFMLib.self_test.record import StatisticCheck, compare, problem_of, record
 from MedDiffFMTraining.commands import register
 
 
@@ -116,11 +116,11 @@ def test_a_statistic_that_differs_is_named_with_what_to_do(run, spoiled):
 
 
 def test_what_to_do_depends_on_where_it_computes(bundled):
-    line = Line("denoise", "noise after (HU)", float("nan"), 7.2, 0.1)
+    line = StatisticCheck("denoise", "noise after (HU)", float("nan"), 7.2, 0.1)
     told = {dtype: problem_of([line], replace(bundled, dtype=dtype)) for dtype in (torch.float32, torch.bfloat16)}
     assert not line.ok and line.to_dict()["value"] is None
     assert "install PyTorch" in told[torch.float32] and "--precision float32" in told[torch.bfloat16]
-    failed = Line("denoise", "noise after (HU)", None, 7.2, 0.1, "There is no such setting.")
+    failed = StatisticCheck("denoise", "noise after (HU)", None, 7.2, 0.1, "There is no such setting.")
     assert "in denoise (There is no such setting): do not use" in problem_of([failed], bundled)
 
 

@@ -12,15 +12,15 @@ ROOT = Path(__file__).parents[2]
 # from top to bottom: a room may import those below it, and within a room everything may import everything
 LAYERS = (
     *("cli", "batch", "worker", "self_test", "jobs", "tasks", "inference", "refinement", "models", "networks"),
-    *("anatomy", "progress", "volumes", "parameters", "atomic", "diffusion", "last_words", "errors", "putting"),
+    *("anatomy", "progress", "volumes", "parameters", "atomic", "diffusion", "crash_message", "errors"),
     *("processes", "extras"),
 )
 # rooms that are one file of the root
-FILES = ("progress", "atomic", "errors", "last_words", "putting", "processes", "extras")
+FILES = ("progress", "atomic", "errors", "crash_message", "processes", "extras")
 ROOM_OF = {"__main__": "cli", "worker_process": "worker"}  # other files of the root, and the room that they belong to
 # what needs nothing but the standard library, so that panels and the command line's help may import it
 STANDARD = (
-    *("", "parameters", "errors", "atomic", "last_words", "putting", "processes", "extras"),
+    *("", "parameters", "errors", "atomic", "crash_message", "processes", "extras"),
     *("anatomy.classes", "anatomy.regions", "models.config", "worker.protocol", "worker.client"),
 )
 WITH_NUMPY = ("tasks.threshold",)  # the same with numpy, which Slicer has

@@ -48,8 +48,8 @@ def test_places_are_random_and_follow_the_seed():
     organ = np.ones((40, 40, 40), bool)
     run = lambda seed: place_ellipsoid(organ, (1, 1, 1), 8.0, np.random.default_rng(seed))  # noqa: E731
     assert np.array_equal(run(3), run(3))
-    centres = np.array([np.argwhere(run(seed)).mean(axis=0) for seed in range(40)])
-    assert (centres.std(axis=0) > 6).all()  # even over 5 … 34: 8.7
+    centers = np.array([np.argwhere(run(seed)).mean(axis=0) for seed in range(40)])
+    assert (centers.std(axis=0) > 6).all()  # even over 5 … 34: 8.7
     shapes = {int(run(seed).sum()) for seed in range(10)}
     assert len(shapes) > 5
 

@@ -10,7 +10,7 @@ from tiny_model import TINY, make_tiny_network
 from MedDiffFMLib.diffusion.samplers import predict_x0
 from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.networks.conditions import Conditions
-from MedDiffFMLib.networks.unet import as_epsilon, v_target
+from MedDiffFMLib.networks.unet import as_eps, v_target
 
 
 def test_v_by_hand():
@@ -18,7 +18,7 @@ def test_v_by_hand():
     x0, epsilon = torch.tensor([0.5]), torch.tensor([-1.0])
     v = v_target(x0, epsilon, torch.tensor(0.64))
     assert torch.allclose(v, torch.tensor([-1.1]))
-    back = as_epsilon(v, torch.tensor([-0.2]), 0.64, "v")
+    back = as_eps(v, torch.tensor([-0.2]), 0.64, "v")
     assert torch.allclose(back, epsilon) and torch.allclose(predict_x0(torch.tensor([-0.2]), back, 0.64), x0)
 
 
@@ -29,7 +29,7 @@ def test_v_keeps_x0_where_epsilon_in_bfloat16_loses_it():
     alpha = 1e-4
     x_t = math.sqrt(alpha) * x0 + math.sqrt(1 - alpha) * epsilon
     v = v_target(x0, epsilon, torch.tensor(alpha)).bfloat16().float()
-    by_v = predict_x0(x_t, as_epsilon(v, x_t, alpha, "v"), alpha)
+    by_v = predict_x0(x_t, as_eps(v, x_t, alpha, "v"), alpha)
     by_epsilon = predict_x0(x_t, epsilon.bfloat16().float(), alpha)
     assert (by_v - x0).abs().max() < 0.01 < 0.1 < (by_epsilon - x0).abs().mean()
 

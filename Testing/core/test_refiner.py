@@ -45,8 +45,8 @@ def test_what_is_told_of_noise():
 def test_what_becomes_of_an_answer_about_noise():
     """x̂_0 = b + σ_n·f; a new refiner says 0."""
     noisy = LowDoseInputs(_image(9, 6, 7), _image(9, 7, 6).transpose(1, 2), _image(9, 6, 7), 0.1)
-    assert torch.equal(noisy.refined(Refiner(LOW_DOSE)), noisy.base)
-    assert torch.allclose(noisy.refined(_constant(LOW_DOSE, 0.5)), noisy.base + 0.05)
+    assert torch.equal(noisy.apply_refiner(Refiner(LOW_DOSE)), noisy.base)
+    assert torch.allclose(noisy.apply_refiner(_constant(LOW_DOSE, 0.5)), noisy.base + 0.05)
 
 
 def test_what_is_told_of_thick_slices():
@@ -74,10 +74,10 @@ def test_an_answer_about_slices_keeps_the_block_means(tmp_path):
     """Whatever f says and whatever the model's estimate is; what f says the same of all slices of a block is lost."""
     thick = ThickSliceInputs(_image(4, 9, 10), _image(20, 9, 10), 5)
     refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), THICK_SLICES, std=1.0)
-    made = thick.refined(refiner)
+    made = thick.apply_refiner(refiner)
     assert torch.allclose(block_mean(made, 5), thick.thick, atol=1e-5)
     assert (made - thick.base).abs().mean() > 0.1 * SCALE
-    assert torch.allclose(thick.refined(_constant(THICK_SLICES, 0.7)), thick.base, atol=1e-6)
+    assert torch.allclose(thick.apply_refiner(_constant(THICK_SLICES, 0.7)), thick.base, atol=1e-6)
     perfect = ThickSliceInputs(thick.thick, replicate(thick.thick, 5), 5)  # its means are right
     assert torch.allclose(perfect.base, (perfect.of_model + perfect.spline) / 2)
 
@@ -93,8 +93,8 @@ def test_slices_do_not_depend_on_those_computed_with_them(tmp_path):
     """Twenty slices at once, in slabs of 8, and the middle ones alone with their neighbors."""
     refiner = save_tiny_refiner(save_tiny_model(tmp_path / "tiny"), LOW_DOSE)
     images = [_image(20, 8, 9), _image(20, 9, 8).transpose(1, 2), _image(20, 8, 9).flip(0)]
-    whole = LowDoseInputs(*images, 0.1).refined(refiner)
-    part = LowDoseInputs(*(image[5:13] for image in images), 0.1).refined(refiner)
+    whole = LowDoseInputs(*images, 0.1).apply_refiner(refiner)
+    part = LowDoseInputs(*(image[5:13] for image in images), 0.1).apply_refiner(refiner)
     assert torch.allclose(whole[6:12], part[1:-1], atol=1e-5)
     assert not torch.allclose(whole[5], part[0], atol=1e-5)  # its lower neighbor is missing there
 
@@ -131,14 +131,14 @@ def test_averaged_over_mirror_images_it_knows_no_left_and_no_front(tmp_path):
     images = [_image(3, 8, 12), _image(3, 12, 8).transpose(1, 2), _image(3, 8, 12).flip(0)]
     for axes in ((-1,), (-2,), (-2, -1)):
         plain, mirrored = (LowDoseInputs(*(image.flip(flips) for image in images), 0.1) for flips in ((), axes))
-        assert torch.allclose(mirrored.refined(refiner, 4), plain.refined(refiner, 4).flip(axes), atol=1e-5)
-        assert not torch.allclose(mirrored.refined(refiner), plain.refined(refiner).flip(axes), atol=1e-3)
+        assert torch.allclose(mirrored.apply_refiner(refiner, 4), plain.apply_refiner(refiner, 4).flip(axes), atol=1e-5)
+        assert not torch.allclose(mirrored.apply_refiner(refiner), plain.apply_refiner(refiner).flip(axes), atol=1e-3)
     plain, turned = (
         LowDoseInputs(*(image.mT if exchanged else image for image in images), 0.1) for exchanged in (False, True)
     )
-    assert torch.allclose(turned.refined(refiner, 8), plain.refined(refiner, 8).mT, atol=1e-5)
-    assert torch.equal(plain.refined(refiner, 16), plain.refined(refiner, 8))  # there are no more
-    assert not torch.allclose(turned.refined(refiner, 4), plain.refined(refiner, 4).mT, atol=1e-3)
+    assert torch.allclose(turned.apply_refiner(refiner, 8), plain.apply_refiner(refiner, 8).mT, atol=1e-5)
+    assert torch.equal(plain.apply_refiner(refiner, 16), plain.apply_refiner(refiner, 8))  # there are no more
+    assert not torch.allclose(turned.apply_refiner(refiner, 4), plain.apply_refiner(refiner, 4).mT, atol=1e-3)
 
 
 def test_an_answer_may_sharpen_but_not_move_a_tissue():

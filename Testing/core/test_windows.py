@@ -85,17 +85,17 @@ def test_overlapping_windows_are_averaged_with_their_weights(tiny_model):
     shape = (16, 16, 24)
     conditions = _conditions(shape)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(2))
-    noise_predictor = NoisePredictor(tiny_model, conditions, np.ones(shape, bool), -1.0, Tiling(0.25))
-    assert [w.start for w in noise_predictor.active] == [(0, 0, 0), (0, 0, 8)]
+    eps = NoisePredictor(tiny_model, conditions, np.ones(shape, bool), -1.0, Tiling(0.25))
+    assert [w.start for w in eps.active] == [(0, 0, 0), (0, 0, 8)]
     expected = torch.zeros(shape)
-    for window in noise_predictor.active:
-        where = noise_predictor.plan.slices(window)
+    for window in eps.active:
+        where = eps.plan.slices(window)
         position, anatomy = conditions.tile(window.start, (16, 16, 16))
         one = tiny_model.network(
             x[where][None, None], torch.tensor([40]), position[None], anatomy[None], torch.tensor([1])
         )[0, 0]
         expected[where] += window.weight() * one
-    assert noise_predictor(x, 40).sub(expected).abs().max() < 1e-5
+    assert eps(x, 40).sub(expected).abs().max() < 1e-5
 
 
 def test_windows_of_air_are_not_computed_and_give_air_back(tiny_model):
@@ -103,11 +103,11 @@ def test_windows_of_air_are_not_computed_and_give_air_back(tiny_model):
     shape = (16, 16, 64)
     body = np.zeros(shape, bool)
     body[:, :, :10] = True
-    noise_predictor = NoisePredictor(tiny_model, _conditions(shape), body, air=-0.5, tiling=Tiling(0.0))
-    assert len(noise_predictor.active) == 1 and len(noise_predictor.skipped) == 3
+    eps = NoisePredictor(tiny_model, _conditions(shape), body, air=-0.5, tiling=Tiling(0.0))
+    assert len(eps.active) == 1 and len(eps.skipped) == 3
     x = torch.randn(shape)
     alpha = float(tiny_model.schedule.alpha_bar[100])
-    x0 = (x - (1 - alpha) ** 0.5 * noise_predictor(x, 100)) / alpha**0.5
+    x0 = (x - (1 - alpha) ** 0.5 * eps(x, 100)) / alpha**0.5
     assert x0[:, :, 16:].add(0.5).abs().max() < 1e-5
     assert x0[:, :, :16].add(0.5).abs().max() > 0.1
 
@@ -130,11 +130,9 @@ def test_raising_from_a_window_stops(tiny_model):
         raise KeyboardInterrupt
 
     shape = (16, 16, 64)
-    noise_predictor = NoisePredictor(
-        tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, Tiling(0.0), on_tile=stop
-    )
+    eps = NoisePredictor(tiny_model, _conditions(shape), np.ones(shape, bool), -1.0, Tiling(0.0), on_tile=stop)
     with pytest.raises(KeyboardInterrupt):
-        noise_predictor(torch.zeros(shape), 10)
+        eps(torch.zeros(shape), 10)
     assert calls == [(1, 4)]
 
 

@@ -87,7 +87,7 @@ A, B = "a.nii.gz,a_low.nii.gz,chest,", "b.nii.gz,b_low.nii.gz,chest,"
         ("full,low,region", ["a.nii.gz,,chest"], "line 2: low is empty"),
         ("full,low,region", ["a.nii.gz,a_low.nii.gz,leg"], "line 2: the region cannot be 'leg'"),
         ("full,low,region", ["a.nii.gz,a_low.nii.gz,auto"], "line 2: the region cannot be 'auto'"),
-        ("full,low,region", ["a.nii.gz,a_low.nii.gz"], "line 2: it has not as many cells"),
+        ("full,low,region", ["a.nii.gz,a_low.nii.gz"], "line 2: it has fewer or more cells"),
         ("full,low,region,name", [A + "x", B + "x"], "lines 2 and 3: both cases are called 'x'"),
         ("full,low,region,name", [A + "x", A + "y"], "lines 2 and 3: both name a_low"),
         ("full,low,region,name", [A + "../x"], "cannot be a case's name"),
@@ -102,7 +102,7 @@ def test_what_cannot_be_a_list_is_refused_with_its_line(folder, header, lines, w
 
 
 def test_a_file_that_is_no_list(folder):
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a file"):
         read_case_list(folder / "none.csv", PAIRS)
     (folder / "x.csv").write_bytes(b"\xff\xfe\x00a,b\n\x80")
     with pytest.raises(InputError, match="no CSV file in UTF-8"):

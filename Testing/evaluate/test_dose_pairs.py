@@ -16,9 +16,9 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.commands import register
+from MedDiffFMTraining.evaluate.cases.anatomy_condition import AnatomyCondition
 from MedDiffFMTraining.evaluate.cases.case_list import ListedCase
 from MedDiffFMTraining.evaluate.cases.dose_pairs import read_dose_pair
-from MedDiffFMTraining.evaluate.cases.told_anatomy import ToldAnatomy
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import quality
 from MedDiffFMTraining.evaluate.tasks.denoise import evaluate_denoising
 
@@ -85,7 +85,7 @@ def test_the_body_is_counted_unless_all_is_wanted(run, folder, tmp_path):
 def test_methods_get_the_real_noise_and_the_anatomy(folder, tiny_model):
     """Classical tools and the model, which measures nothing again; what it is told is on the low dose's grid."""
     line = ListedCase("two", "chest", {"low": folder / "two_low.nii.gz", "full": folder / "two.nii.gz"})
-    pair = read_dose_pair(line, ToldAnatomy("threshold"), 2, 35.0)
+    pair = read_dose_pair(line, AnatomyCondition("threshold"), 2, 35.0)
     assert (pair.anatomy, pair.sigma_hu, pair.real, len(pair.low.voxels)) == ("threshold", 35.0, True, 2)
     report = evaluate_denoising([pair], ["nlm"], [], log=lambda line: None)
     assert [row["sigma_hu"] for row in report.cases] == [35, 35] and report.cases[1]["gain"]["psnr"] > 0.3
@@ -105,7 +105,7 @@ def test_methods_get_the_real_noise_and_the_anatomy(folder, tiny_model):
         (("--window", 240, -160), "the lower HU first"),
         (("--low", "one_low.nii.gz", "--full", "one.nii.gz", "--region", "leg"), "no region 'leg'"),
         (("--low", "one_low.nii.gz", "--full", "cut.nii.gz"), "are not on one grid"),
-        (("--pairs", "pairs.csv", "--result", "pairs"), "is no folder"),
+        (("--pairs", "pairs.csv", "--result", "pairs"), "is not a folder"),
     ],
 )
 def test_what_is_no_pair_is_refused(run, folder, monkeypatch, options, words):

@@ -23,7 +23,7 @@ from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.data import low_dose
 from MedDiffFMTraining.evaluate.baselines.classical import SETTINGS
 from MedDiffFMTraining.evaluate.cases import volumes as cases
-from MedDiffFMTraining.evaluate.metrics.psnr_ssim import Quality, quality
+from MedDiffFMTraining.evaluate.metrics.psnr_ssim import ImageQuality, quality
 from MedDiffFMTraining.evaluate.show import demo
 from MedDiffFMTraining.evaluate.tasks.denoise import DenoisingResult, report_of
 from MedDiffFMTraining.learn.red_cnn import RedCnn, RedCnnConfig, start_run
@@ -136,8 +136,8 @@ def test_test_and_validation_patients_are_apart():
 
 def test_time_is_beside_non_local_means_on_the_same_case():
     def row(case, method, psnr, seconds):
-        before = Quality(30, 0.8)
-        return DenoisingResult(case, "chest", False, method, 60, before, Quality(30 + psnr, 0.9), seconds)
+        before = ImageQuality(30, 0.8)
+        return DenoisingResult(case, "chest", False, method, 60, before, ImageQuality(30 + psnr, 0.9), seconds)
 
     rows = [row("a", "non-local means", 4, 30), row("a", "model, fast", 3, 15)]
     rows += [row("b", "non-local means", 2, 10), row("b", "model, fast", 6, 10)]

@@ -11,7 +11,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.data.low_dose import (
     NOISE_HU,
     Scanner,
-    calibrated,
+    calibrate,
     low_dose_noise,
     ray_variance,
     simulate_low_dose,
@@ -115,7 +115,7 @@ def test_what_cannot_be_simulated_is_refused(hu, sigma, words):
 
 def test_one_factor_scales_all_slices():
     noise = np.random.default_rng(0).normal(size=(2, 20, 20)).astype(np.float32)
-    scaled = calibrated(noise, np.zeros(noise.shape), sigma_hu=25)
+    scaled = calibrate(noise, np.zeros(noise.shape), sigma_hu=25)
     assert scaled.std() == pytest.approx(25, rel=1e-5)
     np.testing.assert_allclose(scaled / noise, np.full(noise.shape, (scaled / noise)[0, 0, 0]), rtol=1e-5)
 

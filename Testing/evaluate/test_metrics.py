@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
 
-from MedDiffFMTraining.evaluate.metrics.psnr_ssim import Quality, quality, to_unit
+from MedDiffFMTraining.evaluate.metrics.psnr_ssim import ImageQuality, quality, to_unit
 
 WINDOW = (-160.0, 240.0)
 SHAPE = (2, 24, 24)
@@ -37,7 +37,7 @@ def test_only_the_body_counts():
 def test_what_is_beyond_the_window_does_not_count():
     reference = np.full(SHAPE, -1000.0)
     result = quality(reference + 500, reference, np.ones(SHAPE, bool), WINDOW)
-    assert result == Quality(np.inf, 1.0)
+    assert result == ImageQuality(np.inf, 1.0)
 
 
 def test_ssim_of_a_pattern_turned_over():
@@ -64,4 +64,4 @@ def test_slices_are_axial_each_by_itself():
 
 
 def test_gain_is_a_difference():
-    assert Quality(25.0, 0.9) - Quality(20.0, 0.5) == Quality(5.0, 0.4)
+    assert ImageQuality(25.0, 0.9) - ImageQuality(20.0, 0.5) == ImageQuality(5.0, 0.4)

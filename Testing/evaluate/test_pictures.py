@@ -37,10 +37,10 @@ def test_a_picture_of_a_real_ct_shows_map_and_outline(data, tmp_path):
     ct = read_volume(data / "abd_ts_example.nii.gz")
     liver = read_labels(data / "abd_ts_example_seg.nii.gz").voxels == 5
     overlay = ct.with_voxels(np.where(liver, np.float32(80), np.float32(0)))
-    centre = middle_of(ct) + np.array((60, 0, 130))
+    center = middle_of(ct) + np.array((60, 0, 130))
     outline = ct.with_voxels(liver.astype(np.uint8))
     rows = [PictureRow(ct, "CT"), PictureRow(ct, "map", overlay=overlay, outline=outline)]
-    slices_picture(rows, tmp_path / "picture.png", centre)
+    slices_picture(rows, tmp_path / "picture.png", center)
     assert [f.name for f in tmp_path.iterdir()] == ["picture.png"]
     pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "picture.png")))[..., :3].astype(int)
     upper, lower = np.split(pixels[: len(pixels) // 2 * 2], 2)

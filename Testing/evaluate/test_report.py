@@ -10,13 +10,21 @@ import pytest
 from rich.console import Console
 
 from MedDiffFMTraining.evaluate.reports import paper
-from MedDiffFMTraining.evaluate.reports.report import Line, Metric, Report, plot, print_report, with_means, write_json
+from MedDiffFMTraining.evaluate.reports.report import (
+    Metric,
+    Report,
+    ReportRow,
+    plot,
+    print_report,
+    with_means,
+    write_json,
+)
 
 REPORT = Report(
     task="super-resolve",
     title="Super-resolution ×5",
     metrics=paper.SUPER_RESOLUTION,
-    lines=[Line("chest", "spline", (27.683, 0.84)), Line("chest", "model", (27.62, None))],
+    lines=[ReportRow("chest", "spline", (27.683, 0.84)), ReportRow("chest", "model", (27.62, None))],
     paper_table="Table VII",
     paper=paper.TABLE_VII,
     notes=["One case."],
@@ -35,8 +43,8 @@ def test_the_table_says_what_was_measured_and_what_was_not():
 
 
 def test_a_group_s_name_stands_once_a_line_of_it_beside_each_row():
-    lines = [Line("chest *\n5 mm", method, (1.0, 1.0)) for method in ("a", "b", "c")]
-    lines += [Line("head\n3 mm\n30 HU", method, (1.0, 1.0)) for method in ("a", "b")]
+    lines = [ReportRow("chest *\n5 mm", method, (1.0, 1.0)) for method in ("a", "b", "c")]
+    lines += [ReportRow("head\n3 mm\n30 HU", method, (1.0, 1.0)) for method in ("a", "b")]
     console = Console(width=120, record=True, file=io.StringIO())
     print_report(Report("t", "T", paper.SUPER_RESOLUTION, lines), console)
     rows = [re.split(r"\s*│\s*", row)[1:3] for row in console.export_text().splitlines() if row.startswith("│")]
@@ -44,8 +52,8 @@ def test_a_group_s_name_stands_once_a_line_of_it_beside_each_row():
 
 
 def test_means_are_of_what_was_measured():
-    lines = [Line("x", "a", (1.0, None)), Line("x", "b", (5.0, None)), Line("y", "a", (2.0, 4.0))]
-    assert with_means(lines)[3:] == [Line("mean", "a", (1.5, 4.0)), Line("mean", "b", (5.0, None))]
+    lines = [ReportRow("x", "a", (1.0, None)), ReportRow("x", "b", (5.0, None)), ReportRow("y", "a", (2.0, 4.0))]
+    assert with_means(lines)[3:] == [ReportRow("mean", "a", (1.5, 4.0)), ReportRow("mean", "b", (5.0, None))]
     assert with_means(lines[:2]) == lines[:2]
 
 

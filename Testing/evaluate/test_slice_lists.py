@@ -14,10 +14,10 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands import register
-from MedDiffFMTraining.commands.evaluate.super_resolve import SliceOptions, _loaded
+from MedDiffFMTraining.commands.evaluate.super_resolve import SlicePairOptions, _loaded
 from MedDiffFMTraining.commands.option_groups import SharedOptions
+from MedDiffFMTraining.evaluate.cases.anatomy_condition import AnatomyCondition
 from MedDiffFMTraining.evaluate.cases.slice_pairs import thick_slices
-from MedDiffFMTraining.evaluate.cases.told_anatomy import ToldAnatomy
 from MedDiffFMTraining.evaluate.cases.volumes import axial_slab
 from MedDiffFMTraining.evaluate.tasks.super_resolve import evaluate_super_resolution
 
@@ -89,13 +89,13 @@ def test_the_model_is_told_the_anatomy_that_is_given(real_pairs, tmp_path, data,
     one = f"{real_pairs / 'one_thick.nii.gz'},{real_pairs / 'one_thin.nii.gz'},chest,one,"
     write_list(tmp_path / "plain.csv", one)
     write_list(tmp_path / "listed.csv", one + str(tmp_path / "maps" / "one_seg.nii.gz"))
-    ways = {"plain": ToldAnatomy(str(tmp_path / "maps")), "listed": ToldAnatomy()}
+    ways = {"plain": AnatomyCondition(str(tmp_path / "maps")), "listed": AnatomyCondition()}
     for name, told in ways.items():
-        slices = SliceOptions(pairs=tmp_path / f"{name}.csv")
+        slices = SlicePairOptions(pairs=tmp_path / f"{name}.csv")
         (pair,) = _loaded(slices.cases(SharedOptions()), slices, told)
         assert pair.anatomy.same_grid(pair.thick) and (pair.anatomy.voxels == 52).all()
-    slices = SliceOptions(pairs=tmp_path / "plain.csv")
-    assert next(_loaded(slices.cases(SharedOptions()), slices, ToldAnatomy())).anatomy == "auto"
+    slices = SlicePairOptions(pairs=tmp_path / "plain.csv")
+    assert next(_loaded(slices.cases(SharedOptions()), slices, AnatomyCondition())).anatomy == "auto"
     foreign = replace(pair, anatomy=replace(pair.anatomy, spacing=(1.0, 1.0, 1.0)))
     with pytest.raises(InputError, match="is not on the CT's grid"):
         evaluate_super_resolution([foreign], ["fast"], tiny_model_with_controls, log=lambda line: None)
@@ -104,10 +104,10 @@ def test_the_model_is_told_the_anatomy_that_is_given(real_pairs, tmp_path, data,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--result", "pairs.csv"), r"pairs\.csv is no folder"),
+        (("--result", "pairs.csv"), r"pairs\.csv is not a folder"),
         (("--result", "."), r"has no one\.nii\.gz: call each image as its case, one"),
         (("--result", "higher", "--result", "higher"), "Two folders of --result are called higher"),
-        (("--anatomy", "organs"), "--anatomy organs is no file or folder"),
+        (("--anatomy", "organs"), "--anatomy organs is not a file or folder"),
         (("--anatomy", "pairs.csv"), "is one label map, of 2 cases"),
         (("--anatomy", "."), "has no label map of one"),
         (("--window", 5, 5), "the lower HU first"),

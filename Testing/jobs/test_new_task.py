@@ -40,7 +40,7 @@ class HereWorker:
     def run(self, request):
         worker = Worker(self._hear)
         self._ended.clear()
-        threading.Thread(target=worker.hear, args=(self._lines(request),), daemon=True).start()
+        threading.Thread(target=worker.read_requests, args=(self._lines(request),), daemon=True).start()
         worker.work()
         return self.events[-1]
 
@@ -91,6 +91,9 @@ def test_in_a_batch(files, model):
 
     common = CommonParameters.from_dict({"model": str(model), "device": "cpu"})
     batch.run(
-        ToyParameters(), common, lambda requests, hear: (HereWorker().run(one) for one in requests), lambda entry: None
+        ToyParameters(),
+        common,
+        lambda requests, read_requests: (HereWorker().run(one) for one in requests),
+        lambda entry: None,
     )
     assert [entry.status for entry in batch.entries] == ["done"]

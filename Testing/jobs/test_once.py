@@ -16,9 +16,9 @@ from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.jobs.cache import JobCache
 from MedDiffFMLib.jobs.inputs import _read_ct
 from MedDiffFMLib.jobs.job import open_job, run_job
-from MedDiffFMLib.jobs.kept import Kept
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.parameters import TASKS, split_values
 from MedDiffFMLib.volumes.io import read_volume, write_volume
@@ -88,31 +88,31 @@ def test_a_controlnet_is_loaded_once_for_a_model(model, calls):
 
 
 def test_a_worker_reads_the_ct_of_a_look_once_and_again_when_it_changed(chest, calls):
-    kept = Kept()
-    first = kept.volume(chest, _read_ct)
-    assert kept.volume(chest, _read_ct) is first and calls["read_volume"] == calls["check_ct"] == 1
+    cache = JobCache()
+    first = cache.volume(chest, _read_ct)
+    assert cache.volume(chest, _read_ct) is first and calls["read_volume"] == calls["check_ct"] == 1
     write_volume(replace(first, voxels=first.voxels + 1, grid_record=b""), chest, overwrite=True)
-    again = kept.volume(chest, _read_ct)
+    again = cache.volume(chest, _read_ct)
     assert (again.voxels == first.voxels + 1).all() and calls["read_volume"] == 2
-    kept.drop()
-    assert kept.volume(chest, _read_ct) is not again
+    cache.drop()
+    assert cache.volume(chest, _read_ct) is not again
 
 
 def test_the_voxels_of_a_mhd_file_are_read_anew(chest, tmp_path):
     """They lie in a file of their own, which may change while the header stays."""
     path, image = tmp_path / "ct.mhd", read_volume(chest).to_sitk()
     sitk.WriteImage(image, str(path))
-    kept, state = Kept(), path.stat()
-    first = kept.volume(path, _read_ct)
+    cache, state = JobCache(), path.stat()
+    first = cache.volume(path, _read_ct)
     sitk.WriteImage(image + 1, str(path))
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert np.array_equal(kept.volume(path, _read_ct).voxels, first.voxels + 1)
+    assert np.array_equal(cache.volume(path, _read_ct).voxels, first.voxels + 1)
 
 
 @pytest.fixture
 def worker(chest, model, tmp_path):
     """What a worker does with requests about one CT: `look()` and `run()`, with other parameters for the task."""
-    loaded, kept = load_model(model, device="cpu", precision="float32"), Kept()
+    loaded, cache = load_model(model, device="cpu", precision="float32"), JobCache()
     files, count = {"input": chest}, iter(range(9))
 
     def ask(running, seed=1, anatomy="auto", sigma=20.0, **more):
@@ -120,13 +120,13 @@ def worker(chest, model, tmp_path):
         parameters, common = split_values(TASKS["denoise"], values)
         load = lambda *a, **k: loaded  # noqa: E731
         if not running:
-            return open_job("denoise", files, parameters, common, kept=kept).look(None, load)
+            return open_job("denoise", files, parameters, common, cache=cache).look(None, load)
         output = tmp_path / f"{next(count)}.nii.gz"
-        run_job("denoise", {**files, "output": output}, parameters, common, told.append, load, kept=kept)
+        run_job("denoise", {**files, "output": output}, parameters, common, told.append, load, cache=cache)
         return read_volume(output).voxels
 
     told = []
-    worker = SimpleNamespace(look=partial(ask, False), run=partial(ask, True), kept=kept, told=told, chest=chest)
+    worker = SimpleNamespace(look=partial(ask, False), run=partial(ask, True), cache=cache, told=told, chest=chest)
     return worker
 
 
@@ -174,12 +174,12 @@ def test_another_label_map_of_the_same_name_is_planned_anew(worker, calls, tmp_p
 
 def test_one_plan_is_kept_and_given_back(worker):
     worker.look()
-    plan = weakref.ref(worker.kept._plan)
+    plan = weakref.ref(worker.cache._plan)
     worker.look(seed=2)
     gc.collect()
-    assert plan() is None and worker.kept._plan is not None
-    worker.kept.drop()
-    assert worker.kept._plan is None
+    assert plan() is None and worker.cache._plan is not None
+    worker.cache.drop()
+    assert worker.cache._plan is None
 
 
 def test_a_run_refuses_the_noise_that_its_estimate_guessed(worker, model):

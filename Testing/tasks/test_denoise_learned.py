@@ -99,7 +99,7 @@ def test_what_a_refiner_is_trained_with_is_what_it_is_told(ct, learned, model):
     voxels[:, :9, :9] = -1000
     floats = Volume(voxels, (3.0, 2.0, 5.0))
     scan, noisy = refiner_training_sample(floats, model, 20, "abdomen")
-    refined, spacing = noisy.refined(load_refiner(learned, LOW_DOSE.kind)), scan.frame.spacing[1:]
+    refined, spacing = noisy.apply_refiner(load_refiner(learned, LOW_DOSE.kind)), scan.frame.spacing[1:]
     x0 = noisy.restore_local_means(refined, torch.from_numpy(scan.body), spacing)
     expected = scan.frame.restore(merge(scan.frame.hu, to_hu(x0.numpy(), scan.window), scan.body, scan.window, 20))
     found = _voxels(floats, _share(learned, 0.5))

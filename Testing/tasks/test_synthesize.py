@@ -314,7 +314,7 @@ def test_previews_lie_where_the_result_will(boxes, model):
         (np.zeros((8, 8, 8), np.uint8), "holds no labels"),
         (np.full((8, 8, 8), 0.5, np.float32), "holds no labels"),
         (np.full((8, 8, 8), 122, np.uint8), "holds labels from 122 to 122"),
-        (np.full((8, 8, 8), 118, np.uint8), "no organ that tells the region: give it with --region"),
+        (np.full((8, 8, 8), 118, np.uint8), "no organ that indicates the region: give it with --region"),
     ],
 )
 def test_label_maps_that_make_no_ct(voxels, sentence, model):

@@ -56,7 +56,7 @@ def refused(place, capsys, monkeypatch, *words: str) -> str:
         ("manifest . out.csv", "cannot be 'leg'"),
         ("pretrain store text --config settings.json", "text is a file"),
         ("pretrain store out --config settings.json --start-from empty", "empty is not a model folder"),
-        ("finetune store out model --config settings.json", "must say what the ControlNet is told"),
+        ("finetune store out model --config settings.json", "must name the input of the ControlNet"),
         ("distill store out model --config settings.json --from 1024", "powers of two up to 512"),
         ("export run/last.pt run/config.json mine --overwrite", "holds other things than a model"),
         ("export run/last.pt run/config.json out --tasks list.json", "by the name of a task"),

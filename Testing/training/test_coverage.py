@@ -12,14 +12,14 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMTraining.data.coverage import given_box
 from MedDiffFMTraining.data.crop_config import CropConfig
-from MedDiffFMTraining.data.crops import draw_crop, drawn_from
+from MedDiffFMTraining.data.crops import draw_crop, drawable_cases
 from MedDiffFMTraining.data.low_dose import simulate_noise
 from MedDiffFMTraining.data.manifest import read_manifest, write_manifest
 from MedDiffFMTraining.data.prepare import Settings
 from MedDiffFMTraining.data.project_data import manifest_lines
 from MedDiffFMTraining.data.run import prepare_manifest
 from MedDiffFMTraining.data.store import open_store
-from MedDiffFMTraining.learn.batches import Batch
+from MedDiffFMTraining.learn.batches import TrainingBatch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.loss import given_voxels, mean_error
 from MedDiffFMTraining.learn.trainer import Trainer
@@ -84,9 +84,9 @@ def test_a_blank_is_not_resampled_nor_paired(folder, tmp_path):
 
 def test_it_is_drawn_only_where_a_recipe_says_so(case, train_cases):
     both = [*train_cases, case]
-    assert drawn_from(both, CropConfig())[1].tolist() == [1, 0]
-    assert drawn_from(both, CropConfig(partial=0.25))[1].tolist() == [0.8, 0.2]
-    assert drawn_from(both, CropConfig(target="thick-ct"))[0] == list(train_cases)
+    assert drawable_cases(both, CropConfig())[1].tolist() == [1, 0]
+    assert drawable_cases(both, CropConfig(partial=0.25))[1].tolist() == [0.8, 0.2]
+    assert drawable_cases(both, CropConfig(target="thick-ct"))[0] == list(train_cases)
 
 
 def test_a_crop_knows_what_was_given(case):
@@ -117,7 +117,7 @@ def test_the_loss_counts_what_was_given(case, train_cases, tmp_path):
     trainer = Trainer(PretrainConfig(), train_cases, tmp_path)
     epsilon = torch.randn(1, 16, 16, 16)
     other = torch.where(crop.covered, epsilon, epsilon + 3)
-    batches = [Batch(crop.x0[None], e[None], torch.tensor([500]), [crop]) for e in (epsilon, other)]
+    batches = [TrainingBatch(crop.x0[None], e[None], torch.tensor([500]), [crop]) for e in (epsilon, other)]
     assert not torch.equal(trainer.target(batches[0]), trainer.target(batches[1]))
     with torch.no_grad():
         first, second = (trainer.losses(batch) for batch in batches)

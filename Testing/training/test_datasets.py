@@ -442,7 +442,7 @@ def test_what_does_not_fit_is_refused(tmp_path, monkeypatch, capsys, name, files
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         dataset_lines("word", tmp_path / "none")
 
 

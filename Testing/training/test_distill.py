@@ -17,7 +17,7 @@ from MedDiffFMLib.diffusion.samplers import clip, ddim
 from MedDiffFMLib.diffusion.schedule import trailing_steps
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.loading import load_model
-from MedDiffFMLib.networks.unet import Denoiser, as_epsilon
+from MedDiffFMLib.networks.unet import Denoiser, as_eps
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.data.crop_config import CropConfig
@@ -59,7 +59,7 @@ def cases(store):
 
 @pytest.fixture
 def teacher():
-    """A network that tells v, of random weights; its x_0 leaves the model's range here and there."""
+    """A network that predicts v, of random weights; its x_0 leaves the model's range here and there."""
     network = Denoiser(TELLS_V)
     network.load_state_dict(make_tiny_network().state_dict())
     return network.eval()
@@ -83,7 +83,7 @@ class Recorder:
 
     def __call__(self, x, t):
         self.seen.append(x)
-        return as_epsilon(self.output(x, t), x, float(self.trainer.schedule.alpha_bar[t]), "v")
+        return as_eps(self.output(x, t), x, float(self.trainer.schedule.alpha_bar[t]), "v")
 
 
 @pytest.mark.parametrize("count", [4, 1])
@@ -145,8 +145,8 @@ def test_samples_lie_on_the_student_s_walk(cases, teacher, tmp_path):
     """All t alike often: 1000 equally spread ones fall 250 times on each of four; x_t is equation 1 at the new t."""
     trainer = DistillTrainer(CONFIG, cases, tmp_path, teacher)
     batch = draw_batch(cases, trainer.config, trainer.schedule, 0)
-    crops, noise = batch.crops * 250, batch.epsilon.repeat(250, 1, 1, 1, 1)
-    moved = trainer.on_walk(replace(batch, t=torch.arange(1000), crops=crops, epsilon=noise))
+    crops, noise = batch.crops * 250, batch.eps.repeat(250, 1, 1, 1, 1)
+    moved = trainer.on_walk(replace(batch, t=torch.arange(1000), crops=crops, eps=noise))
     assert torch.equal(torch.bincount(moved.t, minlength=991).nonzero()[:, 0], torch.tensor([248, 495, 742, 990]))
     assert set(torch.bincount(moved.t).tolist()) == {0, 250}
     alpha = trainer.schedule.alpha_bar[495]
@@ -194,7 +194,7 @@ def test_what_cannot_be_distilled_is_refused(cases, model, tmp_path):
         next(rounds(CONFIG, cases, tmp_path, model, (32, 3)))
     with pytest.raises(InputError, match="halved to 4"):
         next(rounds(CONFIG, cases, tmp_path, model, (4, 4)))
-    with pytest.raises(InputError, match="tells v"):
+    with pytest.raises(InputError, match="predicts v"):
         next(rounds(CONFIG, cases, tmp_path, save_tiny_model(tmp_path / "tells-epsilon"), (4, 1)))
 
 

@@ -139,7 +139,7 @@ def _is_refused_as_another(thin: Volume, model: Model) -> None:
     """A ControlNet under the name of another task's is refused, where its target would be taken for something else."""
     mask = np.zeros(thin.voxels.shape, np.uint8)
     mask[18:22, 28:34, 28:34] = 1
-    with pytest.raises(InputError, match=r"lesion-lung.* is told 'pair' and cannot be used for lesion-mask"):
+    with pytest.raises(InputError, match=r"lesion-lung.* takes 'pair' and cannot be used for lesion-mask"):
         inpaint_lesion(thin, thin.with_voxels(mask), model, kind="lung", region="abdomen")
 
 
@@ -148,5 +148,5 @@ def test_a_control_that_is_told_no_slices_is_refused(pair, tiny_model_with_contr
     shutil.rmtree(folder / "controlnets" / "super-resolution")
     shutil.copytree(folder / "controlnets" / "lesion-lung", folder / "controlnets" / "super-resolution")
     model = load_model(folder, device="cpu", precision="float32")
-    with pytest.raises(InputError, match=r"super-resolution.*is told 'lesion-mask'"):
+    with pytest.raises(InputError, match=r"super-resolution.*takes 'lesion-mask'"):
         super_resolve.super_resolve(pair[1], model, factor=5, region="abdomen", quality="paper")

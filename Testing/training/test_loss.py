@@ -12,7 +12,7 @@ from MedDiffFMLib.diffusion.schedule import add_noise, cosine_schedule
 from MedDiffFMTraining.data.crop import Crop
 from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.learn import finetune, trainer
-from MedDiffFMTraining.learn.batches import Batch
+from MedDiffFMTraining.learn.batches import TrainingBatch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.finetune import ControlTrainer
 from MedDiffFMTraining.learn.loss import controlnet_loss, diffusion_loss, training_target
@@ -31,7 +31,7 @@ CONFIG = PretrainConfig(
 )
 
 
-def batch_of(*targets: torch.Tensor | None) -> Batch:
+def batch_of(*targets: torch.Tensor | None) -> TrainingBatch:
     """Crops of 2 × 2 × 2 voxels at t = 495, where ᾱ is a half."""
     generator = torch.Generator().manual_seed(0)
     x0, noise = (torch.rand((len(targets), 1, 2, 2, 2), generator=generator) for _ in range(2))
@@ -40,15 +40,15 @@ def batch_of(*targets: torch.Tensor | None) -> Batch:
         for image, target in zip(x0, targets, strict=True)
     ]
     x_t = torch.stack([add_noise(image, 495, SCHEDULE, one) for image, one in zip(x0, noise, strict=True)])
-    return Batch(x_t, noise, torch.full((len(targets),), 495), crops)
+    return TrainingBatch(x_t, noise, torch.full((len(targets),), 495), crops)
 
 
 def test_equation_3_is_the_mean_distance_from_the_noise():
     batch = batch_of(None, None)
     off = torch.tensor([0.5, -0.25]).view(2, 1, 1, 1, 1)
     target = training_target(batch, SCHEDULE, "epsilon")
-    assert diffusion_loss(lambda batch: batch.epsilon + off, batch, target).tolist() == pytest.approx([0.5, 0.25])
-    one_voxel = batch.epsilon.clone()
+    assert diffusion_loss(lambda batch: batch.eps + off, batch, target).tolist() == pytest.approx([0.5, 0.25])
+    one_voxel = batch.eps.clone()
     one_voxel[0, 0, 1, 1, 1] += 8
     assert diffusion_loss(lambda batch: one_voxel, batch, target).tolist() == pytest.approx([1.0, 0.0])
 
@@ -70,7 +70,7 @@ def test_equation_4_counts_a_voxel_of_a_lesion_more_often():
     batch = batch_of(mask)
 
     def loss(*arguments):
-        return controlnet_loss(lambda batch: batch.epsilon + mask, batch, batch.epsilon, *arguments).item()
+        return controlnet_loss(lambda batch: batch.eps + mask, batch, batch.eps, *arguments).item()
 
     assert loss("lesion-mask", 5.0) == pytest.approx(5 / 12) and loss("pair", 5.0) == pytest.approx(1 / 8)
     assert loss("lesion-mask", 1.0) == pytest.approx(1 / 8) == loss("lesion-mask")

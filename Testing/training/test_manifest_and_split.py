@@ -37,7 +37,7 @@ def test_a_line_is_what_it_says(tmp_path):
         (["a,p,chest,none,m,x,,"], "line 2: lesion_labels cannot be 'x'"),
         (["a,p,chest,none,,,,../up"], "cannot be the name of a folder"),
         (["a,p,chest,none,,,,n", "b,p,chest,none,,,,N"], "line 3: the name 'N' is that of line 2"),
-        (["a,p,chest"], "line 2: it has not as many values"),
+        (["a,p,chest"], "line 2: it has fewer or more values"),
         ([], "no lines after its header"),
     ],
 )

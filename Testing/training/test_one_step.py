@@ -17,7 +17,7 @@ from MedDiffFMLib.models.controlnet_folder import load_controlnet, save_controln
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.networks.conditions import Conditions
 from MedDiffFMLib.networks.unet import v_target
-from MedDiffFMLib.tasks.one_step_slices import start_of
+from MedDiffFMLib.tasks.one_step_slices import noiseless_start
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -25,7 +25,7 @@ from MedDiffFMTraining.data.crop import Crop, Slices
 from MedDiffFMTraining.data.crop_config import CropConfig
 from MedDiffFMTraining.data.store import CaseFacts, open_store, write_case
 from MedDiffFMTraining.data.thick_crops import depth, draw_thick_crop
-from MedDiffFMTraining.learn.batches import Batch, draw_batch
+from MedDiffFMTraining.learn.batches import TrainingBatch, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.export import export_control, read_run, write_facts
 from MedDiffFMTraining.learn.finetune import ControlTrainer
@@ -90,9 +90,9 @@ def test_what_is_told_and_where_it_starts(cases):
         hu, f = (crop.slices.thin[0].numpy() + 1) * 180 - 120, crop.slices.factor
         thick = hu.reshape(-1, f, 16, 16).mean(axis=1)
         assert np.allclose((crop.target[0].numpy() + 1) * 180 - 120, np.repeat(thick, f, 0).clip(-120, 240), atol=0.01)
-        start = start_of(torch.from_numpy(thick), f, -3, REGIONS["abdomen"].window, alpha)
+        start = noiseless_start(torch.from_numpy(thick), f, -3, REGIONS["abdomen"].window, alpha)
         assert torch.allclose(x_t[0], start, atol=1e-4)
-    mixed = alpha**0.5 * torch.stack([crop.x0 for crop in batch.crops]) + (1 - alpha) ** 0.5 * batch.epsilon
+    mixed = alpha**0.5 * torch.stack([crop.x0 for crop in batch.crops]) + (1 - alpha) ** 0.5 * batch.eps
     assert torch.allclose(batch.x_t, mixed, atol=1e-5)
 
 
@@ -108,7 +108,7 @@ def test_the_truth_costs_nothing_and_one_voxel_what_it_should(prediction):
     crop = Crop(thin, (), False, torch.zeros(8, 4, 4), 0, "own", slices=Slices(thin, body, 2))
     alpha = SCHEDULE.alpha_bar[300]
     x_t = alpha**0.5 * crop.slices.spline
-    batch = Batch(x_t[None], x_t[None], torch.tensor([300]), [crop])
+    batch = TrainingBatch(x_t[None], x_t[None], torch.tensor([300]), [crop])
 
     def loss(x0: torch.Tensor) -> float:
         epsilon = (x_t - alpha**0.5 * x0) / (1 - alpha) ** 0.5

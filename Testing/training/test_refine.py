@@ -23,7 +23,7 @@ from MedDiffFMLib.networks.refiner import COST
 from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE
 from MedDiffFMLib.refinement.thick_slices import THICK_SLICES
-from MedDiffFMLib.tasks.one_step_slices import refined, refiner_training_sample
+from MedDiffFMLib.tasks.one_step_slices import apply_refiner, refiner_training_sample
 from MedDiffFMLib.tasks.scan import Scan
 from MedDiffFMLib.tasks.super_resolve import look, super_resolve
 from MedDiffFMLib.tasks.thin_slices import SliceSplit, compose_thin_slices
@@ -32,7 +32,7 @@ from MedDiffFMLib.volumes.intensity import to_hu
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 from MedDiffFMTraining.commands.train import train_app
-from MedDiffFMTraining.data.pairs import draw_noisy, draw_thick, turned_over
+from MedDiffFMTraining.data.pairs import crop_and_flip, draw_noisy, draw_thick
 from MedDiffFMTraining.data.store import Case, write_noise
 from MedDiffFMTraining.learn.refine import RefineConfig, RefineTrainer, make_pairs, read_pair
 
@@ -71,10 +71,10 @@ def test_a_noisy_pair_is_a_scan_with_more_noise(noisy_cases, model):
     """
     case = noisy_cases[0]
     pair = draw_noisy(np.random.default_rng(4), case, model, (8, 40, 40))
-    noise = (pair.told.y - pair.truth)[pair.mask]
+    noise = (pair.inputs.y - pair.truth)[pair.mask]
     assert pair.mask.float().mean() > 0.3
     assert 17 < float(noise.std()) * 180 < 44
-    assert 0.7 < float(noise.std()) / pair.told.sigma_n < 1.4
+    assert 0.7 < float(noise.std()) / pair.inputs.sigma_n < 1.4
     hu = np.asarray(case.hu)
     own = torch.from_numpy(np.clip((hu + 120) / 180 - 1, -1, 1).astype(np.float32))
     size = pair.truth.shape
@@ -86,30 +86,30 @@ def test_a_noisy_pair_is_a_scan_with_more_noise(noisy_cases, model):
 def test_a_thick_pair_has_the_truths_block_means(train_cases, model):
     for seed, turned in ((0, 0.0), (1, 1.0)):
         pair = draw_thick(np.random.default_rng(seed), train_cases[0], model, (12, 24, 24), (3,), turned)
-        assert pair.truth.shape[0] == 12 and pair.told.thick.shape[0] == 4
+        assert pair.truth.shape[0] == 12 and pair.inputs.thick.shape[0] == 4
         inside = (pair.truth.abs() < 1).unflatten(0, (4, 3)).all(1)  # nothing of the block beyond the window
         assert inside.float().mean() > 0.2
-        assert torch.allclose(block_mean(pair.truth, 3)[inside], pair.told.thick[inside], atol=1e-4)
+        assert torch.allclose(block_mean(pair.truth, 3)[inside], pair.inputs.thick[inside], atol=1e-4)
         assert not pair.mask[:3].any() and not pair.mask[-3:].any() and pair.mask[3:-3].any()
 
 
 def test_turning_over_keeps_what_belongs_together(noisy_cases, model):
     """Before and after, the same values stand at the same places of y, truth and mask; thick ones stay block means."""
     pair = draw_noisy(np.random.default_rng(4), noisy_cases[0], model, (6, 24, 30))
-    images = lambda p: (p.told.y, p.told.of_model, p.told.nlm, p.truth)  # noqa: E731
+    images = lambda p: (p.inputs.y, p.inputs.of_model, p.inputs.nlm, p.truth)  # noqa: E731
     for seed in range(6):
-        turned = turned_over(pair, np.random.default_rng(seed), (slice(2, 22), slice(4, 24)))
+        turned = crop_and_flip(pair, np.random.default_rng(seed), (slice(2, 22), slice(4, 24)))
         values = lambda p: sorted(zip(*(v.flatten().tolist() for v in images(p)), strict=True))  # noqa: E731
         cut = replace(pair, truth=pair.truth[:, 2:22, 4:24], mask=pair.mask[:, 2:22, 4:24])
-        told = pair.told
-        part = {name: getattr(told, name)[:, 2:22, 4:24] for name in ("y", "of_model", "nlm")}
-        cut = replace(cut, told=replace(told, **part))
+        inputs = pair.inputs
+        part = {name: getattr(inputs, name)[:, 2:22, 4:24] for name in ("y", "of_model", "nlm")}
+        cut = replace(cut, inputs=replace(inputs, **part))
         assert values(turned) == values(cut)
         assert turned.mask.sum() == cut.mask.sum()
     thick = draw_thick(np.random.default_rng(0), noisy_cases[0], model, (16, 24, 24), (4,), 0.0)
-    turned = turned_over(thick, np.random.default_rng(3), (slice(0, 24), slice(0, 24)))
-    apart = (block_mean(turned.truth, 4) - turned.told.thick).abs()
-    assert torch.allclose(apart.sum(), (block_mean(thick.truth, 4) - thick.told.thick).abs().sum(), rtol=1e-3)
+    turned = crop_and_flip(thick, np.random.default_rng(3), (slice(0, 24), slice(0, 24)))
+    apart = (block_mean(turned.truth, 4) - turned.inputs.thick).abs()
+    assert torch.allclose(apart.sum(), (block_mean(thick.truth, 4) - thick.inputs.thick).abs().sum(), rtol=1e-3)
 
 
 def test_a_refiner_learns_and_goes_on_where_it_was(noisy_cases, model, tmp_path):
@@ -219,7 +219,7 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     model = replace(model, config=model.config | {"tasks": {"super-resolve": {"fast": settings}}})
     made = super_resolve(ct, model, progress=events.append, **arguments)
     scan, told = refiner_training_sample(ct, model, 2, "abdomen")
-    inside = to_hu(told.refined(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
+    inside = to_hu(told.apply_refiner(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
     expected = compose_thin_slices(inside, scan, SliceSplit(-3, 2)).numpy()
     found = prepare(made.volume).hu
     assert made.facts.refiner == "thick-slices" and made.facts.block_mean_error_hu < 0.01
@@ -255,7 +255,7 @@ def test_slices_are_refined_in_the_bodys_box_alone(folder, model):
         for body, ct, estimate in zip(bodies, (hu, np.pad(hu, around)), (thin, np.pad(thin, thin_around)), strict=True):
             frame = Volume(ct, (1.0, 1.0, 1.0))
             scan = Scan(Frame(frame, frame), BodyImage(ct, (1.0, 1.0, 1.0), body), REGIONS["abdomen"], (-120.0, 240.0))
-            made.append(refined(model, refiner, scan, estimate, cut, 1, Reporter(None)))
+            made.append(apply_refiner(model, refiner, scan, estimate, cut, 1, Reporter(None)))
         alone, padded = made
         inside = tuple(slice(a, n - b) for (a, b), n in zip(thin_around, padded.shape, strict=True))
         assert np.abs(alone - thin).mean() > 1 and np.abs(padded[inside] - alone).max() < 0.01

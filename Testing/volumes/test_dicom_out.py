@@ -14,7 +14,13 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.jobs.job import run_job
 from MedDiffFMLib.jobs.outputs import OutputItem, check_result_path, write_results
 from MedDiffFMLib.parameters import TASKS, CommonParameters
-from MedDiffFMLib.volumes.dicom.writing import IMPLEMENTATION, is_series, put_folder, write_segmentation, write_series
+from MedDiffFMLib.volumes.dicom.writing import (
+    IMPLEMENTATION,
+    is_series,
+    move_folder_into_place,
+    write_segmentation,
+    write_series,
+)
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
@@ -287,7 +293,7 @@ def test_an_old_folder_comes_back_if_the_new_one_cannot_be_named(tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "x").write_text("x")
     with pytest.raises(OSError):
-        put_folder(tmp_path / "missing", tmp_path / "old")
+        move_folder_into_place(tmp_path / "missing", tmp_path / "old")
     assert [p.name for p in tmp_path.rglob("*")] == ["old", "x"]
 
 
@@ -307,10 +313,10 @@ def test_a_task_from_dicom_to_dicom(scan, ct, tmp_path, monkeypatch):
     np.testing.assert_allclose(thin.origin, first, atol=1e-6)
     one = images(tmp_path / "thin")[0]
     assert one.PatientID == "P-1234" and one.SliceThickness == pytest.approx(1.25)
-    told = (tmp_path / "thin.json").read_text(encoding="utf-8")
-    assert json.loads(told)["facts"] == report.facts and report.facts["block_mean_error_hu"] == 0
+    with_warnings = (tmp_path / "thin.json").read_text(encoding="utf-8")
+    assert json.loads(with_warnings)["facts"] == report.facts and report.facts["block_mean_error_hu"] == 0
     for word in (NAME, "ller", "1234", "1955", "Thorax", str(tmp_path)):
-        assert word not in told
+        assert word not in with_warnings
 
 
 def test_a_mask_as_segmentation(scan, tmp_path):

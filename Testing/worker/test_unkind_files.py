@@ -18,9 +18,9 @@ import pytest
 from patience import AT_ONCE
 from tiny_model import save_tiny_model
 
-from MedDiffFMLib import putting
+from MedDiffFMLib import atomic
+from MedDiffFMLib.crash_message import crash_message
 from MedDiffFMLib.errors import InputError
-from MedDiffFMLib.last_words import last_words
 from MedDiffFMLib.models import hardware as system
 from MedDiffFMLib.volumes.io import read_volume, write_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -58,7 +58,7 @@ def test_a_result_waits_for_a_file_that_is_looked_at(tmp_path, held):
 
 
 def test_not_for_ever(tmp_path, held, monkeypatch):
-    monkeypatch.setattr(putting, "PATIENCE", 0.2)
+    monkeypatch.setattr(atomic, "IN_USE_SECONDS", 0.2)
     path = tmp_path / "a.nrrd"
     path.write_bytes(b"old")
     held(60)
@@ -69,7 +69,7 @@ def test_not_for_ever(tmp_path, held, monkeypatch):
 
 def test_a_preview_that_is_being_read_is_left_out(tmp_path, held, monkeypatch):
     """The run goes on, and the next one is shown again."""
-    monkeypatch.setattr(putting, "PATIENCE", 0.1)
+    monkeypatch.setattr(atomic, "IN_USE_SECONDS", 0.1)
     request = {"task": "denoise", "files": {"input": "i.nrrd", "output": "o.nrrd"}, "folder": str(tmp_path)}
     with JobFiles(request) as files:
         assert files.preview(HERE) == {"path": str(tmp_path / "preview.nrrd")}
@@ -152,15 +152,15 @@ def test_memory_where_nobody_tells_it(monkeypatch):
     assert system.memory_gb() is None
 
 
-def test_the_last_words_of_a_fault():
+def test_the_crash_message_of_a_fault():
     """Python tells it before the stack; the launcher adds a line that says nothing."""
     said = (
         'loading\nFatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  File "a"\n'
         "\nExtension modules: numpy.linalg (total: 1)\nerror: [python-real] exit abnormally - Report the problem.\n"
     )
-    assert last_words(said) == "Fatal Python error: Segmentation fault"
-    assert last_words("a\nb\n\nerror: [x] exit abnormally - Report the problem.\n") == "b"
-    assert last_words("\n") == ""
+    assert crash_message(said) == "Fatal Python error: Segmentation fault"
+    assert crash_message("a\nb\n\nerror: [x] exit abnormally - Report the problem.\n") == "b"
+    assert crash_message("\n") == ""
 
 
 def test_a_worker_that_crashes_in_native_code_says_so():

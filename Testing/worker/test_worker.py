@@ -148,7 +148,7 @@ WRONG = {
     b'{"request": "run", "id": "x", "task": "cure"}': ("usage", "There is no task 'cure': use "),
     b'{"request": "run", "id": "x", "task": []}': ("usage", "There is no task"),
     b'{"request": "run", "id": "x", "task": "denoise"}': ("usage", "The file 'input' of denoise is missing"),
-    b'{"request": "run", "id": "x", "task": "denoise", "files": 3}': ("usage", "'files' is no object"),
+    b'{"request": "run", "id": "x", "task": "denoise", "files": 3}': ("usage", "'files' is not an object"),
     b'{"request": "cancel", "id": "nobody"}': ("usage", "no job 'nobody'"),
 }
 

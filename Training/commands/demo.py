@@ -1,4 +1,4 @@
-"""`meddiff-fm demo`: denoising of a real CT, to be looked at."""
+"""`meddiff-fm demo`: denoising of a real CT, for visual inspection."""
 
 from __future__ import annotations
 

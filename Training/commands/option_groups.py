@@ -169,8 +169,8 @@ class ListOptions:
 def with_option_groups(command: Callable) -> Callable:
     """The Typer command of a function some of whose parameters are option groups (dataclasses with `check`).
 
-    The fields of a group stand where the group does, those of `SharedOptions` last. All groups are checked before the
-    function is called.
+    The fields of a group take its place, those of `SharedOptions` come last. All groups are checked before the function
+    is called.
     """
     parameters = inspect.signature(command, eval_str=True).parameters.values()
     groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
@@ -180,10 +180,12 @@ def with_option_groups(command: Callable) -> Callable:
         options += _options_of(group) if group else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
 
     def run(**values):
-        made = {name: group(**{f.name: values.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
-        for group in made.values():
+        groups_by_name = {
+            name: group(**{f.name: values.pop(f.name) for f in fields(group)}) for name, group in groups.items()
+        }
+        for group in groups_by_name.values():
             group.check()
-        return command(**made, **values)
+        return command(**groups_by_name, **values)
 
     run.__signature__ = inspect.Signature(options)
     run.__annotations__ = {option.name: option.annotation for option in options}

@@ -52,15 +52,20 @@ SamplerSteps = Annotated[
     int | None, typer.Option("--steps", min=1, help="Steps of the sampler, in place of the quality's.")
 ]
 Slab = Annotated[float | None, typer.Option("--slab", min=16, metavar="MM", help="Only the middle of each CT.")]
-AnatomyTold = Annotated[
-    str, typer.Option("--anatomy", metavar="given|threshold", help="Tell the model given organs, or thresholds' alone.")
+SynthesisAnatomyOption = Annotated[
+    str,
+    typer.Option(
+        "--anatomy",
+        metavar="given|threshold",
+        help="Condition the model on given organs, or only on what thresholds find.",
+    ),
 ]
-ToldAnatomyOption = Annotated[
+AnatomyOption = Annotated[
     str | None,
     typer.Option(
         "--anatomy",
         metavar="auto|threshold|totalsegmentator|FILE|DIR",
-        help="What the model is told: the body, tissues, organs, label maps by the cases' names. Default: the list's.",
+        help="Anatomy for the model: body, tissues, organs, or label maps by the cases' names. Default: the list's.",
     ),
 ]
 WindowOption = Annotated[

@@ -1,4 +1,4 @@
-"""Pre-training crops changed at random, so that few patients show more: zoomed, mirrored, their HU scaled.
+"""Augmentation of pre-training crops, so that few patients show more: zoom, mirror images, scaled HU.
 
 A body mirrored along x is a body too: left and right change their labels, and their places. Organs lie on one side,
 so the share of mirrored crops is set by region.

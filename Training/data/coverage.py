@@ -1,8 +1,8 @@
-"""CTs that were given in part: HU where a mask says so, and a blank elsewhere that would be taken for air.
+"""CTs that were given in part: HU inside a mask, and a blank elsewhere that would be taken for air.
 
-The store keeps the box around what was given. In it the blank has the HU and the label of the nearest given voxel, as
-a picture's border is continued, so that a network is shown no edge and no air where nobody knows what there is; what
-it says there does not count in the loss (`Crop.covered`).
+The store keeps the box around what was given. In it the blank has the HU and the label of the nearest given voxel, so
+that a network sees no edge and no air where the HU are unknown; its output there does not count in the loss
+(`Crop.covered`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .store import bounding_box
 def given_box(hu: np.ndarray, labels: np.ndarray, coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """HU, labels and coverage of a case (Z, Y, X) in the box around what was given, the blank continued.
 
-    coverage: bool, where HU were given. InputError if that is nowhere.
+    coverage: bool, where HU were given. InputError if there are none.
     """
     if not coverage.any():
         raise InputError("Its coverage marks no voxel of it: give the mask of where the CT is, or leave it out.")

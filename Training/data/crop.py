@@ -49,6 +49,6 @@ class Crop:
     def codes(
         self, encoding: ConditionEncoding, device: torch.device | str = "cpu"
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Position channels, zero where the place is not told, and anatomy channels, both (C, Z, Y, X)."""
+        """Position channels, zero if the position is not given, and anatomy channels, both (C, Z, Y, X)."""
         position = encoding.of_position(*(axis.to(device) for axis in self.axes))
         return position if self.placed else torch.zeros_like(position), encoding.of_anatomy(self.labels.to(device))

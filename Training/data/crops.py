@@ -50,15 +50,15 @@ def box_start(
         return [int(rng.integers(min(0, free), max(0, free) + 1)) for free in slack]
     if around_lesion > 0 and rng.random() < around_lesion:
         voxel = case.lesion_voxels[rng.integers(len(case.lesion_voxels))]
-        centre = [int(rng.integers(v - n // 3, v + n // 3 + 1)) for v, n in zip(voxel, size, strict=True)]
+        center = [int(rng.integers(v - n // 3, v + n // 3 + 1)) for v, n in zip(voxel, size, strict=True)]
     else:
         for _ in range(20):
-            centre = [int(rng.integers(low, high)) for low, high in case.body_box]
-            if case.labels[tuple(centre)] > 0:
+            center = [int(rng.integers(low, high)) for low, high in case.body_box]
+            if case.labels[tuple(center)] > 0:
                 break
     return [
         int(np.clip(c - n // 2, min(0, have - n), max(0, have - n)))
-        for c, n, have in zip(centre, size, shape, strict=True)
+        for c, n, have in zip(center, size, shape, strict=True)
     ]
 
 
@@ -94,7 +94,7 @@ def has_target(case: Case, target: str) -> bool:
     return target != "lesion-mask" or len(case.lesion_voxels) > 0
 
 
-def drawn_from(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], np.ndarray]:
+def drawable_cases(cases: Sequence[Case], config: CropConfig) -> tuple[list[Case], np.ndarray]:
     """The cases that crops are drawn from, those that have the ControlNet's input, and how often each one is
     drawn: shares that sum to 1. InputError if there are none.
     """
@@ -147,7 +147,9 @@ def draw_window(rng: np.random.Generator, case: Case, config: CropConfig) -> tup
 
 
 def is_placed(case: Case, config: CropConfig) -> bool:
-    """Whether the position of a case's crops may be told: of every case, or of those that do not cut the body off."""
+    """Whether a case's crops are given their position: those of every case, or only of cases that do not cut the body
+    off.
+    """
     return case.facts.placed or config.cut_off_placed
 
 
@@ -185,7 +187,7 @@ def _draw_box(rng: np.random.Generator, case: Case, level: str, config: CropConf
 
 def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfig) -> Crop:
     """One random crop. The same generator state gives the same crop."""
-    cases, shares = drawn_from(cases, config)
+    cases, shares = drawable_cases(cases, config)
     case = cases[rng.choice(len(cases), p=shares)]
     level = draw_level(rng, case, config)
     start, size = _draw_box(rng, case, level, config)
@@ -194,10 +196,10 @@ def draw_crop(rng: np.random.Generator, cases: Sequence[Case], config: CropConfi
     window = draw_window(rng, case, config)
     x0 = _in_window(hu * draw_gain(rng, config), window, config)
     step = [n / p for n, p in zip(size, config.patch, strict=True)]
-    centre = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
+    center = [s + d / 2 - 0.5 for s, d in zip(start, step, strict=True)]
     crop = Crop(
         x0=x0[None],
-        axes=tile_axes(case.hu.shape, centre, config.patch, step),
+        axes=tile_axes(case.hu.shape, center, config.patch, step),
         placed=is_placed(case, config) and bool(rng.random() < config.keep_position),
         labels=nearest(labels, config.patch),
         region=REGIONS[case.facts.region].index,

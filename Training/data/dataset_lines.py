@@ -62,7 +62,7 @@ def dataset_lines(name: str, folder: Path, seed: int = 0) -> list[dict[str, str]
     data_set = _find(name)
     folder = Path(os.path.abspath(folder))
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: name the one that {name} was unpacked to.")
+        raise InputError(f"{folder} is not a folder: name the one that {name} was unpacked to.")
     listing = _Listing(folder)
     cts = _first_of_scans(_without_left_out(data_set, listing, _cts(data_set, listing)))
     if data_set.drawn:
@@ -141,8 +141,8 @@ def _first_of_scans(cts: list[_Ct]) -> list[_Ct]:
     first: dict[str, str] = {}
     for ct in sorted(cts, key=lambda ct: (len(ct.text), ct.text)):
         first.setdefault(ct.images.scan.format(**ct.groups) or ct.case, ct.text)
-    taken = set(first.values())
-    return [ct for ct in cts if ct.text in taken]
+    firsts = set(first.values())
+    return [ct for ct in cts if ct.text in firsts]
 
 
 def _draw(words: Iterable[str], count: int, seed: int) -> set[str]:

@@ -1,4 +1,4 @@
-"""The data sets of the paper's Tables I and II: how their owners lay out their folders, and what of them is used.
+"""The data sets of the paper's Tables I and II: the layout of their folders, and the part of them that is used.
 
 `dataset_lines` makes manifest lines of a folder by these descriptions; `datasets.md` says where each data set comes
 from. Anatomy is TotalSegmentator's for all of them, as in the paper. BMAD has none: its slices are evaluated as they
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Images:
-    """Where a data set keeps CTs, told by the ends of their paths, with `/` between folders.
+    """The places of a data set's CTs, by the ends of their paths, with `/` between folders.
 
     path          a regular expression; the further fields may use its named groups in braces
     case          its name within the data set

@@ -51,7 +51,7 @@ def simulate_low_dose(
     same shape, nothing below −1024 HU, as scanners store it. InputError if there is no soft tissue to set the noise
     by, or if astra-toolbox is missing.
     """
-    noise = calibrated(low_dose_noise(hu, pixel_mm, seed, kernel, progress), hu, sigma_hu)
+    noise = calibrate(low_dose_noise(hu, pixel_mm, seed, kernel, progress), hu, sigma_hu)
     return np.maximum(hu + noise, np.float32(-1024))
 
 
@@ -68,7 +68,7 @@ def simulate_noise(case: Case, seed: int = 0) -> bool:
             f"Low dose is simulated in square pixels, but those of {case.facts.name} are {x:g} × {y:g} mm."
         )
     hu = case.hu.box().astype(np.float32)
-    write_noise(case, calibrated(low_dose_noise(hu, x, seed), hu, NOISE_HU))
+    write_noise(case, calibrate(low_dose_noise(hu, x, seed), hu, NOISE_HU))
     return True
 
 
@@ -79,7 +79,7 @@ def low_dose_noise(
     kernel: str = "hann",
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """The noise alone, before its strength is set (see `calibrated`). Arguments as in `simulate_low_dose`.
+    """The noise alone, before its strength is set (see `calibrate`). Arguments as in `simulate_low_dose`.
 
     The noise of slice z depends on that slice, on `seed` and on z only. Returns float32 (Z, Y, X), HU at N₀ quanta.
     """
@@ -94,7 +94,7 @@ def low_dose_noise(
     return noise
 
 
-def calibrated(noise: np.ndarray, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
+def calibrate(noise: np.ndarray, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
     """`noise` scaled by one factor, so that its standard deviation over the soft tissue of the body in `hu` is
     `sigma_hu`.
 

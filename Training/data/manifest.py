@@ -3,14 +3,14 @@
     path            NIfTI, NRRD, MHA or a DICOM folder, relative to the manifest
     patient         an id; volumes of one patient stay on one side of the split. It does not reach the store.
     region          head-neck, chest, abdomen, or auto: found, and whole-body scans split
-    anatomy         a label map (`MedDiffFMLib.anatomy.label_maps` tells its forms), auto: by
+    anatomy         a label map (forms: `MedDiffFMLib.anatomy.label_maps`), auto: by
                     TotalSegmentator, or none: thresholds alone
     lesion          a mask, or nothing
     lesion_labels   which values of the mask are lesion, as "2" or "1 3"; nothing: all but 0
-    pair            a second CT of the patient that a ControlNet is told: the thick or the low-dose one; or nothing
+    pair            a second CT of the patient, the input of a ControlNet: thick slices or low dose; or nothing
     coverage        a mask of 0 and 1: where the CT is given, if it is blank elsewhere; or nothing
     split           train, validation, test or held-out; nothing: by a hash of the patient
-    placed          yes or no: whether the whole of the region is shown; nothing: told from where the body is cut
+    placed          yes or no: whether the whole of the region is shown; nothing: found from where the body is cut
     name            of the case in the store; nothing: made of a hash
 
 path, patient, region and anatomy must be there, the others may be left out.
@@ -64,24 +64,24 @@ class ManifestRow:
 
 
 def read_manifest(path: Path, salt: str = "") -> list[ManifestRow]:
-    """The rows of a manifest; `salt` goes into the names that are made. InputError if it is none; that files are
-    missing shows when they are read.
+    """The rows of a manifest; `salt` goes into the names that are made. InputError if it is none; missing files are
+    found when they are read.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path} is no file: name the manifest (CSV with the columns {', '.join(NEEDED)}).")
+        raise InputError(f"{path} is not a file: name the manifest (CSV with the columns {', '.join(NEEDED)}).")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             columns = table.fieldnames or []
             rows = [_row(path, table.line_num, values, salt) for values in _checked(path, columns, table)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file in UTF-8 ({error}): export it again.") from None
+        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): export it again.") from None
     if not rows:
         raise InputError(f"{path} has no lines after its header: list the CTs there.")
-    taken: dict[str, ManifestRow] = {}
+    row_of_name: dict[str, ManifestRow] = {}
     for row in rows:
-        if (other := taken.setdefault(row.name.lower(), row)) is not row:
+        if (other := row_of_name.setdefault(row.name.lower(), row)) is not row:
             raise InputError(
                 f"{path}, line {row.line}: the name {row.name!r} is that of line {other.line} too; rename one."
             )
@@ -105,7 +105,7 @@ def _checked(path: Path, columns: list[str], table: csv.DictReader) -> Iterable[
         raise InputError(f"{path} {wrong}: its header may hold {', '.join((*NEEDED, *FURTHER))}.")
     for values in table:
         if None in values or None in values.values():
-            raise InputError(f"{path}, line {table.line_num}: it has not as many values as the header has columns.")
+            raise InputError(f"{path}, line {table.line_num}: it has fewer or more values than the header has columns.")
         if any(values.values()):
             yield {name: text.strip() for name, text in values.items()}
 
@@ -144,7 +144,7 @@ def _path(manifest: Path, text: str) -> Path | None:
 
 
 def _name(where: str, values: dict[str, str], salt: str) -> str:
-    """The name given, or one that tells neither path nor patient and stays when lines are added."""
+    """The given name, or one that reveals neither path nor patient and stays when lines are added."""
     name = values.get("name", "")
     if not name:
         text = "\n".join(("name", salt, values["patient"], values["path"]))

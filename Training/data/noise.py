@@ -1,4 +1,4 @@
-"""Noise as CT has it, for training: correlated in the slice by the reconstruction, independent from slice to slice.
+"""CT-like noise for training: correlated in the slice by the reconstruction, independent from slice to slice.
 
 Filtered back-projection shapes the noise power spectrum as |f|·A(f)²: the ramp of the filter, and the window A of
 the kernel (Riederer, Pelc & Chesler 1978). A prior that has seen white noise alone takes such noise for structure

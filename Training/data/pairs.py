@@ -1,9 +1,9 @@
-"""Pairs for a refiner: what it will be told in a task, and the truth. The task's own functions make the first.
+"""Training pairs for a refiner: its inputs in a task, made by the task's own functions, and the truth.
 
 "low-dose": a crop with simulated noise, what the foundation model and non-local means make of it, and the crop itself.
 Half of the noise is that of `simulate-noise`; the other half has another power spectrum, by `ct_noise`, for scanners
 differ in it. "thick-slices": block means of a crop, thin slices that the foundation model makes of them, and the crop;
-rows or columns of a case may play the slices.
+rows or columns of a case may serve as slices.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from .store import HU_RANGE, Case
 
 LOW_DOSE_HU = {"head-neck": (19.0, 40.0), "chest": (38.0, 80.0), "abdomen": (19.0, 40.0)}  # noise that is drawn
 OTHER_NOISE = 0.5  # share of pairs with noise of another power spectrum
-SIGMA_ERROR = 0.1  # of the logarithm of the noise that the task is told
+SIGMA_ERROR = 0.1  # of the logarithm of the noise that the task is given
 LEAST_BODY = 0.4  # of a crop
 AXES = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # a store's (z, y, x) grow to superior, anterior and right
 
 
 @dataclass(frozen=True)
 class RefinerPair:
-    """A refiner's training pair. told: a `LowDoseInputs` or `ThickSliceInputs`; truth: (Z, Y, X) in the model's range;
+    """A refiner's training pair. inputs: `LowDoseInputs` or `ThickSliceInputs`; truth: (Z, Y, X) in the model's range;
     mask: bool, where it counts; weight: how often the pair is drawn.
     """
 
-    told: LowDoseInputs | ThickSliceInputs
+    inputs: LowDoseInputs | ThickSliceInputs
     truth: torch.Tensor
     mask: torch.Tensor
     weight: float
@@ -85,8 +85,8 @@ def draw_noisy(rng: np.random.Generator, case: Case, model: Model, size: Sequenc
     """A pair for denoising. Voxels beyond the window do not count: the task keeps those of the scan."""
     crop, region = draw_low_dose(rng, case, size), case.facts.region
     full, low, sigma = crop.full, crop.low, crop.sigma_hu
-    told_sigma = sigma * float(np.exp(rng.normal(0, SIGMA_ERROR)))
-    scan, noisy = denoise.refiner_training_sample(_volume(low, case.facts.spacing), model, told_sigma, region)
+    given_sigma = sigma * float(np.exp(rng.normal(0, SIGMA_ERROR)))
+    scan, noisy = denoise.refiner_training_sample(_volume(low, case.facts.spacing), model, given_sigma, region)
     lowest, highest = scan.window
     mask = torch.from_numpy(crop.body & (low >= lowest) & (low <= highest))
     weight = 1 / (0.15 + (case.facts.noise_hu / sigma) ** 2)  # truth that is noisy itself teaches to keep noise
@@ -113,7 +113,7 @@ def draw_thick(
     rng: np.random.Generator, case: Case, model: Model, size: Sequence[int], factors: Sequence[int], axis_swap: float
 ) -> RefinerPair:
     """A pair for super-resolution. size: of the crop, its thin slices cut to a multiple of the factor. axis_swap: the
-    chance that rows or columns play the slices.
+    chance that rows or columns serve as slices.
     """
     factor = int(rng.choice(factors))
     axis = int(rng.integers(1, 3)) if rng.random() < axis_swap else 0
@@ -125,17 +125,17 @@ def draw_thick(
     thick = block_mean(torch.from_numpy(full), factor).numpy()
     spacing = [case.facts.spacing[i] for i in order]
     volume = _volume(thick, (spacing[0] * factor, *spacing[1:]))
-    scan, told = one_step_slices.refiner_training_sample(volume, model, factor, case.facts.region)
+    scan, inputs = one_step_slices.refiner_training_sample(volume, model, factor, case.facts.region)
     mask = torch.from_numpy(np.ascontiguousarray(body[box] > 0))
     mask[:factor], mask[-factor:] = False, False  # beyond them the spline knows nothing
-    return RefinerPair(told, torch.from_numpy(to_model(full, scan.window)), mask, 1.0)
+    return RefinerPair(inputs, torch.from_numpy(to_model(full, scan.window)), mask, 1.0)
 
 
 def _volume(hu: np.ndarray, spacing: Sequence[float]) -> Volume:
     return Volume(np.ascontiguousarray(hu), tuple(spacing[::-1]), direction=AXES)
 
 
-def turned_over(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, slice]) -> RefinerPair:
+def crop_and_flip(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, slice]) -> RefinerPair:
     """The pair cut in plane to `cut` (y, x), and mirrored along any axes and transposed in plane at random."""
     flips = [axis for axis in range(3) if rng.random() < 0.5]
     transposed = rng.random() < 0.5
@@ -144,9 +144,11 @@ def turned_over(pair: RefinerPair, rng: np.random.Generator, cut: tuple[slice, s
         image = image[:, cut[0], cut[1]].flip(flips)
         return image.transpose(1, 2) if transposed else image
 
-    told = pair.told
-    if isinstance(told, LowDoseInputs):
-        told = LowDoseInputs(*(change(image.float()) for image in (told.y, told.of_model, told.nlm)), told.sigma_n)
+    inputs = pair.inputs
+    if isinstance(inputs, LowDoseInputs):
+        inputs = LowDoseInputs(
+            *(change(image.float()) for image in (inputs.y, inputs.of_model, inputs.nlm)), inputs.sigma_n
+        )
     else:
-        told = ThickSliceInputs(change(told.thick.float()), change(told.of_model.float()), told.factor)
-    return RefinerPair(told, change(pair.truth.float()), change(pair.mask), pair.weight)
+        inputs = ThickSliceInputs(change(inputs.thick.float()), change(inputs.of_model.float()), inputs.factor)
+    return RefinerPair(inputs, change(pair.truth.float()), change(pair.mask), pair.weight)

@@ -1,4 +1,6 @@
-"""Rows prepared one after the other, in processes of this computer, or on a Dask cluster that sees the same files."""
+"""Preparation of rows: one after the other, in processes of this computer, or on a Dask cluster that sees the same
+files.
+"""
 
 from __future__ import annotations
 

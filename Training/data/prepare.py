@@ -23,7 +23,7 @@ from MedDiffFMLib.volumes.volume import Volume
 
 from .coverage import given_box
 from .manifest import AUTO, NONE, ManifestRow
-from .quality import Quality, content_hash, examine, remove_padding
+from .quality import ScanQuality, content_hash, examine, remove_padding
 from .split import STORED, patient_hash
 from .store import CaseFacts, write_case
 
@@ -54,7 +54,7 @@ class Outcome:
     reasons: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
     regions: list[str] = field(default_factory=list)
-    quality: Quality | None = None
+    quality: ScanQuality | None = None
     content: str = ""
     sources: str = ""
     seconds: float = 0.0
@@ -64,7 +64,7 @@ class Outcome:
 
 
 def prepare_row(row: ManifestRow, split: str, settings: Settings, folder: Path) -> Outcome:
-    """Prepare one CT: its cases come to folder/SPLIT/NAME, and what became of it is returned, whatever happened.
+    """Prepare one CT: its cases come to folder/SPLIT/NAME, and the outcome is returned, whatever happened.
 
     Only a full disk and Ctrl-C are not about this CT and are raised.
     """
@@ -164,7 +164,7 @@ def _organs(row: ManifestRow, volume: Volume) -> Anatomy | None:
 
 
 def _labels(image: BodyImage, organs: np.ndarray | None) -> np.ndarray:
-    """Given organs, elsewhere body, lung, bone or gas; where a label map says no more than body, too."""
+    """Given organs, elsewhere, and where a label map says only body, what thresholds find: body, lung, bone or gas."""
     found = find_tissue(image)
     if organs is None:
         return found
@@ -215,7 +215,9 @@ def _onto(pair: Volume, frame: Volume, body: np.ndarray) -> np.ndarray:
 
 
 def _without_names(text: str, row: ManifestRow) -> str:
-    """A reason without the row's paths and patient, which may tell who it is: the columns stand for them."""
+    """A reason without the row's paths and patient, which may identify the person: the names of the columns replace
+    them.
+    """
     for column, path in sorted(row.files.items(), key=lambda item: -len(str(item[1]))):
         text = text.replace(str(path), f"<{column}>")
     return text.replace(row.patient, "<patient>") if len(row.patient) > 3 else text

@@ -1,6 +1,6 @@
-"""Is a CT fit to be learned from? Its HU scale, what was clipped or padded, where the body is cut, its grid and noise.
+"""Checks that a CT is fit for training: its HU scale, clipping and padding, where the body is cut, its grid and noise.
 
-What would teach something false is refused (`InputError`), what a lab should know is a warning. Thresholds are the
+A CT that would teach something false is refused (`InputError`); what a lab should know is a warning. Thresholds are the
 constants below; they let every CT pass that a radiologist would read, crops of a body too.
 """
 
@@ -26,12 +26,12 @@ SMALLEST_SLICES = 8
 THICKEST_MM, THICK_MM, COARSE_MM = 10.0, 6.0, 3.0  # slices refused, slices warned, pixels warned
 NOISY_HU, SMOOTH_HU = 60.0, 2.0
 CUT_SLICES = 0.2  # of the slices with a body cut by the field of view: warned
-CUT_BORDER = 0.3  # of the image's border that is body, in the mean slice: the place in the body cannot be told
+CUT_BORDER = 0.3  # of the image's border that is body, in the mean slice: the position in the body is unknown
 
 
 @dataclass
-class Quality:
-    """The measurements of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it cannot be told.
+class ScanQuality:
+    """The measurements of a CT, in HU and mm (z, y, x), shares from 0 to 1; None where it is unknown.
 
     air_hu, tissue_hu: the peaks around and in the body. padding: share below −1100 HU. clipped_low, clipped_high:
     share of voxels, or of the body's, at the lowest and highest value. cut_slices: share of the slices whose body is
@@ -56,7 +56,7 @@ class Quality:
 
     @property
     def placed(self) -> bool:
-        """Whether the volume shows the region about to its skin, so that places in it mean something."""
+        """Whether the volume shows the region about to its skin, so that positions in it are meaningful."""
         return self.cut_border < CUT_BORDER
 
 
@@ -76,7 +76,7 @@ def remove_padding(volume: Volume) -> tuple[Volume, np.ndarray]:
 
 def examine(
     hu: np.ndarray, spacing: Sequence[float], body: np.ndarray, padding: np.ndarray, regions: Sequence[Region]
-) -> Quality:
+) -> ScanQuality:
     """Measure a CT (Z, Y, X) in RAS order on its own grid; bool `body` and `padding` of the same shape; the regions
     that it shows. InputError if it is unfit, with the reason.
     """
@@ -84,7 +84,7 @@ def examine(
     if not body.any():
         raise InputError("It shows no body: nothing in it is denser than -400 HU.")
     cut = _cut(body, padding)
-    quality = Quality(
+    quality = ScanQuality(
         size_mm=tuple(round(n * s, 1) for n, s in zip(hu.shape, spacing, strict=True)),
         spacing=tuple(round(s, 4) for s in spacing),
         padding=_rounded(padding.mean()),
@@ -123,12 +123,14 @@ def _check_size(shape: Sequence[int], spacing: Sequence[float]) -> None:
         raise InputError(f"Its slices are {spacing[0]:g} mm apart, more than {THICKEST_MM:g} mm: leave it out.")
 
 
-def _check_scale(quality: Quality) -> None:
+def _check_scale(quality: ScanQuality) -> None:
     air, tissue = quality.air_hu, quality.tissue_hu
     if air is not None and not AIR_HU[0] <= air <= AIR_HU[1]:
         raise InputError(f"Its air is at {air:g} HU instead of about -1000: apply its rescale slope and intercept.")
     if tissue is None:
-        raise InputError("Hardly any of its body lies between -200 and 300 HU: it is no CT in HU, or shows no patient.")
+        raise InputError(
+            "Hardly any of its body lies between -200 and 300 HU: it is not a CT in HU, or shows no patient."
+        )
     if not TISSUE_HU[0] <= tissue <= TISSUE_HU[1]:
         raise InputError(
             f"Its soft tissue is at {tissue:g} HU, outside {TISSUE_HU[0]} to {TISSUE_HU[1]}: "
@@ -136,7 +138,7 @@ def _check_scale(quality: Quality) -> None:
         )
 
 
-def _check_clipping(quality: Quality, regions: Sequence[Region]) -> None:
+def _check_clipping(quality: ScanQuality, regions: Sequence[Region]) -> None:
     """InputError if values that the model sees were clipped: within the HU window of a region."""
     low = max(-950.0, min(region.window[0] for region in regions))
     high = max(region.window[1] for region in regions)
@@ -149,7 +151,7 @@ def _check_clipping(quality: Quality, regions: Sequence[Region]) -> None:
             )
 
 
-def _warnings(quality: Quality) -> list[str]:
+def _warnings(quality: ScanQuality) -> list[str]:
     z, y, x = quality.spacing
     noise, cut = quality.noise_hu, quality.cut_slices
     found = {

@@ -1,7 +1,7 @@
 """A manifest to a store: in parallel, resumable, every row accounted for.
 
 Workers prepare rows into a hidden folder of the store; this process alone takes them over, by renaming, so that the
-store is whole at any moment. `rows/NAME.json` tells what became of a row and of which sources and settings, and an
+store is whole at any moment. `rows/NAME.json` records what became of a row, and its sources and settings, and an
 unchanged one is not done again.
 """
 
@@ -24,7 +24,7 @@ from MedDiffFMLib.errors import InputError
 from .manifest import AUTO, ManifestRow, read_manifest
 from .parallel import run_rows
 from .prepare import Outcome, Settings
-from .quality import Quality
+from .quality import ScanQuality
 from .report import write_report
 from .split import SPLITS, assign_splits, patient_hash
 from .store import remove_case
@@ -73,7 +73,9 @@ def prepare_manifest(
 
 
 def fingerprint(row: ManifestRow, split: str, settings: Settings) -> str:
-    """A hash of what a prepared row depends on: its files by size and time, its line, its split and the settings."""
+    """A hash of everything that a prepared row depends on: its files by size and time, its line, its split and the
+    settings.
+    """
     files = {column: _state(path) for column, path in row.files.items()}
     line = [row.patient, row.region, str(row.anatomy), row.lesion_labels, row.placed, split]
     record = [VERSION, settings.spacing_mm, settings.salt, files, {k: str(v) for k, v in row.files.items()}, line]
@@ -108,7 +110,7 @@ class StoreWriter:
                 )
 
     def is_done(self, name: str, sources: str) -> bool:
-        """Whether a row was prepared from these sources, or from files that are gone now; not if it was refused."""
+        """Whether a row was prepared from these sources, or from files that no longer exist; False if it was refused."""
         outcome, row = self.outcomes.get(name), self.rows[name]
         if outcome is None or outcome.status == "refused" or outcome.split != self.splits[name]:
             return False
@@ -162,7 +164,7 @@ class StoreWriter:
 def _read_outcomes(store: Path) -> Iterator[Outcome]:
     for path in sorted((store / ROWS).glob("[!.]*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        quality = Quality(**record["quality"]) if record["quality"] else None
+        quality = ScanQuality(**record["quality"]) if record["quality"] else None
         yield Outcome(**record | {"quality": quality})
 
 
@@ -209,6 +211,6 @@ def _locked(store: Path) -> Iterator[Path]:
 
 
 def _sweep(store: Path) -> None:
-    """Remove what stopped runs left half-made."""
+    """Remove the unfinished files of stopped runs."""
     for part in (*store.glob(".stage-*"), *store.glob("*/.*.part")):
         shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)

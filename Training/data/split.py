@@ -29,7 +29,8 @@ def split_of(patient: str, salt: str = "") -> str:
 
 
 def patient_hash(patient: str, salt: str = "") -> str:
-    """The hash of a patient's id that the store keeps: 12 hex digits, which tell patients apart but not their ids.
+    """The hash of a patient's id that the store keeps: 12 hex digits, which distinguish patients but do not reveal
+    their ids.
 
     Whoever can guess ids can try them: a secret `salt` prevents that.
     """

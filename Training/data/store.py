@@ -1,6 +1,6 @@
 """The training store: a folder of CT volumes ready for random crops.
 
-    SPLIT/NAME/case.json     what the case is, and where its box lies (`CaseFacts`, `BoxGeometry`)
+    SPLIT/NAME/case.json     the facts of the case, and the place of its box (`CaseFacts`, `BoxGeometry`)
     SPLIT/NAME/hu.b2nd       int16 HU, (z, y, x), RAS order, cropped to the body with a margin
     SPLIT/NAME/labels.b2nd   uint8: organs, elsewhere what `find_tissue` finds
     SPLIT/NAME/lesion.b2nd   bool, where lesions are marked; and lesion_voxels.npy, their indices
@@ -10,7 +10,7 @@
 
 Arrays are Blosc2 NDArrays in chunks of 64³ and blocks of 32³: a crop decompresses the blocks that it meets, no more.
 They present themselves in the frame of the whole image, whose coordinates are the position's (paper, III-C): cropping
-to the body is a matter of the disk alone, and position is what it is at inference, where nothing is cropped.
+to the body only saves disk space, and positions are those of inference, where nothing is cropped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from MedDiffFMLib.errors import InputError
 
 CHUNK, BLOCK = 64, 32  # voxels along each axis; a block is what is decompressed at once
 MARGIN_MM = 10.0  # of what surrounds the body
-HU_RANGE = (-1024, 3071)  # what CT scanners tell in 12 bits; padding below is air, metal above tells nothing more
+HU_RANGE = (-1024, 3071)  # the 12 bits of CT scanners; padding below is air, metal above adds nothing
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def write_noise(case: Case, noise: np.ndarray) -> None:
 
 
 def remove_case(folder: Path) -> None:
-    """Remove a case, if there is one: first out of sight, so that half of one is never seen."""
+    """Remove a case, if there is one: it is renamed first, so that no half-removed case is ever read."""
     if folder.exists():
         gone = folder.with_name(f".{folder.name}.gone.part")
         shutil.rmtree(gone, ignore_errors=True)

@@ -19,33 +19,34 @@ from MedDiffFMLib.networks.position import tile_axes
 from .boxes import read_box
 from .crop import Crop, Slices
 from .crop_config import CropConfig
-from .crops import box_start, draw_window, drawn_from, drop_anatomy, is_placed
+from .crops import box_start, draw_window, drawable_cases, drop_anatomy, is_placed
 from .store import Case
 
 
 def depth(factor: int, patch: int, divisor: int) -> int:
-    """Thin slices of a crop: the multiple of `factor` and of `divisor` nearest to `patch`."""
+    """The number of thin slices of a crop: the multiple of `factor` and of `divisor` nearest to `patch`."""
     step = math.lcm(factor, divisor)
     return step * max(1, round(patch / step))
 
 
 def draw_factor(rng: np.random.Generator, config: CropConfig) -> int:
-    """One of `crops.factors`; one that stands there several times comes so much more often."""
+    """A factor of `crops.factors`; one that is listed several times is drawn more often."""
     return int(rng.choice(config.factors))
 
 
 def draw_thick_crop(
     rng: np.random.Generator, cases: Sequence[Case], config: CropConfig, factor: int, divisor: int = 8
 ) -> Crop:
-    """A crop on the scan's own grid, (Z, Y, X) with Z a multiple of `factor`: of its axial slices, or with another
-    axis in their place; mirrored or not. Where the body then lies is not told. The same generator state gives the same.
+    """A crop on the scan's own grid, (Z, Y, X) with Z a multiple of `factor`: of its axial slices, or with another axis
+    in their place; mirrored or not. The crop is given no position in the body then. The same generator state gives the
+    same crop.
     """
-    cases, shares = drawn_from(cases, config)
+    cases, shares = drawable_cases(cases, config)
     case = cases[rng.choice(len(cases), p=shares)]
     axis = int(rng.integers(1, 3)) if rng.random() < dict(config.turned).get(case.facts.name, 0.0) else 0
     order = [axis, *(other for other in range(3) if other != axis)]
     size = (depth(factor, config.patch[0], divisor), *config.patch[1:])
-    box = [size[order.index(own)] for own in range(3)]
+    box = [size[order.index(axis)] for axis in range(3)]
     start = box_start(rng, case, box)
     flips = [axis for axis in range(3) if rng.random() < 0.5] if rng.random() < config.flipped else []
 

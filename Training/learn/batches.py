@@ -1,7 +1,7 @@
 """The samples of a run: crops, noise and timesteps, all drawn from (seed, number of the sample).
 
-So a run that was killed and resumed sees what one that was not would have seen, and several processes see together
-what one would with a larger batch.
+So a run that was killed and resumed sees the same samples as an uninterrupted one, and several processes together see
+the same as one process with a larger batch.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ def draw_noise(rng: np.random.Generator, config: PretrainConfig, schedule: Sched
 
 
 @dataclass
-class Batch:
-    """Samples of one pass: x_t and ε (B, 1, Z, Y, X), t (B,), and the crops with their conditions."""
+class TrainingBatch:
+    """A batch of samples of one pass: x_t and ε (B, 1, Z, Y, X), t (B,), and the crops with their conditions."""
 
     x_t: torch.Tensor
-    epsilon: torch.Tensor
+    eps: torch.Tensor
     t: torch.Tensor
     crops: list[Crop]
 
 
 def draw_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig | None = None
-) -> Batch:
+) -> TrainingBatch:
     """Draw the samples first … first + batch − 1 of the run, cut by `crops` (default: `config.crops`)."""
     crops = crops or config.crops
     if crops.target == "thick-slices":
@@ -62,17 +62,17 @@ def draw_batch(
         rng = np.random.default_rng([config.seed, number])
         crop = draw_crop(rng, cases, crops)
         t = draw_timestep(rng, config, schedule)
-        epsilon = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
-        drawn.append((add_noise(crop.x0, t, schedule, epsilon), epsilon, t, crop))
+        eps = torch.from_numpy(draw_noise(rng, config, schedule, crop, t))
+        drawn.append((add_noise(crop.x0, t, schedule, eps), eps, t, crop))
     noisy, noises, times, kept = zip(*drawn, strict=True)
-    return Batch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), list(kept))
+    return TrainingBatch(torch.stack(noisy), torch.stack(noises), torch.tensor(times), list(kept))
 
 
 def one_step_batch(
     cases: Sequence[Case], config: PretrainConfig, schedule: Schedule, first: int, crops: CropConfig
-) -> Batch:
+) -> TrainingBatch:
     """Draw samples of a ControlNet that restores in one evaluation, all of one factor: x_t = √ᾱ_t·s, s the spline
-    through the thick slices, without noise. ε is what leads there from x_0.
+    through the thick slices, without noise. ε is the noise that leads there from x_0.
     """
     factor = draw_factor(np.random.default_rng([config.seed, first, 0]), crops)
     divisor = 2 ** (len(config.network.channels) - 1)
@@ -81,7 +81,7 @@ def one_step_batch(
     alpha = float(schedule.alpha_bar[config.direct_t])
     x_t = torch.stack([math.sqrt(alpha) * crop.slices.spline.clamp(-1, 1) for crop in drawn])
     x0 = torch.stack([crop.x0 for crop in drawn])
-    return Batch(x_t, predict_eps(x_t, x0, alpha), torch.full((config.batch,), config.direct_t), drawn)
+    return TrainingBatch(x_t, predict_eps(x_t, x0, alpha), torch.full((config.batch,), config.direct_t), drawn)
 
 
 class StepBatches(Dataset):
@@ -99,7 +99,7 @@ class StepBatches(Dataset):
     def __len__(self) -> int:
         return self.config.steps
 
-    def __getitem__(self, step: int) -> list[Batch]:
+    def __getitem__(self, step: int) -> list[TrainingBatch]:
         a_pass = self.config.batch * self.count
         start = step * self.config.accumulate * a_pass + self.rank * self.config.batch
         firsts = [start + i * a_pass for i in range(self.config.accumulate)]

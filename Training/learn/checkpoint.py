@@ -1,4 +1,4 @@
-"""States of runs as files, written whole or not at all."""
+"""The states of runs as files, written whole or not at all."""
 
 from __future__ import annotations
 

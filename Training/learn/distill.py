@@ -32,7 +32,7 @@ from MedDiffFMLib.models.folder import load_network
 from MedDiffFMLib.networks.unet import Denoiser
 
 from ..data.store import Case
-from .batches import Batch
+from .batches import TrainingBatch
 from .config import PretrainConfig
 from .trainer import Trainer
 
@@ -58,42 +58,44 @@ def weight_of_second(alpha_t: torch.Tensor, alpha_m: torch.Tensor, alpha_s: torc
 
 
 class DistillTrainer(Trainer):
-    """One round: a student of `config.distilled_to` steps, begun as a copy of its teacher of twice as many."""
+    """One round: a student of `config.distilled_to` steps, which starts as a copy of its teacher of twice as many."""
 
     def __init__(self, config: PretrainConfig, cases: Sequence[Case], folder: Path, teacher: Denoiser, **options):
         if teacher.config.prediction != "v":
-            raise InputError("The teacher tells ε, of which a single step makes nothing: distill a model that tells v.")
+            raise InputError(
+                "The teacher predicts ε, from which a single step learns nothing: distill a model that predicts v."
+            )
         self.teacher = teacher
         settings = replace(config, network=teacher.config, low_noise=0.0, ct_noise=0.0, sample_every=0)
         super().__init__(settings, cases, folder, **options)
         self.teacher.to(self.device).to(memory_format=self.memory_format)
         walk = sorted(trailing_steps(T_START, 2 * config.distilled_to))
-        self.walk = torch.tensor([-1, *walk])  # ascending; -1 stands for the clean image
+        self.walk = torch.tensor([-1, *walk])  # ascending; -1 is the clean image
         self.alphas = torch.tensor([1.0, *self.schedule.alpha_bar[walk]], dtype=torch.float64)
 
     def make_network(self) -> Denoiser:
         return copy.deepcopy(self.teacher).requires_grad_(True)
 
-    def update(self, batches: Sequence[Batch]) -> dict[str, float]:
+    def update(self, batches: Sequence[TrainingBatch]) -> dict[str, float]:
         return super().update([self.on_walk(batch) for batch in batches])
 
-    def losses(self, batch: Batch) -> torch.Tensor:
-        """The loss of each sample, (B,), at the student's timesteps: validation, too, asks with any t."""
+    def losses(self, batch: TrainingBatch) -> torch.Tensor:
+        """The loss of each sample, (B,), at the student's timesteps: any t is accepted, as validation needs."""
         return super().losses(self.on_walk(batch))
 
-    def on_walk(self, batch: Batch) -> Batch:
+    def on_walk(self, batch: TrainingBatch) -> TrainingBatch:
         """The batch with each t moved to one of the student's timesteps, all equally often, and x_t made for it.
 
-        One that is there already stays.
+        A t that is already there stays.
         """
         steps = self.walk[2::2]
         t = steps[batch.t * len(steps) // self.schedule.T]
-        samples = zip(batch.crops, t.tolist(), batch.epsilon, strict=True)
-        x_t = torch.stack([add_noise(crop.x0, at, self.schedule, epsilon) for crop, at, epsilon in samples])
+        samples = zip(batch.crops, t.tolist(), batch.eps, strict=True)
+        x_t = torch.stack([add_noise(crop.x0, at, self.schedule, eps) for crop, at, eps in samples])
         return replace(batch, t=t, x_t=x_t)
 
     @torch.no_grad()
-    def target(self, batch: Batch) -> torch.Tensor:
+    def target(self, batch: TrainingBatch) -> torch.Tensor:
         """The student's target, v of x̃_0, (B, 1, Z, Y, X), for a batch of `on_walk`."""
         x_t, t, *conditions = self.inputs(batch)
         index = torch.searchsorted(self.walk, batch.t)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .batches import Batch, StepBatches
+from .batches import StepBatches, TrainingBatch
 from .log import memory_mib
 from .trainer import Trainer
 
@@ -15,8 +15,8 @@ MIB = 2**20
 
 
 def dry_run(trainer: Trainer) -> list[tuple[str, str]]:
-    """Names and values to print: sizes, memory and time. Two real steps are taken, the first to warm up; of all
-    processes together, so each must call it.
+    """The sizes, memory and time of a run as names and values to print. Two real steps are taken, the first to warm up,
+    by all processes together, so each must call it.
     """
     steps = StepBatches(
         trainer.cases, trainer.config, trainer.schedule, trainer.processes.rank, trainer.processes.count
@@ -32,7 +32,7 @@ def dry_run(trainer: Trainer) -> list[tuple[str, str]]:
     return [*_sizes(trainer, batches[0]), *_memory(trainer, activations), *_times(trainer, drawing, seconds)]
 
 
-def _sizes(trainer: Trainer, batch: Batch) -> list[tuple[str, str]]:
+def _sizes(trainer: Trainer, batch: TrainingBatch) -> list[tuple[str, str]]:
     c, count = trainer.config, trainer.processes.count
     encoding = c.network.encoding
     channels = 1 + encoding.position_channels + encoding.anatomy_channels
@@ -73,7 +73,7 @@ def _bytes(parameters: Sequence[torch.Tensor]) -> int:
     return sum(p.numel() * p.element_size() for p in parameters)
 
 
-def _activations(trainer: Trainer, batch: Batch) -> int:
+def _activations(trainer: Trainer, batch: TrainingBatch) -> int:
     """Bytes that a forward pass keeps for the backward pass, weights not counted."""
     weights = {p.untyped_storage().data_ptr() for p in trainer.network.parameters()}
     kept: dict[int, int] = {}

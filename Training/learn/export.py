@@ -71,9 +71,9 @@ def export_model(
     licence: str = "CC-BY-NC-4.0",
     overwrite: bool = False,
 ) -> Path:
-    """Write a model folder in float16 and return it; without a card a short one tells the run's facts.
+    """Write a model folder in float16 and return it; without a card a short one states the run's facts.
 
-    A student's settings for synthesis are its walk, so that `synthesize` takes its steps without being told.
+    A student's settings for synthesis are its walk, so that `synthesize` takes its steps by default.
     """
     settings = run.settings
     if settings.crops.target:
@@ -96,8 +96,8 @@ def export_control(run: Run, model: Path, name: str) -> Path:
     settings = run.settings
     if not settings.crops.target:
         raise InputError("This is not the run of a ControlNet, it has no crops.target: use export.")
-    trained_with = run.facts.get("base_sha256", own := read_config(model)["weights"]["sha256"])
-    if trained_with != own:
+    trained_with = run.facts.get("base_sha256", sha256 := read_config(model)["weights"]["sha256"])
+    if trained_with != sha256:
         raise InputError(f"This ControlNet was trained with other weights than those in {model}: name its own model.")
     control = ControlNet(settings.network, control_config(settings))
     control.load_state_dict(run.weights)
@@ -134,10 +134,10 @@ def model_card(name: str, run: Run, licence: str) -> str:
 
 | | |
 |---|---|
-| network | 3D U-Net, channels {", ".join(str(c) for c in s.network.channels)}; it tells {s.network.prediction} |
+| network | 3D U-Net, channels {", ".join(str(c) for c in s.network.channels)}; it predicts {s.network.prediction} |
 | training data | {seen} |
 | training | {run.steps:,} steps, {run.samples:,} crops of {patch}, Adam {s.learning_rate:g}, seed {s.seed} |
-| licence of the weights | {licence} |
+| license of the weights | {licence} |
 
 **Its quality was not measured when this card was written**: see `meddiff-fm evaluate`.
 

@@ -18,7 +18,7 @@ from MedDiffFMLib.models.folder import load_network
 from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 
 from ..data.store import Case
-from .batches import Batch
+from .batches import TrainingBatch
 from .config import PretrainConfig
 from .loss import controlnet_loss
 from .one_step import one_step_loss
@@ -49,14 +49,14 @@ class ControlTrainer(Trainer):
         control.start_from(self.base)
         return control
 
-    def estimate(self, batch: Batch) -> torch.Tensor:
+    def estimate(self, batch: TrainingBatch) -> torch.Tensor:
         """The locked U-Net's output with the ControlNet's features."""
         inputs = self.inputs(batch)
         target = torch.stack([crop.target for crop in batch.crops]).to(self.device)
         with self.autocast():
             return self.base(*inputs, self.model(*inputs, target)).float()
 
-    def losses(self, batch: Batch) -> torch.Tensor:
+    def losses(self, batch: TrainingBatch) -> torch.Tensor:
         """The loss of each sample, (B,)."""
         kind = self.config.crops.target
         if kind == "thick-slices":

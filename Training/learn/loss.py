@@ -14,14 +14,14 @@ from MedDiffFMLib.diffusion.schedule import Schedule
 from MedDiffFMLib.networks.unet import v_target
 
 from ..data.crop import Crop
-from .batches import Batch
+from .batches import TrainingBatch
 
 SAMPLE = (1, 2, 3, 4)  # the axes of one sample in (B, 1, Z, Y, X)
 
-Network = Callable[[Batch], torch.Tensor]  # the output for a batch, (B, 1, Z, Y, X)
+Network = Callable[[TrainingBatch], torch.Tensor]  # the output for a batch, (B, 1, Z, Y, X)
 
 
-def diffusion_loss(eps_theta: Network, batch: Batch, target: torch.Tensor) -> torch.Tensor:
+def diffusion_loss(eps_theta: Network, batch: TrainingBatch, target: torch.Tensor) -> torch.Tensor:
     """The pre-training loss of each sample, (B,): how far the network is from the noise that was added.
 
     E ‖ε − ε_θ(x_t, t, p_e, c_r, c_a)‖₁,   x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·ε   [paper eq. 3]
@@ -33,7 +33,7 @@ def diffusion_loss(eps_theta: Network, batch: Batch, target: torch.Tensor) -> to
 
 
 def controlnet_loss(
-    eps_theta: Network, batch: Batch, target: torch.Tensor, kind: str, lesion_weight: float = 1.0
+    eps_theta: Network, batch: TrainingBatch, target: torch.Tensor, kind: str, lesion_weight: float = 1.0
 ) -> torch.Tensor:
     """The fine-tuning loss of each sample, (B,): the U-Net is locked, its ControlNet is given c_t, the crops' `target`.
 
@@ -46,16 +46,16 @@ def controlnet_loss(
     return mean_error(eps_theta(batch) - target, weights)
 
 
-def training_target(batch: Batch, schedule: Schedule, prediction: str) -> torch.Tensor:
+def training_target(batch: TrainingBatch, schedule: Schedule, prediction: str) -> torch.Tensor:
     """The output that the network should have, (B, 1, Z, Y, X): the noise ε (the paper's), or v.
 
     v = √ᾱ_t·ε − √(1 − ᾱ_t)·x_0   (Salimans & Ho 2022)
     """
     if prediction == "epsilon":
-        return batch.epsilon
+        return batch.eps
     x0 = torch.stack([crop.x0 for crop in batch.crops])
     alpha_bar = torch.from_numpy(schedule.alpha_bar)[batch.t].float().view(-1, 1, 1, 1, 1)
-    return v_target(x0, batch.epsilon, alpha_bar)
+    return v_target(x0, batch.eps, alpha_bar)
 
 
 def snr_weights(t: torch.Tensor, schedule: Schedule, gamma: float, prediction: str) -> torch.Tensor:

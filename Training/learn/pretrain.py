@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch.utils.data import DataLoader
 
-from .batches import Batch, StepBatches
+from .batches import StepBatches, TrainingBatch
 from .log import memory_mib
 from .trainer import Trainer
 from .validation import pictures, validate
@@ -26,8 +26,8 @@ def pretrain(
 ) -> None:
     """Train to `config.steps`, saving every `save_every` steps and at the end (also when `stop` says so).
 
-    log: told one row a step, show: told pictures, if given; both by the main process alone. workers: processes that
-    draw crops ahead; 0 draws them in between. The run is the same with any number.
+    log: called with one row a step, show: with pictures; both only by the main process. workers: processes that draw
+    crops ahead; 0 draws them in between. The run is the same with any number.
     """
     main = trainer.processes.main
     for waited, batches in steps_ahead(trainer, workers):
@@ -45,10 +45,10 @@ def pretrain(
     trainer.processes.wait()
 
 
-def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[Batch]]]:
-    """The batches of every step from the trainer's own on, each with the seconds that it was waited for."""
-    here = trainer.processes
-    steps = StepBatches(trainer.cases, trainer.config, trainer.schedule, here.rank, here.count)
+def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[TrainingBatch]]]:
+    """The batches of every step from the trainer's step on, each with the seconds spent waiting for it."""
+    processes = trainer.processes
+    steps = StepBatches(trainer.cases, trainer.config, trainer.schedule, processes.rank, processes.count)
     order = range(trainer.step, trainer.config.steps)
     loader = iter(DataLoader(steps, sampler=order, batch_size=None, num_workers=workers))
     for _ in order:
@@ -58,7 +58,7 @@ def steps_ahead(trainer: Trainer, workers: int) -> Iterator[tuple[float, list[Ba
 
 
 def look(trainer: Trainer, show: Show | None) -> dict[str, float]:
-    """Validate and show pictures if their time has come; the best weights so far are kept as `best.pt`."""
+    """Validate and show pictures when they are due; the best weights so far are kept as `best.pt`."""
     config, row = trainer.config, {}
     if not trainer.validation:
         return row
@@ -73,7 +73,7 @@ def look(trainer: Trainer, show: Show | None) -> dict[str, float]:
 
 
 def speed(trainer: Trainer, waited: float, seconds: float) -> dict[str, float]:
-    """Patches a second of all processes, the share of the time that data were waited for, and the memory."""
+    """The speed in patches a second of all processes, the fraction of the time spent waiting for data, and the memory."""
     return {
         "speed/patches_per_second": trainer.samples_per_step / seconds,
         "speed/waiting_share": waited / seconds,

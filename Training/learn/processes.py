@@ -1,8 +1,8 @@
 """One process, or several that train one network together (Accelerate: DistributedDataParallel).
 
-`accelerate launch` and `torchrun` start the same command several times and tell each its place in the environment.
-Each draws its share of every step's samples; gradients are averaged over all before an update, so that the weights
-stay the same everywhere. One process needs nothing of this, nor Accelerate.
+`accelerate launch` and `torchrun` start the same command several times and give each its rank in the environment. Each
+draws its part of every step's samples; gradients are averaged over all before an update, so that the weights stay the
+same everywhere. One process needs nothing of this, nor Accelerate.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ManyProcesses(OneProcess):
 def find_processes(device: str) -> OneProcess:
     """This process and its companions. device: "cpu", "auto" or "cuda[:N]"; with companions each takes its own GPU.
 
-    InputError if the device is not there, if several processes are told to share one GPU, or without Accelerate.
+    InputError if the device is not there, if several processes would share one GPU, or without Accelerate.
     """
     from MedDiffFMLib.models.device import choose_device
 

@@ -1,4 +1,4 @@
-"""RED-CNN, a baseline of low-dose denoising (Chen et al. 2017, IEEE TMI 36:2524): what a plain network learns of pairs.
+"""RED-CNN, a baseline of low-dose denoising (Chen et al. 2017, IEEE TMI 36:2524): a plain network trained on pairs.
 
     E ‖R(y) − x‖²,   R: five convolutions and five transposed ones of 5 × 5, with shortcuts between them
 
@@ -67,7 +67,7 @@ class RedCnnConfig:
 
 
 class RedCnn(torch.nn.Module):
-    """R: images (B, 1, Y, X) in [0, 1] and noisy to the same without noise."""
+    """The network R: noisy images (B, 1, Y, X) in [0, 1] to the same without noise."""
 
     def __init__(self, filters: int = 96):
         super().__init__()

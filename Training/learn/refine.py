@@ -3,8 +3,8 @@
     E ‖x̂_0 − x_0‖² / s²,  x̂_0 = b + s·f(c) as the task computes it.
 
 The pairs are drawn once and kept, since the foundation model's estimate costs far more than a refiner's step; cut,
-mirrored and transposed at random they last long. What the f of few updates says is noise: the average of its weights
-is what is exported.
+mirrored and transposed at random they last long. The output of f varies between updates: the average of its weights is
+exported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from MedDiffFMLib.refinement.low_dose import LOW_DOSE, LowDoseInputs
 from MedDiffFMLib.refinement.thick_slices import SCALE, THICK_SLICES, ThickSliceInputs
 
 from ..data.crop_config import require
-from ..data.pairs import RefinerPair, draw_noisy, draw_thick, turned_over
+from ..data.pairs import RefinerPair, crop_and_flip, draw_noisy, draw_thick
 from ..data.store import Case
 from .checkpoint import read_state, write_state
 from .export import FACTS
@@ -94,8 +94,8 @@ def _fixed(value: object) -> object:
 def make_pairs(
     config: RefineConfig, cases: Sequence[Case], model: Model, folder: Path, log: Callable[[str], None] = print
 ) -> list[Path]:
-    """The pairs of a run as files, those that are there already left as they are. Each depends on the seed and its
-    number alone. InputError if no case can be drawn from.
+    """Write the pairs of a run and return their files; existing files stay as they are. Each depends on the seed and
+    its number alone. InputError if no case can be drawn from.
     """
     cases = [case for case in cases if case.coverage is None]  # what continues a blank is no truth
     if config.kind == LOW_DOSE.kind:
@@ -105,7 +105,7 @@ def make_pairs(
         raise InputError("The store has no case to draw from: give one more weight, or run train simulate-noise first.")
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{number:05d}.npz" for number in range(config.pairs)]
-    started, made = time.monotonic(), 0
+    started, written = time.monotonic(), 0
     for number, file in enumerate(files):
         if file.exists():
             continue
@@ -117,16 +117,16 @@ def make_pairs(
             axis_swap = dict(config.turned).get(case.facts.name, 0.0)
             pair = draw_thick(rng, case, model, config.size, config.factors, axis_swap)
         _write_pair(pair, file)
-        made += 1
-        if made % 20 == 0:
-            left = (time.monotonic() - started) / made * (config.pairs - number - 1)
+        written += 1
+        if written % 20 == 0:
+            left = (time.monotonic() - started) / written * (config.pairs - number - 1)
             log(f"pair {number + 1}/{config.pairs}, {left / 60:.0f} min left")
     return files
 
 
 def _write_pair(pair: RefinerPair, file: Path) -> None:
     part = file.with_name(f".{file.name}.part")
-    arrays = dataclasses.asdict(pair.told) | {"truth": pair.truth, "mask": pair.mask, "weight": pair.weight}
+    arrays = dataclasses.asdict(pair.inputs) | {"truth": pair.truth, "mask": pair.mask, "weight": pair.weight}
     with part.open("wb") as stream:
         np.savez(stream, **{name: _half(value) for name, value in arrays.items()})
     os.replace(part, file)
@@ -175,17 +175,17 @@ class RefineTrainer:
         pair = self.pairs[rng.choice(len(self.pairs), p=self.shares / self.shares.sum())]
         have = pair.mask.shape[1:]
         starts = [int(rng.integers(max(n - m, 0) + 1)) for n, m in zip(have, self.config.cut, strict=True)]
-        return turned_over(pair, rng, tuple(slice(s, s + m) for s, m in zip(starts, self.config.cut, strict=True)))
+        return crop_and_flip(pair, rng, tuple(slice(s, s + m) for s, m in zip(starts, self.config.cut, strict=True)))
 
     def update(self) -> dict[str, float]:
-        """One optimizer step. Returns its loss, and that of the estimate which was to be refined."""
+        """One optimizer step. Returns its loss, and that of the estimate before refinement."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         pair = self.draw()
-        told, truth, mask = pair.told.to(self.device), pair.truth.to(self.device), pair.mask.to(self.device)
+        inputs, truth, mask = pair.inputs.to(self.device), pair.truth.to(self.device), pair.mask.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            x0 = told.refined(self.network)
-        scale = told.sigma_n if isinstance(told, LowDoseInputs) else SCALE
+            x0 = inputs.apply_refiner(self.network)
+        scale = inputs.sigma_n if isinstance(inputs, LowDoseInputs) else SCALE
 
         def error(x: torch.Tensor) -> torch.Tensor:
             return ((((x.clamp(-1, 1) - truth) / scale) ** 2) * mask).sum() / mask.sum().clamp(min=1)
@@ -198,7 +198,7 @@ class RefineTrainer:
             self.optimizer.step()
         self.step += 1
         self.average.update_parameters(self.network)
-        return {"loss": loss.item(), "before": error(told.base).item()}
+        return {"loss": loss.item(), "before": error(inputs.base).item()}
 
     def save(self) -> None:
         """Write the whole state to the run's folder; the file is replaced only when it is complete."""
@@ -225,8 +225,8 @@ class RefineTrainer:
 
 def check_base(folder: Path, model: Path) -> None:
     """InputError if a run's pairs were made with other weights than those of a model folder."""
-    file, own = folder / FACTS, read_config(model)["weights"]["sha256"]
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["base_sha256"] != own:
+    file, sha256 = folder / FACTS, read_config(model)["weights"]["sha256"]
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["base_sha256"] != sha256:
         raise InputError(f"The run {folder} belongs to other weights than those in {model}: name its own model.")
 
 

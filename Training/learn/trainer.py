@@ -18,7 +18,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.networks.unet import Denoiser
 
 from ..data.store import Case
-from .batches import Batch
+from .batches import TrainingBatch
 from .checkpoint import read_state, write_state
 from .config import PretrainConfig
 from .loss import diffusion_loss, snr_weights, training_target
@@ -30,7 +30,7 @@ T_BANDS = (30, 100, 300, 1000)
 class Trainer:
     """The state of a run: network, EMA, optimizer and step; saved and restored as a whole.
 
-    `network` is what is trained, `model` the same as it is to be called (compiled, one of several processes').
+    `network` is what is trained, `model` the same wrapped for calls (compiled, shared by several processes).
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Trainer:
         fall = 1 - (1 - c.decay_to) * self.step / max(c.steps, 1)
         return c.learning_rate * min(1.0, (self.step + 1) / max(c.warmup, 1)) * fall
 
-    def estimate(self, batch: Batch) -> torch.Tensor:
+    def estimate(self, batch: TrainingBatch) -> torch.Tensor:
         """The network's output for a batch, float32, computed in the run's precision."""
         with self.autocast():
             return self.model(*self.inputs(batch)).float()
@@ -92,7 +92,7 @@ class Trainer:
         """The run's precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+    def inputs(self, batch: TrainingBatch) -> tuple[torch.Tensor, ...]:
         """The network's inputs for a batch: x_t, t, position, anatomy and region, as `Denoiser` takes them."""
         codes = [crop.codes(self.config.network.encoding, self.device) for crop in batch.crops]
         position, anatomy = (torch.stack(parts) for parts in zip(*codes, strict=True))
@@ -101,11 +101,11 @@ class Trainer:
         x_t, position, anatomy = (image.contiguous(memory_format=self.memory_format) for image in images)
         return x_t, batch.t.to(self.device), position, anatomy, region
 
-    def target(self, batch: Batch) -> torch.Tensor:
+    def target(self, batch: TrainingBatch) -> torch.Tensor:
         """The output that the network should have for a batch: ε (the paper's), or v."""
         return training_target(batch, self.schedule, self.config.network.prediction).to(self.device)
 
-    def losses(self, batch: Batch) -> torch.Tensor:
+    def losses(self, batch: TrainingBatch) -> torch.Tensor:
         """The loss of each sample, (B,)."""
         return diffusion_loss(self.estimate, batch, self.target(batch))
 
@@ -113,9 +113,9 @@ class Trainer:
         """The weight of a sample at timestep t, (B,)."""
         return snr_weights(t, self.schedule, self.config.min_snr, self.config.network.prediction).to(self.device)
 
-    def update(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """One optimizer step over the accumulated batches, of all processes. Returns what it was like: the loss, the
-        losses by band of t and by region, the learning rate and the gradient's norm before it was clipped.
+    def update(self, batches: Sequence[TrainingBatch]) -> dict[str, float]:
+        """One optimizer step over the accumulated batches, of all processes. Returns the loss, the losses by band of t
+        and by region, the learning rate and the gradient's norm before it was clipped.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()

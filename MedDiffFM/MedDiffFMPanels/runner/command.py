@@ -5,7 +5,7 @@ import time
 import qt
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.last_words import last_words
+from MedDiffFMLib.crash_message import crash_message
 
 from .. import failures
 from ..failures import Failure
@@ -74,7 +74,7 @@ class Command:
         if code == 0:
             return code, None
         messages = self._process.messages()
-        sentence = last_words(messages).removeprefix("meddiff-fm: ")
+        sentence = crash_message(messages).removeprefix("meddiff-fm: ")
         if code == 2 and "No module named" not in sentence:
             return code, Failure("usage", sentence, "")
         return code, failures.died(code, messages, self._backend.kind == "slicer")

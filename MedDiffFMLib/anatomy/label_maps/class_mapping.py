@@ -13,7 +13,7 @@ from ..classes import BODY, BONE, GAS, LUNG, ORGANS, close_names, label_for_fore
 from .header_names import Segment
 from .values import present, whole_labels
 
-_COARSE = {BODY: 3, LUNG: 2, BONE: 2, GAS: 1}  # what any organ goes before
+_COARSE = {BODY: 3, LUNG: 2, BONE: 2, GAS: 1}  # any other organ has precedence over these
 _SHOWN = 8
 
 
@@ -28,8 +28,8 @@ class ClassMap:
     def draw(self, classes: np.ndarray) -> None:
         """Put classes (uint8, 0 for nothing) over what is there.
 
-        Where two meet, an organ goes before lung, bone, gas and body without a further name, and a smaller organ
-        before a larger one.
+        Where two meet, an organ has precedence over lung, bone, gas and unnamed body, and a smaller organ over a larger
+        one.
         """
         where = np.flatnonzero(classes)
         new, old = classes.reshape(-1)[where], self.voxels.reshape(-1)[where]
@@ -41,8 +41,8 @@ class ClassMap:
         self.voxels.reshape(-1)[where] = np.where((old == 0) | (rank[new] < rank[old]), new, old)
 
     def _count(self, new: np.ndarray, old: np.ndarray) -> None:
-        met = (old > 0) & (old < BODY) & (new < BODY) & (new != old)
-        low, high = np.minimum(new[met], old[met]), np.maximum(new[met], old[met])
+        overlapping = (old > 0) & (old < BODY) & (new < BODY) & (new != old)
+        low, high = np.minimum(new[overlapping], old[overlapping]), np.maximum(new[overlapping], old[overlapping])
         counts = np.bincount(low.astype(np.int64) * 256 + high)
         for pair in np.flatnonzero(counts):
             self._overlaps[int(pair) // 256, int(pair) % 256] += int(counts[pair])
@@ -51,10 +51,10 @@ class ClassMap:
     def overlaps(self) -> str:
         """Which organs overlapped, in words; empty if none did."""
         pairs = [f"{ORGANS[a]} and {ORGANS[b]}" for (a, b), _ in self._overlaps.most_common()]
-        return f"{self._overlaps.total()} voxels belong to several organs ({shortened(pairs)})" if pairs else ""
+        return f"{self._overlaps.total()} voxels belong to several organs ({shorten(pairs)})" if pairs else ""
 
 
-def translated(layers: list[Volume], segments: list[Segment], path: Path) -> tuple[Volume, int]:
+def to_model_classes(layers: list[Volume], segments: list[Segment], path: Path) -> tuple[Volume, int]:
     """One label map of the model's classes, and how many of the segments in it became body.
 
     Names that no class has count as body, and overlaps are resolved as by `ClassMap`: warnings say so. InputError if
@@ -64,7 +64,7 @@ def translated(layers: list[Volume], segments: list[Segment], path: Path) -> tup
     found = [set(present(layer)) for layer in layers]
     segments = [s for s in segments if s.layer < len(layers) and s.value in found[s.layer]]
     named = {(s.layer, s.value) for s in segments}
-    nameless = [Segment(f"label {v}", v, i) for i, some in enumerate(found) for v in some if (i, v) not in named]
+    nameless = [Segment(f"label {v}", v, i) for i, values in enumerate(found) for v in values if (i, v) not in named]
     classes = {s: class_of(s) for s in segments}
     unknown = [s for s, number in classes.items() if number is None]
     if len(unknown) == len(segments) and (unknown or nameless):
@@ -82,16 +82,16 @@ def translated(layers: list[Volume], segments: list[Segment], path: Path) -> tup
     for s in segments:
         if label_for_foreign_name(s.name) is None and label_for_foreign_name(s.identity) is None and classes[s]:
             first = first.with_warning(f"{path}: the segment {s.name!r} counts as {ORGANS[classes[s]]}, {s.meaning}.")
-    return told(first, path, [s.name for s in (*unknown, *nameless)], drawn.overlaps)
+    return with_warnings(first, path, [s.name for s in (*unknown, *nameless)], drawn.overlaps)
 
 
-def told(labels: Volume, path: Path, others: list[str], overlaps: str) -> tuple[Volume, int]:
-    """A label map with warnings about names of no class and about overlaps, and how many names there are."""
+def with_warnings(labels: Volume, path: Path, others: list[str], overlaps: str) -> tuple[Volume, int]:
+    """A label map with warnings about overlaps and about names of no class, and the number of those names."""
     if others:
         near = dict.fromkeys(one for name in others for one in close_names(name, likeness=0.8))
-        hint = f" (near: {shortened(list(near))})" if near else ""
+        hint = f" (near: {shorten(list(near))})" if near else ""
         labels = labels.with_warning(
-            f"{path}: no class of the model is called {shortened(others)}{hint}; counted as other parts of the body."
+            f"{path}: no class of the model is called {shorten(others)}{hint}; counted as other parts of the body."
         )
     if overlaps:
         labels = labels.with_warning(f"{path}: {overlaps}; the smaller organ has them.")
@@ -100,7 +100,7 @@ def told(labels: Volume, path: Path, others: list[str], overlaps: str) -> tuple[
     return labels, len(others)
 
 
-def shortened(words: list[str]) -> str:
+def shorten(words: list[str]) -> str:
     """A list in words, its end cut off if it is long."""
     more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
     return ", ".join(words[:_SHOWN]) + more

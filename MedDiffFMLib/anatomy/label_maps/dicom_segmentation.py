@@ -92,9 +92,9 @@ def _only_seg(path: Path, pydicom) -> Path:
             "segmentation as DICOM SEG, NIfTI or .seg.nrrd."
         )
     if len(segs) != 1:
-        wanted = "the file of one" if segs or not path.is_dir() else "the file of one, or a folder with organs' masks"
+        expected = "the file of one" if segs or not path.is_dir() else "the file of one, or a folder with organs' masks"
         what = f"{len(segs)} segmentations ({', '.join(one.name for one in segs)})" if segs else "no segmentation"
-        raise InputError(f"{path} holds {what} (DICOM SEG); give {wanted}.")
+        raise InputError(f"{path} holds {what} (DICOM SEG); give {expected}.")
     return segs[0]
 
 

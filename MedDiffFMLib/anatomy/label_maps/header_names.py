@@ -1,4 +1,4 @@
-"""The names of labels that stand in the headers of label maps: TotalSegmentator's NIfTI and 3D Slicer's NRRD."""
+"""The names of labels in the headers of label maps: TotalSegmentator's NIfTI and 3D Slicer's NRRD."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Segment:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it is called, the most telling first."""
+        """Its names, the most specific first."""
         return tuple(dict.fromkeys(name for name in (self.name, self.identity, self.meaning) if name))
 
 
@@ -72,8 +72,8 @@ def _label_table(content: bytes) -> dict[int, str]:
 def segments_in_nrrd(path: Path) -> list[Segment]:
     """The segments that a .seg.nrrd of 3D Slicer describes in its header (Segment0_Name, …); or none.
 
-    Where it tells no label values, as versions before 4.11 did, each segment is a layer of its own with the value 1,
-    or the only layer has them in their order. A segment without a usable number is left out.
+    Where it gives no label values, as versions before 4.11 did, each segment is a layer of its own with the value 1, or
+    the only layer has them in their order. A segment without a usable number is left out.
     """
     found: dict[int, dict[str, str]] = {}
     fields: dict[str, str] = {}
@@ -105,7 +105,7 @@ def _layers(fields: dict[str, str]) -> int:
 
 
 def _meaning(tags: str) -> str:
-    """What 3D Slicer's terminology calls a segment, with its side; empty unless it is an anatomical structure.
+    """The name of a segment in 3D Slicer's terminology, with its side; empty unless it is an anatomical structure.
 
     TerminologyEntry holds, between ~, a context, category, type and the type's modifier, each scheme^code^meaning.
     """

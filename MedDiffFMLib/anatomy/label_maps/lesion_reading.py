@@ -1,4 +1,4 @@
-"""Read a lesion mask that somebody made: a mask, a segmentation of 3D Slicer in layers, DICOM SEG, organs beside it."""
+"""Read a lesion mask from a file: a mask, a segmentation of 3D Slicer in layers, DICOM SEG, organs beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...errors import InputError
 from ...volumes.io import resample_labels_to
 from ...volumes.volume import Volume
 from ..classes import BODY
-from .class_mapping import class_of, shortened
+from .class_mapping import class_of, shorten
 from .header_names import Segment
 from .organ_folder import mask_files
 from .reading import read_named
@@ -29,10 +29,10 @@ def read_lesion_mask(path: str | os.PathLike, like: Volume | None = None) -> Vol
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
     if path.is_dir() and (files := mask_files(path)):
-        names = shortened([file.name for file in files])
+        names = shorten([file.name for file in files])
         raise InputError(f"{path} is a folder of {len(files)} masks ({names}): give the file of the lesion's mask.")
     layers, segments, beside = read_named(path)
-    if beside.file and not beside.own and beside.file.name.lower() != "dataset.json":
+    if beside.file and not beside.of_map and beside.file.name.lower() != "dataset.json":
         segments = []  # names of a folder's label maps, among which a lesion's mask may lie
     mask = _lesion([whole_labels(layer) for layer in layers], segments, path)
     return mask if like is None else resample_labels_to(mask, like)
@@ -44,17 +44,17 @@ def _lesion(layers: list[Volume], segments: list[Segment], path: Path) -> Volume
     segments = [s for s in segments if s.layer < len(layers) and s.value in found[s.layer]]
     organs = [s for s in segments if class_of(s) is not None and class_of(s) != BODY]
     named = {(s.layer, s.value) for s in segments}
-    nameless = [f"label {v}" for i, some in enumerate(found) for v in some if (i, v) not in named]
+    nameless = [f"label {v}" for i, values in enumerate(found) for v in values if (i, v) not in named]
     lesions = [s.name for s in segments if s not in organs] + nameless
     if organs and not lesions and len(organs) > 1:
         raise InputError(
-            f"{path} holds organs ({shortened([s.name for s in organs])}) and no lesion, perhaps files are in the "
+            f"{path} holds organs ({shorten([s.name for s in organs])}) and no lesion, perhaps files are in the "
             "wrong order: give the lesion's mask."
         )
     mask = layers[0]
     if organs and lesions:
         mask = mask.with_warning(
-            f"{path}: the lesion is {shortened(lesions)}; the organs in it ({shortened([s.name for s in organs])}) are "
+            f"{path}: the lesion is {shorten(lesions)}; the organs in it ({shorten([s.name for s in organs])}) are "
             "left out."
         )
         layers = [_without(layer, [s.value for s in organs if s.layer == i]) for i, layer in enumerate(layers)]
@@ -62,7 +62,7 @@ def _lesion(layers: list[Volume], segments: list[Segment], path: Path) -> Volume
     elif organs:
         mask = mask.with_warning(f"{path}: the lesion's mask is called {organs[0].name}, which is an organ's name.")
     elif len(lesions) > 1 and segments:
-        mask = mask.with_warning(f"{path}: {len(lesions)} segments count as lesion, {shortened(lesions)}.")
+        mask = mask.with_warning(f"{path}: {len(lesions)} segments count as lesion, {shorten(lesions)}.")
     if len(layers) > 1:
         drawn = np.any([layer.voxels > 0 for layer in layers], axis=0)
         mask = mask.with_voxels(drawn.astype(np.uint8))

@@ -45,7 +45,7 @@ class Counted(dict):
 
 
 def names_in_json(document: object, stems: list[str]) -> dict[int, str] | None:
-    """The names in a document; {} if it speaks of other things (provenance, other files), None if it is not understood.
+    """The names in a document; {} if it is about other things (provenance, other files), None if it is not understood.
 
     Understood are {"1": "liver"}, {"liver": 1}, {"whole": [1, 2]} (a number in several goes by the one with fewest),
     lists of {"value": 1, "name": "liver"} or of names, and each of these within `labels`, `segments` and the like, or
@@ -94,7 +94,7 @@ def _number(value: object) -> int | None:
 
 
 def _numbers_of(value: object) -> tuple[int, ...]:
-    """The numbers that a name stands for: one, a region of several, or what an object says; none if it is no such."""
+    """The numbers that a name stands for: one, a region of several, or those in an object; none for anything else."""
     several = value if isinstance(value, list) else [_number_in(value) if isinstance(value, dict) else value]
     numbers = tuple(_number(one) for one in several)
     return () if None in numbers else numbers
@@ -122,7 +122,7 @@ def _number_in(entry: dict) -> int | None:
 
 
 def _name_of(value: object) -> str:
-    """A name, or the one in an object; with the meaning of its code where only that tells (dcmqi)."""
+    """A name, or the one in an object; with the meaning of its code if only that says what it is (dcmqi)."""
     if isinstance(value, str):
         return value.strip() if _number(value) is None else ""
     if not isinstance(value, dict):

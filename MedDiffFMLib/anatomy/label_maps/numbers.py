@@ -1,4 +1,4 @@
-"""A label map without names: what its numbers, or the name of its file, can mean, and what they cannot."""
+"""Label maps without names: the classes that their numbers, or the name of the file, can mean."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from ...errors import InputError
 from ...volumes.volume import Volume
 from ..classes import GAS, ORGANS, label_for_foreign_name, label_numbers
-from .class_mapping import shortened
+from .class_mapping import shorten
 from .plausibility import odd_for_numbers
-from .sidecar_names import Beside, stems_of
+from .sidecar_names import SidecarNames, stems_of
 from .values import present
 
 _MASK_VALUES = (1, 255)
@@ -21,7 +21,7 @@ _CASE_WORDS = (*_MASK_WORDS, *"case patient pat subject subj sub scan ct id img 
 _MAISI = (*range(GAS + 1, 133), 200)  # of its classes and its body, those that are none here
 
 
-def numbered(labels: Volume, path: Path, beside: Beside) -> Volume:
+def from_bare_numbers(labels: Volume, path: Path, beside: SidecarNames) -> Volume:
     """A label map without names in the model's classes: its numbers are taken for TotalSegmentator's, with a warning.
 
     A mask of one organ takes its class from its file's name (colon.nii.gz). InputError for a mask that is named after
@@ -41,10 +41,10 @@ def numbered(labels: Volume, path: Path, beside: Beside) -> Volume:
             f"{path} has no names of its labels, and its numbers are not those of TotalSegmentator 2: {odd}; "
             f"{_way_out(path)}."
         )
-    taken = shortened([f"{number} {ORGANS[number]}" for number in numbers])
+    class_names = shorten([f"{number} {ORGANS[number]}" for number in numbers])
     return labels.with_warning(
         f"{path} has no names of its labels{_not_understood(beside)}: its numbers were taken for TotalSegmentator's "
-        f"({taken})."
+        f"({class_names})."
     )
 
 
@@ -65,11 +65,11 @@ def organ_in_name(path: Path) -> tuple[int | None, bool]:
     return None, False
 
 
-def _mask(labels: Volume, value: int, organ: int | None, certain: bool, path: Path, beside: Beside) -> Volume:
+def _mask(labels: Volume, value: int, organ: int | None, certain: bool, path: Path, beside: SidecarNames) -> Volume:
     """A map of one value as the organ that its file is named after."""
     if organ is None:
         raise InputError(
-            f"{path} holds one mask and no name, so which organ it shows cannot be told{_not_understood(beside)}: name "
+            f"{path} holds one mask and no name, so which organ it shows is unknown{_not_understood(beside)}: name "
             f"the file after the organ, as liver.nii.gz, or {_way_out(path)}."
         )
     mask = labels.with_voxels(np.where(labels.voxels > 0, np.uint8(organ), np.uint8(0)))
@@ -108,7 +108,7 @@ def _json_name(path: Path) -> str:
     return f"{path.name.split('.')[0]}.json"
 
 
-def _not_understood(beside: Beside) -> str:
-    """What stands beside the map and was to no avail, in words."""
+def _not_understood(beside: SidecarNames) -> str:
+    """The files beside the map that were not understood, in words."""
     files = [file.name for file in beside.unclear]
-    return f" ({shortened(files)} beside it hold{'s' * (len(files) == 1)} none that are understood)" if files else ""
+    return f" ({shorten(files)} beside it hold{'s' * (len(files) == 1)} none that are understood)" if files else ""

@@ -10,7 +10,7 @@ from ...errors import InputError
 from ...volumes.io import read_volume
 from ...volumes.volume import Volume
 from ..classes import BODY
-from .class_mapping import ClassMap, check_spelling, shortened, told
+from .class_mapping import ClassMap, check_spelling, shorten, with_warnings
 from .numbers import organ_in_name
 from .sidecar_names import stems_of
 from .values import present, whole_labels
@@ -28,7 +28,7 @@ def read_organ_folder(folder: Path) -> tuple[Volume, int]:
     """The organs of a folder's masks, named by their files (liver.nii.gz), and how many names have no class.
 
     Empty masks are left out without a word, images with a warning; names of no class count as body, and where organs
-    overlap the smaller one goes before: warnings say so. InputError for masks on different grids, for a file with
+    overlap the smaller one has precedence: warnings say so. InputError for masks on different grids, for a file with
     several labels, and for a folder without an organ.
     """
     first, drawn, others, organs, left_out = None, None, [], 0, []
@@ -54,8 +54,8 @@ def read_organ_folder(folder: Path) -> tuple[Volume, int]:
     check_spelling(folder, others)
     labels = Volume(drawn.voxels, first.spacing, first.origin, first.direction, str(folder), warnings=first.warnings)
     if left_out:
-        labels = labels.with_warning(f"{folder}: {shortened(left_out)} left out, no mask of one organ.")
-    return told(labels, folder, others, drawn.overlaps)
+        labels = labels.with_warning(f"{folder}: {shorten(left_out)} left out, no mask of one organ.")
+    return with_warnings(labels, folder, others, drawn.overlaps)
 
 
 def _mask(file: Path) -> Volume | None:
@@ -76,9 +76,9 @@ def _mask(file: Path) -> Volume | None:
 def _no_organs(folder: Path, others: list[str], left_out: list[str]) -> str:
     within = next((one for one in sorted(folder.iterdir()) if one.is_dir() and mask_files(one)), None)
     if others:
-        found = f"only {shortened(others)}"
+        found = f"only {shorten(others)}"
     else:
-        found = f"only {shortened(left_out)}, which show more than one organ" if left_out else "no files at all"
+        found = f"only {shorten(left_out)}, which show more than one organ" if left_out else "no files at all"
     hint = f"; give the folder {within.name} in it" if within else ""
     return (
         f"{folder} holds no mask that is named after an organ, {found}: name each file as TotalSegmentator does, for "

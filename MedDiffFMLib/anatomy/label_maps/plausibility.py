@@ -57,7 +57,7 @@ _SAMPLE = 4_000_000  # voxels that centers and medians are taken from
 
 
 def odd_for_numbers(labels: Volume) -> str:
-    """What speaks against a label map's numbers being the model's classes, or an empty string."""
+    """The reason why a label map's numbers cannot be the model's classes; empty if there is none."""
     counts = np.bincount(labels.voxels.ravel(), minlength=BODY)
     ml = counts * float(np.prod(labels.spacing)) / 1000
     for number, name in ORGANS.items():
@@ -74,16 +74,16 @@ def _wrong_side(labels: Volume, ml: np.ndarray) -> str:
     leftwards = (np.reshape(labels.direction, (3, 3)) * labels.spacing)[0] @ index  # LPS: the patient's left
     count = np.maximum(np.bincount(numbers, minlength=ml.size), 1)
     center = np.bincount(numbers, leftwards, minlength=ml.size) / count
-    here = {ORGANS[n]: n for n in range(1, min(BODY, ml.size)) if ml[n] >= _LEAST_ML}
-    for left in (name for name in _LEFT if name in here):
-        for right in (name for name in _RIGHT if name in here):
-            if center[here[right]] - center[here[left]] > _WRONG_WAY_MM:
-                return f"label {here[left]} would be {left} and lies to the right of label {here[right]}, {right}"
+    organs = {ORGANS[n]: n for n in range(1, min(BODY, ml.size)) if ml[n] >= _LEAST_ML}
+    for left in (name for name in _LEFT if name in organs):
+        for right in (name for name in _RIGHT if name in organs):
+            if center[organs[right]] - center[organs[left]] > _WRONG_WAY_MM:
+                return f"label {organs[left]} would be {left} and lies to the right of label {organs[right]}, {right}"
     return ""
 
 
 def odd_for_hu(labels: Volume, ct: Volume) -> str:
-    """What speaks against a label map being of this CT, on whose grid it is, or an empty string."""
+    """The reason why a label map cannot belong to this CT, on whose grid it is; empty if there is none."""
     where, numbers = _some(labels.voxels)
     hu = ct.voxels.reshape(-1)[where]
     for name in _SOLID:

@@ -1,4 +1,4 @@
-"""Read anatomy that somebody made: label maps with the names of their labels, from the programs that make them.
+"""Read anatomy from files: label maps with the names of their labels, as other programs write them.
 
 Names come from the file itself (TotalSegmentator's NIfTI, a segmentation of 3D Slicer, DICOM SEG), from a file beside
 it (`names_beside`), or from the names of the masks in a folder (`organ_folder`). Without names, the numbers are taken
@@ -16,13 +16,13 @@ from ...errors import InputError
 from ...volumes.io import read_layers, read_volume, resample_labels_to
 from ...volumes.volume import Volume
 from ..classes import ORGANS, label_for_foreign_name
-from .class_mapping import class_of, translated
+from .class_mapping import class_of, to_model_classes
 from .header_names import Segment, names_in_nifti, segments_in_nrrd
 from .name_tables import Counted
-from .numbers import numbered, organ_in_name
+from .numbers import from_bare_numbers, organ_in_name
 from .organ_folder import mask_files, read_organ_folder
 from .plausibility import odd_for_hu
-from .sidecar_names import Beside, names_beside
+from .sidecar_names import SidecarNames, names_beside
 from .values import present, whole_labels
 
 
@@ -67,28 +67,28 @@ def _classes(path: Path) -> tuple[Volume, int, bool]:
     if path.is_dir() and mask_files(path):
         return (*read_organ_folder(path), True)
     layers, segments, beside = read_named(path)
-    if segments and not beside.own and beside.file:
+    if segments and not beside.of_map and beside.file:
         _check_file_name(path, layers, segments, beside)
     if segments:
-        return (*translated(layers, segments, path), True)
-    return numbered(whole_labels(layers[0]), path, beside), 0, False
+        return (*to_model_classes(layers, segments, path), True)
+    return from_bare_numbers(whole_labels(layers[0]), path, beside), 0, False
 
 
-def read_named(path: Path) -> tuple[list[Volume], list[Segment], Beside]:
-    """The layers of label values in a file, which value of which layer has which name (empty: no names), and what
-    stands beside it where it has no names itself.
+def read_named(path: Path) -> tuple[list[Volume], list[Segment], SidecarNames]:
+    """The layers of label values in a file, which value of which layer has which name (empty: no names), and the names
+    beside it if it has none itself.
     """
     if is_dicom(path):
         from .dicom_segmentation import read_dicom_seg
 
-        return (*read_dicom_seg(path), Beside({}))
+        return (*read_dicom_seg(path), SidecarNames({}))
     name = path.name.lower()
     if name.endswith((".nrrd", ".nhdr")) and (segments := segments_in_nrrd(path)):
-        return read_layers(path), segments, Beside({})
+        return read_layers(path), segments, SidecarNames({})
     layers = [read_volume(path)]
     beside = names_beside(path)
     if name.endswith((".nii", ".nii.gz")) and (names := names_in_nifti(path)):
-        return [_told_of_other_names(layers[0], names, beside)], _segments(names), Beside({})
+        return [_with_name_warning(layers[0], names, beside)], _segments(names), SidecarNames({})
     if isinstance(beside.names, Counted):
         layers = [layers[0].with_warning(f"{beside.file} lists names without numbers: counted from 1 for {path}.")]
     return layers, _segments(beside.names), beside
@@ -102,13 +102,13 @@ def is_dicom(path: Path) -> bool:
         return file.read(132)[128:] == b"DICM"
 
 
-def _told_of_other_names(labels: Volume, names: dict[int, str], beside: Beside) -> Volume:
-    """A label map with a warning if a file named after it gives other names than its header, which go before."""
+def _with_name_warning(labels: Volume, names: dict[int, str], beside: SidecarNames) -> Volume:
+    """A label map with a warning if a file named after it gives other names than its header, which have precedence."""
     both = [
         n
         for n in names
         if n
-        and beside.own
+        and beside.of_map
         and label_for_foreign_name(beside.names.get(n, names[n])) != label_for_foreign_name(names[n])
     ]
     if not both:
@@ -121,7 +121,7 @@ def _segments(names: dict[int, str]) -> list[Segment]:
     return [Segment(name, number) for number, name in names.items() if number]
 
 
-def _check_file_name(path: Path, layers: list[Volume], segments: list[Segment], beside: Beside) -> None:
+def _check_file_name(path: Path, layers: list[Volume], segments: list[Segment], beside: SidecarNames) -> None:
     """InputError if a mask is named after one organ (colon.nii.gz), and the names of its whole folder say another."""
     organ, _ = organ_in_name(path)
     numbers = present(whole_labels(layers[0])) if organ is not None else []

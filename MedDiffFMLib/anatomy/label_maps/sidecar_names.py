@@ -17,20 +17,20 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What stands beside a label map. names: {number: name}, from `file`, or none.
+class SidecarNames:
+    """The names found beside a label map: {number: name}, from `file`, or none.
 
-    own: `file` is named after the map, and does not speak of a whole folder. unclear: files that hold no names that
-    are understood.
+    of_map: `file` is named after the map, and does not describe a whole folder. unclear: files whose names could not be
+    understood.
     """
 
     names: dict[int, str]
     file: Path | None = None
-    own: bool = False
+    of_map: bool = False
     unclear: tuple[Path, ...] = ()
 
 
-def names_beside(path: Path) -> Beside:
+def names_beside(path: Path) -> SidecarNames:
     """The names of a label map's numbers from the first file beside it that holds some.
 
     First come files named after the map (NAME.json, NAME.ctbl, NAME_ColorTable.ctbl, NAME.csv, .tsv, .txt, .label),
@@ -39,17 +39,17 @@ def names_beside(path: Path) -> Beside:
     """
     stems = stems_of(path)
     unclear = []
-    for file, own in _candidates(path, stems):
+    for file, of_map in _candidates(path, stems):
         names = _names_in(file, stems)
         if names:
-            return Beside(names, file, own)
+            return SidecarNames(names, file, of_map)
         if names is None:
             unclear.append(file)
-    return Beside({}, unclear=tuple(unclear))
+    return SidecarNames({}, unclear=tuple(unclear))
 
 
 def stems_of(path: Path) -> list[str]:
-    """What a file may be called in a table of names: `case.v2.seg.nrrd` → case.v2.seg, case.v2, case."""
+    """The names under which a table may list a file: `case.v2.seg.nrrd` → case.v2.seg, case.v2, case."""
     name = path.name
     name = name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else Path(name).stem
     stems = [name, name.split(".")[0]]
@@ -61,12 +61,12 @@ def stems_of(path: Path) -> list[str]:
 
 def _candidates(path: Path, stems: list[str]) -> list[tuple[Path, bool]]:
     """The files beside a label map that may hold names, and whether each is named after it, the likeliest first."""
-    here = {one.name.lower(): one for one in _files(path.parent)}
-    own = [f"{stem}{end}" for stem in stems for end in (".json", *_TABLES)]
-    own += [f"{stem}_colortable{end}" for stem in stems for end in _TABLES]
+    file_by_name = {one.name.lower(): one for one in _files(path.parent)}
+    of_map = [f"{stem}{end}" for stem in stems for end in (".json", *_TABLES)]
+    of_map += [f"{stem}_colortable{end}" for stem in stems for end in _TABLES]
     shared = [f"{stem}{end}" for stem in _OF_THE_FOLDER for end in (".json", *_TABLES)]
-    found = {here[name.lower()]: True for name in own if name.lower() in here}
-    found |= {here[name]: False for name in shared if name in here and here[name] not in found}
+    found = {file_by_name[name.lower()]: True for name in of_map if name.lower() in file_by_name}
+    found |= {file_by_name[name]: False for name in shared if name in file_by_name and file_by_name[name] not in found}
     if path.absolute().parent.name.lower().startswith(_FOLDERS_OF_A_DATASET):
         found |= {one: False for one in _files(path.absolute().parent.parent) if one.name.lower() == "dataset.json"}
     return [(file, of_it) for file, of_it in found.items() if file.name != path.name]
@@ -80,7 +80,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _names_in(file: Path, stems: list[str]) -> dict[int, str] | None:
-    """The names in a file; {} if it speaks of other things than this map, None if it is not understood."""
+    """The names in a file; {} if it is about other things than this map, None if it is not understood."""
     try:
         if file.stat().st_size > _LARGEST:
             return None
@@ -96,7 +96,7 @@ def _names_in(file: Path, stems: list[str]) -> dict[int, str] | None:
 
 
 def text_of(raw: bytes) -> str:
-    """Bytes as text: by the byte order mark, else UTF-16 where zeros tell it, UTF-8, or Windows' cp1252."""
+    """Bytes as text: by the byte order mark, else as UTF-16 if zeros suggest it, UTF-8, or Windows' cp1252."""
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return raw[len(mark) :].decode(encoding, "replace")

@@ -29,7 +29,7 @@ _ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, N
 
 @contextlib.contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep what pydicom and highdicom say about values that break the standard from warnings and logs: they quote
+    """A context without the warnings and logs of pydicom and highdicom about values that break the standard: they quote
     them. Within another one it costs nothing: a change of a log's level slows down all logs.
     """
     logs = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
@@ -163,8 +163,8 @@ def numbers(ds: Dataset, keyword: str, count: int, path: Path) -> tuple[float, .
     texts = [str(part).strip("\0 \t\r\n") for part in value]
     if len(texts) != count or not all(_NUMBER.fullmatch(text) for text in texts):
         shown = "\\".join(texts)[:60]
-        wanted = "a number" if count == 1 else f"{count} numbers"
-        raise InputError(f"{path} gives {keyword} as {shown!r}, not {wanted}; correct it or export the series again.")
+        expected = "a number" if count == 1 else f"{count} numbers"
+        raise InputError(f"{path} gives {keyword} as {shown!r}, not {expected}; correct it or export the series again.")
     return tuple(map(float, texts))
 
 
@@ -189,7 +189,7 @@ def words(ds: Dataset, keyword: str) -> list[str]:
 
 
 def whole(ds: Dataset, keyword: str, otherwise: int) -> int:
-    """An attribute that is a whole number, or what it is taken for where it is missing or something else."""
+    """An attribute as a whole number; `otherwise` if it is missing or anything else."""
     try:
         with quiet_pydicom():
             return int(ds.get(keyword))

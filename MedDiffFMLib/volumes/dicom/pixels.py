@@ -18,14 +18,14 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 from ...errors import InputError
 from ..itk import quiet
 from .files import damaged, read_whole, save, text, whole
-from .slices import Slice, frames
+from .slices import DicomSlice, frames
 
 _CAPTURE, _CAPTURES = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.3"
 _LAYOUT = "Rows Columns SamplesPerPixel BitsAllocated BitsStored HighBit PixelRepresentation".split()
 _WHOLE_BITS = (8, 16, 32)
 
 
-def read_hu(slices: list[Slice]) -> np.ndarray:
+def read_hu(slices: list[DicomSlice]) -> np.ndarray:
     """Voxels (slices, rows, columns) in HU: int16 if all are whole numbers that fit, else float32. InputError names the
     file of a slice that is damaged or no grayscale image.
     """
@@ -41,7 +41,7 @@ def read_hu(slices: list[Slice]) -> np.ndarray:
     return voxels
 
 
-def slice_hu(one: Slice, pixels: Pixels) -> np.ndarray:
+def slice_hu(one: DicomSlice, pixels: Pixels) -> np.ndarray:
     """A slice's HU (rows, columns), int16 or float32, from its file's pixels."""
     slope, intercept = (1.0, 0.0) if one.slope is None else (one.slope, one.intercept)
     hu = pixels.stored(one.frame) * slope + intercept  # in float64

@@ -18,7 +18,7 @@ from ..checks import check_grid
 from ..volume import Volume
 from .files import files_below, files_in, quiet_pydicom, read_header, text
 from .pixels import Pixels, read_hu, slice_hu
-from .slices import Slice, frames, is_ct, is_localizer, slices_of
+from .slices import DicomSlice, frames, is_ct, is_localizer, slices_of
 from .stack import SAME_PLACE_MM, alike, check_frames_of_reference, check_stack, check_units, gaps, grid, in_order
 
 _MOST_LISTED = 8
@@ -33,7 +33,7 @@ def read_dicom_folder(path: Path) -> Volume:
     folder itself holds no CT.
 
     Raises InputError if there is no CT or more than one (listed by series number, modality, number of slices and
-    spacing), for missing or uneven slices, a gantry tilt, or a slice that is damaged or says nothing of where it lies.
+    spacing), for missing or uneven slices, a gantry tilt, or a slice that is damaged or has no position.
     """
     slices, warnings = find_slices(path)
     where = grid(slices)
@@ -45,7 +45,7 @@ def read_dicom_folder(path: Path) -> Volume:
 
 
 @quiet_pydicom()
-def find_slices(path: Path) -> tuple[list[Slice], list[str]]:
+def find_slices(path: Path) -> tuple[list[DicomSlice], list[str]]:
     """The slices of the CT at a path, in the order of the volume, and warnings. InputError as `read_dicom_folder`."""
     ct, others = _choose(path)
     slices = in_order([one for file, header in ct for one in slices_of(file, header)])
@@ -62,23 +62,23 @@ def find_slices(path: Path) -> tuple[list[Slice], list[str]]:
 def _choose(path: Path) -> tuple[Series, list[Series]]:
     """The files of the CT series to read, and those of the other series."""
     if path.is_dir():
-        every = _series(files_in(path))
-        if not any(_is_ct(one) for one in every):
-            every = _series(files_below(path))
+        all_series = _series(files_in(path))
+        if not any(_is_ct(one) for one in all_series):
+            all_series = _series(files_below(path))
     else:
-        every = _series([path])
-    if not every:
+        all_series = _series([path])
+    if not all_series:
         raise InputError(f"{path} holds no DICOM images; give the folder with the slices of one CT series.")
-    listing = _listing(every)
-    cts = [one for one in every if _is_ct(one)]
+    listing = _listing(all_series)
+    cts = [one for one in all_series if _is_ct(one)]
     if not cts:
         raise InputError(f"{path} is not a CT ({listing}); give a CT series.")
     if path.is_file() and frames(cts[0][0][1]) == 1:
         raise InputError(f"{path} is one slice of a series; give its folder, {path.parent}.")
     stacks = [one for one in cts if sum(frames(header) for _, header in one) > 1] or cts
     if len(stacks) > 1:
-        raise InputError(f"{path} holds {len(every)} series ({listing}); put one of them alone in a folder.")
-    return stacks[0], [one for one in every if one is not stacks[0]]
+        raise InputError(f"{path} holds {len(all_series)} series ({listing}); put one of them alone in a folder.")
+    return stacks[0], [one for one in all_series if one is not stacks[0]]
 
 
 def _series(files: list[Path]) -> list[Series]:
@@ -116,8 +116,8 @@ def _apart(series: Series) -> str:
     return f", {np.median(gaps(slices)):.3g} mm apart"
 
 
-def _listing(every: list[Series]) -> str:
-    return "; ".join([*map(describe, every[:_MOST_LISTED]), *(["…"] if len(every) > _MOST_LISTED else [])])
+def _listing(all_series: list[Series]) -> str:
+    return "; ".join([*map(describe, all_series[:_MOST_LISTED]), *(["…"] if len(all_series) > _MOST_LISTED else [])])
 
 
 def _left_out(others: list[Series]) -> str:
@@ -125,7 +125,7 @@ def _left_out(others: list[Series]) -> str:
     return f"{count} other DICOM file{'s were' if count > 1 else ' was'} left out beside the CT ({_listing(others)})."
 
 
-def _check_single(path: Path, slices: list[Slice], others: list[Series]) -> None:
+def _check_single(path: Path, slices: list[DicomSlice], others: list[Series]) -> None:
     """InputError if a CT slice that is left out looks like one of those taken: it may belong to them."""
     for series in others:
         if not _is_ct(series):
@@ -141,22 +141,22 @@ def _check_single(path: Path, slices: list[Slice], others: list[Series]) -> None
             )
 
 
-def _without_copies(slices: list[Slice]) -> tuple[list[Slice], int]:
+def _without_copies(slices: list[DicomSlice]) -> tuple[list[DicomSlice], int]:
     """Ordered slices without those that are copies of one before: of one UID, place and content."""
-    kept: list[Slice] = []
+    kept: list[DicomSlice] = []
     for one in slices:
         if not any(_same(one, other) for other in _at_place(one, kept)):
             kept.append(one)
     return kept, len(slices) - len(kept)
 
 
-def _at_place(one: Slice, ordered: list[Slice]) -> list[Slice]:
-    """Those of the slices before, ordered along the normal, that lie where this one does."""
+def _at_place(one: DicomSlice, ordered: list[DicomSlice]) -> list[DicomSlice]:
+    """The previous slices, ordered along the normal, at the position of this one."""
     return list(takewhile(lambda other: np.linalg.norm(one.position - other.position) < SAME_PLACE_MM, ordered[::-1]))
 
 
-def _same(one: Slice, other: Slice) -> bool:
-    """Whether both are one image: of one UID, frame and content."""
+def _same(one: DicomSlice, other: DicomSlice) -> bool:
+    """Whether both are the same image: of one UID, frame and content."""
     if (one.uid, one.frame) != (other.uid, other.frame):
         return False
-    return np.array_equal(*(slice_hu(each, Pixels(each.path)) for each in (one, other)))
+    return np.array_equal(*(slice_hu(image, Pixels(image.path)) for image in (one, other)))

@@ -12,13 +12,13 @@ from pydicom import Dataset
 from ...errors import InputError
 from ..volume import Volume
 from .files import text
-from .slices import Slice
+from .slices import DicomSlice
 from .tags import decimals
 
 _BLANK = "PatientName PatientBirthDate PatientSex StudyID StudyDate StudyTime AccessionNumber".split()
 
 
-def segmentation_source(slices: Sequence[Slice], mask: Volume, tags: Dataset) -> tuple[list[Dataset], np.ndarray]:
+def segmentation_source(slices: Sequence[DicomSlice], mask: Volume, tags: Dataset) -> tuple[list[Dataset], np.ndarray]:
     """The source images of a segmentation, and the mask's voxels (frames, rows, columns) in their order.
 
     slices: in the order of the mask; tags: of the result, by `series_tags`. The patient stays blank: highdicom's checks
@@ -42,7 +42,7 @@ def segmentation_source(slices: Sequence[Slice], mask: Volume, tags: Dataset) ->
     return [_several([slices[k] for k in order], mask, tags)], mask.voxels[order]
 
 
-def _image(one: Slice, tags: Dataset) -> Dataset:
+def _image(one: DicomSlice, tags: Dataset) -> Dataset:
     ds = Dataset()
     for keyword in _BLANK:
         setattr(ds, keyword, None)
@@ -54,20 +54,20 @@ def _image(one: Slice, tags: Dataset) -> Dataset:
     return ds
 
 
-def _measures(one: Slice, mask: Volume) -> Dataset:
+def _measures(one: DicomSlice, mask: Volume) -> Dataset:
     ds = Dataset()
     ds.PixelSpacing, ds.SliceThickness = decimals(one.spacing), decimals([mask.spacing[2]])[0]
     return ds
 
 
-def _single(one: Slice, mask: Volume, tags: Dataset) -> Dataset:
+def _single(one: DicomSlice, mask: Volume, tags: Dataset) -> Dataset:
     ds = _image(one, tags)
     ds.ImagePositionPatient, ds.ImageOrientationPatient = decimals(one.position), decimals(one.axes.ravel())
     ds.update(_measures(one, mask))
     return ds
 
 
-def _several(slices: Sequence[Slice], mask: Volume, tags: Dataset) -> Dataset:
+def _several(slices: Sequence[DicomSlice], mask: Volume, tags: Dataset) -> Dataset:
     """Frames of one file, in its order."""
     ds, shared, orientation = _image(slices[0], tags), Dataset(), Dataset()
     orientation.ImageOrientationPatient = decimals(slices[0].axes.ravel())

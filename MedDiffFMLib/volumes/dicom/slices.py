@@ -1,4 +1,4 @@
-"""The slices of CT images in DICOM files: where each lies and what its stored values mean, as its header says it."""
+"""The slices of CT images in DICOM files: the position of each and the meaning of its stored values, by its header."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydicom import Dataset
 from ...errors import InputError
 from .files import CT, ENHANCED_CT, LEGACY_CT, numbers, text, whole, words
 
-_PLACES = {  # the functional groups of multi-frame images, and what stands in them
+_PLACES = {  # the functional groups of multi-frame images, and the attributes in them
     "ImagePositionPatient": "PlanePositionSequence",
     "ImageOrientationPatient": "PlaneOrientationSequence",
     "PixelSpacing": "PixelMeasuresSequence",
@@ -30,12 +30,12 @@ _UNIT, _RIGHT_ANGLE = 0.01, 2e-3  # rounded cosines are no longer than this off 
 
 
 @dataclass(frozen=True, eq=False)
-class Slice:
+class DicomSlice:
     """One image of a CT. header: of its file, without pixels; frame: its number in the file, from 0.
 
     position in mm (LPS); axes (2, 3): unit vectors along a row and a column; spacing in mm between rows, between
-    columns; HU = slope × stored + intercept, both None if the file states neither; phase: what tells images of several
-    passes apart.
+    columns; HU = slope × stored + intercept, both None if the file states neither; phase: differs between the passes of
+    a scan.
     """
 
     path: Path
@@ -67,9 +67,9 @@ def is_ct(header: Dataset) -> bool:
     """Whether a file holds CT images; screen captures and localizers are none."""
     modality = text(header, "Modality").upper()
     kind = text(header, "SOPClassUID") or str(header.file_meta.get("MediaStorageSOPClassUID", ""))
-    own = kind in (CT, ENHANCED_CT, LEGACY_CT) and modality in ("CT", "")
+    has_ct_class = kind in (CT, ENHANCED_CT, LEGACY_CT) and modality in ("CT", "")
     placed = "ImagePositionPatient" in header or "PerFrameFunctionalGroupsSequence" in header
-    return (own or (modality == "CT" and placed and "Rows" in header)) and not is_localizer(header)
+    return (has_ct_class or (modality == "CT" and placed and "Rows" in header)) and not is_localizer(header)
 
 
 def is_localizer(header: Dataset) -> bool:
@@ -80,8 +80,10 @@ def frames(header: Dataset) -> int:
     return max(1, whole(header, "NumberOfFrames", 1))
 
 
-def slices_of(path: Path, header: Dataset) -> list[Slice]:
-    """The images of a CT file. InputError, naming the file, if it does not say where one lies or what it means."""
+def slices_of(path: Path, header: Dataset) -> list[DicomSlice]:
+    """The images of a CT file. InputError, naming the file, if it does not state the position of one or the meaning of
+    its values.
+    """
     count = frames(header)
     if "ModalityLUTSequence" in header:
         raise InputError(f"{path} gives its HU by a table (Modality LUT), not by a slope; export it as a CT in HU.")
@@ -94,10 +96,10 @@ def slices_of(path: Path, header: Dataset) -> list[Slice]:
             "export the series again."
         )
     shared = list(header.get("SharedFunctionalGroupsSequence") or [])
-    return [_slice(path, header, k, [own, *shared]) for k, own in enumerate(groups)]
+    return [_slice(path, header, k, [groups_of_frame, *shared]) for k, groups_of_frame in enumerate(groups)]
 
 
-def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> Slice:
+def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> DicomSlice:
     several = groups[0] is not header
 
     def place(keyword: str) -> Dataset:
@@ -117,7 +119,7 @@ def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> Sl
             f"{path} states RescaleSlope {slope} and RescaleIntercept {intercept}, which give no HU; export it again."
         )
     rows, columns = numbers(place("PixelSpacing"), "PixelSpacing", 2, path)
-    return Slice(
+    return DicomSlice(
         path,
         header,
         frame,
@@ -138,7 +140,7 @@ def _axes(cosines: tuple[float, ...], path: Path) -> np.ndarray:
     if max(abs(length - 1) for length in lengths) > _UNIT or abs(row @ column) > _RIGHT_ANGLE:
         shown = "\\".join(f"{value:g}" for value in cosines)
         raise InputError(
-            f"{path} gives ImageOrientationPatient as {shown}, which are no two directions at a right angle; "
+            f"{path} gives ImageOrientationPatient as {shown}, which are not two directions at a right angle; "
             "correct it or export the series again."
         )
     row = row / lengths[0]

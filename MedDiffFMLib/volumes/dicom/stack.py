@@ -1,4 +1,4 @@
-"""Do slices form one even stack? Their order along the normal, and a sentence about what is in the way."""
+"""Checks that slices form one even stack: their order along the normal, and a message if they do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from .files import text
-from .slices import Slice
+from .slices import DicomSlice
 
 SAME_PLACE_MM = 0.01  # slices are no nearer to each other
 _TILT_DEGREES = 0.1  # 0.5 mm at the end of a 300 mm volume; rounded positions stay far below
@@ -20,25 +20,25 @@ _NO_HU = ("OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")  # the standard's
 _HU = ("HU", "", "US", "UNSPECIFIED")  # ITK writes the third; whether the values can be HU is checked anyway
 
 
-def in_order(slices: list[Slice]) -> list[Slice]:
+def in_order(slices: list[DicomSlice]) -> list[DicomSlice]:
     """The slices from first to last along their normal, those at one place by their number in the file."""
     normal = slices[0].normal
     return sorted(slices, key=lambda one: (round(float(one.position @ normal), 4), one.frame))
 
 
-def gaps(slices: list[Slice]) -> np.ndarray:
+def gaps(slices: list[DicomSlice]) -> np.ndarray:
     """Distances (slices − 1) in mm along the normal."""
     return np.diff([one.position @ slices[0].normal for one in slices])
 
 
-def alike(one: Slice, other: Slice) -> bool:
+def alike(one: DicomSlice, other: DicomSlice) -> bool:
     """Whether both have one matrix, pixel spacing and orientation, however their numbers are rounded."""
     cosines, mm = _ROUNDING
     widths = np.abs(np.subtract(one.spacing, other.spacing)) * one.shape
     return one.shape == other.shape and bool(np.abs(one.axes - other.axes).max() <= cosines and widths.max() <= mm)
 
 
-def check_stack(slices: list[Slice], source: Path, listing: str) -> None:
+def check_stack(slices: list[DicomSlice], source: Path, listing: str) -> None:
     """InputError unless ordered slices are one volume: alike, evenly spaced, of one pass and not sheared."""
     if len(slices) < 2:
         raise InputError(f"{source} holds a single slice ({listing}); give the whole series.")
@@ -62,7 +62,7 @@ def check_stack(slices: list[Slice], source: Path, listing: str) -> None:
     _check_line(slices, source, listing)
 
 
-def _check_passes(slices: list[Slice], source: Path, listing: str) -> None:
+def _check_passes(slices: list[DicomSlice], source: Path, listing: str) -> None:
     """Slices of several passes may follow each other, a pass after the other, and never alternate."""
     changes = 1 + sum(one.phase != other.phase for one, other in pairwise(slices))
     if changes > len({one.phase for one in slices}):
@@ -72,7 +72,7 @@ def _check_passes(slices: list[Slice], source: Path, listing: str) -> None:
         )
 
 
-def _check_gaps(slices: list[Slice], source: Path, listing: str) -> None:
+def _check_gaps(slices: list[DicomSlice], source: Path, listing: str) -> None:
     found = gaps(slices)
     usual = float(np.median(found))
     relative, rounding = _GAP_TOLERANCE
@@ -86,7 +86,7 @@ def _check_gaps(slices: list[Slice], source: Path, listing: str) -> None:
         )
 
 
-def _check_line(slices: list[Slice], source: Path, listing: str) -> None:
+def _check_line(slices: list[DicomSlice], source: Path, listing: str) -> None:
     """No slice may lie off the straight even line from the first to the last."""
     first, last = slices[0].position, slices[-1].position
     line = first + np.linspace(0, 1, len(slices))[:, None] * (last - first)
@@ -100,7 +100,7 @@ def _check_line(slices: list[Slice], source: Path, listing: str) -> None:
         )
 
 
-def check_units(slices: list[Slice], source: Path) -> str:
+def check_units(slices: list[DicomSlice], source: Path) -> str:
     """A warning (empty: none) about what the stored values are; InputError if the slices contradict each other or are
     in another unit than HU.
     """
@@ -120,7 +120,7 @@ def check_units(slices: list[Slice], source: Path) -> str:
     return ""
 
 
-def check_frames_of_reference(slices: list[Slice]) -> str:
+def check_frames_of_reference(slices: list[DicomSlice]) -> str:
     """A warning (empty: none) if positions are said to be of several coordinate systems."""
     several = {text(one.header, "FrameOfReferenceUID") for one in slices}
     if len(several) < 2:
@@ -131,7 +131,7 @@ def check_frames_of_reference(slices: list[Slice]) -> str:
     )
 
 
-def grid(slices: list[Slice]) -> dict:
+def grid(slices: list[DicomSlice]) -> dict:
     """Spacing, origin and direction of the volume of ordered slices, as `Volume` has them."""
     rows, columns = slices[0].spacing
     way = slices[-1].position - slices[0].position

@@ -23,7 +23,7 @@ from ...errors import InputError
 from ..volume import Volume
 from .files import is_dicom, text, words
 from .reading import find_slices
-from .slices import Slice, frames
+from .slices import DicomSlice, frames
 
 MAKER = "MedDiff-FM"
 NOTICE = "Made by a model, for research only: not for diagnosis."
@@ -41,7 +41,7 @@ SCAN = (
 ).split()
 
 
-def read_source(path: str) -> list[Slice]:
+def read_source(path: str) -> list[DicomSlice]:
     """The slices of the DICOM folder or file that a volume came from, in the volume's order; none if it came from
     anything else.
     """
@@ -54,8 +54,8 @@ def read_source(path: str) -> list[Slice]:
         return []
 
 
-def series_tags(volume: Volume, source: Sequence[Slice], record: dict) -> Dataset:
-    """What all images of a new series share about patient, study, series and equipment.
+def series_tags(volume: Volume, source: Sequence[DicomSlice], record: dict) -> Dataset:
+    """The tags that all images of a new series share: patient, study, series and equipment.
 
     source: see `read_source`; record: the provenance, of `describe_run`.
     """
@@ -89,13 +89,13 @@ def _copy(ds: Dataset, source: Dataset, keyword: str) -> None:
         ds[keyword] = element
 
 
-def _distance(source: Sequence[Slice]) -> float:
-    """Between neighboring slices, in mm."""
+def _distance(source: Sequence[DicomSlice]) -> float:
+    """The distance between neighboring slices, in mm."""
     return float(np.linalg.norm(source[-1].position - source[0].position)) / (len(source) - 1)
 
 
 def say_who(ds: Dataset, record: dict) -> None:
-    """That a model made this, which one and how, in the tags that viewers show and archives keep."""
+    """Record in the tags that viewers show and archives keep that a model made this, which one and how."""
     task, synthetic = record["task"], record["synthetic"]
     model = record["model"]["name"].encode("ascii", "replace").decode()
     prefix = SYNTHETIC if synthetic else ""
@@ -123,7 +123,7 @@ def _code(code: Code) -> Dataset:
 
 
 def place(ds: Dataset, volume: Volume, k: int) -> None:
-    """Where slice `k` of a right-handed volume lies, its number, and a UID of its own."""
+    """Set the position of slice `k` of a right-handed volume, its number, and a new UID."""
     axes = np.reshape(volume.direction, (3, 3))
     position = np.array(volume.origin) + axes[:, 2] * volume.spacing[2] * k
     ds.SOPInstanceUID, ds.InstanceNumber = generate_uid(None), k + 1
@@ -138,20 +138,20 @@ def decimals(values) -> list[DSfloat]:
     return [DSfloat(float(value), auto_format=True) for value in values]
 
 
-def nearest_slices(volume: Volume, source: Sequence[Slice]) -> list[Sequence[Slice]]:
+def nearest_slices(volume: Volume, source: Sequence[DicomSlice]) -> list[Sequence[DicomSlice]]:
     """The source's slice that each slice of the volume lies in or next to; all of them if those are not parallel."""
     if not source:
         return [[]] * len(volume.voxels)
     axes, normal = np.reshape(volume.direction, (3, 3)), source[0].normal
     if abs(axes[:, 2] @ normal) < 0.999:
         return [source] * len(volume.voxels)
-    there = np.array([one.position for one in source]) @ normal
+    source_positions = np.array([one.position for one in source]) @ normal
     step = axes[:, 2] * volume.spacing[2]
-    here = [(np.array(volume.origin) + step * k) @ normal for k in range(len(volume.voxels))]
-    return [[source[int(np.argmin(np.abs(there - at)))]] for at in here]
+    positions = [(np.array(volume.origin) + step * k) @ normal for k in range(len(volume.voxels))]
+    return [[source[int(np.argmin(np.abs(source_positions - at)))]] for at in positions]
 
 
-def refer(ds: Dataset, source: Sequence[Slice]) -> None:
+def refer(ds: Dataset, source: Sequence[DicomSlice]) -> None:
     """Name the images that this one was computed from, as far as they have names."""
     instances = [instance for one in source if (instance := _instance(one))]
     if not instances:
@@ -165,7 +165,7 @@ def refer(ds: Dataset, source: Sequence[Slice]) -> None:
         instance.PurposeOfReferenceCodeSequence = [_code(codes.cid7202.SourceImageForImageProcessingOperation)]
 
 
-def _instance(one: Slice) -> Dataset | None:
+def _instance(one: DicomSlice) -> Dataset | None:
     """A reference to a slice, or to its frame of a multi-frame file."""
     kind = text(one.header, "SOPClassUID")
     if not kind or not one.uid:

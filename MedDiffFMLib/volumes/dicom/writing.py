@@ -15,15 +15,14 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from ... import __version__
-from ...atomic import check_place, hidden_name
+from ...atomic import check_place, hidden_name, move_into_place
 from ...errors import InputError
-from ...putting import put
 from ..itk import check_name
 from ..volume import Volume
 from .files import is_dicom, quiet_pydicom, save
 from .reading import find_slices
 from .segmentation_source import segmentation_source
-from .slices import Slice
+from .slices import DicomSlice
 from .stack import grid
 from .tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, refer, series_tags
 
@@ -62,13 +61,13 @@ def _is_ours(file: Path) -> bool:
         return False
 
 
-def put_folder(new: Path, folder: Path) -> None:
-    """Give the folder `new` the name `folder`; one of that name is removed, once the new one stands."""
+def move_folder_into_place(new: Path, folder: Path) -> None:
+    """Rename the finished folder `new` to `folder`; an existing folder of that name is removed afterwards."""
     old = hidden_name(folder, "")
     if folder.exists():
-        put(folder, old)
+        move_into_place(folder, old)
     try:
-        put(new, folder)
+        move_into_place(new, folder)
     except OSError:
         if old.exists():
             os.replace(old, folder)
@@ -175,12 +174,12 @@ def write_segmentation(mask: Volume, path: Path, record: dict) -> None:
 
 
 @quiet_pydicom()  # and highdicom, about a source's odd values
-def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
+def _segmentation(mask: Volume, slices: list[DicomSlice], record: dict) -> Dataset:
     import highdicom as hd
 
     tags = series_tags(mask, slices, record)
     source, voxels = segmentation_source(slices, mask, tags)
-    made = hd.seg.Segmentation(
+    segmentation = hd.seg.Segmentation(
         source_images=source,
         pixel_array=voxels.astype(np.uint8),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -198,8 +197,8 @@ def _segmentation(mask: Volume, slices: list[Slice], record: dict) -> Dataset:
     )
     for keyword in (*PATIENT, *STUDY, "ContributingEquipmentSequence"):
         if keyword in tags:
-            made[keyword] = tags[keyword]
-    return made
+            segmentation[keyword] = tags[keyword]
+    return segmentation
 
 
 def _segments(task: str, count: int) -> list:

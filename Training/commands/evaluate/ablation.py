@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..option_groups import ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import AnatomyTold, FeaturesOption
+from ..options import FeaturesOption, SynthesisAnatomyOption
 from .synthesize import PreparedSynthesis, SegmenterOption
 
 
@@ -34,15 +34,15 @@ def evaluate_ablation(
     shared: SharedOptions,
     synthesis: AblationSampling,
     features: FeaturesOption = "model",
-    anatomy: AnatomyTold = "given",
+    anatomy: SynthesisAnatomyOption = "given",
     segmenter: SegmenterOption = "auto",
     *,
     listed: ListOptions,
 ) -> None:
     """Make CTs with models that differ in levels and position, and measure them alike: the paper's Table III.
 
-    Cases as of evaluate synthesize. What a model is, its settings tell. Features of "model" are those of --model (the
-    bundled one), the same for all.
+    Cases as of evaluate synthesize. The settings of a model determine its row. Features of "model" are those of
+    --model (the bundled one), the same for all.
     """
     prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     from MedDiffFMLib.cli.bar import progress_bar

@@ -16,12 +16,12 @@ from ..option_groups import SharedOptions, with_option_groups
 from ..options import (
     CLASSICAL,
     QUALITIES,
+    AnatomyOption,
     Cache,
     CentralSlices,
     PairsOption,
     Qualities,
     ResultOption,
-    ToldAnatomyOption,
     Tools,
     WindowOption,
     check_window,
@@ -32,14 +32,14 @@ from ..options import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.case_list import ListedCase
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
     from ...evaluate.cases.volumes import LowDoseCase
 
 
 @dataclass(frozen=True)
 class DoseOptions:
-    """Real pairs of low and full dose, and the noise that methods are given of them."""
+    """Real pairs of low and full dose, and the noise that methods are given."""
 
     pairs: PairsOption = None
     low: Annotated[Path | None, typer.Option("--low", metavar="FILE", help="A scan in low dose …")] = None
@@ -81,7 +81,7 @@ class DoseOptions:
 
 @dataclass(frozen=True)
 class CountingOptions:
-    """What is counted."""
+    """The HU window and the voxels that are counted."""
 
     window: WindowOption = None
     whole_image: Annotated[bool, typer.Option("--whole-image", help="Count all voxels, not the body's alone.")] = False
@@ -93,7 +93,7 @@ class CountingOptions:
 
 @dataclass(frozen=True)
 class OtherMethods:
-    """Images that other methods made, and a baseline that was trained here."""
+    """Images of other methods, and a baseline that was trained here."""
 
     result: ResultOption = None
     red_cnn: Annotated[
@@ -101,7 +101,7 @@ class OtherMethods:
     ] = None
 
     def check(self) -> None:
-        """Nothing can be said before the cases are known."""
+        """Nothing: the images are checked once the cases are known."""
 
     def networks(self) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
         """The trained baselines by name, HU to HU (Z, Y, X). InputError if a folder holds none."""
@@ -120,7 +120,7 @@ def evaluate_denoise(
     cache: Cache = None,
     dose: DoseOptions,
     counting: CountingOptions,
-    anatomy: ToldAnatomyOption = None,
+    anatomy: AnatomyOption = None,
     other: OtherMethods,
 ) -> None:
     """Denoise low-dose CT with the model and with classical tools; PSNR and SSIM inside the body.
@@ -129,8 +129,8 @@ def evaluate_denoise(
     real: --low FILE --full FILE, or --pairs with the columns low, full and region (and anatomy, name, patient).
     """
     require_packages("astra", "skimage", "bm3d", "matplotlib")
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.results import check_results
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
     from ...evaluate.metrics.psnr_ssim import Counting
 
     chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
@@ -138,14 +138,14 @@ def evaluate_denoise(
     cases = simulated_cases(shared) if pairs is None else pairs
     names = [case.name for case in cases]
     check_results(other.result or [], names)
-    ToldAnatomy(anatomy).check(names, [case.anatomy for case in cases])
+    AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
 
     from ...evaluate.tasks.denoise import evaluate_denoising
 
     networks = other.networks()
     model = shared.load_model() if chosen_qualities else None
-    told = ToldAnatomy(anatomy, model.device) if model else ToldAnatomy("auto")
-    slabs = (_load(case, pairs is not None, told, (slices, dose.sigma, shared.seed, cache)) for case in cases)
+    condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
+    slabs = (_load(case, pairs is not None, condition, (slices, dose.sigma, shared.seed, cache)) for case in cases)
     counted = Counting(counting.window, counting.whole_image)
     report = evaluate_denoising(
         slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, other.result or [], networks
@@ -162,12 +162,12 @@ def simulated_cases(shared: SharedOptions) -> Sequence[ListedCase]:
     return [ListedCase(n, region, {"full": find_volume(shared.data, n)}) for n, region in regions.items()]
 
 
-def _load(case: ListedCase, real: bool, told: ToldAnatomy, how: tuple) -> LowDoseCase:
+def _load(case: ListedCase, real: bool, condition: AnatomyCondition, settings: tuple) -> LowDoseCase:
     from ...evaluate.cases.dose_pairs import read_dose_pair
     from ...evaluate.cases.volumes import load_case
 
-    slices, sigma_hu, seed, cache = how
+    slices, sigma_hu, seed, cache = settings
     if real:
-        return read_dose_pair(case, told, slices, sigma_hu)
+        return read_dose_pair(case, condition, slices, sigma_hu)
     loaded = load_case(case.files["full"], case.region, slices, seed, cache)
-    return replace(loaded, anatomy=told.of(case.name, loaded.low))
+    return replace(loaded, anatomy=condition.of(case.name, loaded.low))

@@ -70,8 +70,8 @@ class MapOptions:
 
 
 @dataclass(frozen=True)
-class SliceOptions:
-    """The slices of BMAD, and what its pictures do not tell."""
+class BmadOptions:
+    """The slices of BMAD, and the HU and spacing that its pictures do not state."""
 
     bmad: Annotated[
         Path | None, typer.Option("--bmad", metavar="DIR", help="BMAD's liver slices (the folder that holds test).")
@@ -109,7 +109,7 @@ def evaluate_detect_anomalies(
     box: BoxOption = None,
     planting: PlantingOptions,
     mapping: MapOptions,
-    slices: SliceOptions,
+    slices: BmadOptions,
     listed: ListOptions,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Without the model.")] = False,
 ) -> None:

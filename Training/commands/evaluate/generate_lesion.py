@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..option_groups import KeptLesions, ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import AnatomyTold, Diameters, FeaturesOption, KindOption, check_choice, require_packages
+from ..options import Diameters, FeaturesOption, KindOption, SynthesisAnatomyOption, check_choice, require_packages
 from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def evaluate_generate_lesion(
     kind: KindOption = "lung",
     diameters: Diameters = None,
     synthesis: SynthesisOptions,
-    anatomy: AnatomyTold = "given",
+    anatomy: SynthesisAnatomyOption = "given",
     features: FeaturesOption = "model",
     kept: KeptLesions,
     listed: ListOptions,
@@ -82,8 +82,8 @@ def _segmenter(found: LesionCases, device: torch.device | None) -> Callable[[Vol
     """TotalSegmentator where a line's anatomy is auto, else nothing. InputError if it cannot run."""
     from .synthesize import choose_segmenter
 
-    wanted = any(lesion.anatomy == "auto" for lesion in found.real)
-    return choose_segmenter("totalsegmentator", device) if wanted else None
+    needs_segmenter = any(lesion.anatomy == "auto" for lesion in found.real)
+    return choose_segmenter("totalsegmentator", device) if needs_segmenter else None
 
 
 def similarity_notes(network: Features | None, kernel: int | None) -> list[str]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..option_groups import KeptLesions, ListOptions, SharedOptions, with_option_groups
-from ..options import Diameters, KindOption, SamplerSteps, Slab, ToldAnatomyOption, require_packages
+from ..options import AnatomyOption, Diameters, KindOption, SamplerSteps, Slab, require_packages
 from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start
 
 if TYPE_CHECKING:
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.lesions import LesionPlace
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
 
 
 @with_option_groups
@@ -27,7 +27,7 @@ def evaluate_inpaint_lesion(
     ] = False,
     steps: SamplerSteps = None,
     slab: Slab = None,
-    anatomy: ToldAnatomyOption = None,
+    anatomy: AnatomyOption = None,
     kept: KeptLesions,
     listed: ListOptions,
 ) -> None:
@@ -40,18 +40,18 @@ def evaluate_inpaint_lesion(
     require_packages("matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
 
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.synthesis import PairOptions
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
     from ...evaluate.tasks.lesions import add_real, inpaint_all
 
     found = find_lesion_cases(shared, listed, kind, diameters or "12,20,30", kept)
-    ToldAnatomy(anatomy).check(found.names, [lesion.anatomy for lesion in found.real])
+    AnatomyCondition(anatomy).check(found.names, [lesion.anatomy for lesion in found.real])
     lesions, model = start(shared, "inpaint-lesion", kind, kept)
     if model is not None:
         add_real(lesions, found.real, kept.real)
         over = found.real if real_masks or not found.diameters_mm else []
         where = places_in(replace(found, real=over), kind, PairOptions(slab_mm=slab), shared.seed)
-        where = _told(where, found, ToldAnatomy(anatomy, model.device))
+        where = _with_anatomy(where, found, AnatomyCondition(anatomy, model.device))
         with progress_bar("Lesions") as progress:
             inpaint_all(lesions, where, model, progress, kind=kind, steps=steps, seed=shared.seed)
     notes = ["Drawn on the CT's own grid." + ("" if anatomy else " Told the list's anatomy, else the body alone.")]
@@ -59,12 +59,12 @@ def evaluate_inpaint_lesion(
     finish(shared, lesions, model, notes, facts)
 
 
-def _told(places: list[LesionPlace], found: LesionCases, told: ToldAnatomy) -> list[LesionPlace]:
-    """The places with what the model is told of their CTs, which is found once for each."""
-    said = {lesion.name: lesion.anatomy for lesion in found.real}
+def _with_anatomy(places: list[LesionPlace], found: LesionCases, condition: AnatomyCondition) -> list[LesionPlace]:
+    """The places with the anatomy of their CTs, which is found once for each."""
+    listed_anatomy = {lesion.name: lesion.anatomy for lesion in found.real}
     known = {}
-    names = [place.name.removesuffix("_own_mask") if place.own else place.pair.name for place in places]
+    names = [place.name.removesuffix("_own_mask") if place.is_real else place.pair.name for place in places]
     for place, name in zip(places, names, strict=True):
         if name not in known:
-            known[name] = told.of(name, place.pair.ct, said.get(name) if place.own else None)
+            known[name] = condition.of(name, place.pair.ct, listed_anatomy.get(name) if place.is_real else None)
     return [replace(place, anatomy=known[name]) for place, name in zip(places, names, strict=True)]

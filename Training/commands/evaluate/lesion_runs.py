@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LesionCases:
-    """What is drawn into and compared with: healthy CTs with their regions, the sizes of new ellipsoids in them, and
-    real lesions.
+    """The CTs to draw into and to compare with: healthy CTs with their regions, the sizes of new ellipsoids in them,
+    and real lesions.
     """
 
     healthy: dict[Path, str]

@@ -14,11 +14,11 @@ from MedDiffFMLib.errors import InputError
 from ..option_groups import SharedOptions, with_option_groups
 from ..options import (
     QUALITIES,
+    AnatomyOption,
     BoxOption,
     PairsOption,
     Qualities,
     ResultOption,
-    ToldAnatomyOption,
     WindowOption,
     check_window,
     chosen,
@@ -26,13 +26,13 @@ from ..options import (
 )
 
 if TYPE_CHECKING:
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.case_list import ListedCase
     from ...evaluate.cases.slice_pairs import SlicePair
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
 
 
 @dataclass(frozen=True)
-class SliceOptions:
+class SlicePairOptions:
     """Pairs of thick and thin slices: real ones, or thin ones that are averaged."""
 
     box: BoxOption = None
@@ -74,11 +74,11 @@ class SliceOptions:
 def evaluate_super_resolve(
     shared: SharedOptions,
     *,
-    slices: SliceOptions,
+    slices: SlicePairOptions,
     ends: Annotated[int, typer.Option("--ends", min=0, help="Thin slices left out at each end.")] = 5,
     window: WindowOption = None,
     qualities: Qualities = "fast,balanced",
-    anatomy: ToldAnatomyOption = None,
+    anatomy: AnatomyOption = None,
     result: ResultOption = None,
 ) -> None:
     """Average thin slices and make thin ones of them again, beside interpolation; PSNR, SSIM and block means.
@@ -87,30 +87,30 @@ def evaluate_super_resolve(
     --pairs with the columns thick, thin and region (and anatomy, name, patient): the mean over all of them.
     """
     require_packages("skimage", "matplotlib")
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.results import check_results
-    from ...evaluate.cases.told_anatomy import ToldAnatomy
 
     chosen_qualities = chosen(qualities, QUALITIES, "quality")
     check_window(window)
     cases = slices.cases(shared)
     names = [case.name for case in cases]
     check_results(result or [], names)
-    ToldAnatomy(anatomy).check(names, [case.anatomy for case in cases])
+    AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
 
     from ...evaluate.tasks.super_resolve import SlicesCounted, evaluate_super_resolution
 
     model = shared.load_model() if chosen_qualities else None
-    told = ToldAnatomy(anatomy, model.device) if model else ToldAnatomy("auto")
-    pairs, counted = _loaded(cases, slices, told), SlicesCounted(ends, window)
+    condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
+    pairs, counted = _loaded(cases, slices, condition), SlicesCounted(ends, window)
     report = evaluate_super_resolution(pairs, chosen_qualities, model, shared.seed, counted, result or [])
     shared.emit(report, model, box=slices.box, anatomy=anatomy)
 
 
-def _loaded(cases: Sequence[ListedCase], slices: SliceOptions, told: ToldAnatomy) -> Iterator[SlicePair]:
-    """The pairs, one by one, with what the model is told of them."""
+def _loaded(cases: Sequence[ListedCase], slices: SlicePairOptions, condition: AnatomyCondition) -> Iterator[SlicePair]:
+    """The pairs, one by one, with the model's anatomy condition."""
     from ...evaluate.cases.box import read_box
     from ...evaluate.cases.slice_pairs import load_slice_pair
 
     for case in cases:
         pair = load_slice_pair(case, slices.factor, read_box(slices.box))
-        yield replace(pair, anatomy=told.of(case.name, pair.thick, case.anatomy))
+        yield replace(pair, anatomy=condition.of(case.name, pair.thick, case.anatomy))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..option_groups import ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import AnatomyTold, FeaturesOption, ResultOption, check_choice, require_packages
+from ..options import FeaturesOption, ResultOption, SynthesisAnatomyOption, check_choice, require_packages
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ def evaluate_synthesize(
     shared: SharedOptions,
     synthesis: SynthesisOptions,
     features: FeaturesOption = "model",
-    anatomy: AnatomyTold = "given",
+    anatomy: SynthesisAnatomyOption = "given",
     segmenter: SegmenterOption = "auto",
     *,
     listed: ListOptions,
@@ -68,7 +68,7 @@ def evaluate_synthesize(
 
 @dataclass(frozen=True)
 class PreparedSynthesis:
-    """What an evaluation of synthesis was asked for, checked before a model is loaded."""
+    """The options of an evaluation of synthesis, checked before a model is loaded."""
 
     cases: list[ListedCase]
     synthesis: SynthesisOptions
@@ -94,7 +94,7 @@ class PreparedSynthesis:
         return cls(_cases(shared, listed), synthesis, features, anatomy, segmenter, shared.seed)
 
     def read(self, model: Model) -> tuple[list[LabeledCt], ImageMetrics]:
-        """The pairs of real CT and label map, and how they are measured; the model's encoder may tell features."""
+        """The pairs of real CT and label map, and their metrics; the features may come from the model's encoder."""
         from ...evaluate.cases.synthesis import PairOptions, load_pairs
         from ...evaluate.metrics.features import load_features
         from ...evaluate.metrics.similarity import kernel_that_fits
@@ -130,14 +130,14 @@ def _cases(shared: SharedOptions, listed: ListOptions) -> list[ListedCase]:
     return [ListedCase(n, region, {"ct": find_volume(shared.data, n)}) for n, region in regions.items()]
 
 
-def choose_segmenter(wanted: str, device: torch.device | None = None) -> Callable[[Volume], Anatomy] | None:
+def choose_segmenter(choice: str, device: torch.device | None = None) -> Callable[[Volume], Anatomy] | None:
     """The function that finds organs in a CT, on a GPU at 1.5 mm as `train prepare` does; None for thresholds.
     InputError if it cannot run.
     """
     from MedDiffFMLib.anatomy.segmenter import choose_mode, find_organs, is_installed, modes_with_weights
 
-    check_choice("segmenter", wanted, ("auto", "totalsegmentator", "tissue"))
-    if wanted == "tissue" or (wanted == "auto" and not (is_installed() and modes_with_weights())):
+    check_choice("segmenter", choice, ("auto", "totalsegmentator", "tissue"))
+    if choice == "tissue" or (choice == "auto" and not (is_installed() and modes_with_weights())):
         return None
     choose_mode(device)
     return partial(find_organs, device=device)

@@ -14,7 +14,7 @@ from .running import processes_and_validation, run_trainer, training_cases
 def distill(
     store: Store,
     run: Annotated[Path, typer.Argument(help="Folder of the rounds: steps-16, steps-8, …, each a run of its own.")],
-    model: Annotated[Path, typer.Argument(help="Model folder of the first teacher; its network tells v.")],
+    model: Annotated[Path, typer.Argument(help="Model folder of the first teacher; its network predicts v.")],
     config: Annotated[Path, typer.Option(help="Settings (JSON); steps are those of a round.")],
     first: Annotated[int, typer.Option("--from", help="Steps of the first teacher's walk.", min=2)] = 32,
     last: Annotated[int, typer.Option("--to", help="Steps of the last student's walk.", min=1)] = 1,

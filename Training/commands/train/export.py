@@ -21,12 +21,12 @@ def export(
     name: Annotated[str | None, typer.Option(help="The model's name. Default: meddiff-fm-small.")] = None,
     tasks: Annotated[Path | None, typer.Option(help="Task defaults found in validation (JSON).")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card (Markdown). Default: the run's facts.")] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, as the training data allow.")] = "CC-BY-NC-4.0",
+    licence: Annotated[str, typer.Option(help="License of the weights, as the training data allow.")] = "CC-BY-NC-4.0",
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
 ) -> None:
     """Write a run's averaged weights as a model folder: float16, checksum, card.
 
-    A distilled model takes its own few steps when it synthesizes, without being told.
+    A distilled model synthesizes in its own few steps by default.
     """
     from ...learn.export import export_model, read_run
 

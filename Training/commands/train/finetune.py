@@ -17,7 +17,7 @@ def finetune(
     store: Store,
     run: RunFolder,
     base: Annotated[Path, typer.Argument(help="Model folder whose network is locked and copied.")],
-    config: Annotated[Path, typer.Option(help="Settings (JSON); crops.target says what the ControlNet is told.")],
+    config: Annotated[Path, typer.Option(help="Settings (JSON); crops.target names the input of the ControlNet.")],
     start_from: Annotated[Path | None, typer.Option(help="State of another run whose weights to start from.")] = None,
     device: TrainingDevice = "auto",
     workers: Workers = 1,

@@ -42,10 +42,10 @@ def prepare(
         print(f"{done}/{of} {outcome.name}: {'; '.join([outcome.status, *outcome.reasons])}", flush=True)
 
     outcomes = prepare_manifest(manifest, store, Settings(spacing_mm, salt), jobs, scheduler, log)
-    print(f"\n{as_table(outcomes)}\n\n{in_words(outcomes)}\n{store / 'report.csv'} and report.json tell more of each.")
+    print(f"\n{as_table(outcomes)}\n\n{in_words(outcomes)}\n{store / 'report.csv'} and report.json say more of each.")
     if all(outcome.status == "refused" for outcome in outcomes):
         raise InputError(
-            f"No CT of {manifest} was accepted: {store / 'report.csv'} tells why, correct it and run again."
+            f"No CT of {manifest} was accepted: {store / 'report.csv'} says why; correct it and run again."
         )
 
 

@@ -42,8 +42,10 @@ def red_cnn(
         if trainer.step % settings.save_every and trainer.step < settings.steps:
             continue
         trainer.save()
-        each = (time.monotonic() - started) / (trainer.step - first)
-        left = each * (settings.steps - trainer.step) / 60
+        seconds = (time.monotonic() - started) / (trainer.step - first)
+        left = seconds * (settings.steps - trainer.step) / 60
         mean = sum(losses) / len(losses)
-        print(f"step {trainer.step}/{settings.steps}  loss {mean:.3g}  {each:.2f} s  {left:.0f} min left", flush=True)
+        print(
+            f"step {trainer.step}/{settings.steps}  loss {mean:.3g}  {seconds:.2f} s  {left:.0f} min left", flush=True
+        )
         losses = []

@@ -46,7 +46,7 @@ def refine(
 
 
 def _same_run(run: Path, settings: RefineConfig, model: Model) -> None:
-    """Make the run's folder, its settings and its model's name in it. InputError if it is that of other pairs."""
+    """Create the run's folder with its settings and its model's name. InputError if it holds other pairs."""
     from ...learn.export import FACTS
     from ...learn.refine import check_base
 
@@ -76,11 +76,13 @@ def train(trainer: RefineTrainer) -> None:
             continue
         trainer.save()
         before, after = (sum(row[name] for row in rows) for name in ("before", "loss"))
-        each = (time.monotonic() - started) / (trainer.step - first)
+        seconds = (time.monotonic() - started) / (trainer.step - first)
         gain = 10 * math.log10(before / after) if before and after else 0.0
-        row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(each, 3)}
+        row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(seconds, 3)}
         with (trainer.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
-        left = each * (config.steps - trainer.step) / 60
-        print(f"step {trainer.step}/{config.steps}  gain {gain:.2f} dB  {each:.2f} s  {left:.0f} min left", flush=True)
+        left = seconds * (config.steps - trainer.step) / 60
+        print(
+            f"step {trainer.step}/{config.steps}  gain {gain:.2f} dB  {seconds:.2f} s  {left:.0f} min left", flush=True
+        )
         rows = []

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 def training_cases(store: Path, run: Path, settings: PretrainConfig, for_controlnet: bool = False) -> list[Case]:
     """The training cases of a store. InputError if there are none, or the run's folder or settings cannot be used."""
-    from ...data.crops import drawn_from
+    from ...data.crops import drawable_cases
     from ...data.store import open_store
 
     if run.exists() and not run.is_dir():
         raise InputError(f"{run} is a file: name a folder for the run.")
     if bool(settings.crops.target) != for_controlnet:
         wrong = (
-            "must say what the ControlNet is told" if for_controlnet else "is for train finetune alone: leave it out"
+            "must name the input of the ControlNet" if for_controlnet else "is for train finetune alone: leave it out"
         )
         raise InputError(f"crops.target is {settings.crops.target!r} and {wrong}.")
     cases = open_store(store, "train")
-    drawn_from(cases, settings.crops)
+    drawable_cases(cases, settings.crops)
     return cases
 
 
@@ -67,7 +67,7 @@ def run_trainer(trainer: Trainer, start_from: Path | None, workers: int, dry_run
         if main:
             print("\n".join(f"{name:34} {value}" for name, value in lines))
         return
-    trainer.processes.wait()  # nobody looks for a state that the main process is already writing
+    trainer.processes.wait()  # no process may look for a state that the main process is already writing
     _run(trainer, workers)
 
 

@@ -1,4 +1,4 @@
-"""Classical denoising, to compare the model with: each tool is told the noise, its factors are tuned in validation."""
+"""Classical denoising, to compare the model with: each tool is given the noise; its factors are tuned in validation."""
 
 from __future__ import annotations
 

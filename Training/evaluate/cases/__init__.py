@@ -1,1 +1,1 @@
-"""The real and made cases that evaluations measure on."""
+"""The real and simulated cases that evaluations measure on."""

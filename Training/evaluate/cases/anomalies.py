@@ -1,9 +1,9 @@
 """CT with lesions whose place is known: real ones with an expert's mask, and anomalies planted into healthy organs.
 
-A planted anomaly is an ellipsoid of a known longest axis at a random place wholly inside the organ. The voxels' own
-HU, with their noise and texture, are raised or lowered by a known number of HU, which fades in over the first
-millimeters from its surface; then rounded to whole HU. It is far from a tumor, but its truth is certain, and it can be
-planted into CT that nobody has drawn a lesion in.
+A planted anomaly is an ellipsoid of a known longest axis at a random place wholly inside the organ. The voxels' own HU,
+with their noise and texture, are raised or lowered by a known number of HU, which fades in over the first millimeters
+from its surface; then rounded to whole HU. It is far from a tumor, but the truth is certain, and it can be planted into
+CT without a mask of a lesion.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_volume
 
-from .anomaly_case import AnomalyCase, Planting, checked, tissue, whole_hu
+from .anomaly_case import AnomalyCase, Planting, check_case, tissue, whole_hu
 from .box import Box, cut_box
 from .real_anomalies import lesion_case
 from .volumes import axial_slab, find_volume, named_cases
@@ -53,7 +53,7 @@ IN_REPOSITORY = ((), ("abd_ts_example", "chest_ts_aorta"))
 
 @dataclass(frozen=True)
 class CaseSelection:
-    """The selection of cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`.
+    """A selection of cases. lesions, plantings: names as of `cases.named_cases`; with neither, those of `BY_DEFAULT`.
     organ: in all cases, None for each one's own. diameter_mm, offset_hu: None for 30 mm and −60 HU, in lungs 20 mm and
     +300 HU.
     """
@@ -75,21 +75,21 @@ class CaseSelection:
         return Planting(diameter, offset, self.blend_mm, self.place)
 
 
-def find_cases(wanted: CaseSelection) -> Iterator[AnomalyCase]:
+def find_cases(selection: CaseSelection) -> Iterator[AnomalyCase]:
     """The cases, one by one. InputError at once for an unknown name, region or organ, or a file that is not there."""
-    drawn, planted = wanted.lesions, wanted.plantings
+    drawn, planted = selection.lesions, selection.plantings
     if not drawn and not planted:
-        drawn, planted = (",".join(names) for names in (BY_DEFAULT if wanted.data else IN_REPOSITORY))
-    folder, known = wanted.data, {**LESIONS, **TO_PLANT_IN}
+        drawn, planted = (",".join(names) for names in (BY_DEFAULT if selection.data else IN_REPOSITORY))
+    folder, known = selection.data, {**LESIONS, **TO_PLANT_IN}
     regions = {name: region for name, (region, _) in known.items()}
     jobs = []
     for text, make in ((drawn, lesion_case), (planted, planted_case)):
         for name, region in named_cases(text, {}, regions).items():
-            organ = wanted.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
+            organ = selection.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
             label_numbers(organ)
             find_volume(folder, name)
-            further = {"planting": wanted.planting(organ)} if make is planted_case else {}
-            jobs.append(partial(make, folder, name, region, organ, wanted.box, **further))
+            further = {"planting": selection.planting(organ)} if make is planted_case else {}
+            jobs.append(partial(make, folder, name, region, organ, selection.box, **further))
     return (job() for job in jobs)
 
 
@@ -101,8 +101,8 @@ def planted_case(
     box: Box | None,
     planting: Planting,
 ) -> AnomalyCase:
-    """A CT with an anomaly planted into an organ. Its anatomy, of the CT before, is NAME_seg.nii.gz if there is one of
-    organs, and what thresholds tell. InputError if the organ is not there or too small.
+    """A CT with an anomaly planted into an organ. Its anatomy, of the unchanged CT, is NAME_seg.nii.gz if that holds
+    organs, and what thresholds find. InputError if the organ is not there or too small.
     """
     file = find_volume(folder, name)
     ct = read_volume(file)
@@ -120,4 +120,4 @@ def planted_case(
     lesion = place_lesion(anatomy, where, planting.diameter_mm, planting.seed).voxels > 0
     changed = volume.voxels + planting.offset_hu * blend_weights(lesion, volume.spacing[::-1], planting.blend_mm)
     volume = volume.with_voxels(np.rint(changed).astype(np.int16))
-    return checked(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))
+    return check_case(AnomalyCase(name, region, organ, volume, anatomy, lesion, planting))

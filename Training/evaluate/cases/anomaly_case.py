@@ -47,11 +47,11 @@ def whole_hu(volume: Volume) -> Volume:
 
 
 def tissue(volume: Volume) -> np.ndarray:
-    """What thresholds find in an axial CT: body, lungs, bones, gas."""
+    """The tissues that thresholds find in an axial CT: body, lungs, bones, gas."""
     return find_tissue(BodyImage(volume.voxels, volume.spacing[::-1]))
 
 
-def checked(case: AnomalyCase) -> AnomalyCase:
+def check_case(case: AnomalyCase) -> AnomalyCase:
     """The case. InputError if there is nothing of the organ but the lesion."""
     if not (case.counted & ~case.lesion).any():
         raise InputError(f"There is no {case.organ} around the lesion of {case.name}: name another --organ.")

@@ -28,7 +28,7 @@ GOOD, ABNORMAL = "good", "ungood"
 
 
 @dataclass(frozen=True)
-class Slice:
+class BmadSlice:
     """A slice of a patient: its number, its picture, and the picture of its lesion (None for a healthy one)."""
 
     patient: str
@@ -47,7 +47,7 @@ def read_bmad(folder: Path, window: tuple[float, float], pixel_mm: float) -> Ite
     return (_stacked(name, sorted(stack, key=lambda s: s.number), window, pixel_mm) for name, stack in stacks.items())
 
 
-def find_slices(folder: Path) -> list[Slice]:
+def find_slices(folder: Path) -> list[BmadSlice]:
     """The test slices of a folder that holds `test`, or is it. InputError if it has none, or one has no label."""
     test = next((part for part in (folder / "test", folder / "Test") if part.is_dir()), folder)
     pictures: dict[tuple[bool, str], Path] = {}
@@ -69,17 +69,17 @@ def find_slices(folder: Path) -> list[Slice]:
     return [_slice(file, labels.get(name) if abnormal else None) for (abnormal, name), file in pictures.items()]
 
 
-def _slice(file: Path, label: Path | None) -> Slice:
+def _slice(file: Path, label: Path | None) -> BmadSlice:
     numbers = list(re.finditer(r"\d+", file.stem))
     if not numbers:
         raise InputError(
             f"{file} has no number in its name, by which slices are stacked: name it as PATIENT_SLICE.png."
         )
     last = numbers[-1]
-    return Slice(file.stem[: last.start()].rstrip("_- ") or "slices", int(last.group()), file, label)
+    return BmadSlice(file.stem[: last.start()].rstrip("_- ") or "slices", int(last.group()), file, label)
 
 
-def _stacked(name: str, stack: list[Slice], window: tuple[float, float], pixel_mm: float) -> AnomalyCase:
+def _stacked(name: str, stack: list[BmadSlice], window: tuple[float, float], pixel_mm: float) -> AnomalyCase:
     gray = _read([one.picture for one in stack])
     organ = gray > 0
     if not organ.any():

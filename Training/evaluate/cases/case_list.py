@@ -53,12 +53,12 @@ class ListedCase:
 
     @property
     def anatomy(self) -> Path | str | None:
-        """The label map that the line names, or its word (auto, none); None if it says nothing."""
+        """The label map that the line names, or its word (auto, none); None if the line has neither."""
         return self.files.get(ANATOMY) or self.words.get(ANATOMY)
 
 
 def read_case_list(path: Path, columns: Columns, store: Path | None = None, salt: str = "") -> list[ListedCase]:
-    """The cases of a list, of the split test where it tells splits, or `store` does. salt: that of `train prepare`.
+    """The cases of a list; if the list or `store` names splits, those of the split test. salt: that of `train prepare`.
 
     InputError, with the line, for a missing column, an unknown region, a file that does not exist, a case or a file
     that is there twice, and a patient that is there twice in one region.
@@ -79,7 +79,7 @@ def read_case_list(path: Path, columns: Columns, store: Path | None = None, salt
 def _lines(path: Path) -> tuple[dict[int, dict[str, str]], list[str]]:
     """{line: {column: text}} of a CSV file, and its header. Empty lines are left out."""
     if not path.is_file():
-        raise InputError(f"{path} is no file: name a list of cases (CSV with a header).")
+        raise InputError(f"{path} is not a file: name a list of cases (CSV with a header).")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file, skipinitialspace=True)
@@ -87,10 +87,10 @@ def _lines(path: Path) -> tuple[dict[int, dict[str, str]], list[str]]:
             table.fieldnames = header
             lines = dict((table.line_num, values) for values in table)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file in UTF-8 ({error}): export it again.") from None
+        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): export it again.") from None
     for number, values in lines.items():
         if None in values or None in values.values():
-            raise InputError(f"{path}, line {number}: it has not as many cells as the header; correct its commas.")
+            raise InputError(f"{path}, line {number}: it has fewer or more cells than the header; correct its commas.")
     stripped = {n: {name: text.strip() for name, text in values.items()} for n, values in lines.items()}
     found = {n: values for n, values in stripped.items() if any(values.values())}
     if not found:
@@ -188,10 +188,10 @@ def _check_twice(path: Path, cases: Sequence[ListedCase]) -> None:
                 f"{path}, lines {other.line} and {case.line}: both cases are called {case.name!r}; give them names in "
                 "a column 'name'."
             )
-        own = next(iter(case.files.values())).resolve()
-        other = owners.setdefault((own, case.words.get("lesion_labels")), case)
+        file = next(iter(case.files.values())).resolve()
+        other = owners.setdefault((file, case.words.get("lesion_labels")), case)
         if other is not case:
-            raise InputError(f"{path}, lines {other.line} and {case.line}: both name {own.name}; leave one out.")
+            raise InputError(f"{path}, lines {other.line} and {case.line}: both name {file.name}; leave one out.")
         other = patients.setdefault((case.patient, case.region), case)
         if case.patient and other is not case:
             raise InputError(

@@ -8,15 +8,15 @@ from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.noise_level import estimate_noise
 
+from .anatomy_condition import AnatomyCondition
 from .case_list import Columns, ListedCase
-from .told_anatomy import ToldAnatomy
 from .volumes import LowDoseCase, axial_slab
 
 DOSE_LIST = Columns(("low", "full"), ("anatomy",))
 
 
 def read_dose_pair(
-    line: ListedCase, told: ToldAnatomy, slices: int | None = None, sigma_hu: float | None = None
+    line: ListedCase, condition: AnatomyCondition, slices: int | None = None, sigma_hu: float | None = None
 ) -> LowDoseCase:
     """The pair of a line, of it the central `slices` (None for all). sigma_hu: the noise that methods are given, None
     to measure it in the low dose. InputError if the two are not on one grid, or the noise cannot be measured.
@@ -34,4 +34,4 @@ def read_dose_pair(
         sigma_hu = estimate_noise(low.voxels, body_mask(low.voxels), low.spacing[::-1])
     if sigma_hu is None:
         raise InputError(f"The noise of {line.name} cannot be measured, there is too little tissue: give --sigma HU.")
-    return LowDoseCase(line.name, line.region, full, low, sigma_hu, told.of(line.name, low, line.anatomy))
+    return LowDoseCase(line.name, line.region, full, low, sigma_hu, condition.of(line.name, low, line.anatomy))

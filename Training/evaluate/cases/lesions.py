@@ -127,14 +127,14 @@ def lesion_numbers(file: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class LesionPlace:
-    """The place of a new lesion: a mask (0 and 1) on the pair's grid. own: the CT has a real lesion there. anatomy:
-    what the model is told of the CT, as of the tasks.
+    """The place of a new lesion: a mask (0 and 1) on the pair's grid. is_real: the CT has a real lesion there.
+    anatomy: the model's condition, as for the tasks.
     """
 
     name: str
     pair: LabeledCt
     mask: Volume
-    own: bool = False
+    is_real: bool = False
     anatomy: Volume | str = "auto"
 
     @property
@@ -172,7 +172,7 @@ def own_place(lesion: RealLesion, pair: LabeledCt) -> Iterator[LesionPlace]:
     except InputError as error:
         log.warning("Warning: the mask of %s is left out. %s", lesion.name, error)
         return
-    yield LesionPlace(f"{lesion.name}_own_mask", pair, mask, own=True)
+    yield LesionPlace(f"{lesion.name}_own_mask", pair, mask, is_real=True)
 
 
 def read_diameters(text: str) -> list[float]:

@@ -17,7 +17,7 @@ from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_labels, read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
-from .anomaly_case import AnomalyCase, checked, tissue, whole_hu
+from .anomaly_case import AnomalyCase, check_case, tissue, whole_hu
 from .box import Box, cut_box
 from .case_list import Columns, ListedCase
 from .label_text import read_label_numbers
@@ -44,14 +44,14 @@ class RealFiles:
 def listed_case(case: ListedCase, organ: str | None, box: Box | None) -> AnomalyCase:
     """A line of a list. organ: in place of the line's own; without either the lungs of a chest, or the body."""
     where = f"line {case.line}: "
-    lesion, own = (
+    lesion, organ_labels = (
         read_label_numbers(case.words.get(column, ""), where + column) for column in ("lesion_labels", "organ_labels")
     )
-    if own and not lesion:
+    if organ_labels and not lesion:
         raise InputError(f"{where}it names organ_labels and no lesion_labels; name which labels are lesion.")
     if isinstance(case.anatomy, str):
         raise InputError(f"{where}anatomy cannot be {case.anatomy!r} here; name a label map, or leave it empty.")
-    files = RealFiles(case.name, case.files["ct"], case.files["lesion"], lesion, own, case.anatomy)
+    files = RealFiles(case.name, case.files["ct"], case.files["lesion"], lesion, organ_labels, case.anatomy)
     organ = organ or case.words.get("organ") or ("lungs" if case.region == "chest" else "body")
     return real_case(files, case.region, organ, box)
 
@@ -67,9 +67,9 @@ def lesion_case(folder: Path, name: str, region: str, organ: str, box: Box | Non
 
 
 def real_case(files: RealFiles, region: str, organ: str, box: Box | None = None) -> AnomalyCase:
-    """A CT with a real lesion. The anatomy is the organs that are given, and over the rest what thresholds tell (body,
-    lungs, bones, gas); the lesion is counted to the organ, as organ masks do. InputError if there is no lesion in the
-    box, or nothing of the organ around it.
+    """A CT with a real lesion. The anatomy is the given organs, and elsewhere what thresholds find (body, lungs, bones,
+    gas); the lesion is counted to the organ, as organ masks do. InputError if there is no lesion in the box, or nothing
+    of the organ around it.
     """
     ct = read_volume(files.ct)
     check_ct(ct)
@@ -90,14 +90,14 @@ def real_case(files: RealFiles, region: str, organ: str, box: Box | None = None)
     labels[lesion] = np.where(labels[lesion] > 0, labels[lesion], np.uint8(BODY))
     if organ != "body":
         labels[lesion] = _number_of(organ, labels)
-    return checked(AnomalyCase(files.name, region, organ, volume, volume.with_voxels(labels), lesion))
+    return check_case(AnomalyCase(files.name, region, organ, volume, volume.with_voxels(labels), lesion))
 
 
 def _organs(files: RealFiles, ct: Volume) -> Volume | None:
     """The organs of the label map, or those in the lesion's mask if its labels are named; None if there are none."""
     if files.anatomy is not None:
         return read_anatomy(files.anatomy, like=ct)
-    if not files.named:  # the numbers of a mask without names are nobody's
+    if not files.named:  # the numbers of a mask without names have no meaning
         return None
     try:
         return read_anatomy(files.mask, like=ct)

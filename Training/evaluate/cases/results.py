@@ -1,4 +1,4 @@
-"""Images that another method made of the same cases: a folder a method, in it NAME.nii.gz a case."""
+"""Images of other methods for the same cases: a folder for each method, with NAME.nii.gz for each case."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 from .case_list import ENDINGS
-from .synthesis import smoothed
+from .synthesis import smooth
 from .volumes import axial_slab
 
 LEAST_COVERED = 0.98  # of a case by an image on another grid
@@ -25,7 +25,7 @@ def check_results(folders: Sequence[Path], names: Sequence[str]) -> None:
     """InputError, before any work, unless every folder has an image of every case, and no two have one name."""
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder: name the folder of a method's images with --result.")
+            raise InputError(f"{folder} is not a folder: name the folder of a method's images with --result.")
         for name in names:
             find_result(folder, name)
     twice = {folder.name for folder in folders if [other.name for other in folders].count(folder.name) > 1}
@@ -56,7 +56,7 @@ def read_result(folder: Path, name: str, like: Volume, in_hu: bool = True) -> np
     if in_hu:
         check_ct(image)
     elif not np.isfinite(image.voxels).all():
-        raise InputError(f"{image.source} holds values that are no numbers: write it again.")
+        raise InputError(f"{image.source} holds values that are not numbers: write it again.")
     return cut_to(axial_slab(image), like).voxels
 
 
@@ -87,7 +87,7 @@ def resampled_result(folder: Path, name: str, like: Volume) -> np.ndarray:
     image = read_volume(find_result(folder, name))
     check_ct(image)
     if max(like.spacing) - min(like.spacing) < 1e-3:
-        image = smoothed(image.with_voxels(image.voxels.astype(np.float32)), like.spacing[0])
+        image = smooth(image.with_voxels(image.voxels.astype(np.float32)), like.spacing[0])
     grid, nearest = like.to_sitk(), sitk.sitkNearestNeighbor
     ones = sitk.GetImageFromArray(np.ones(image.voxels.shape, np.uint8))
     ones.CopyInformation(image.to_sitk())

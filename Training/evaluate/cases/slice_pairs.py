@@ -26,7 +26,7 @@ class SlicePair:
     """A scan in thick slices and the thin ones that are the truth, both axial (z to superior), in HU.
 
     thin: `factor` slices for each thick one. known: the first of them that the truth holds, and the one after the last
-    (None for all); the others are not measured. anatomy: what the model is told, as of the task.
+    (None for all); the others are not measured. anatomy: the model's condition, as for the task.
     """
 
     name: str

@@ -28,8 +28,8 @@ from .volumes import axial_slab
 class LabeledCt:
     """A real CT (float32 HU) and its label map (0–121) on one grid.
 
-    labels: what the model is told; organs: those of `labels` or more, which medians and Dice go by. made_by: where the
-    labels come from, in words.
+    labels: the model's condition; organs: those of `labels` or more, for medians and Dice. made_by: where the labels
+    come from, in words.
     """
 
     name: str
@@ -50,15 +50,15 @@ class LabeledCt:
 
 @dataclass(frozen=True)
 class PairOptions:
-    """How pairs are read. spacing_mm: the isotropic grid of both, None for the CT's own. slab_mm: only the middle of
-    the CT, along z. segment: finds a CT's organs where none are given, None to leave it at thresholds. tell_organs:
-    False for a label map of what thresholds find alone.
+    """The options for reading pairs. spacing_mm: the isotropic grid of both, None for the CT's own. slab_mm: only the
+    middle of the CT, along z. segment: finds a CT's organs where none are given, None to leave it at thresholds.
+    condition_on_organs: False for a label map of what thresholds find alone.
     """
 
     spacing_mm: float | None = None
     slab_mm: float | None = None
     segment: Callable[[Volume], Anatomy] | None = None
-    tell_organs: bool = True
+    condition_on_organs: bool = True
 
 
 def load_pairs(
@@ -109,16 +109,16 @@ def _pair(
     options: PairOptions,
 ) -> LabeledCt:
     """A pair on the grid that is measured on, of a CT, what thresholds find, and organs on one grid."""
-    told = known = tissue.voxels.astype(np.uint8)
+    condition = known = tissue.voxels.astype(np.uint8)
     made_by = "thresholds"
     if organs is not None:
         known = complete_labels(organs.voxels.astype(np.uint8), known)
-    if organs is not None and options.tell_organs:
-        told, made_by = known, f"{organs_by} organs, thresholds elsewhere"
+    if organs is not None and options.condition_on_organs:
+        condition, made_by = known, f"{organs_by} organs, thresholds elsewhere"
     spacing = options.spacing_mm
-    frame = prepare(smoothed(ct, spacing) if spacing else ct, spacing)
-    told, known = (frame.labels(ct.with_voxels(labels)) for labels in (told, known))
-    labels = replace(frame.volume, voxels=told, source="")
+    frame = prepare(smooth(ct, spacing) if spacing else ct, spacing)
+    condition, known = (frame.labels(ct.with_voxels(labels)) for labels in (condition, known))
+    labels = replace(frame.volume, voxels=condition, source="")
     return LabeledCt(name, region, frame.volume, labels, known, made_by)
 
 
@@ -158,13 +158,13 @@ def middle(volume: Volume, slab_mm: float | None) -> Volume:
     return axial_slab(volume, max(2, round(slab_mm / spacing)) if slab_mm else None)
 
 
-def smoothed(ct: Volume, spacing_mm: float) -> Volume:
+def smooth(ct: Volume, spacing_mm: float) -> Volume:
     """A CT without what a grid of `spacing_mm` could not hold, so that it is coarser there, not noisier."""
     factors = np.maximum(spacing_mm / np.array(ct.spacing[::-1]), 1.0)
     return ct.with_voxels(ndimage.gaussian_filter(ct.voxels, 0.5 * np.sqrt(factors**2 - 1), mode="nearest"))
 
 
-def painted(pair: LabeledCt) -> Volume:
+def paint_labels(pair: LabeledCt) -> Volume:
     """The label map in HU: each label in the real CT's own median, without any texture."""
     voxels = np.full(pair.ct.voxels.shape, -1000, np.float32)
     for number in np.unique(pair.organs[pair.body]):
@@ -173,7 +173,7 @@ def painted(pair: LabeledCt) -> Volume:
     return pair.ct.with_voxels(voxels)
 
 
-def grouped(regions: Mapping[str, str]) -> dict[str, list[str]]:
+def group_by_region(regions: Mapping[str, str]) -> dict[str, list[str]]:
     """{region: its cases}, and "overall" if there is more than one region."""
     groups: dict[str, list[str]] = {}
     for name, region in regions.items():

@@ -44,7 +44,7 @@ TRAINED_ON = set(
 class LowDoseCase:
     """A full-dose slab (axial slices, z to superior) and the same with low dose, float32 HU on one grid.
 
-    measured_hu: the noise of a real low dose, None where it was simulated. anatomy: what the model is told, as of the
+    measured_hu: the noise of a real low dose, None where it was simulated. anatomy: the model's condition, as for the
     tasks.
     """
 
@@ -122,14 +122,14 @@ def find_volume(folder: Path | None, name: str) -> Path:
 def load_case(
     file: Path, region: str, slices: int | None = None, seed: int = 0, cache: Path | None = None
 ) -> LowDoseCase:
-    """Read a CT, take its central `slices` (all if None) and simulate low dose. See `simulated` for the cache."""
+    """Read a CT, take its central `slices` (all if None) and simulate low dose. See `simulate_slab` for the cache."""
     from MedDiffFMLib.volumes.checks import check_ct
     from MedDiffFMLib.volumes.io import read_volume
 
     volume = read_volume(file)
     check_ct(volume)
     full = axial_slab(volume, slices)
-    low = full.with_voxels(simulated(full, PROTOCOL[region][1], seed, cache))
+    low = full.with_voxels(simulate_slab(full, PROTOCOL[region][1], seed, cache))
     return LowDoseCase(Path(file).name.removesuffix(".nii.gz"), region, full, low)
 
 
@@ -143,7 +143,7 @@ def axial_slab(volume: Volume, slices: int | None = None) -> Volume:
     return Volume.from_sitk(image[:, :, first : first + count], volume.source)
 
 
-def simulated(full: Volume, sigma_hu: float, seed: int, cache: Path | None = None) -> np.ndarray:
+def simulate_slab(full: Volume, sigma_hu: float, seed: int, cache: Path | None = None) -> np.ndarray:
     """Low dose of a slab (float32 HU); taken from the folder `cache` if the same was simulated before.
 
     InputError unless the pixels are square.
@@ -152,10 +152,10 @@ def simulated(full: Volume, sigma_hu: float, seed: int, cache: Path | None = Non
     if not math.isclose(x, y, rel_tol=1e-3):
         raise InputError(f"Low dose is simulated in square pixels, but those of {full.source} are {x:g} × {y:g} mm.")
     content = (full.voxels, x, sigma_hu, seed, low_dose.VERSION)
-    return cached(cache, content, lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed))
+    return load_or_make(cache, content, lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed))
 
 
-def cached(folder: Path | None, content: Sequence, make) -> np.ndarray:
+def load_or_make(folder: Path | None, content: Sequence, make) -> np.ndarray:
     """`make()`, or what it gave before for the same `content` (arrays and what has a `repr`), kept in `folder`."""
     if folder is None:
         return make()

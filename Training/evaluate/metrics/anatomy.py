@@ -1,4 +1,4 @@
-"""Does a synthetic CT show what its label map asked for: Dice of organs or tissues, their HU, and seams of windows."""
+"""Metrics of a synthetic CT against its label map: Dice of organs or tissues, their HU, and seams of windows."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def dice(one: np.ndarray, other: np.ndarray) -> float | None:
 
 
 def find_tissues(hu: np.ndarray, window: tuple[float, float], body: np.ndarray) -> dict[str, np.ndarray]:
-    """Tissues told apart by their HU alone, in the mean of 3 × 3 pixels of a slice: those of `TISSUES` that the HU
-    window can tell. All (Z, Y, X), axial slices first; HU are clipped to the window first, so that real CT, which has
-    more, and synthetic CT, which has not, are told alike.
+    """The tissues of a CT by their HU alone, in the mean of 3 × 3 pixels of a slice: those of `TISSUES` that the HU
+    window shows. All (Z, Y, X), axial slices first; HU are clipped to the window first, so that real CT, which has a
+    wider range, is treated as synthetic CT.
     """
     low, high = window
     smooth = ndimage.uniform_filter(np.clip(hu, low, high).astype(np.float32), size=(1, 3, 3))
@@ -85,7 +85,7 @@ def within_real_range(medians: dict[str, dict[str, float]], volume: str) -> dict
 
 
 def seam(hu: np.ndarray, borders: Sequence[Sequence[int]], body: np.ndarray) -> float | None:
-    """Mean |difference| of neighboring voxels across the borders of windows over that elsewhere, within the body: 1
+    """The mean |difference| of neighboring voxels across the borders of windows over that elsewhere, within the body: 1
     where no seam can be seen.
 
     hu: (Z, Y, X). borders: by axis, each b lying between the voxels b − 1 and b. None if there is no border, or

@@ -1,7 +1,7 @@
 """Metrics of anomaly maps against known lesions: those of BMAD (Bao et al. 2024) as the paper's Table VI takes them.
 
 An image is an axial slice. Everything is counted among `counted` voxels, an organ's: BMAD's images are organs on a
-black ground that is easily told from a lesion and raises its pixel AUROC, ours leave it out.
+black background that is easily distinguished from a lesion and raises its pixel AUROC; ours leave it out.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def detection_quality(score: np.ndarray, lesion: np.ndarray, counted: np.ndarray
     lesion = lesion & counted
     if not 0 < np.count_nonzero(lesion) < np.count_nonzero(counted):
         raise ValueError("there must be voxels with and without a lesion")
-    own, truth = score[counted], lesion[counted]
+    scores, truth = score[counted], lesion[counted]
     return (
         image_auroc(score, lesion, counted),
-        auroc(own, truth),
+        auroc(scores, truth),
         pro(score, lesion, counted),
         dice_at_half(score, lesion, counted),
     )
@@ -72,6 +72,6 @@ def dice_at_half(score: np.ndarray, lesion: np.ndarray, counted: np.ndarray) -> 
 
     found = []
     for z in np.flatnonzero(lesion.any(axis=(1, 2))):
-        own = score[z][counted[z]]
-        found.append(f1_score(lesion[z][counted[z]], own > (own.min() + own.max()) / 2))
+        scores = score[z][counted[z]]
+        found.append(f1_score(lesion[z][counted[z]], scores > (scores.min() + scores.max()) / 2))
     return float(np.mean(found))

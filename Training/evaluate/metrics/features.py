@@ -25,7 +25,7 @@ LAYERS = {(1, 1, 1, 1): 10, (2, 2, 2, 2): 18, (3, 4, 6, 3): 50, (3, 4, 23, 3): 1
 
 @dataclass(frozen=True)
 class Features:
-    """A feature extractor. name: as it stands in a report; note: what a reader must know of it.
+    """A feature extractor. name: in a report; note: what a reader must know.
 
     of_crop: a crop of a volume in the model's range, float32 (1, 1, z, y, x), and the index of its region, to a map of
     features (1, C, z', y', x'). per_volume: whether it wants each volume with mean 0 and deviation 1 (MedicalNet does).
@@ -49,20 +49,20 @@ class Features:
         return [self.of_crop(crop, REGIONS[region].index).float().cpu() for crop in crops]
 
 
-def load_features(wanted: str, model: Model) -> Features | None:
+def load_features(choice: str, model: Model) -> Features | None:
     """The extractor that `--features` names: medicalnet, FILE (MedicalNet's weights), model, or none.
 
     InputError if it cannot be had.
     """
-    if wanted == "none":
+    if choice == "none":
         return None
-    if wanted == "model":
+    if choice == "model":
         return own_features(model)
-    if wanted == "medicalnet":
+    if choice == "medicalnet":
         return medicalnet(None, model.device)
-    if not Path(wanted).is_file():
-        raise InputError(f"There is no file {wanted} of features: name medicalnet, model, none, or a file of weights.")
-    return medicalnet(Path(wanted), model.device)
+    if not Path(choice).is_file():
+        raise InputError(f"There is no file {choice} of features: name medicalnet, model, none, or a file of weights.")
+    return medicalnet(Path(choice), model.device)
 
 
 def medicalnet(file: Path | None, device: torch.device) -> Features:
@@ -115,17 +115,17 @@ def depth_of(file: Path) -> int:
 
 
 class _Reached(Exception):
-    """Carries the features out of the network."""
+    """The features on their way out of the network."""
 
 
 def own_features(model: Model) -> Features:
-    """The U-Net's middle block at t = 0, told the region but neither place nor anatomy. Not the paper's: it was trained
-    on this project's few volumes, and what it cannot see, it cannot miss.
+    """The U-Net's middle block at t = 0, conditioned on the region but neither on position nor anatomy. Not the
+    paper's: it was trained on this project's few volumes, and what it cannot see, it cannot miss.
     """
     network = model.network.eval()
 
     def stop(block, inputs, output: torch.Tensor) -> None:
-        raise _Reached(output)  # the decoder would cost twice as much and tell nothing
+        raise _Reached(output)  # the decoder would cost twice as much and add nothing
 
     def of_crop(crop: torch.Tensor, region: int) -> torch.Tensor:
         hook = network.unet.middle_block.register_forward_hook(stop)

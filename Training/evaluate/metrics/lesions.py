@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from .anatomy import dice
 
-AROUND_MM = 6.0  # of a lesion's surroundings that it is told from
+AROUND_MM = 6.0  # of a lesion's surroundings that it is compared with
 CORE_MM = 2.0  # of a lesion's edge that is left out of its core
 
 

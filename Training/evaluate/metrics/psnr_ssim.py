@@ -8,20 +8,20 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Quality:
+class ImageQuality:
     """PSNR in dB and SSIM (at most 1) of an image against its reference."""
 
     psnr: float
     ssim: float
 
-    def __sub__(self, other: Quality) -> Quality:
-        return Quality(self.psnr - other.psnr, self.ssim - other.ssim)
+    def __sub__(self, other: ImageQuality) -> ImageQuality:
+        return ImageQuality(self.psnr - other.psnr, self.ssim - other.ssim)
 
 
 @dataclass(frozen=True)
 class Counting:
-    """What is counted. window: HU whose width is the data range, None for the region's; whole_image: all voxels, not
-    those of the body alone.
+    """The window and the voxels that are counted. window: HU whose width is the data range, None for the region's;
+    whole_image: all voxels, not those of the body alone.
     """
 
     window: tuple[float, float] | None = None
@@ -34,7 +34,7 @@ def to_unit(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return ((np.clip(hu, low, high) - low) / (high - low)).astype(np.float32)
 
 
-def quality(hu: np.ndarray, reference: np.ndarray, body: np.ndarray, window: tuple[float, float]) -> Quality:
+def quality(hu: np.ndarray, reference: np.ndarray, body: np.ndarray, window: tuple[float, float]) -> ImageQuality:
     """PSNR and SSIM of `hu` against `reference` within `body`; both clipped to `window`, whose width is the data range.
 
     All (Z, Y, X), axial slices of at least 11 × 11 pixels; body is bool. PSNR is over the body's voxels. SSIM (Wang
@@ -48,4 +48,4 @@ def quality(hu: np.ndarray, reference: np.ndarray, body: np.ndarray, window: tup
     psnr = -10 * np.log10(error) if error > 0 else np.inf
     wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
     maps = [structural_similarity(a, b, full=True, **wang)[1] for a, b in zip(image, truth, strict=True)]
-    return Quality(float(psnr), float(np.stack(maps)[body].mean(dtype=np.float64)))
+    return ImageQuality(float(psnr), float(np.stack(maps)[body].mean(dtype=np.float64)))

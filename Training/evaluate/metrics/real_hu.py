@@ -1,4 +1,5 @@
-"""Between which HU the median of an organ lies in real patients, without contrast medium or with any phase of it.
+"""The range of HU in which the median of an organ lies in real patients, without contrast medium or with any phase of
+it.
 
 By what textbooks of radiology give for unenhanced, arterial and portal venous CT at 120 kV, widened where the
 repository's CTs or training volumes with masks lie outside. A wide range: what is out of it is wrong, what is within

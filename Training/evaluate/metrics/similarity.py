@@ -38,11 +38,11 @@ def perceptual_distance(one: Sequence[torch.Tensor], other: Sequence[torch.Tenso
     from monai.losses.perceptual import normalize_tensor
 
     pairs = zip(one, other, strict=True)
-    each = [((normalize_tensor(a) - normalize_tensor(b)) ** 2).sum(dim=1).mean() for a, b in pairs]
-    return float(torch.stack(each).mean())
+    distances = [((normalize_tensor(a) - normalize_tensor(b)) ** 2).sum(dim=1).mean() for a, b in pairs]
+    return float(torch.stack(distances).mean())
 
 
-def pooled(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+def pool_features(maps: Sequence[torch.Tensor]) -> torch.Tensor:
     """The mean features of each crop, (N, C)."""
     return torch.cat([m.mean(dim=(2, 3, 4)) for m in maps])
 

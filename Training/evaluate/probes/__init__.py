@@ -1,1 +1,1 @@
-"""Checks of trained networks: does a ControlNet use its condition, what do few steps cost."""
+"""Checks of trained networks: whether a ControlNet uses its condition, and what few steps cost."""

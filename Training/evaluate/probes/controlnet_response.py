@@ -1,4 +1,4 @@
-"""Does a ControlNet use its condition? The change by another condition, beside the change by another noise seed.
+"""Checks whether a ControlNet uses its condition: the change by another condition, beside that by another noise seed.
 
 A ControlNet in pixel space can ignore its condition without its loss showing it.
 """
@@ -15,7 +15,7 @@ from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.networks.controlnet import ControlNet
 from MedDiffFMLib.networks.unet import v_target
 
-from ..reports.report import Line, Metric, Report
+from ..reports.report import Metric, Report, ReportRow
 from .crops import Sample, output_of, synthesize_crop
 
 BANDS = ((0, 30), (30, 100), (100, 300), (300, 600), (600, 1000))
@@ -25,7 +25,7 @@ CHANGES = (
     *(Metric("inside", "", 1), Metric("outside", "", 1)),
 )
 NOTES = (
-    "Loss: mean |error| of the network's output on the crops, noised to a t of each band: told the crop's own "
+    "Loss: mean |error| of the network's output on the crops, noised to a t of each band: given the crop's own "
     "condition, another one, and without the ControlNet; gain: of right over none.",
     "Change: mean |HU| between two results of DDIM, from the same noise with the right and the other condition, and "
     "with the right condition from other noise.",
@@ -47,8 +47,8 @@ def losses(model: Model, control: ControlNet, samples: Sequence[Sample], log: Ca
         for low, high in BANDS:
             t = int(rng.integers(low, high))
             rows.append({"crop": number, "t": t, "band": f"{low} ≤ t < {high}"})
-            for told, with_control, target in (("right", control, sample.crop.target), ("wrong", control, wrong)):
-                rows[-1][told] = _loss(model, sample, t, with_control, target)
+            for condition, with_control, target in (("right", control, sample.crop.target), ("wrong", control, wrong)):
+                rows[-1][condition] = _loss(model, sample, t, with_control, target)
             rows[-1]["none"] = _loss(model, sample, t, None, None)
         log(f"loss, crop {number + 1}/{len(samples)}")
     return rows
@@ -106,18 +106,20 @@ def check_condition(
     """Two tables: the losses by band of t, and the changes of the result of `steps` steps."""
     facts = {"model": model.name, "sha256": model.sha256, "kind": control.config.kind, "crops": len(samples)}
     by_band, changed = losses(model, control, samples, log), reactions(model, control, samples, steps, log)
-    lines = [Line("", band, _loss_values(by_band, band)) for band in dict.fromkeys(row["band"] for row in by_band)]
+    lines = [ReportRow("", band, _loss_values(by_band, band)) for band in dict.fromkeys(row["band"] for row in by_band)]
     loss = Report("condition-loss", "Loss by condition", LOSSES, lines, notes=NOTES[:1], facts=facts, cases=by_band)
     metrics = [metric for metric in CHANGES if any(metric.name in row for row in changed)]
     known = [[row[metric.name] for row in changed if row.get(metric.name) is not None] for metric in metrics]
     means = tuple(float(np.mean(values)) if values else None for values in known)
-    lines, facts = [Line("", "change", means)], facts | {"steps": steps}
+    lines, facts = [ReportRow("", "change", means)], facts | {"steps": steps}
     title = "What changes the result"
     return loss, Report("condition", title, tuple(metrics), lines, notes=NOTES[1:], facts=facts, cases=changed)
 
 
 def _loss_values(rows: Sequence[dict], band: str) -> tuple[float, ...]:
     """The means of a band as `LOSSES` has them."""
-    own = [row for row in rows if row["band"] == band]
-    right, wrong, none = (float(np.mean([row[told] for row in own])) for told in ("right", "wrong", "none"))
+    chosen = [row for row in rows if row["band"] == band]
+    right, wrong, none = (
+        float(np.mean([row[condition] for row in chosen])) for condition in ("right", "wrong", "none")
+    )
     return right, wrong, none, 100 * (1 - right / none)

@@ -15,7 +15,7 @@ from MedDiffFMLib.anatomy.regions import REGIONS, Region
 from MedDiffFMLib.diffusion.samplers import clip, ddim
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.networks.controlnet import ControlNet
-from MedDiffFMLib.networks.unet import as_epsilon
+from MedDiffFMLib.networks.unet import as_eps
 from MedDiffFMLib.volumes.intensity import to_hu
 
 from ...data.crop import Crop
@@ -53,16 +53,16 @@ def draw_samples(cases: Sequence[Case], config: CropConfig, count: int, seed: in
 def output_of(
     model: Model, crop: Crop, control: ControlNet | None = None, target: torch.Tensor | None = None
 ) -> Callable[[torch.Tensor, int], torch.Tensor]:
-    """The network's output at (x_t, t) for a crop's conditions, x_t (1, Z, Y, X); with what a ControlNet is told."""
+    """The network's output at (x_t, t) for a crop's conditions, x_t (1, Z, Y, X). target: the input of `control`."""
     position, anatomy = (code[None] for code in crop.codes(model.network.config.encoding, model.device))
     region = torch.tensor([crop.region], device=model.device)
-    told = None if target is None else target[None].to(model.device)
+    target_batch = None if target is None else target[None].to(model.device)
 
     @torch.inference_mode()
     def output(x: torch.Tensor, t: int) -> torch.Tensor:
         inputs = (x[None].to(model.device), torch.tensor([t], device=model.device), position, anatomy, region)
         with torch.autocast(model.device.type, model.dtype, enabled=model.dtype != torch.float32):
-            residuals = control(*inputs, told) if control is not None else None
+            residuals = control(*inputs, target_batch) if control is not None else None
             return model.network(*inputs, residuals)[0].float().cpu()
 
     return output
@@ -79,7 +79,7 @@ def synthesize_crop(
     """DDIM from the sample's noise (or another) over `steps`, as synthesis does it: x_0 (1, Z, Y, X) in [-1, 1]."""
     output, prediction = output_of(model, sample.crop, control, target), model.network.config.prediction
 
-    def epsilon(x: torch.Tensor, t: int) -> torch.Tensor:
-        return as_epsilon(output(x, t), x, float(model.schedule.alpha_bar[t]), prediction)
+    def eps(x: torch.Tensor, t: int) -> torch.Tensor:
+        return as_eps(output(x, t), x, float(model.schedule.alpha_bar[t]), prediction)
 
-    return ddim(epsilon, sample.noise if noise is None else noise, model.schedule, steps, clip)
+    return ddim(eps, sample.noise if noise is None else noise, model.schedule, steps, clip)

@@ -12,7 +12,7 @@ from MedDiffFMLib.diffusion.schedule import T_START, trailing_steps, uniform_ste
 from MedDiffFMLib.models.loading import Model
 
 from ..metrics.psnr_ssim import quality
-from ..reports.report import Line, Metric, Report
+from ..reports.report import Metric, Report, ReportRow
 from .crops import Sample, synthesize_crop
 
 REFERENCE = 50
@@ -65,36 +65,36 @@ def compare_steps(
         reference = None
         other = torch.from_numpy(np.random.default_rng([number, 1]).standard_normal(sample.noise.shape, np.float32))
         for name, (model, steps, elsewhere) in compared.items():
-            made = sample.hu(synthesize_crop(model, sample, steps, noise=other if elsewhere else None))
-            reference = made if reference is None else reference
-            values = measure(made, reference, sample)
+            hu = sample.hu(synthesize_crop(model, sample, steps, noise=other if elsewhere else None))
+            reference = hu if reference is None else reference
+            values = measure(hu, reference, sample)
             cases.append({"crop": number, "region": sample.region.name, "method": name, "evaluations": len(steps)})
             cases[-1] |= values
         log(f"crop {number + 1}/{len(samples)} ({sample.region.name}, {sample.crop.level})")
-    lines = [Line("", name, _means(cases, name)) for name in compared]
+    lines = [ReportRow("", name, _means(cases, name)) for name in compared]
     facts = {"model": teacher.name, "sha256": teacher.sha256, "students": {s.name: s.sha256 for s in students}}
     facts |= {"crops": len(samples), "patch": list(samples[0].crop.x0.shape[1:])}
     return Report("distillation", "Few steps", METRICS, lines, notes=NOTES, facts=facts, cases=cases)
 
 
-def measure(made: np.ndarray, reference: np.ndarray, sample: Sample) -> dict[str, float | None]:
+def measure(hu: np.ndarray, reference: np.ndarray, sample: Sample) -> dict[str, float | None]:
     """The metrics of one result in HU (Z, Y, X), but for its evaluations; None where it is the reference itself."""
     real, body, window = sample.hu(sample.crop.x0), sample.crop.labels.numpy() > 0, sample.region.window
     body = body if body.any() else np.ones_like(body)
-    same = made is reference
-    to_teacher = quality(made, reference, body, window)
+    same = hu is reference
+    to_teacher = quality(hu, reference, body, window)
     return {
-        "HU from 50 steps": None if same else float(np.abs(made - reference)[body].mean()),
+        "HU from 50 steps": None if same else float(np.abs(hu - reference)[body].mean()),
         "PSNR": None if same else to_teacher.psnr,
         "SSIM": None if same else to_teacher.ssim,
-        "SSIM to CT": quality(made, real, body, window).ssim,
-        "histogram HU": float(wasserstein_distance(made[body], real[body])),
-        "detail": detail(made, body) / detail(real, body),
+        "SSIM to CT": quality(hu, real, body, window).ssim,
+        "histogram HU": float(wasserstein_distance(hu[body], real[body])),
+        "detail": detail(hu, body) / detail(real, body),
     }
 
 
 def detail(hu: np.ndarray, body: np.ndarray) -> float:
-    """Mean absolute difference of neighbors within the body, over the three axes: what blur takes away."""
+    """The mean absolute difference of neighbors within the body, over the three axes: blur lowers it."""
     steps = []
     for axis in range(3):
         both = np.minimum(*(np.take(body, range(n, body.shape[axis] - 1 + n), axis) for n in (0, 1)))
@@ -103,6 +103,6 @@ def detail(hu: np.ndarray, body: np.ndarray) -> float:
 
 
 def _means(cases: Sequence[dict], method: str) -> tuple[float | None, ...]:
-    own = [case for case in cases if case["method"] == method]
-    columns = [[case[metric.name] for case in own] for metric in METRICS]
+    own_cases = [case for case in cases if case["method"] == method]
+    columns = [[case[metric.name] for case in own_cases] for metric in METRICS]
     return tuple(None if None in column else float(np.mean(column)) for column in columns)

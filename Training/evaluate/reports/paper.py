@@ -1,4 +1,4 @@
-"""The paper's result tables, to print beside our own: what its authors measured, on other data than ours.
+"""The paper's result tables, to print beside our own: the measurements of its authors, on other data than ours.
 
 Keys are (group, method); values follow `METRICS` of the table.
 """

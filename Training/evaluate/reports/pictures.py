@@ -21,7 +21,7 @@ class PictureRow:
 
     hu_range: what is black and what is white. overlay: a map or mask on the same grid, in color where it is not 0;
     overlay_range: the values at the ends of the colors (negative ones blue, positive ones red), None for its largest.
-    outline: a mask on the same grid, drawn as a line. centre_ras: its own point, in place of the picture's.
+    outline: a mask on the same grid, drawn as a line. center_ras: its own point, in place of the picture's.
     """
 
     volume: Volume
@@ -30,24 +30,24 @@ class PictureRow:
     overlay: Volume | None = None
     overlay_range: float | None = None
     outline: Volume | None = None
-    centre_ras: Sequence[float] | None = None
+    center_ras: Sequence[float] | None = None
 
 
-def slices_picture(rows: Sequence[PictureRow], path: Path, centre_ras: Sequence[float] | None = None) -> None:
+def slices_picture(rows: Sequence[PictureRow], path: Path, center_ras: Sequence[float] | None = None) -> None:
     """A PNG with one row a volume: its axial, coronal and sagittal slice through one point.
 
-    centre_ras: the point in mm, RAS, the same for all rows; None for the middle of the first volume. A row whose volume
+    center_ras: the point in mm, RAS, the same for all rows; None for the middle of the first volume. A row whose volume
     does not reach the point shows its nearest slice. The file appears whole or not at all.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    centre = middle_of(rows[0].volume) if centre_ras is None else np.asarray(centre_ras, float)
+    center = middle_of(rows[0].volume) if center_ras is None else np.asarray(center_ras, float)
     figure = Figure(figsize=(3 * INCHES, len(rows) * (INCHES + 0.35)), facecolor="black", layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False)
     for row, axes in zip(rows, grid, strict=True):
         for axis, (view, cut, top) in zip(axes, VIEWS, strict=True):
-            _draw(axis, row, cut, centre if row.centre_ras is None else np.asarray(row.centre_ras, float))
+            _draw(axis, row, cut, center if row.center_ras is None else np.asarray(row.center_ras, float))
             _mark_sides(axis, view, top)
         low, high = row.hu_range
         axes[0].set_title(f"{row.title}  ({low:g} … {high:g} HU)", color="white", fontsize=9, loc="left")
@@ -66,7 +66,7 @@ def middle_of(volume: Volume) -> np.ndarray:
     return np.array(image.TransformContinuousIndexToPhysicalPoint(middle)) * (-1, -1, 1)
 
 
-def orthogonal_slice(volume: Volume, cut: int, centre_ras: np.ndarray) -> tuple[np.ndarray, float]:
+def orthogonal_slice(volume: Volume, cut: int, center_ras: np.ndarray) -> tuple[np.ndarray, float]:
     """The slice through a point across axis `cut` (0 axial, 1 coronal, 2 sagittal), and its pixels' height over width.
 
     As on a screen: the first row is anterior (axial) or superior, the first column the patient's right, or anterior in
@@ -74,25 +74,25 @@ def orthogonal_slice(volume: Volume, cut: int, centre_ras: np.ndarray) -> tuple[
     """
     image = sitk.DICOMOrient(volume.to_sitk(), "LPS")
     voxels, spacing = sitk.GetArrayFromImage(image), image.GetSpacing()[::-1]
-    point = [float(c) for c in np.asarray(centre_ras) * (-1, -1, 1)]
+    point = [float(c) for c in np.asarray(center_ras) * (-1, -1, 1)]
     index = np.rint(image.TransformPhysicalPointToContinuousIndex(point)[::-1]).astype(int)
     pixels = np.take(voxels, int(np.clip(index[cut], 0, voxels.shape[cut] - 1)), axis=cut)
     height, width = (s for axis, s in enumerate(spacing) if axis != cut)
     return (pixels if cut == 0 else pixels[::-1]), height / width
 
 
-def _draw(axis, row: PictureRow, cut: int, centre: np.ndarray) -> None:
-    pixels, aspect = orthogonal_slice(row.volume, cut, centre)
+def _draw(axis, row: PictureRow, cut: int, center: np.ndarray) -> None:
+    pixels, aspect = orthogonal_slice(row.volume, cut, center)
     low, high = row.hu_range
     axis.imshow(pixels, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
     if row.overlay is not None:
-        values = orthogonal_slice(row.overlay, cut, centre)[0].astype(float)
+        values = orthogonal_slice(row.overlay, cut, center)[0].astype(float)
         limit = row.overlay_range or float(np.abs(row.overlay.voxels).max()) or 1.0
         strength = np.clip(np.abs(values) / limit, 0, 1) * 0.8  # faint where the map is small
         colors = {"cmap": "bwr", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
         axis.imshow(values, alpha=strength, aspect=aspect, **colors)
     if row.outline is not None:
-        mask = orthogonal_slice(row.outline, cut, centre)[0] > 0
+        mask = orthogonal_slice(row.outline, cut, center)[0] > 0
         if mask.any():
             axis.contour(mask, levels=[0.5], colors="yellow", linewidths=0.8)
     axis.set_aspect(aspect)

@@ -27,14 +27,14 @@ class Metric:
         return self.name + {"up": " ↑", "down": " ↓", "": ""}[self.better]
 
     def text(self, value: float | None) -> str:
-        """A value as it stands in a table; "–" where nothing was measured."""
+        """The text of a value in a table; "–" where nothing was measured."""
         if value is None or math.isnan(value):
             return "–"
         return f"{value:{'+' if self.signed else ''}.{self.digits}f}"
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportRow:
     """A row of a table: what one method reached in one group (a region, a data set, a case); values as the metrics. A
     group's name may have several lines.
     """
@@ -56,7 +56,7 @@ class Report:
     task: str
     title: str
     metrics: tuple[Metric, ...]
-    lines: Sequence[Line]
+    lines: Sequence[ReportRow]
     paper_table: str = ""
     paper: Mapping[tuple[str, str], Values] = field(default_factory=dict)
     paper_metrics: tuple[Metric, ...] = ()
@@ -65,7 +65,7 @@ class Report:
     cases: Sequence[Mapping[str, object]] = ()
 
 
-def with_means(lines: Sequence[Line], most: int = 12) -> list[Line]:
+def with_means(lines: Sequence[ReportRow], most: int = 12) -> list[ReportRow]:
     """The lines, and a group "mean" of every method over the groups: of what was measured, None if nothing was. No such
     group if there is only one; of more than `most` the means alone, which say of how many they are.
     """
@@ -76,7 +76,7 @@ def with_means(lines: Sequence[Line], most: int = 12) -> list[Line]:
     for method in dict.fromkeys(line.method for line in lines):
         columns = zip(*(line.values for line in lines if line.method == method), strict=True)
         known = [[value for value in column if value is not None] for column in columns]
-        means.append(Line(name, method, tuple(sum(some) / len(some) if some else None for some in known)))
+        means.append(ReportRow(name, method, tuple(sum(column) / len(column) if column else None for column in known)))
     return [*lines, *means] if count <= most else means
 
 
@@ -89,13 +89,13 @@ def print_report(report: Report, console=None) -> None:
     console.print(_table(report.metrics, report.lines))
     if report.paper:
         console.print(f"The paper's {report.paper_table}, on other data: for orientation only", highlight=False)
-        lines = [Line(group, method, values) for (group, method), values in report.paper.items()]
+        lines = [ReportRow(group, method, values) for (group, method), values in report.paper.items()]
         console.print(_table(report.paper_metrics or report.metrics, lines))
     for note in report.notes:
         console.print(f"· {note}", highlight=False, markup=False)
 
 
-def _table(metrics: Sequence[Metric], lines: Sequence[Line]):
+def _table(metrics: Sequence[Metric], lines: Sequence[ReportRow]):
     from rich.markup import escape
     from rich.table import Table
 
@@ -113,7 +113,7 @@ def _table(metrics: Sequence[Metric], lines: Sequence[Line]):
     return table
 
 
-def _heads(lines: Sequence[Line]) -> list[str]:
+def _heads(lines: Sequence[ReportRow]) -> list[str]:
     """The first column of a table: a line of a group's name beside each of its rows, the rest beside the last."""
     heads: list[str] = []
     for _, group in itertools.groupby(lines, key=lambda line: line.group):
@@ -145,16 +145,16 @@ def write_json(report: Report, file: Path) -> None:
     part.replace(file)
 
 
-def _valid(thing: object) -> object:
+def _valid(content: object) -> object:
     """A copy of a value that JSON can hold: a number that is not finite (PSNR of equal images) becomes null."""
-    if isinstance(thing, Mapping):
-        return {name: _valid(value) for name, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return [_valid(value) for value in thing]
-    return None if isinstance(thing, float) and not math.isfinite(thing) else thing
+    if isinstance(content, Mapping):
+        return {name: _valid(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_valid(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _named(metrics: Sequence[Metric], line: Line) -> dict[str, object]:
+def _named(metrics: Sequence[Metric], line: ReportRow) -> dict[str, object]:
     values = {metric.name: value for metric, value in zip(metrics, line.values, strict=True)}
     return {"group": line.group.replace("\n", ", "), "method": line.method, **values}
 
@@ -164,7 +164,7 @@ def plot(report: Report, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows: list[tuple[str, Line | None]] = []  # what stands at the left, and the values; none in a group's heading
+    rows: list[tuple[str, ReportRow | None]] = []  # the text at the left, and the values; none in a group's heading
     for name, group in itertools.groupby(report.lines, key=lambda line: line.group):
         rows += [(name.replace("\n", ", "), None)] if name else []
         rows += [(line.method, line) for line in group]

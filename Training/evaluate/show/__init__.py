@@ -1,1 +1,1 @@
-"""Pictures and volumes for people to look at."""
+"""Pictures and volumes for visual inspection."""

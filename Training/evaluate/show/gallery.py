@@ -59,7 +59,7 @@ def tissue(ct: Volume) -> Volume:
 
 
 def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | None) -> str:
-    """The map in the liver of a CT without known lesions, and with a ball 60 HU darker drawn into it."""
+    """Draw the map in the liver of a CT without known lesions, and of the same CT with a ball 60 HU darker."""
     ct, organs = abdomen()
     ball = place_lesion(organs, (5,), 30.0, seed=3)
     changed = ct.with_voxels((ct.voxels - 60 * ball.voxels).astype(np.int16))
@@ -68,20 +68,20 @@ def picture_of_detection(model: Model, path: Path, progress: ProgressCallback | 
         result = detect_anomalies(volume, model, organs, progress, organ="liver")
         rows.append(PictureRow(volume, f"liver, {title}", SOFT, result.map, 60.0, outline=result.mask))
         summaries.append(result.summary())
-    slices_picture(rows, path, centre(ball))
+    slices_picture(rows, path, center(ball))
     return "; ".join(summaries)
 
 
 def picture_of_synthesis(model: Model, path: Path, progress: ProgressCallback | None) -> str:
-    """Two real CTs, and CTs that nobody has, made of their organs and tissues."""
+    """Two real CTs, and synthetic CTs made from their organs and tissues."""
     rows, summaries = [], []
     for (real, organs), region, hu in ((abdomen(), "abdomen", SOFT), (chest_with_organs(), "chest", LUNG)):
         labels = organs.with_voxels(complete_labels(organs.voxels, tissue(real).voxels))
-        made = synthesize(labels, model, progress, region=region)
+        result = synthesize(labels, model, progress, region=region)
         middle = tuple(middle_of(real))
-        rows += [PictureRow(real, f"{region}, real", hu, centre_ras=middle)]
-        rows += [PictureRow(made.volumes[0], f"{region}, synthetic", hu, centre_ras=middle)]
-        summaries.append(made.summary())
+        rows += [PictureRow(real, f"{region}, real", hu, center_ras=middle)]
+        rows += [PictureRow(result.volumes[0], f"{region}, synthetic", hu, center_ras=middle)]
+        summaries.append(result.summary())
     slices_picture(rows, path)
     return "; ".join(summaries)
 
@@ -90,23 +90,23 @@ def picture_of_super_resolution(model: Model, path: Path, progress: ProgressCall
     """A chest, four of its slices averaged, and thin slices made of those."""
     ct = chest()
     thick = thick_slices(ct, THICK)
-    made = super_resolve(thick, model, progress=progress, factor=THICK, region="chest")
+    result = super_resolve(thick, model, progress=progress, factor=THICK, region="chest")
     mm = f"{thick.spacing[2]:g} mm"
     rows = [PictureRow(ct, f"real, {ct.spacing[2]:g} mm", LUNG), PictureRow(thick, f"averaged to {mm}", LUNG)]
-    slices_picture([*rows, PictureRow(made.volume, f"made of the {mm}", LUNG)], path)
-    return made.summary()
+    slices_picture([*rows, PictureRow(result.volume, f"made of the {mm}", LUNG)], path)
+    return result.summary()
 
 
 def picture_of_inpainting(model: Model, path: Path, progress: ProgressCallback | None) -> str:
     """A lesion drawn into the lung of a chest, by two seeds."""
     ct = chest()
     mask = place_lesion(tissue(ct), (119,), LESION_MM, seed=1)
-    made = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
-    titles = [f"with a lesion, seed {seed}" for seed in made.facts.seeds]
+    result = inpaint_lesion(ct, mask, model, progress=progress, samples=2, region="chest")
+    titles = [f"with a lesion, seed {seed}" for seed in result.facts.seeds]
     rows = [PictureRow(ct, "real, the mask outlined", LUNG, outline=mask)]
-    rows += [PictureRow(v, t, LUNG) for v, t in zip(made.volumes, titles, strict=True)]
-    slices_picture(rows, path, centre(mask))
-    return made.summary()
+    rows += [PictureRow(v, t, LUNG) for v, t in zip(result.volumes, titles, strict=True)]
+    slices_picture(rows, path, center(mask))
+    return result.summary()
 
 
 def picture_of_generation(model: Model, path: Path, progress: ProgressCallback | None) -> str:
@@ -114,16 +114,16 @@ def picture_of_generation(model: Model, path: Path, progress: ProgressCallback |
     ct = chest()
     labels = tissue(ct)
     mask = place_lesion(labels, (119,), LESION_MM, seed=1)
-    made = generate_lesion(labels, mask, model, progress, region="chest")
+    result = generate_lesion(labels, mask, model, progress, region="chest")
     rows = [
         PictureRow(ct, "real, the mask outlined", LUNG, outline=mask),
-        PictureRow(made.volumes[0], "synthetic, with a lesion", LUNG),
+        PictureRow(result.volumes[0], "synthetic, with a lesion", LUNG),
     ]
-    slices_picture(rows, path, centre(mask))
-    return made.summary()
+    slices_picture(rows, path, center(mask))
+    return result.summary()
 
 
-def centre(mask: Volume) -> tuple[float, float, float]:
+def center(mask: Volume) -> tuple[float, float, float]:
     """The middle of a mask in mm, RAS."""
     return to_ras(mask, np.argwhere(mask.voxels > 0).mean(axis=0))
 

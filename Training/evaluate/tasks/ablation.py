@@ -1,4 +1,4 @@
-"""`meddiff-fm evaluate ablation`: what levels and position are worth (paper, IV-B, Table III)."""
+"""`meddiff-fm evaluate ablation`: the effect of levels and position (paper, IV-B, Table III)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SHORT_RUN = (
 
 
 def components_of(folders: Sequence[Path]) -> dict[str, Path]:
-    """The model folders by their row of the table, in its order. InputError if a model's settings do not tell its row,
-    or two have the same.
+    """The model folders by their row of the table, in its order. InputError if a model's settings do not determine its
+    row, or two have the same.
     """
     found: dict[str, Path] = {}
     for folder in folders:

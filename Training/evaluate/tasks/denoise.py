@@ -17,9 +17,9 @@ from MedDiffFMLib.tasks.denoise import denoise
 from ..baselines.classical import NAMES, SETTINGS, denoise_classically
 from ..cases.results import result_methods
 from ..cases.volumes import PROTOCOL, LowDoseCase, starred, trained_on
-from ..metrics.psnr_ssim import Counting, Quality, quality, to_unit
+from ..metrics.psnr_ssim import Counting, ImageQuality, quality, to_unit
 from ..reports import paper
-from ..reports.report import Line, Metric, Report, with_means
+from ..reports.report import Metric, Report, ReportRow, with_means
 
 INPUT = "input"
 ALONE = "foundation model alone"
@@ -29,7 +29,7 @@ METRICS = (paper.PSNR, paper.SSIM, *paper.DENOISING)
 
 @dataclass(frozen=True)
 class DenoisingResult:
-    """The quality that one method reached on one case; sigma_hu is the noise that it was told or measured (None for a
+    """The quality that one method reached on one case; sigma_hu is the noise that it was given or measured (None for a
     result from elsewhere), window the HU that were counted, None for the region's; real: no simulated dose.
     """
 
@@ -38,14 +38,14 @@ class DenoisingResult:
     trained_on: bool
     method: str
     sigma_hu: float | None
-    before: Quality
-    after: Quality
+    before: ImageQuality
+    after: ImageQuality
     seconds: float
     window: tuple[float, float] | None = None
     real: bool = False
 
     @property
-    def gain(self) -> Quality:
+    def gain(self) -> ImageQuality:
         return self.after - self.before
 
 
@@ -63,10 +63,9 @@ def evaluate_denoising(
     """Measure every classical tool and the model in every quality on every case, on the same input; and the foundation
     model alone, as the paper has it, without non-local means and refiner.
 
-    All are told the noise that was simulated, or measured in a real low dose; of a simulated one the model's `fast`
-    runs once more and measures it. results: folders of images that other methods made. networks: baselines by
-    name, HU to HU (Z, Y, X). `log` gets a line per run.
-    `model` may be None if `qualities` is empty.
+    All are given the noise that was simulated, or measured in a real low dose; on simulated cases the model's `fast`
+    also runs with the noise it measures itself. results: folders of images that other methods made. networks: baselines
+    by name, HU to HU (Z, Y, X). `log` gets a line per run. `model` may be None if `qualities` is empty.
     """
     rows = []
     for case in cases:
@@ -94,7 +93,7 @@ def evaluate_denoising(
 def _methods(case: LowDoseCase, tools, qualities, model, seed: int) -> list[tuple[str, Callable]]:
     """(name, run) of every method; run() gives HU (Z, Y, X) and the noise assumed."""
     classical = [(NAMES[tool], lambda tool=tool: _classical(tool, case)) for tool in tools]
-    told = [(f"model, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed)) for q in qualities]
+    model_runs = [(f"model, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed)) for q in qualities]
     measures = "fast" in qualities and not case.real
     found = [("model, fast, σ auto", lambda: _model(case, model, "fast", "auto", seed))] if measures else []
     alone = [
@@ -102,7 +101,7 @@ def _methods(case: LowDoseCase, tools, qualities, model, seed: int) -> list[tupl
         for q in qualities
         if q != "paper"
     ]
-    return classical + told + found + alone
+    return classical + model_runs + found + alone
 
 
 def _classical(tool: str, case: LowDoseCase) -> tuple[np.ndarray, float]:
@@ -125,7 +124,7 @@ def report_of(rows: Sequence[DenoisingResult], whole_image: bool = False, elsewh
     whole_image: whether all voxels were counted; elsewhere: the methods that did not run here, whose time is not known.
     """
     reference = {row.case: row.seconds for row in rows if row.method == NAMES["nlm"]}
-    lines = [Line(_group(row), row.method, _values(row)) for row in rows]
+    lines = [ReportRow(_group(row), row.method, _values(row)) for row in rows]
     if reference:
         times = [row.seconds / reference[row.case] if row.method not in (INPUT, *elsewhere) else None for row in rows]
         lines = [replace(line, values=(*line.values, time)) for line, time in zip(lines, times, strict=True)]

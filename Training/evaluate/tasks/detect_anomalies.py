@@ -1,8 +1,8 @@
 """`meddiff-fm evaluate detect-anomalies`: does the map find lesions that are known? (paper, Table VI)
 
-Beside the model stands what needs none: how far each voxel is from the organ's median HU, as it is and smoothed as the
-model's map is. The model's score is how far its map is from the map's own median in the organ, as its automatic
-threshold counts. Both may be asked for darker or for brighter anomalies only.
+Baselines without a model: the distance of each voxel from the organ's median HU, as it is and smoothed like the model's
+map. The model's score is how far its map is from the map's own median in the organ, as its automatic threshold counts.
+Both may be asked for darker or for brighter anomalies only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..cases.anomaly_case import AnomalyCase
 from ..cases.volumes import starred, trained_on
 from ..metrics.anomalies import detection_quality
 from ..reports import paper
-from ..reports.report import Line, Report, with_means
+from ..reports.report import Report, ReportRow, with_means
 
 NO_FINDINGS_ML = 1000.0  # the map is wanted, not the table of findings
 METRIC_NAMES = ("image_auroc", "pixel_auroc", "pro", "dice")
@@ -55,16 +55,16 @@ def evaluate_detection(
     settings = settings or DetectSettings()
     lines, rows = [], []
     for case in cases:
-        millilitres = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
+        milliliters = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
         share = case.lesion.sum() / case.counted.sum()
-        log(f"{case.name}: {case.organ}, lesion of {millilitres:.1f} ml, {100 * share:.2g} % of it")
+        log(f"{case.name}: {case.organ}, lesion of {milliliters:.1f} ml, {100 * share:.2g} % of it")
         for method, run in methods_of(case, model, settings):
             started = time.perf_counter()
             score = run()
             seconds = time.perf_counter() - started
             values = detection_quality(score, case.lesion, case.counted)
-            lines.append(Line(_group(case), method, values))
-            rows.append(_row(case, millilitres, share, method, values, seconds))
+            lines.append(ReportRow(_group(case), method, values))
+            rows.append(_row(case, milliliters, share, method, values, seconds))
             named = zip(METRIC_NAMES, values, strict=True)
             log(f"  {method}: " + ", ".join(f"{n} {v:.3f}" for n, v in named if v is not None) + f", {seconds:.0f} s")
     return Report(
@@ -102,7 +102,9 @@ def from_median(case: AnomalyCase, smoothing_mm: float, direction: str) -> np.nd
     counted = case.counted
     hu = np.clip(case.volume.voxels.astype(np.float32), *REGIONS[case.region].window)
     difference = np.where(counted, hu - np.median(hu[counted]), np.float32(0))
-    return directed(smooth_within(difference, counted, smoothing_mm, case.volume.spacing[::-1]), counted, direction)
+    return directed_score(
+        smooth_within(difference, counted, smoothing_mm, case.volume.spacing[::-1]), counted, direction
+    )
 
 
 def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int | None) -> np.ndarray:
@@ -114,10 +116,10 @@ def by_model(case: AnomalyCase, model: Model, settings: DetectSettings, t: int |
     )
     found, counted = result.map.voxels, case.counted
     middle = np.median(found[counted]) if settings.from_median else 0
-    return directed(found - middle, counted, settings.direction)
+    return directed_score(found - middle, counted, settings.direction)
 
 
-def directed(difference: np.ndarray, counted: np.ndarray, direction: str) -> np.ndarray:
+def directed_score(difference: np.ndarray, counted: np.ndarray, direction: str) -> np.ndarray:
     """The score of a difference: how far it is up, down, or either way. 0 outside `counted`."""
     score = {"either": np.abs, "darker": np.negative, "brighter": np.asarray}[direction](difference)
     return np.where(counted, score, np.float32(0))
@@ -130,14 +132,14 @@ def _group(case: AnomalyCase) -> str:
     return f"{starred(case.name)}\n{case.organ}, planted\n{planted.diameter_mm:g} mm, {planted.offset_hu:+g} HU"
 
 
-def _row(case: AnomalyCase, millilitres: float, share: float, method: str, values: Sequence, seconds: float) -> dict:
+def _row(case: AnomalyCase, milliliters: float, share: float, method: str, values: Sequence, seconds: float) -> dict:
     return {
         "case": case.name,
         "region": case.region,
         "organ": case.organ,
         "trained_on": trained_on(case.name),
         "planted": asdict(case.planted) if case.planted else None,
-        "lesion_ml": round(float(millilitres), 2),
+        "lesion_ml": round(float(milliliters), 2),
         "lesion_share": float(share),
         "method": method,
         **dict(zip(METRIC_NAMES, values, strict=True)),
@@ -153,7 +155,9 @@ def _notes(rows: Sequence[dict]) -> list[str]:
         "threshold 0.5, averaged over these slices. “–”: every slice shows the lesion.",
     ]
     if any(row["organ"] == "body" for row in rows):
-        notes.append("Image AUROC in the body also tells slices with much bone or gas from others, lesion or not.")
+        notes.append(
+            "Image AUROC in the body also separates slices with much bone or gas from others, with or without a lesion."
+        )
     if any(row["planted"] for row in rows):
         notes.append(
             "Planted anomalies are blended ellipsoids of one offset in HU, which a median finds easily; no tumor is."

@@ -17,7 +17,7 @@ from MedDiffFMLib.models.loading import Model
 from ..cases.anomaly_case import AnomalyCase
 from ..metrics.anomalies import detection_quality
 from ..reports import paper
-from ..reports.report import Line, Report
+from ..reports.report import Report, ReportRow
 from .detect_anomalies import METRIC_NAMES, DetectSettings, methods_of
 
 WHOLE, ORGAN = "whole image, as BMAD", "within the organ"
@@ -55,7 +55,7 @@ def evaluate_slices(
     for group, counted in ((WHOLE, np.ones(lesion.shape, bool)), (ORGAN, organ)):
         for method, parts in scores.items():
             values = detection_quality(np.concatenate(parts), lesion, counted)
-            lines.append(Line(group, method, values))
+            lines.append(ReportRow(group, method, values))
             named = dict(zip(METRIC_NAMES, values, strict=True))
             rows.append({"counted": group, "method": method, **named, "seconds": seconds[method]})
     return Report(

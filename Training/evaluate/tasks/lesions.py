@@ -24,7 +24,7 @@ from ..cases.volumes import trained_on
 from ..metrics.anatomy import mean
 from ..metrics.lesions import measure_change, measure_lesion
 from ..reports import paper
-from ..reports.report import Line, Metric, Report
+from ..reports.report import Metric, Report, ReportRow
 from . import nnunet
 from .synthesize import ImageMetrics, Measured, distances, measure
 
@@ -95,13 +95,13 @@ def inpaint_all(
     """Two lesions of two seeds in each place, and a healthy place as it was. parameters: of `inpaint_lesion`."""
     for place in places:
         ct, mask, region = place.pair.ct, place.lesion, place.pair.region
-        made = inpaint_lesion(ct, place.mask, model, place.anatomy, progress, region=region, samples=2, **parameters)
-        one, other = (volume.voxels.astype(np.float64) for volume in made.volumes)
+        result = inpaint_lesion(ct, place.mask, model, place.anatomy, progress, region=region, samples=2, **parameters)
+        one, other = (volume.voxels.astype(np.float64) for volume in result.volumes)
         apart = float(np.abs(one - other)[mask].mean())
         seen = {"trained_on": trained_on(place.pair.name)}
-        if not place.own:
+        if not place.is_real:
             lesions.add(place.name, HEALTHY, ct, mask, kept=False, **seen)
-        for seed, volume in zip(made.facts.seeds, made.volumes, strict=True):
+        for seed, volume in zip(result.facts.seeds, result.volumes, strict=True):
             change = measure_change(volume.voxels, ct.voxels, mask)
             lesions.add(f"{place.name}_seed{seed}", model.name, volume, mask, seeds_apart=apart, **change, **seen)
 
@@ -125,8 +125,8 @@ def generate_all(
         if pair.name not in without:
             twin = synthesize(pair.labels, model, progress, region=pair.region, **same)
             without[pair.name] = twin.volumes[0].voxels
-        made = generate_lesion(pair.labels, place.mask, model, progress, region=pair.region, **parameters)
-        volume = made.volumes[0]
+        result = generate_lesion(pair.labels, place.mask, model, progress, region=pair.region, **parameters)
+        volume = result.volumes[0]
         rows.append(measure(pair, volume.voxels, model.name, metrics))
         similar = {name: rows[-1].values[name] for name in ("ms_ssim", "lpips", "trained_on")}
         change = measure_change(volume.voxels, without[pair.name], place.lesion)
@@ -156,16 +156,25 @@ def report_of(lesions: Lesions, notes: Sequence[str], facts: dict) -> Report:
     """The table in the layout of the paper's, one group, its methods below one another."""
     columns, lines = COLUMNS[lesions.task], []
     for method in dict.fromkeys(case["method"] for case in lesions.cases):
-        own = [case for case in lesions.cases if case["method"] == method]
-        star = " *" if any(case.get("trained_on") for case in own) else ""
-        one_by_one = {name: mean([case.get(name) for case in own]) for name in columns}
+        chosen = [case for case in lesions.cases if case["method"] == method]
+        star = " *" if any(case.get("trained_on") for case in chosen) else ""
+        one_by_one = {name: mean([case.get(name) for case in chosen]) for name in columns}
         values = one_by_one | lesions.together.get(method, {})
-        lines.append(Line(lesions.kind, method + star, tuple(values.get(name) for name in columns)))
+        lines.append(ReportRow(lesions.kind, method + star, tuple(values.get(name) for name in columns)))
     table, rows, metrics = PAPER[lesions.task]
     title = {"generate-lesion": "Lesion generation", "inpaint-lesion": "Lesion inpainting"}[lesions.task]
-    own = notes_on(lesions)
+    criteria = notes_on(lesions)
     return Report(
-        lesions.task, title, tuple(columns.values()), lines, table, rows, metrics, [*own, *notes], facts, lesions.cases
+        lesions.task,
+        title,
+        tuple(columns.values()),
+        lines,
+        table,
+        rows,
+        metrics,
+        [*criteria, *notes],
+        facts,
+        lesions.cases,
     )
 
 

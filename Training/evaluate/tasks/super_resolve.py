@@ -26,7 +26,7 @@ from ..cases.slice_pairs import SlicePair
 from ..cases.volumes import PROTOCOL, starred, trained_on
 from ..metrics.psnr_ssim import quality
 from ..reports import paper
-from ..reports.report import Line, Metric, Report, with_means
+from ..reports.report import Metric, Report, ReportRow, with_means
 
 END_SLICES = 5
 MISFIT = Metric("max |H·x̂ − y| (HU)", "down", 2)
@@ -35,7 +35,9 @@ METRICS = (*paper.SUPER_RESOLUTION, MISFIT)
 
 @dataclass(frozen=True)
 class SlicesCounted:
-    """What is counted. end_slices: thin slices at each end that are not; window: HU, None for the region's."""
+    """The slices and the window that are counted. end_slices: thin slices left out at each end; window: HU, None for
+    the region's.
+    """
 
     end_slices: int = END_SLICES
     window: tuple[float, float] | None = None
@@ -63,7 +65,7 @@ def evaluate_super_resolution(
             hu = run()
             seconds = time.perf_counter() - started
             values = measure(pair, hu, counted)
-            lines.append(Line(_group(pair, counted), method, values))
+            lines.append(ReportRow(_group(pair, counted), method, values))
             named = dict(zip(("psnr", "ssim", "block_mean_error_hu"), values, strict=True))
             case = {"case": pair.name, "region": pair.region, "trained_on": trained_on(pair.name), "real": pair.real}
             cases.append(case | {"factor": pair.factor, "method": method, **named, "seconds": seconds})
@@ -111,11 +113,11 @@ def measure(pair: SlicePair, hu: np.ndarray, counted: SlicesCounted) -> tuple[fl
     end_slices = counted.end_slices
     start, stop = pair.known or (0, len(pair.thin))
     kept = slice(start + end_slices, max(stop - end_slices, 0))
-    made, truth = hu[kept], pair.thin[kept]
-    if not len(made):
+    counted_hu, truth = hu[kept], pair.thin[kept]
+    if not len(counted_hu):
         raise InputError(f"{pair.name} has too few slices to leave out {end_slices} at each end: name fewer --ends.")
     window = counted.window or PROTOCOL[pair.region][0]
-    close = quality(made, truth, np.ones(truth.shape, bool), window)
+    close = quality(counted_hu, truth, np.ones(truth.shape, bool), window)
     means = hu.astype(np.float64).reshape(-1, pair.factor, *hu.shape[1:]).mean(axis=1)
     return close.psnr, close.ssim, float(np.abs(means - pair.thick.voxels).max())
 

@@ -20,7 +20,7 @@ from MedDiffFMLib.volumes.intensity import to_model
 from MedDiffFMLib.volumes.volume import Volume
 
 from ..cases.results import resampled_result
-from ..cases.synthesis import LabeledCt, grouped, painted
+from ..cases.synthesis import LabeledCt, group_by_region, paint_labels
 from ..cases.volumes import trained_on
 from ..metrics import similarity
 from ..metrics.anatomy import (
@@ -35,7 +35,7 @@ from ..metrics.anatomy import (
 )
 from ..metrics.features import Features
 from ..reports import paper
-from ..reports.report import Line, Metric, Report
+from ..reports.report import Metric, Report, ReportRow
 
 HU_ERROR = Metric("|Δ median HU| of organs", "down", 1)
 SEAM = Metric("seam / real", "down", 2)
@@ -75,10 +75,10 @@ def compare(
     """A synthetic CT of each pair's labels, and the labels painted, beside its real CT. parameters: of `synthesize`."""
     rows = []
     for pair in pairs:
-        made = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
-        borders = _borders(made.facts, pair, model, parameters)
-        rows.append(measure(pair, made.volumes[0].voxels, model.name, metrics, borders))
-        rows.append(measure(pair, painted(pair).voxels, PAINTED, metrics))
+        result = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
+        borders = _borders(result.facts, pair, model, parameters)
+        rows.append(measure(pair, result.volumes[0].voxels, model.name, metrics, borders))
+        rows.append(measure(pair, paint_labels(pair).voxels, PAINTED, metrics))
     return rows
 
 
@@ -122,7 +122,7 @@ def measure(
         return Measured(pair.name, method, values)
     maps = [metrics.features.maps(2 * unit - 1, pair.region) for unit in units]
     values["lpips"] = similarity.perceptual_distance(*maps)
-    return Measured(pair.name, method, values, tuple(similarity.pooled(each) for each in maps))
+    return Measured(pair.name, method, values, tuple(similarity.pool_features(maps_of_image) for maps_of_image in maps))
 
 
 def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetrics) -> dict[str, float]:
@@ -136,8 +136,12 @@ def _dice(pair: LabeledCt, hu: np.ndarray, real: np.ndarray, metrics: ImageMetri
 
 def _seams(hu: np.ndarray, real: np.ndarray, borders, body: np.ndarray) -> dict[str, float | None]:
     """The seam of the image, of the real CT at the same places, and their ratio: anatomy has edges there too."""
-    own, other = (None if borders is None else seam(image, borders, body) for image in (hu, real))
-    return {"seam": own, "seam_of_real": other, "seam_ratio": own / other if own and other else None}
+    of_image, of_real = (None if borders is None else seam(image, borders, body) for image in (hu, real))
+    return {
+        "seam": of_image,
+        "seam_of_real": of_real,
+        "seam_ratio": of_image / of_real if of_image and of_real else None,
+    }
 
 
 def _borders(facts: SynthesizeFacts, pair: LabeledCt, model: Model, parameters: dict) -> list[list[int]]:
@@ -153,11 +157,11 @@ def report_of(rows: Sequence[Measured], notes: Sequence[str], facts: dict) -> Re
     """The table in the layout of Table IV, a group a region, and "overall"."""
     regions = {row.case: row.values["region"] for row in rows}
     lines = []
-    for group, names in grouped(regions).items():
+    for group, names in group_by_region(regions).items():
         star = " *" if any(map(trained_on, names)) else ""
         for method in dict.fromkeys(row.method for row in rows):
-            own = [row for row in rows if row.case in names and row.method == method]
-            lines.append(Line(group + star, method, _values(own)))
+            chosen = [row for row in rows if row.case in names and row.method == method]
+            lines.append(ReportRow(group + star, method, _values(chosen)))
     cases = [{"case": row.case, "method": row.method, **row.values} for row in rows]
     title = "Synthesis from the label maps of real CT, beside the real CT"
     return Report("synthesize", title, METRICS, lines, "Table IV", paper.TABLE_IV, paper.SYNTHESIS, notes, facts, cases)
@@ -208,7 +212,7 @@ def notes_on(rows: Sequence[Measured], metrics: ImageMetrics, spacing_mm: float 
         )
     if metrics.segment is None:
         notes.append(
-            "Dice: of tissues told apart by HU (lung and gas, fat, soft tissue, bone, as far as the window shows them) "
+            "Dice: of tissues by their HU (lung and gas, fat, soft tissue, bone, as far as the window shows them) "
             "in the synthetic and in the real CT; not of TotalSegmentator's organs, as the paper's."
         )
     else:

@@ -1,4 +1,4 @@
-"""The anatomy that a model is told of a case: `--anatomy WORD|FILE|DIR`, or what the line of a list says."""
+"""The anatomy that a model is conditioned on in a case: `--anatomy WORD|FILE|DIR`, or what the line of a list names."""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ TOTALSEGMENTATOR = "totalsegmentator"
 
 
 @dataclass(frozen=True)
-class ToldAnatomy:
-    """What is told of every case. wanted: a word of the tasks, totalsegmentator, a label map, or a folder of them by
-    the cases' names; None for what a list says, and without a list "auto". device: where TotalSegmentator computes.
+class AnatomyCondition:
+    """The choice of anatomy for all cases. choice: a word of the tasks, totalsegmentator, a label map, or a folder of
+    them by the cases' names; None for what a list names, and without a list "auto". device: where TotalSegmentator
+    computes.
     """
 
-    wanted: str | None = None
+    choice: str | None = None
     device: torch.device | None = None
 
-    def check(self, names: Sequence[str], said: Sequence[Path | str | None] = ()) -> None:
-        """InputError, before any work, if it cannot be told of one of the cases. said: the lines' own anatomy."""
-        by_line = self.wanted is None and AUTO in said
-        if self.wanted == TOTALSEGMENTATOR or by_line:
+    def check(self, names: Sequence[str], listed: Sequence[Path | str | None] = ()) -> None:
+        """InputError, before any work, if a case cannot have it. listed: the anatomy that the lines name."""
+        by_line = self.choice is None and AUTO in listed
+        if self.choice == TOTALSEGMENTATOR or by_line:
             choose_mode(self.device)
-        if self.wanted is None or self.wanted in (*WORDS, TOTALSEGMENTATOR):
+        if self.choice is None or self.choice in (*WORDS, TOTALSEGMENTATOR):
             return
-        path = Path(self.wanted)
+        path = Path(self.choice)
         if not path.exists():
             words = ", ".join((*WORDS, TOTALSEGMENTATOR))
-            raise InputError(f"--anatomy {self.wanted} is no file or folder, nor one of {words}: correct it.")
+            raise InputError(f"--anatomy {self.choice} is not a file or folder, nor one of {words}: correct it.")
         if path.is_dir():
             for name in names:
                 label_map_of(path, name)
         elif len(names) > 1:
             raise InputError(f"--anatomy {path} is one label map, of {len(names)} cases: name a folder of them.")
 
-    def of(self, name: str, ct: Volume, said: Path | str | None = None) -> Volume | str:
-        """What is told of a case: a label map on the CT's grid, or a word of the tasks. said: the line's own."""
-        if self.wanted is None:
-            if isinstance(said, Path):
-                return read_anatomy(said, like=ct)
-            return find_organs(ct, self.device) if said == AUTO else {"none": "threshold", None: "auto"}[said]
-        if self.wanted in WORDS:
-            return self.wanted
-        if self.wanted == TOTALSEGMENTATOR:
+    def of(self, name: str, ct: Volume, listed: Path | str | None = None) -> Volume | str:
+        """The anatomy of a case: a label map on the CT's grid, or a word of the tasks. listed: what the line names."""
+        if self.choice is None:
+            if isinstance(listed, Path):
+                return read_anatomy(listed, like=ct)
+            return find_organs(ct, self.device) if listed == AUTO else {"none": "threshold", None: "auto"}[listed]
+        if self.choice in WORDS:
+            return self.choice
+        if self.choice == TOTALSEGMENTATOR:
             return find_organs(ct, self.device)
-        path = Path(self.wanted)
+        path = Path(self.choice)
         return read_anatomy(label_map_of(path, name) if path.is_dir() else path, like=ct)
 
 

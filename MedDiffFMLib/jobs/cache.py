@@ -1,4 +1,4 @@
-"""What a worker keeps from one job to the next, since a run mostly follows an estimate of the same: a CT and a plan."""
+"""The cache of a worker between jobs: a CT and a plan, since a run mostly follows an estimate of the same."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from ..volumes.volume import Volume
 
 
-class Kept:
-    """The CT that was read last and the plan of the last estimate, one of each at most.
+class JobCache:
+    """A cache of the CT that was read last and the plan of the last estimate, one of each at most.
 
     A file counts as the same while its path, inode, size and time of change are. Folders are read anew, and so are .mhd
     files, whose voxels lie in another one.
@@ -40,13 +40,13 @@ class Kept:
             self._volume_key = key
         return self._volume
 
-    def keep_plan(self, key: object, plan: Plan, reporter: Reporter) -> None:
-        """Keep the plan of an estimate. key: equal where all is equal that it was made of."""
+    def store_plan(self, key: object, plan: Plan, reporter: Reporter) -> None:
+        """Store the plan of an estimate. key: equal for plans of equal inputs, parameters and model."""
         self._plan_key, self._plan, self._reporter = key, plan, reporter
 
     def take_plan(self, key: object, progress: ProgressCallback | None) -> Plan | None:
-        """The plan that was kept under an equal key, which reports to `progress` from now on; else None. No plan stays
-        here.
+        """The plan that was stored under an equal key, else None. It reports to `progress` from now on, and leaves the
+        cache.
         """
         plan, reporter = (self._plan, self._reporter) if key == self._plan_key else (None, None)
         self.drop_plan()
@@ -56,7 +56,7 @@ class Kept:
 
 
 def _file_state(path: Path) -> tuple | None:
-    """What changes with a file's content; None for what is no file."""
+    """The state of a file, which changes with its content; None if there is no such file."""
     if not path.is_file():
         return None
     known = path.stat()
