@@ -110,7 +110,7 @@ class StoreWriter:
                 )
 
     def is_done(self, name: str, sources: str) -> bool:
-        """Whether a row was prepared from these sources, or from files that no longer exist; False if it was refused."""
+        """Whether a row was prepared from these sources, or from files that are gone; False if it was refused."""
         outcome, row = self.outcomes.get(name), self.rows[name]
         if outcome is None or outcome.status == "refused" or outcome.split != self.splits[name]:
             return False

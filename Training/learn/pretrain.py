@@ -73,7 +73,7 @@ def look(trainer: Trainer, show: Show | None) -> dict[str, float]:
 
 
 def speed(trainer: Trainer, waited: float, seconds: float) -> dict[str, float]:
-    """The speed in patches a second of all processes, the fraction of the time spent waiting for data, and the memory."""
+    """The speed in patches a second of all processes, the fraction of time spent waiting for data, and the memory."""
     return {
         "speed/patches_per_second": trainer.samples_per_step / seconds,
         "speed/waiting_share": waited / seconds,
