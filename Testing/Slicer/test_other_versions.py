@@ -58,7 +58,7 @@ def test_a_run_says_what_to_do(slicer, panel, tmp_path, monkeypatch, old, new, w
     before = names_in_scene()
     run(panel)
     text = panel.ui.messageLabel.text
-    assert "another version" in text and html.unescape(text).count(why) == 1 and DO in text, text
+    assert "another version" in text and html.unescape(text).count(why) == 1 and DO in html.unescape(text), text
     assert names_in_scene() == before
 
 
@@ -69,7 +69,7 @@ def test_an_estimate_says_what_to_do_and_is_asked_once(slicer, panel, tmp_path, 
     use(monkeypatch, tmp_path, PROGRAM)
     (tmp_path / "first.py").write_text("# always\n" + answer)
     panel.ui.stepsBox.value = 7
-    wait_until(lambda: DO in panel.ui.estimateLabel.text)
+    wait_until(lambda: DO in html.unescape(panel.ui.estimateLabel.text))
     assert why in html.unescape(panel.ui.estimateLabel.text)
     pause(2)
     assert len(looks(tmp_path)) == 1
@@ -78,7 +78,7 @@ def test_an_estimate_says_what_to_do_and_is_asked_once(slicer, panel, tmp_path, 
 def test_the_button_test_says_it(slicer, panel, tmp_path, monkeypatch):
     use(monkeypatch, tmp_path, PROGRAM.replace('{"event": "hello"}', '{"event": "hello", "protocol": 2}', 1))
     panel.advanced.onTest()
-    wait_until(lambda: DO in panel.ui.systemLabel.text)
+    wait_until(lambda: DO in html.unescape(panel.ui.systemLabel.text))
     assert "The worker speaks protocol 2, and this panel 1." in panel.ui.systemLabel.text
 
 
