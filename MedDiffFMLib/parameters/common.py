@@ -18,7 +18,8 @@ CT = FileSlot("input", "ct", "CT volume: a file (NIfTI, NRRD, MHA) or a folder o
 OUTPUT = FileSlot(
     "output",
     "volume",
-    "File to write, for example OUT.nii.gz, or a new folder OUT for a DICOM series; OUT.json beside it records how.",
+    "File to write, for example OUT.nii.gz, or a new folder OUT for a DICOM series. "
+    "OUT.json beside it records how it was made.",
     output=True,
 )
 

@@ -138,10 +138,10 @@ def test_jobs_wait_in_line_and_can_be_cancelled_there(shared, folder, model):
 
 
 WRONG = {
-    b"{": ("usage", "no JSON object"),
-    b"[1]": ("usage", "no JSON object"),
-    b"\xff\xfe": ("usage", "no JSON object"),
-    b"[" * 100_000: ("usage", "no JSON object"),
+    b"{": ("usage", "not a JSON object"),
+    b"[1]": ("usage", "not a JSON object"),
+    b"\xff\xfe": ("usage", "not a JSON object"),
+    b"[" * 100_000: ("usage", "not a JSON object"),
     b"{}": ("usage", "no request None"),
     b'{"request": "fly"}': ("usage", "no request 'fly'"),
     b'{"request": "run", "id": 3}': ("usage", "has no id"),
