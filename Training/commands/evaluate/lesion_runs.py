@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LesionCases:
-    """The CTs to draw into and to compare with: healthy CTs with their regions, the sizes of new ellipsoids in them, real
-    lesions, and folders of images that other methods made.
+    """The CTs to draw into and to compare with: healthy CTs with their regions, the sizes of new ellipsoids in them,
+    real lesions, and folders of images that other methods made.
     """
 
     healthy: dict[Path, str]
