@@ -106,7 +106,7 @@ def test_a_file_that_is_no_list(folder):
     with pytest.raises(InputError, match="is not a file"):
         read_case_list(folder / "none.csv", PAIRS)
     (folder / "x.csv").write_bytes(b"\xff\xfe\x00a,b\n\x80")
-    with pytest.raises(InputError, match="no CSV file in UTF-8"):
+    with pytest.raises(InputError, match="not a CSV file in UTF-8"):
         read_case_list(folder / "x.csv", PAIRS)
 
 
