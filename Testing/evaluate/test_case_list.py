@@ -1,6 +1,7 @@
 """Lists of cases: what a line says, which lines are taken, and what is refused with its line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -107,6 +108,16 @@ def test_a_file_that_is_no_list(folder):
     (folder / "x.csv").write_bytes(b"\xff\xfe\x00a,b\n\x80")
     with pytest.raises(InputError, match="not a CSV file in UTF-8"):
         read_case_list(folder / "x.csv", PAIRS)
+
+
+def test_each_ct_of_a_patient_counts_where_volumes_do(folder):
+    """As in the paper's synthesis: of SegRap a patient has two CTs, of AutoPET several."""
+    lines = "full,low,region,patient", A + "p", B + "p"
+    with pytest.raises(InputError, match="one patient is there twice"):
+        listed(folder, *lines)
+    assert [case.name for case in listed(folder, *lines, columns=replace(PAIRS, volumes=True))] == ["a_low", "b_low"]
+    with pytest.raises(InputError, match="both name a_low"):
+        listed(folder, lines[0] + ",name", A + "p,x", A + "p,y", columns=replace(PAIRS, volumes=True))
 
 
 def test_two_parts_of_one_patient_are_two_cases(folder):

@@ -71,6 +71,27 @@ def test_real_pairs_are_measured_in_any_window_and_everywhere(run, folder, tmp_p
     assert "real low dose, measured everywhere" in printed and "simulated" not in printed
 
 
+def test_what_methods_are_given_is_written_for_others(run, folder, tmp_path):
+    """The low doses by the cases' names, whole; a method that does nothing to them gains nothing."""
+    named = ("--pairs", folder / "pairs.csv", "--tools", "none", "--qualities", "none")
+    printed = run(*named, "--write-inputs", tmp_path / "given")
+    assert "the inputs of 2 cases" in printed and "Table V" not in printed
+    assert sorted(file.name for file in (tmp_path / "given" / "low").iterdir()) == ["one.nii.gz", "two.nii.gz"]
+    given, own = (sitk.ReadImage(str(file)) for file in (tmp_path / "given/low/two.nii.gz", folder / "two_low.nii.gz"))
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(own, "LPS")), sitk.GetArrayFromImage(given))
+    run(*named, "--result", tmp_path / "given" / "low", "--json", tmp_path / "r.json")
+    rows = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["cases"]
+    assert [row["gain"] for row in rows if row["method"] == "low"] == 2 * [{"psnr": 0.0, "ssim": 0.0}]
+    with pytest.raises(InputError, match="is not an empty folder"):
+        run(*named, "--write-inputs", tmp_path / "given")
+    with pytest.raises(InputError, match="does not exist: create it first"):
+        run(*named, "--write-inputs", tmp_path / "no" / "given")
+    (folder / "broken.csv").write_text("low,full,region\none_low.nii.gz,one.nii.gz,chest\ntwo.nii.gz,pairs.csv,chest\n")
+    with pytest.raises(InputError):
+        run("--pairs", folder / "broken.csv", "--write-inputs", tmp_path / "other")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["given", "r.json"]
+
+
 def test_the_body_is_counted_unless_all_is_wanted(run, folder, tmp_path):
     report = tmp_path / "r.json"
     pair = ("--low", folder / "two_low.nii.gz", "--full", folder / "two.nii.gz", "--region", "chest", "--sigma", 30)

@@ -290,6 +290,95 @@ def test_real_masks_of_a_list_are_drawn_over_without_ellipsoids(run, folder, mod
         run("evaluate", "inpaint-lesion", *made)
 
 
+def test_lesions_drawn_elsewhere_are_measured_and_kept(run, folder, model, tmp_path):
+    """A method that writes 30 HU into the mask, called as the list's case; without its image nothing is begun."""
+    table, keep, report = tmp_path / "list.csv", tmp_path / "raw", tmp_path / "r.json"
+    line = f"{folder / 'sick.nii.gz'},{folder / 'sick_seg.nii.gz'},chest,msd_1,none"
+    table.write_text(f"ct,lesion,region,name,anatomy\n{line}\n", encoding="utf-8")
+    named = ("--list", table, "--model", model, "--device", "cpu", "--steps", "2", "--json", report)
+    made = ("--result", tmp_path / "difftumor", "--keep", keep)
+    with pytest.raises(InputError, match="difftumor is not a folder"):
+        run("evaluate", "inpaint-lesion", *named, *made)
+    (tmp_path / "difftumor").mkdir()
+    with pytest.raises(InputError, match="has no msd_1"):
+        run("evaluate", "inpaint-lesion", *named, *made)
+    assert not keep.exists()
+    image, mask = (sitk.ReadImage(str(folder / f"{name}.nii.gz")) for name in ("sick", "sick_seg"))
+    drawn = sitk.Mask(image, mask == 0, outsideValue=30)
+    sitk.WriteImage(drawn, str(tmp_path / "difftumor" / "msd_1.nii.gz"))
+    run("evaluate", "inpaint-lesion", *named, *made)
+    result = json.loads(report.read_text(encoding="utf-8"))
+    assert [line["method"] for line in result["table"]] == ["real", "tiny", "difftumor"]
+    own = result["table"][2]
+    assert own["HU mean"] == pytest.approx(30) and own["HU sd"] == pytest.approx(0, abs=1e-6)
+    file = keep / "imagesTs" / "drawn_msd_1_own_mask_difftumor_0000.nii.gz"
+    kept, own = (sitk.GetArrayFromImage(sitk.DICOMOrient(i, "LPS")) for i in (sitk.ReadImage(str(file)), drawn))
+    assert np.array_equal(kept, own)
+    shutil.copytree(keep / "labelsTs", tmp_path / "found")
+    run("evaluate", "inpaint-lesion", "--keep", keep, "--segmentations", tmp_path / "found", "--json", report)
+    assert json.loads(report.read_text(encoding="utf-8"))["table"][2]["Dice"] == 1
+
+    options = ("--quality", "fast", "--spacing", "3", "--result", tmp_path / "difftumor")
+    printed = run("evaluate", "generate-lesion", *named, *options)
+    result = json.loads(report.read_text(encoding="utf-8"))
+    _, ours, theirs = result["table"]
+    assert theirs["method"] == "difftumor" and 0 < theirs["LPIPS"] < ours["LPIPS"]
+    assert "differ from the synthetic CT of the same seed: 0." in printed
+
+
+def test_label_maps_masks_and_cts_are_written_for_others(run, folder, tmp_path):
+    """Without a model; by the names that their images are to have."""
+    table = tmp_path / "list.csv"
+    line = f"{folder / 'sick.nii.gz'},{folder / 'sick_seg.nii.gz'},chest,msd_1,none"
+    table.write_text(f"ct,lesion,region,name,anatomy\n{line}\n", encoding="utf-8")
+
+    def read(*words):
+        image = sitk.ReadImage(str(tmp_path.joinpath(*words, "msd_1.nii.gz")))
+        return sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS"))
+
+    for task, kinds in (("synthesize", ["labels"]), ("generate-lesion", ["labels", "lesion"])):
+        run("evaluate", task, "--list", table, "--spacing", "3", "--write-inputs", tmp_path / task)
+        assert sorted(path.name for path in (tmp_path / task).iterdir()) == kinds
+    assert np.array_equal(read("synthesize", "labels"), read("generate-lesion", "labels"))
+    assert 119 in read("synthesize", "labels") and read("generate-lesion", "lesion").any()
+    run("evaluate", "inpaint-lesion", "--list", table, "--write-inputs", tmp_path / "inpaint-lesion")
+    ct, mask = (sitk.ReadImage(str(folder / f"{name}.nii.gz")) for name in ("sick", "sick_seg"))
+    for kind, image in (("ct", ct), ("lesion", mask > 0)):
+        assert np.array_equal(read("inpaint-lesion", kind), sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS")))
+
+
+def test_two_cases_whose_files_have_one_name_are_two(run, folder, model, tmp_path):
+    """As the series of MED-LN may: each lesion is held against the synthetic CT of its own anatomy."""
+    lines = []
+    for name, step in (("one", 1), ("two", -1)):
+        (tmp_path / name).mkdir()
+        for file in ("sick", "sick_seg"):
+            image = sitk.ReadImage(str(folder / f"{file}.nii.gz"))
+            turned = sitk.GetImageFromArray(sitk.GetArrayFromImage(image)[..., ::step])
+            turned.CopyInformation(image)
+            sitk.WriteImage(turned, str(tmp_path / name / f"{file}.nii.gz"))
+        lines.append(f"{name}/sick.nii.gz,{name}/sick_seg.nii.gz,chest,{name},none")
+    table = tmp_path / "list.csv"
+    table.write_text("\n".join(["ct,lesion,region,name,anatomy", *lines]) + "\n", encoding="utf-8")
+    options = (
+        "--quality",
+        "fast",
+        "--steps",
+        "2",
+        "--spacing",
+        "3",
+        "--features",
+        "none",
+        "--json",
+        tmp_path / "r.json",
+    )
+    run("evaluate", "generate-lesion", "--list", table, "--model", model, "--device", "cpu", *options)
+    cases = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["cases"]
+    drawn = [case for case in cases if case["method"] == "tiny"]
+    assert [case["case"] for case in drawn] == ["one_own_mask", "two_own_mask"]
+    assert all(case["changed_outside"] == 0 for case in drawn)
+
+
 def test_a_whole_body_scan_is_a_case_for_each_region(tmp_path, data):
     """Cut as `train prepare` cuts it, so that each part is what the model was trained on: neighbors share 40 mm."""
     scan, organs = whole_body(data)

@@ -81,6 +81,37 @@ def test_a_list_tells_the_labels_of_organ_and_lesion(run, folder, tmp_path):
         run("--list", table, "--baselines-only")
 
 
+def test_maps_made_elsewhere_are_scored_as_they_are(run, folder, tmp_path):
+    """On the CT's grid, in any unit, the higher the more abnormal: the lesion itself, and what is highest around it."""
+    table, report = tmp_path / "list.csv", tmp_path / "r.json"
+    line = f"{folder / 'msd.nii.gz'},{folder / 'msd_seg.nii.gz'},abdomen,2,liver,1,liver_7"
+    table.write_text(f"ct,lesion,region,lesion_labels,organ,organ_labels,name\n{line}\n", encoding="utf-8")
+    mask = sitk.ReadImage(str(folder / "msd_seg.nii.gz"))
+    for method, sign in (("finds", 0.001), ("misses", -0.001)):
+        (tmp_path / method).mkdir()
+        lesion = sitk.Cast(mask == 2, sitk.sitkFloat32) * sign
+        sitk.WriteImage(lesion, str(tmp_path / method / "liver_7.nii.gz"))
+    given = ("--result", tmp_path / "finds", "--result", tmp_path / "misses")
+    run("--list", table, "--baselines-only", "--json", report, *given)
+    rows = {row["method"]: row for row in json.loads(report.read_text(encoding="utf-8"))["cases"]}
+    assert list(rows)[2:] == ["finds", "misses"]
+    assert (rows["finds"]["pixel_auroc"], rows["finds"]["dice"]) == (1, 1) and rows["misses"]["pixel_auroc"] == 0
+    (tmp_path / "finds" / "liver_7.nii.gz").unlink()
+    file = tmp_path / "finds" / "liver_7.nrrd"
+    for pixels, words in ((np.full((2, 2, 2), np.nan), "not numbers"), (np.zeros((2, 2, 2)), "not on the grid")):
+        sitk.WriteImage(sitk.GetImageFromArray(pixels), str(file))
+        with pytest.raises(InputError, match=words):
+            run("--list", table, "--baselines-only", *given)
+    file.write_bytes(b"no")
+    with pytest.raises(InputError, match="cannot be read as a map"):
+        run("--list", table, "--baselines-only", *given)
+    file.unlink()
+    with pytest.raises(InputError, match="has no liver_7"):
+        run("--list", table, "--baselines-only", *given)
+    with pytest.raises(InputError, match="has no msd"):
+        run("--data", folder, "--cases", "msd:abdomen", "--organ", "liver", "--baselines-only", *given)
+
+
 def picture(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(sitk.GetImageFromArray(pixels.astype(np.uint8)), str(path))
@@ -133,6 +164,33 @@ def test_all_slices_count_together_with_the_ground_and_without(run, slices, tmp_
         assert (found["image_auroc"], found["pixel_auroc"], found["pro"]) == pytest.approx(expected[:3])
     assert read["settings"]["quality"] == "paper" and read["settings"]["smoothing_mm"] == 0
     assert read["settings"]["from_median"] is False and "Table VI" in printed
+
+
+def test_maps_of_bmads_slices_count_on_the_black_ground_too(run, slices, tmp_path):
+    """A stack's map is called as its patient. One that is high on the ground alone is wrong there, not in the organ."""
+    (tmp_path / "ground").mkdir()
+    for case in read_bmad(slices, (-120.0, 240.0), 1.0):
+        score = np.where(case.lesion, 1.0, np.where(case.counted, 0.0, 2.0)).astype(np.float32)
+        sitk.WriteImage(case.volume.with_voxels(score).to_sitk(), str(tmp_path / "ground" / f"{case.name}.nii.gz"))
+    report = tmp_path / "r.json"
+    run("--bmad", slices, "--baselines-only", "--result", tmp_path / "ground", "--json", report)
+    rows = {(row["counted"], row["method"]): row for row in json.loads(report.read_text(encoding="utf-8"))["cases"]}
+    whole, organ = (rows[counted, "ground"] for counted in ("whole image, as BMAD", "within the organ"))
+    liver, ground = 3 * 16 * 16 - 4, 3 * (24 * 24 - 16 * 16)
+    assert whole["pixel_auroc"] == pytest.approx(liver / (liver + ground)) and whole["image_auroc"] == 0.5
+    assert (organ["pixel_auroc"], organ["image_auroc"], organ["dice"]) == (1, 1, 1)
+    (tmp_path / "ground" / "p2.nii.gz").unlink()
+    with pytest.raises(InputError, match="has no p2"):
+        run("--bmad", slices, "--baselines-only", "--result", tmp_path / "ground")
+
+
+def test_stacks_and_their_organ_are_written_for_others(run, slices, tmp_path):
+    run("--bmad", slices, "--gray-window", -160, 240, "--write-inputs", tmp_path / "given")
+    one, _ = read_bmad(slices, (-160.0, 240.0), 1.0)
+    ct, organ = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "given" / k / "p1.nii.gz"))) for k in ("ct", "organ")
+    )
+    assert np.array_equal(ct, one.volume.voxels) and np.array_equal(organ > 0, one.counted)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,14 @@ def test_a_list_of_real_pairs_has_a_mean_and_takes_other_methods(run, real_pairs
     assert read["window"] == [-2000, 1600]
 
 
+def test_thick_slices_are_written_for_others(run, real_pairs, tmp_path):
+    run("--pairs", real_pairs / "pairs.csv", "--write-inputs", tmp_path / "given")
+    given = sitk.ReadImage(str(tmp_path / "given" / "thick" / "two.nii.gz"))
+    own = sitk.ReadImage(str(real_pairs / "two_thick.nii.gz"))
+    assert np.array_equal(sitk.GetArrayFromImage(given), sitk.GetArrayFromImage(own))
+    assert given.GetSpacing() == pytest.approx(own.GetSpacing()) and given.GetOrigin() == pytest.approx(own.GetOrigin())
+
+
 def test_the_model_is_told_the_anatomy_that_is_given(real_pairs, tmp_path, data, tiny_model_with_controls):
     """By a folder or by the list's own column, on the thick slices' grid; the task gets it, and refuses another's."""
     ct = sitk.ReadImage(str(data / "chest_ts_aorta.nii.gz"))

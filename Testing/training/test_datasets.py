@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from MedDiffFMTraining.__main__ import main
 from MedDiffFMTraining.data.dataset_lines import dataset_lines
 from MedDiffFMTraining.data.datasets import DATA_SETS
 from MedDiffFMTraining.data.manifest import read_manifest, write_manifest
+from MedDiffFMTraining.data.nnunet_split import fold_of
 from MedDiffFMTraining.data.prepare import Settings
 from MedDiffFMTraining.data.run import prepare_manifest
 from MedDiffFMTraining.data.split import assign_splits
@@ -370,6 +372,16 @@ def test_a_fifth_of_the_patients_of_a_lesion_set_is_for_testing(tmp_path):
     folder = msd_lung(tmp_path)
     assert len(drawn_to_test(folder, 0)) == 13  # 12.6 of 63
     assert drawn_to_test(folder, 0) == drawn_to_test(folder, 0) != drawn_to_test(folder, 1)
+
+
+def test_a_tenth_of_the_others_is_for_validation_and_nnunet_takes_the_split(tmp_path):
+    """The paper's 80 % are for training and validation; nnU-Net, which judges, wants both too."""
+    manifest = tmp_path / "manifest.csv"
+    write_manifest(manifest, dataset_lines("msd-lung", msd_lung(tmp_path / "raw")))
+    rows = read_manifest(manifest)
+    assert Counter(row.split for row in rows) == {"train": 45, "validation": 5, "test": 13}
+    fold = fold_of(rows)
+    assert (len(fold["train"]), len(fold["val"])) == (45, 5)
 
 
 def test_the_draw_is_the_same_on_every_machine(tmp_path):

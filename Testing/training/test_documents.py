@@ -24,7 +24,10 @@ DOCUMENTS = [
     "Training/RUNS.md",
     "Docs/evaluation-restoration.md",
     "Docs/evaluation-synthesis.md",
+    "Docs/reproducing-the-paper.md",
 ]
+DATA_SETS = "Training/data/datasets.md"  # it names the data sets' own files, too
+BY_NAME = ["Docs/equations.md", "Docs/paper-walk.md"]  # they name functions and tests of files
 SETTINGS = {"network": NetworkConfig, "crops": CropConfig}
 DIFFERENCES = "Docs/differences-from-the-paper.md"
 COMMAND = re.compile(r"(meddiff-fm|-m MedDiffFMTraining) +([a-z][^`#|;]*)")
@@ -40,9 +43,9 @@ def application() -> typer.Typer:
 def commands_in(text: str) -> list[tuple[str, list[str]]]:
     """(program, words) of every command line in the code blocks and code spans of a document."""
     blocks = re.findall(r"```\n(.*?)```", text, re.DOTALL)
-    spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    found = [match for line in (*lines, *spans) if (match := COMMAND.search(line))]
+    found = [match for line in (*lines, *(" ".join(span.split()) for span in spans)) if (match := COMMAND.search(line))]
     return [(match[1], shlex.split(match[2].replace("…", " "))) for match in found]
 
 
@@ -60,7 +63,7 @@ def unknown_in(program: str, words: list[str]) -> str:
     return " ".join(word for word in words if word.startswith("--") and word.split("=")[0] not in options)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, DATA_SETS])
 def test_every_command_exists_with_its_options(document):
     text = (REPOSITORY / document).read_text(encoding="utf-8")
     found = commands_in(text)
@@ -69,7 +72,7 @@ def test_every_command_exists_with_its_options(document):
     assert not wrong
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *BY_NAME, DIFFERENCES])
 def test_every_file_that_is_named_is_there(document):
     text = (REPOSITORY / document).read_text(encoding="utf-8")
     links = [(REPOSITORY / document).parent / link for link in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", text)]
@@ -80,16 +83,48 @@ def test_every_file_that_is_named_is_there(document):
     assert not missing
 
 
+NAMED = re.compile(r"`((?:Training|Testing|MedDiffFMLib)/[\w/.-]+\.py)`:((?: `[\w.]+`,?)+)")
+
+
+def names_in(text: str) -> list[tuple[str, str]]:
+    """(file, name) of every function, class, constant or test that a document names after its file."""
+    return [
+        (match[1], name.rpartition(".")[2])
+        for match in NAMED.finditer(text)
+        for name in re.findall(r"`([\w.]+)`", match[2])
+    ]
+
+
+def is_in(file: str, name: str) -> bool:
+    """Whether a file of the repository defines the name."""
+    source = (REPOSITORY / file).read_text(encoding="utf-8")
+    return re.search(rf"^ *(def|class) {name}\b|^{name}\b[^=\n]*=", source, re.MULTILINE) is not None
+
+
+@pytest.mark.parametrize("document", BY_NAME)
+def test_every_function_and_test_that_is_named_is_there(document):
+    found = names_in((REPOSITORY / document).read_text(encoding="utf-8"))
+    assert len(found) > 30
+    assert not [(file, name) for file, name in found if not is_in(file, name)]
+
+
+def test_a_function_that_is_gone_is_found():
+    text = "`Training/data/split.py`: `split_of`, `Splitter.draw`; `Training/data/split.py`: `SPLITS`"
+    assert [is_in(*one) for one in names_in(text)] == [True, False, True]
+
+
 GONE = """```
 meddiff-fm train pack store file
 x && meddiff-fm train pretrain store run \\
   --config a.json --wrokers 3
 accelerate launch -m MedDiffFMTraining pretrian store
-```"""
+```
+or `meddiff-fm evaluate denoise --window -160
+240 --whole-body`."""
 
 
 def test_a_command_or_an_option_that_is_gone_is_found():
-    assert [unknown_in(*found) for found in commands_in(GONE)] == ["pack", "--wrokers", "pretrian"]
+    assert [unknown_in(*found) for found in commands_in(GONE)] == ["pack", "--wrokers", "pretrian", "--whole-body"]
 
 
 def test_every_switch_of_the_paper_exists():
@@ -108,7 +143,7 @@ def all_options(command) -> set[str]:
     return found.union(*(all_options(one) for one in getattr(command, "commands", {}).values()))
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, DIFFERENCES, "README.md"])
+@pytest.mark.parametrize("document", [*DOCUMENTS, *BY_NAME, DATA_SETS, DIFFERENCES, "README.md"])
 def test_no_document_says_that_something_is_exactly_the_papers(document):
     text = " ".join((REPOSITORY / document).read_text(encoding="utf-8").split())
     assert not re.findall(r"[^.|]*paper[^.|]{0,60}\bexactly\b|\bexactly\b[^.|]{0,60}paper[^.|]*", text)

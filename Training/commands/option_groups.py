@@ -12,7 +12,16 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
-from .options import QUALITIES, SamplerSteps, Slab, check_choice, check_file, require_packages
+from .options import (
+    QUALITIES,
+    InputsOption,
+    ResultOption,
+    SamplerSteps,
+    Slab,
+    check_choice,
+    check_file,
+    require_packages,
+)
 
 if TYPE_CHECKING:
     from MedDiffFMLib.models.loading import Model
@@ -102,7 +111,9 @@ class SynthesisOptions:
 
 @dataclass(frozen=True)
 class KeptLesions:
-    """Options of real lesions to compare with, and of images that are kept for an nnU-Net or segmented by one."""
+    """Options of real lesions and other methods' images to compare with, of these methods' inputs, and of images that
+    are kept for an nnU-Net or segmented by one.
+    """
 
     real_cases: Annotated[
         str | None,
@@ -124,6 +135,8 @@ class KeptLesions:
         str | None,
         typer.Option("--lesion-labels", metavar="N,...", help="Which labels of the --segmentations are lesion."),
     ] = None
+    result: ResultOption = None
+    write_inputs: InputsOption = None
 
     def check(self) -> None:
         """InputError for segmentations without the images that they are of, and for labels without segmentations."""

@@ -76,6 +76,16 @@ ResultOption = Annotated[
     list[Path] | None,
     typer.Option("--result", metavar="DIR", help="Images that a method made elsewhere, NAME.nii.gz a case; several."),
 ]
+MapsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--result", metavar="DIR", help="Maps that a method made elsewhere, NAME.nii.gz a case; high: abnormal."
+    ),
+]
+InputsOption = Annotated[
+    Path | None,
+    typer.Option("--write-inputs", metavar="DIR", help="Write there what methods are given, for other ones, and stop."),
+]
 PairsOption = Annotated[Path | None, typer.Option("--pairs", metavar="CSV", help="List of real pairs.")]
 KindOption = Annotated[str, typer.Option("--kind", metavar="NAME", help="Kind of lesion: a ControlNet of the model.")]
 Diameters = Annotated[

@@ -15,6 +15,9 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.dicom.files import files_below
 
 from .datasets import DATA_SETS, DataSet, Images
+from .split import TEST, TRAIN, VALIDATION
+
+VALIDATED = 0.1  # of the patients of a lesion data set that are not for testing
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,11 @@ def dataset_lines(name: str, folder: Path, seed: int = 0) -> list[dict[str, str]
         chosen = _draw((ct.case for ct in cts), data_set.drawn, seed)
         cts = [ct for ct in cts if ct.case in chosen]
     patients = {ct.patient for ct in cts}
-    tested = _draw(patients, round(data_set.tested * len(patients)), seed)
+    splits = _splits(data_set, patients, seed)
     lesions, pairs = (_partners(data_set, listing, cts, kind) for kind in ("lesion", "pair"))
     lines = []
     for ct in cts:
-        split = ("test" if ct.patient in tested else "train") if data_set.tested else ct.images.split
-        line = _line(data_set, ct, str(listing.path(ct.text)), split)
+        line = _line(data_set, ct, str(listing.path(ct.text)), splits.get(ct.patient, ct.images.split))
         lines.append(line | lesions.get(ct.case, {}) | pairs.get(ct.case, {}))
     return lines
 
@@ -149,6 +151,18 @@ def _draw(words: Iterable[str], count: int, seed: int) -> set[str]:
     """So many of the words, or all if they are fewer: those with the lowest hashes, whatever the order and system."""
     key = {word: hashlib.sha256(f"draw\n{seed}\n{word}".encode()).hexdigest() for word in words}
     return set(sorted(key, key=key.get)[:count])
+
+
+def _splits(data_set: DataSet, patients: set[str], seed: int) -> dict[str, str]:
+    """The split of each patient of a data set that is drawn from for testing, `VALIDATED` of those who are left being
+    for validation; nothing of any other data set.
+    """
+    if not data_set.tested:
+        return {}
+    count = round(data_set.tested * len(patients))
+    tested = _draw(patients, count, seed)
+    kept = _draw(patients, count + round(VALIDATED * (len(patients) - count)), seed)
+    return {one: TEST if one in tested else VALIDATION if one in kept else TRAIN for one in patients}
 
 
 def _partners(data_set: DataSet, listing: _Listing, cts: Sequence[_Ct], kind: str) -> dict[str, dict[str, str]]:

@@ -39,7 +39,8 @@ class DataSet:
     """A data set. cases: how many the paper counts; layout: where its CTs lie, in words.
 
     lesion_labels  which values of its masks are lesion, as in a manifest
-    tested         the share of its patients that a seed draws for the split test, the others being for training
+    tested         the share of its patients that a seed draws for the split test, the others being for training and
+                   (a tenth of them) for validation
     drawn          how many of its CTs a seed draws; 0: all are taken
     left_out       the name of its own list of CTs that do not show the region
     other_form     the end of a path (a regular expression) in a form that cannot be used, and why

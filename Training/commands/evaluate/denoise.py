@@ -19,6 +19,7 @@ from ..options import (
     AnatomyOption,
     Cache,
     CentralSlices,
+    InputsOption,
     PairsOption,
     Qualities,
     ResultOption,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.case_list import ListedCase
     from ...evaluate.cases.volumes import LowDoseCase
+    from ...evaluate.metrics.psnr_ssim import Counting
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,20 @@ class CountingOptions:
         """InputError for a window that is none."""
         check_window(self.window)
 
+    @property
+    def counted(self) -> Counting:
+        """The same for the measures."""
+        from ...evaluate.metrics.psnr_ssim import Counting
+
+        return Counting(self.window, self.whole_image)
+
 
 @dataclass(frozen=True)
 class OtherMethods:
-    """Images of other methods, and a baseline that was trained here."""
+    """Images that other methods made, a baseline that was trained here, and where inputs for others are written."""
 
     result: ResultOption = None
+    write_inputs: InputsOption = None
     red_cnn: Annotated[
         Path | None, typer.Option("--red-cnn", metavar="DIR", help="A run of `train red-cnn`, as one more method.")
     ] = None
@@ -130,25 +140,24 @@ def evaluate_denoise(
     """
     require_packages("astra", "skimage", "bm3d", "matplotlib")
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
+    from ...evaluate.cases.inputs import write_inputs
     from ...evaluate.cases.results import check_results
-    from ...evaluate.metrics.psnr_ssim import Counting
-
-    chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
-    pairs = dose.cases(shared)
-    cases = simulated_cases(shared) if pairs is None else pairs
-    names = [case.name for case in cases]
-    check_results(other.result or [], names)
-    AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
-
     from ...evaluate.tasks.denoise import evaluate_denoising
 
-    networks = other.networks()
+    chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
+    cases = (pairs := dose.cases(shared)) or simulated_cases(shared)
+    load = partial(_load, real=pairs is not None, settings=(slices, dose.sigma, shared.seed, cache))
+    if other.write_inputs:
+        return write_inputs(other.write_inputs, ((case.name, {"low": load(case).low}) for case in cases))
+    names = [case.name for case in cases]
+    check_results(other.result or [], names)
+    if chosen_qualities or anatomy:
+        AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
     model = shared.load_model() if chosen_qualities else None
     condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
-    slabs = (_load(case, pairs is not None, condition, (slices, dose.sigma, shared.seed, cache)) for case in cases)
-    counted = Counting(counting.window, counting.whole_image)
+    slabs, counted = (load(case, condition) for case in cases), counting.counted
     report = evaluate_denoising(
-        slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, other.result or [], networks
+        slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, other.result or [], other.networks()
     )
     shared.emit(report, model, slices=slices, anatomy=anatomy, whole_image=counted.whole_image)
 
@@ -162,10 +171,13 @@ def simulated_cases(shared: SharedOptions) -> Sequence[ListedCase]:
     return [ListedCase(n, region, {"full": find_volume(shared.data, n)}) for n, region in regions.items()]
 
 
-def _load(case: ListedCase, real: bool, condition: AnatomyCondition, settings: tuple) -> LowDoseCase:
+def _load(case: ListedCase, condition: AnatomyCondition | None = None, *, real: bool, settings: tuple) -> LowDoseCase:
+    """A case in low and full dose. condition: its anatomy, None for the body alone."""
+    from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.dose_pairs import read_dose_pair
     from ...evaluate.cases.volumes import load_case
 
+    condition = condition or AnatomyCondition("auto")
     slices, sigma_hu, seed, cache = settings
     if real:
         return read_dose_pair(case, condition, slices, sigma_hu)

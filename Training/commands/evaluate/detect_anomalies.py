@@ -12,10 +12,11 @@ import typer
 from MedDiffFMLib.errors import InputError
 
 from ..option_groups import ListOptions, SharedOptions, with_option_groups
-from ..options import BoxOption, check_choice, require_packages
+from ..options import BoxOption, InputsOption, MapsOption, check_choice, require_packages
 
 if TYPE_CHECKING:
     from ...evaluate.cases.anomaly_case import AnomalyCase
+    from ...evaluate.tasks.detect_anomalies import DetectSettings
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,16 @@ class MapOptions:
         """The timesteps of --t; none without it."""
         return tuple(map(int, self._parts()))
 
+    def settings(self, seed: int) -> DetectSettings:
+        """The settings of the map, those of the quality where none are asked for."""
+        from ...evaluate.tasks.detect_anomalies import DetectSettings
+
+        paper = self.quality == "paper"
+        smoothing = (0.0 if paper else 2.0) if self.smoothing is None else self.smoothing
+        from_median = (self.score or ("map" if paper else "from-median")) == "from-median"
+        given = (self.noise_levels, self.draws, self.direction, smoothing, seed)
+        return DetectSettings(*given, from_median=from_median, quality=self.quality)
+
     def _parts(self) -> list[str]:
         return [part.strip() for part in self.t.split(",")] if self.t else []
 
@@ -87,13 +98,14 @@ class BmadOptions:
         if self.gray_window and not self.gray_window[0] < self.gray_window[1]:
             raise InputError("--gray-window needs the lower HU first: write, for example, --gray-window -120 240.")
 
-    def cases(self) -> Iterator[AnomalyCase]:
-        """The pseudo-volumes."""
+    def cases(self) -> tuple[list[str], Iterator[AnomalyCase]]:
+        """The pseudo-volumes, and their names."""
         from MedDiffFMLib.anatomy.regions import REGIONS
 
-        from ...evaluate.cases.bmad import read_bmad
+        from ...evaluate.cases.bmad import find_slices, read_bmad
 
-        return read_bmad(self.bmad, self.gray_window or REGIONS["abdomen"].window, self.pixel)
+        names = dict.fromkeys(one.patient for one in find_slices(self.bmad))
+        return [*names], read_bmad(self.bmad, self.gray_window or REGIONS["abdomen"].window, self.pixel)
 
 
 @with_option_groups
@@ -112,6 +124,8 @@ def evaluate_detect_anomalies(
     slices: BmadOptions,
     listed: ListOptions,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Without the model.")] = False,
+    result: MapsOption = None,
+    inputs: InputsOption = None,
 ) -> None:
     """Find known lesions: image and pixel AUROC, PRO and Dice, beside the distance from the organ's median.
 
@@ -120,19 +134,20 @@ def evaluate_detect_anomalies(
     the columns ct, lesion, region, lesion_labels, organ, organ_labels, anatomy. --bmad: the paper's Table VI.
     """
     require_packages("sklearn", "matplotlib")
-    from ...evaluate.tasks.detect_anomalies import DetectSettings, evaluate_detection
+    from ...evaluate.cases.inputs import write_inputs
+    from ...evaluate.cases.results import check_results
+    from ...evaluate.tasks.detect_anomalies import evaluate_detection
     from ...evaluate.tasks.detect_in_slices import evaluate_slices
 
     if slices.bmad and (shared.data or shared.cases or plant or organ or box or listed.cases_file):
         raise InputError("--bmad names all slices and their organ: give it alone, or name other cases without it.")
-    cases = slices.cases() if slices.bmad else _cases(shared, listed, plant, organ, box, planting)
+    names, cases = slices.cases() if slices.bmad else _cases(shared, listed, plant, organ, box, planting)
+    if inputs:
+        return write_inputs(inputs, ((case.name, case.inputs) for case in cases))
+    check_results(result or [], names)
     model = None if baselines_only else shared.load_model()
-    paper = mapping.quality == "paper"
-    smoothing = (0.0 if paper else 2.0) if mapping.smoothing is None else mapping.smoothing
-    given = (mapping.noise_levels, mapping.draws, mapping.direction, smoothing, shared.seed)
-    from_median = (mapping.score or ("map" if paper else "from-median")) == "from-median"
-    settings = DetectSettings(*given, from_median=from_median, quality=mapping.quality)
-    report = (evaluate_slices if slices.bmad else evaluate_detection)(cases, model, settings)
+    measured = evaluate_slices if slices.bmad else evaluate_detection
+    report = measured(cases, model, mapping.settings(shared.seed), result or [])
     shared.emit(report, model, box=box)
 
 
@@ -143,11 +158,11 @@ def _cases(
     organ: str | None,
     box: str | None,
     planting: PlantingOptions,
-) -> Iterator[AnomalyCase]:
-    """The cases of the list, or those named in a folder."""
+) -> tuple[list[str], Iterator[AnomalyCase]]:
+    """The names of the cases, and the cases: of the list, or those named in a folder."""
     from MedDiffFMLib.anatomy.classes import label_numbers
 
-    from ...evaluate.cases.anomalies import CaseSelection, find_cases
+    from ...evaluate.cases.anomalies import CaseSelection, case_names, find_cases
     from ...evaluate.cases.box import read_box
     from ...evaluate.cases.real_anomalies import DETECTION_LIST, listed_case
 
@@ -155,9 +170,10 @@ def _cases(
     lines = listed.read(DETECTION_LIST, shared)
     if lines is None:
         given = (planting.diameter, planting.offset, planting.blend, planting.place)
-        return find_cases(CaseSelection(shared.data, shared.cases, plant, organ, chosen, *given))
+        selection = CaseSelection(shared.data, shared.cases, plant, organ, chosen, *given)
+        return case_names(selection), find_cases(selection)
     if plant:
         raise InputError("--list names real lesions: give it, or --plant, not both.")
     for name in {organ, *(line.words.get("organ") for line in lines)} - {None}:
         label_numbers(name)
-    return (listed_case(line, organ, chosen) for line in lines)
+    return [line.name for line in lines], (listed_case(line, organ, chosen) for line in lines)

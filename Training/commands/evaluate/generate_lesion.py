@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ..option_groups import KeptLesions, ListOptions, SharedOptions, SynthesisOptions, with_option_groups
 from ..options import Diameters, FeaturesOption, KindOption, SynthesisAnatomyOption, check_choice, require_packages
-from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start
+from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start, write_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import torch
 
@@ -40,41 +41,53 @@ def evaluate_generate_lesion(
     masks: of --real-cases, or of a --list with the columns ct, lesion, lesion_labels, anatomy and region.
     """
     require_packages("medmetric", "matplotlib")
+    from MedDiffFMLib.models.device import choose_device
+
     from ...evaluate.cases.synthesis import PairOptions
     from ...evaluate.metrics.features import load_features
     from ...evaluate.tasks.lesions import add_real
 
     check_choice("anatomy", anatomy, ("given", "threshold"))
     found = find_lesion_cases(shared, listed, kind, diameters or "20", kept)
-    _segmenter(found, None)  # refused before anything is written
+    segment = _segmenter(found, choose_device(shared.device))  # refused before anything is written
+    options = PairOptions(synthesis.spacing or None, synthesis.slab, segment, anatomy == "given")
+    if kept.write_inputs:
+        return write_places(kept.write_inputs, places_in(found, kind, options, shared.seed), "labels")
     lesions, model = start(shared, "generate-lesion", kind, kept)
     notes, network = [], None
     if model is not None:
         network = load_features(features, model)
         add_real(lesions, found.real, kept.real)
-        options = PairOptions(
-            synthesis.spacing or None, synthesis.slab, _segmenter(found, model.device), anatomy == "given"
-        )
         where = places_in(found, kind, options, shared.seed)
         sampling = {"kind": kind, "quality": synthesis.quality, "steps": synthesis.steps, "seed": shared.seed}
-        notes = similarity_notes(network, _generate(lesions, where, model, network, sampling))
+        kernel = _generate(lesions, where, model, network, sampling, found.elsewhere)
+        notes = similarity_notes(network, kernel)
     facts = {"kind": kind, "diameters_mm": found.diameters_mm, **synthesis.facts, "anatomy": anatomy}
     finish(shared, lesions, model, notes, facts | {"features": network and network.name})
 
 
 def _generate(
-    lesions: Lesions, where: Sequence[LesionPlace], model: Model, network: Features | None, sampling: dict
+    lesions: Lesions,
+    where: Sequence[LesionPlace],
+    model: Model,
+    network: Features | None,
+    sampling: dict,
+    elsewhere: Sequence[Path],
 ) -> int | None:
-    """Draw and measure a lesion in every place; returns the kernel of MS-SSIM, None if it did not fit."""
+    """Draw and measure a lesion in every place, and measure those of other methods; returns the kernel of MS-SSIM, None
+    if it did not fit.
+    """
     from MedDiffFMLib.cli.bar import progress_bar
 
     from ...evaluate.metrics.similarity import kernel_that_fits
-    from ...evaluate.tasks.lesions import generate_all
+    from ...evaluate.tasks.lesions import generate_all, generate_elsewhere
     from ...evaluate.tasks.synthesize import ImageMetrics
 
     kernel = kernel_that_fits([place.pair.ct.voxels.shape for place in where])
+    metrics = ImageMetrics(network, kernel)
     with progress_bar("Lesions") as progress:
-        generate_all(lesions, where, model, ImageMetrics(network, kernel), progress, **sampling)
+        generate_all(lesions, where, model, metrics, progress, **sampling)
+    generate_elsewhere(lesions, where, elsewhere, metrics)
     return kernel
 
 

@@ -9,11 +9,16 @@ import typer
 
 from ..option_groups import KeptLesions, ListOptions, SharedOptions, with_option_groups
 from ..options import AnatomyOption, Diameters, KindOption, SamplerSteps, Slab, require_packages
-from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start
+from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start, write_places
 
 if TYPE_CHECKING:
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.lesions import LesionPlace
+
+DRAWN, TOLD = "Drawn on the CT's own grid.", "Told the list's anatomy, else the body alone."
+RealMasks = Annotated[
+    bool, typer.Option("--real-masks", help="Draw over the real lesions too; without ellipsoids always.")
+]
 
 
 @with_option_groups
@@ -22,9 +27,7 @@ def evaluate_inpaint_lesion(
     *,
     kind: KindOption = "lung",
     diameters: Diameters = None,
-    real_masks: Annotated[
-        bool, typer.Option("--real-masks", help="Draw over the real lesions too; without ellipsoids always.")
-    ] = False,
+    real_masks: RealMasks = False,
     steps: SamplerSteps = None,
     slab: Slab = None,
     anatomy: AnatomyOption = None,
@@ -42,28 +45,30 @@ def evaluate_inpaint_lesion(
 
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.synthesis import PairOptions
-    from ...evaluate.tasks.lesions import add_real, inpaint_all
+    from ...evaluate.tasks.lesions import add_real, inpaint_all, inpaint_elsewhere
 
     found = find_lesion_cases(shared, listed, kind, diameters or "12,20,30", kept)
     AnatomyCondition(anatomy).check(found.names, [lesion.anatomy for lesion in found.real])
+    over = found if real_masks or not found.diameters_mm else replace(found, real=[])
+    where = places_in(over, kind, PairOptions(slab_mm=slab), shared.seed)
+    if kept.write_inputs:
+        return write_places(kept.write_inputs, where, "ct")
     lesions, model = start(shared, "inpaint-lesion", kind, kept)
     if model is not None:
         add_real(lesions, found.real, kept.real)
-        over = found.real if real_masks or not found.diameters_mm else []
-        where = places_in(replace(found, real=over), kind, PairOptions(slab_mm=slab), shared.seed)
         where = _with_anatomy(where, found, AnatomyCondition(anatomy, model.device))
         with progress_bar("Lesions") as progress:
             inpaint_all(lesions, where, model, progress, kind=kind, steps=steps, seed=shared.seed)
-    notes = ["Drawn on the CT's own grid." + ("" if anatomy else " Told the list's anatomy, else the body alone.")]
+        inpaint_elsewhere(lesions, where, found.elsewhere)
     facts = {"kind": kind, "diameters_mm": found.diameters_mm, "steps": steps, "slab_mm": slab, "anatomy": anatomy}
-    finish(shared, lesions, model, notes, facts)
+    finish(shared, lesions, model, [DRAWN if anatomy else f"{DRAWN} {TOLD}"], facts)
 
 
 def _with_anatomy(places: list[LesionPlace], found: LesionCases, condition: AnatomyCondition) -> list[LesionPlace]:
     """The places with the anatomy of their CTs, which is found once for each."""
     listed_anatomy = {lesion.name: lesion.anatomy for lesion in found.real}
     known = {}
-    names = [place.name.removesuffix("_own_mask") if place.is_real else place.pair.name for place in places]
+    names = [place.case if place.is_real else place.pair.name for place in places]
     for place, name in zip(places, names, strict=True):
         if name not in known:
             known[name] = condition.of(name, place.pair.ct, listed_anatomy.get(name) if place.is_real else None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class LesionCases:
     """The CTs to draw into and to compare with: healthy CTs with their regions, the sizes of new ellipsoids in them,
-    and real lesions.
+    real lesions, and folders of images that other methods made.
     """
 
     healthy: dict[Path, str]
     diameters_mm: list[float]
     real: list[RealLesion]
+    elsewhere: Sequence[Path] = ()
 
     @property
     def names(self) -> list[str]:
@@ -58,6 +60,7 @@ def find_lesion_cases(
     diameters: of ellipsoids, where no list of real lesions is given, or healthy CTs are named besides.
     """
     from ...evaluate.cases.lesions import LESION_LIST, listed_lesions, organ_numbers, read_diameters
+    from ...evaluate.cases.results import check_results
 
     if kept.segmentations is not None:
         return LesionCases({}, [], [])
@@ -71,14 +74,16 @@ def find_lesion_cases(
     real = _real_lesions(shared, kind, kept) if cases is None else listed_lesions(cases)
     if not healthy and not real:
         raise InputError("There is no healthy CT and no real lesion to draw into: name cases, or --diameters.")
-    return LesionCases(healthy, sizes, real)
+    check_results(kept.result or [], [] if sizes else [lesion.name for lesion in real])
+    return LesionCases(healthy, sizes, real, kept.result or ())
 
 
 def places_in(found: LesionCases, kind: str, options: PairOptions, seed: int) -> list[LesionPlace]:
     """The places of new lesions in healthy CTs, then those of the real lesions in their own. A line's word `auto` is
-    left aside where `options` find no organs.
+    left aside where `options` find no organs. InputError if another method has no image of a place.
     """
     from ...evaluate.cases.lesions import own_place, places
+    from ...evaluate.cases.results import check_results
     from ...evaluate.cases.synthesis import load_pair
 
     healthy = [load_pair(file, region, options) for file, region in found.healthy.items()]
@@ -86,8 +91,18 @@ def places_in(found: LesionCases, kind: str, options: PairOptions, seed: int) ->
     for lesion in found.real:
         unmet = lesion.anatomy == "auto" and options.segment is None
         anatomy = None if unmet else lesion.anatomy
-        drawn += own_place(lesion, load_pair(lesion.file, lesion.region, options, anatomy))
+        pair = load_pair(lesion.file, lesion.region, options, anatomy)
+        drawn += own_place(lesion, replace(pair, name=lesion.name))  # two series may lie in folders of one name
+    check_results(found.elsewhere, [place.case for place in drawn])
     return drawn
+
+
+def write_places(folder: Path, places: Sequence[LesionPlace], kind: str) -> None:
+    """Write what a method that draws lesions is given: a place's CT or label map, as `kind` says, and its mask."""
+    from ...evaluate.cases.inputs import write_inputs
+
+    given = {"ct": lambda place: place.pair.ct, "labels": lambda place: place.pair.labels}[kind]
+    write_inputs(folder, ((place.case, {kind: given(place), "lesion": place.mask}) for place in places))
 
 
 def finish(shared: SharedOptions, lesions: Lesions, model: Model | None, notes: list[str], options: dict) -> None:

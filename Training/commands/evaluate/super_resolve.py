@@ -16,6 +16,7 @@ from ..options import (
     QUALITIES,
     AnatomyOption,
     BoxOption,
+    InputsOption,
     PairsOption,
     Qualities,
     ResultOption,
@@ -80,6 +81,7 @@ def evaluate_super_resolve(
     qualities: Qualities = "fast,balanced",
     anatomy: AnatomyOption = None,
     result: ResultOption = None,
+    inputs: InputsOption = None,
 ) -> None:
     """Average thin slices and make thin ones of them again, beside interpolation; PSNR, SSIM and block means.
 
@@ -88,14 +90,19 @@ def evaluate_super_resolve(
     """
     require_packages("skimage", "matplotlib")
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
+    from ...evaluate.cases.inputs import write_inputs
     from ...evaluate.cases.results import check_results
 
     chosen_qualities = chosen(qualities, QUALITIES, "quality")
     check_window(window)
     cases = slices.cases(shared)
+    if inputs:
+        pairs = _loaded(cases, slices, AnatomyCondition("auto"))
+        return write_inputs(inputs, ((pair.name, {"thick": pair.thick}) for pair in pairs))
     names = [case.name for case in cases]
     check_results(result or [], names)
-    AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
+    if chosen_qualities or anatomy:
+        AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
 
     from ...evaluate.tasks.super_resolve import SlicesCounted, evaluate_super_resolution
 

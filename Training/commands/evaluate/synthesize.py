@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..option_groups import ListOptions, SharedOptions, SynthesisOptions, with_option_groups
-from ..options import FeaturesOption, ResultOption, SynthesisAnatomyOption, check_choice, require_packages
+from ..options import FeaturesOption, InputsOption, ResultOption, SynthesisAnatomyOption, check_choice, require_packages
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +43,7 @@ def evaluate_synthesize(
     *,
     listed: ListOptions,
     result: ResultOption = None,
+    inputs: InputsOption = None,
 ) -> None:
     """Make CTs from the label maps of real ones, and measure them beside the real: the paper's Table IV.
 
@@ -51,10 +52,15 @@ def evaluate_synthesize(
     """
     prepared = PreparedSynthesis.of(shared, synthesis, features, anatomy, segmenter, listed)
     from MedDiffFMLib.cli.bar import progress_bar
+    from MedDiffFMLib.models.device import choose_device
 
+    from ...evaluate.cases.inputs import write_inputs
     from ...evaluate.cases.results import check_results
     from ...evaluate.tasks.synthesize import compare, compare_elsewhere, notes_on, report_of
 
+    if inputs:
+        pairs = prepared.pairs(choose_device(shared.device))
+        return write_inputs(inputs, ((pair.name, {"labels": pair.labels}) for pair in pairs))
     check_results(result or [], [])
     model = shared.load_model()
     pairs, metrics = prepared.read(model)
@@ -93,17 +99,23 @@ class PreparedSynthesis:
         choose_segmenter(segmenter)
         return cls(_cases(shared, listed), synthesis, features, anatomy, segmenter, shared.seed)
 
+    def pairs(self, device: torch.device | None = None) -> Iterator[LabeledCt]:
+        """The pairs of real CT and label map, one by one. device: where organs are looked for, if they are."""
+        from ...evaluate.cases.synthesis import PairOptions, load_pairs
+
+        segment = choose_segmenter(self.segmenter, device)
+        options = PairOptions(self.synthesis.spacing or None, self.synthesis.slab, segment, self.anatomy == "given")
+        for case in self.cases:
+            yield from load_pairs(case.files["ct"], case.region, options, case.anatomy, case.name)
+
     def read(self, model: Model) -> tuple[list[LabeledCt], ImageMetrics]:
         """The pairs of real CT and label map, and their metrics; the features may come from the model's encoder."""
-        from ...evaluate.cases.synthesis import PairOptions, load_pairs
         from ...evaluate.metrics.features import load_features
         from ...evaluate.metrics.similarity import kernel_that_fits
         from ...evaluate.tasks.synthesize import ImageMetrics
 
         segment, network = choose_segmenter(self.segmenter, model.device), load_features(self.features, model)
-        options = PairOptions(self.synthesis.spacing or None, self.synthesis.slab, segment, self.anatomy == "given")
-        read = [load_pairs(c.files["ct"], c.region, options, c.anatomy, c.name) for c in self.cases]
-        pairs = [pair for several in read for pair in several]
+        pairs = list(self.pairs(model.device))
         kernel = kernel_that_fits([pair.ct.voxels.shape for pair in pairs])
         return pairs, ImageMetrics(network, kernel, segment and (lambda ct: segment(ct).voxels))
 
@@ -123,7 +135,7 @@ def _cases(shared: SharedOptions, listed: ListOptions) -> list[ListedCase]:
     from ...evaluate.cases.case_list import Columns, ListedCase
     from ...evaluate.cases.volumes import REPOSITORY, TEST, find_volume, named_cases
 
-    cases = listed.read(Columns(("ct",), ("anatomy",), auto_region=True), shared)
+    cases = listed.read(Columns(("ct",), ("anatomy",), auto_region=True, volumes=True), shared)
     if cases is not None:
         return cases
     regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)

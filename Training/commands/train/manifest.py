@@ -11,7 +11,7 @@ DATA_SET_HELP = (
     "Data set of the paper that the folder is, as its owners publish it: ct-rate, msd-lung, … (a wrong name lists "
     "them all). Without it the folder is laid out as the project's own data."
 )
-SEED_HELP = "Seed that draws CT-RATE's 1,000 scans, and the test patients (20 %) of each lesion data set."
+SEED_HELP = "Seed that draws CT-RATE's 1,000 scans, and the test (20 %) and validation patients of lesion data sets."
 
 
 def manifest(

@@ -8,7 +8,7 @@ CT without a mask of a lesion.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,20 +77,29 @@ class CaseSelection:
 
 def find_cases(selection: CaseSelection) -> Iterator[AnomalyCase]:
     """The cases, one by one. InputError at once for an unknown name, region or organ, or a file that is not there."""
+    folder, known, jobs = selection.data, {**LESIONS, **TO_PLANT_IN}, []
+    for name, region, make in _chosen(selection):
+        organ = selection.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
+        label_numbers(organ)
+        find_volume(folder, name)
+        further = {"planting": selection.planting(organ)} if make is planted_case else {}
+        jobs.append(partial(make, folder, name, region, organ, selection.box, **further))
+    return (job() for job in jobs)
+
+
+def case_names(selection: CaseSelection) -> list[str]:
+    """The names of the cases, in the order of `find_cases`."""
+    return [name for name, _, _ in _chosen(selection)]
+
+
+def _chosen(selection: CaseSelection) -> list[tuple[str, str, Callable]]:
+    """(name, region, what makes it) of each case."""
     drawn, planted = selection.lesions, selection.plantings
     if not drawn and not planted:
         drawn, planted = (",".join(names) for names in (BY_DEFAULT if selection.data else IN_REPOSITORY))
-    folder, known = selection.data, {**LESIONS, **TO_PLANT_IN}
-    regions = {name: region for name, (region, _) in known.items()}
-    jobs = []
-    for text, make in ((drawn, lesion_case), (planted, planted_case)):
-        for name, region in named_cases(text, {}, regions).items():
-            organ = selection.organ or known.get(name, (region, "lungs" if region == "chest" else "body"))[1]
-            label_numbers(organ)
-            find_volume(folder, name)
-            further = {"planting": selection.planting(organ)} if make is planted_case else {}
-            jobs.append(partial(make, folder, name, region, organ, selection.box, **further))
-    return (job() for job in jobs)
+    regions = {name: region for name, (region, _) in {**LESIONS, **TO_PLANT_IN}.items()}
+    both = ((drawn, lesion_case), (planted, planted_case))
+    return [(name, where, make) for text, make in both for name, where in named_cases(text, {}, regions).items()]
 
 
 def planted_case(

@@ -40,6 +40,11 @@ class AnomalyCase:
     def counted(self) -> np.ndarray:
         return np.isin(self.anatomy.voxels, label_numbers(self.organ))
 
+    @property
+    def inputs(self) -> dict[str, Volume]:
+        """What a method is given: the CT, and the organ to look at (0 and 1)."""
+        return {"ct": self.volume, "organ": self.volume.with_voxels(self.counted.astype(np.uint8))}
+
 
 def whole_hu(volume: Volume) -> Volume:
     """A volume in whole HU, int16."""

@@ -2,7 +2,8 @@
 
     region   head-neck, chest or abdomen; where a task allows it, auto
     name     of the case in the report; nothing: that of its first file
-    patient  an id; two lines of one patient in one region would count it twice and are refused
+    patient  an id; two lines of one patient in one region would count it twice and are refused, unless a task counts
+             volumes and not patients
     split    train, validation, test or held-out: only lines of test are taken
     …        the task's own columns of files, relative to the list, and of words
 
@@ -32,12 +33,16 @@ ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a task's list: of files that every line names, of files that it may name, and of words."""
+    """The columns of a task's list: of files that every line names, of files that it may name, and of words.
+
+    auto_region: whether a line may leave its region to be found. volumes: whether each CT of a patient counts.
+    """
 
     files: tuple[str, ...]
     further: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     auto_region: bool = False
+    volumes: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def read_case_list(path: Path, columns: Columns, store: Path | None = None, salt
     """The cases of a list; if the list or `store` names splits, those of the split test. salt: that of `train prepare`.
 
     InputError, with the line, for a missing column, an unknown region, a file that does not exist, a case or a file
-    that is there twice, and a patient that is there twice in one region.
+    that is there twice, and (unless `columns` are of volumes) a patient that is there twice in one region.
     """
     lines, header = _lines(Path(path))
     source = {column: _column(path, header, column) for column in columns.files}
@@ -72,7 +77,7 @@ def read_case_list(path: Path, columns: Columns, store: Path | None = None, salt
     if not chosen:
         raise InputError(f"{path} has no line of the split test: list cases that no model was trained on.")
     cases = [_case(path, number, values, columns, source) for number, values in chosen.items()]
-    _check_twice(path, cases)
+    _check_twice(path, cases, columns.volumes)
     return cases
 
 
@@ -178,8 +183,8 @@ def _name_of(file: Path) -> str:
     return file.name.removesuffix(ending)
 
 
-def _check_twice(path: Path, cases: Sequence[ListedCase]) -> None:
-    """InputError if a case would count twice."""
+def _check_twice(path: Path, cases: Sequence[ListedCase], volumes: bool) -> None:
+    """InputError if a case would count twice, or unless `volumes` count a patient."""
     names, owners, patients = {}, {}, {}
     for case in cases:
         other = names.setdefault(case.name, case)
@@ -193,7 +198,7 @@ def _check_twice(path: Path, cases: Sequence[ListedCase]) -> None:
         if other is not case:
             raise InputError(f"{path}, lines {other.line} and {case.line}: both name {file.name}; leave one out.")
         other = patients.setdefault((case.patient, case.region), case)
-        if case.patient and other is not case:
+        if case.patient and other is not case and not volumes:
             raise InputError(
                 f"{path}, lines {other.line} and {case.line}: one patient is there twice in the region {case.region} "
                 "and would count twice; leave one out."

@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[str, str | None]] = {
     "abd-ln": ("abdomen", None),
 }
 REAL = {"lung": ("chest_lidc0314", "chest_nsclc001", "chest_lungpat1", "chest_lungpat2")}  # under --data
+OWN = "_own_mask"
 LESION_LIST = Columns(("ct", "lesion"), ("anatomy",), ("lesion_labels",))
 
 
@@ -141,6 +142,11 @@ class LesionPlace:
     def lesion(self) -> np.ndarray:
         return self.mask.voxels > 0
 
+    @property
+    def case(self) -> str:
+        """What another method's image of it is called: as the CT of a real lesion, or as the new place."""
+        return self.name.removesuffix(OWN) if self.is_real else self.name
+
 
 def places(pair: LabeledCt, kind: str, diameters_mm: Sequence[float], seed: int) -> Iterator[LesionPlace]:
     """An ellipsoid of each diameter at a random place in the organ of a kind of lesion. One that does not fit, or whose
@@ -172,7 +178,7 @@ def own_place(lesion: RealLesion, pair: LabeledCt) -> Iterator[LesionPlace]:
     except InputError as error:
         log.warning("Warning: the mask of %s is left out. %s", lesion.name, error)
         return
-    yield LesionPlace(f"{lesion.name}_own_mask", pair, mask, is_real=True)
+    yield LesionPlace(f"{lesion.name}{OWN}", pair, mask, is_real=True)
 
 
 def read_diameters(text: str) -> list[float]:

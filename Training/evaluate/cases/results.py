@@ -16,7 +16,6 @@ from MedDiffFMLib.volumes.volume import Volume
 
 from .case_list import ENDINGS
 from .synthesis import smooth
-from .volumes import axial_slab
 
 LEAST_COVERED = 0.98  # of a case by an image on another grid
 
@@ -43,25 +42,41 @@ def find_result(folder: Path, name: str) -> Path:
     raise InputError(f"{folder} has no {name}.nii.gz: call each image as its case, {name}.")
 
 
-def result_methods(folders: Sequence[Path], name: str, like: Volume) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    """(method, run) of every folder; run() gives the image of a case in HU, float32, on the grid of `like`."""
-    return [(folder.resolve().name, lambda folder=folder: read_result(folder, name, like)) for folder in folders]
+def result_methods(
+    folders: Sequence[Path], name: str, like: Volume, in_hu: bool = True
+) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    """(method, run) of every folder; run() gives the image of a case as `read_result`."""
+    return [(folder.resolve().name, lambda folder=folder: read_result(folder, name, like, in_hu)) for folder in folders]
 
 
 def read_result(folder: Path, name: str, like: Volume, in_hu: bool = True) -> np.ndarray:
-    """A method's image of a case, float32, on the grid of the axial volume `like`. InputError if it does not hold that
-    grid, or (in_hu) is no CT in HU.
+    """A method's image of a case, float32, on the grid of `like`, whatever the order of its axes. InputError if it does
+    not hold that grid, or (in_hu) is no CT in HU.
     """
-    image = read_volume(find_result(folder, name))
+    file = find_result(folder, name)
+    image = read_volume(file) if in_hu else _read_map(file)
     if in_hu:
         check_ct(image)
-    elif not np.isfinite(image.voxels).all():
-        raise InputError(f"{image.source} holds values that are not numbers: write it again.")
-    return cut_to(axial_slab(image), like).voxels
+    order = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(like.direction)
+    turned = sitk.Cast(sitk.DICOMOrient(image.to_sitk(), order), sitk.sitkFloat32)
+    return cut_to(Volume.from_sitk(turned, image.source), like).voxels
+
+
+def _read_map(file: Path) -> Volume:
+    """A map in any unit, which may be of a single slice. InputError if it cannot be read, or holds no numbers."""
+    try:
+        image = Volume.from_sitk(sitk.ReadImage(str(file), sitk.sitkFloat32), str(file))
+    except (RuntimeError, ValueError):
+        raise InputError(f"{file} cannot be read as a map of three axes: write it again.") from None
+    if not np.isfinite(image.voxels).all():
+        raise InputError(f"{file} holds values that are not numbers: write it again.")
+    return image
 
 
 def cut_to(volume: Volume, like: Volume) -> Volume:
-    """The part of an axial volume that is on the grid of another one. InputError if there is no such part."""
+    """The part of a volume that is on the grid of another one, its axes in the same order. InputError if there is no
+    such part.
+    """
     direction = np.reshape(like.direction, (3, 3))
     first = (np.array(like.origin) - volume.origin) @ direction / like.spacing
     start = np.rint(first).astype(int)

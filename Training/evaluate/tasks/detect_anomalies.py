@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.pseudo_healthy import smooth_within
 
 from ..cases.anomaly_case import AnomalyCase
+from ..cases.results import result_methods
 from ..cases.volumes import starred, trained_on
 from ..metrics.anomalies import detection_quality
 from ..reports import paper
@@ -49,16 +51,17 @@ def evaluate_detection(
     cases: Iterable[AnomalyCase],
     model: Model | None = None,
     settings: DetectSettings | None = None,
+    results: Sequence[Path] = (),
     log: Callable[[str], None] = print,
 ) -> Report:
-    """The baselines, and the model if there is one, on every case."""
+    """The baselines, and the model if there is one, on every case. results: folders of maps that other methods made."""
     settings = settings or DetectSettings()
     lines, rows = [], []
     for case in cases:
         milliliters = case.lesion.sum() * np.prod(case.volume.spacing) / 1000
         share = case.lesion.sum() / case.counted.sum()
         log(f"{case.name}: {case.organ}, lesion of {milliliters:.1f} ml, {100 * share:.2g} % of it")
-        for method, run in methods_of(case, model, settings):
+        for method, run in methods_of(case, model, settings, results):
             started = time.perf_counter()
             score = run()
             seconds = time.perf_counter() - started
@@ -80,8 +83,12 @@ def evaluate_detection(
     )
 
 
-def methods_of(case: AnomalyCase, model: Model | None, settings: DetectSettings) -> list[tuple[str, Callable]]:
-    """(name, run) of every method; run() gives the score of each voxel, float32 (Z, Y, X), 0 outside the organ."""
+def methods_of(
+    case: AnomalyCase, model: Model | None, settings: DetectSettings, results: Sequence[Path] = ()
+) -> list[tuple[str, Callable]]:
+    """(name, run) of every method; run() gives the score of each voxel, float32 (Z, Y, X), 0 outside the organ. Maps of
+    other methods (`results`) are taken as they are: the higher, the more abnormal.
+    """
     bars = {"either": "|HU − median|", "darker": "median − HU", "brighter": "HU − median"}
     name, levels = bars[settings.direction], settings.noise_levels or (None,)
     found = [
@@ -90,7 +97,7 @@ def methods_of(case: AnomalyCase, model: Model | None, settings: DetectSettings)
     ]
     if model is not None:
         found += [(_name(t), lambda t=t: by_model(case, model, settings, t)) for t in levels]
-    return found
+    return found + result_methods(results, case.name, case.volume, in_hu=False)
 
 
 def _name(t: int | None) -> str:

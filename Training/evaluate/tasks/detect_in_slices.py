@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -35,9 +36,10 @@ def evaluate_slices(
     cases: Iterable[AnomalyCase],
     model: Model | None = None,
     settings: DetectSettings | None = None,
+    results: Sequence[Path] = (),
     log: Callable[[str], None] = print,
 ) -> Report:
-    """The baselines, and the model if there is one, on all slices of all pseudo-volumes."""
+    """The baselines, the model if there is one, and other methods' maps on all slices of all pseudo-volumes."""
     settings = settings or DetectSettings()
     scores, lesions, organs, seconds = defaultdict(list), [], [], defaultdict(float)
     for case in cases:
@@ -46,7 +48,7 @@ def evaluate_slices(
         lesions.append(case.lesion)
         organs.append(case.counted)
         log(f"{case.name}: {len(case.lesion)} slices, {int(case.lesion.any(axis=(1, 2)).sum())} with a lesion")
-        for method, run in methods_of(case, model, settings):
+        for method, run in methods_of(case, model, settings, results):
             started = time.perf_counter()
             scores[method].append(run().astype(np.float32))
             seconds[method] += time.perf_counter() - started

@@ -20,6 +20,7 @@ from MedDiffFMLib.tasks.synthesize import synthesize
 from MedDiffFMLib.volumes.volume import Volume
 
 from ..cases.lesions import LesionPlace, RealLesion
+from ..cases.results import resampled_result, result_methods
 from ..cases.volumes import trained_on
 from ..metrics.anatomy import mean
 from ..metrics.lesions import measure_change, measure_lesion
@@ -135,6 +136,32 @@ def generate_all(
     lesions.together[model.name] = {"fid": fid, "mmd": mmd}
 
 
+def inpaint_elsewhere(lesions: Lesions, places: Iterable[LesionPlace], folders: Sequence[Path]) -> None:
+    """The CTs into which other methods drew lesions of the same masks: a folder a method."""
+    for place in places:
+        ct, mask = place.pair.ct, place.lesion
+        for method, run in result_methods(folders, place.case, ct):
+            hu = run()
+            change = measure_change(hu, ct.voxels, mask)
+            lesions.add(f"{place.name}_{method}", method, ct.with_voxels(hu), mask, elsewhere=True, **change)
+
+
+def generate_elsewhere(
+    lesions: Lesions, places: Sequence[LesionPlace], folders: Sequence[Path], metrics: ImageMetrics
+) -> None:
+    """The CTs that other methods made of the same label maps and masks, beside the real: a folder a method."""
+    for folder in folders:
+        method, rows = folder.resolve().name, []
+        for place in places:
+            ct = place.pair.ct
+            hu = resampled_result(folder, place.case, ct)
+            rows.append(measure(place.pair, hu, method, metrics))
+            similar = {name: rows[-1].values[name] for name in ("ms_ssim", "lpips")}
+            lesions.add(f"{place.name}_{method}", method, ct.with_voxels(hu), place.lesion, elsewhere=True, **similar)
+        fid, mmd = distances(rows)
+        lesions.together[method] = {"fid": fid, "mmd": mmd}
+
+
 def with_dice(keep: Path, predictions: Path, task: str, lesion_labels: Sequence[int] = ()) -> Lesions:
     """The measurements that `--keep` left, with the Dice of an nnU-Net's predictions. lesion_labels: as of
     `dice_of_predictions`. InputError if it is of another task or missing.
@@ -181,7 +208,8 @@ def report_of(lesions: Lesions, notes: Sequence[str], facts: dict) -> Report:
 def notes_on(lesions: Lesions) -> list[str]:
     """Against the criteria: within the range of real lesions, nothing changed outside, and what the columns mean."""
     real = [case for case in lesions.cases if case["method"] == REAL]
-    drawn = [case for case in lesions.cases if case["method"] not in (REAL, HEALTHY)]
+    here = [case for case in lesions.cases if not case.get("elsewhere")]
+    drawn = [case for case in here if case["method"] not in (REAL, HEALTHY)]
     notes = []
     if real and drawn:
         for name, metric in LOOKS.items():
