@@ -25,7 +25,7 @@ def low(chest) -> np.ndarray:
 
 @pytest.fixture
 def run(capfd):
-    """A command's output, its white space made single spaces."""
+    """A function that runs a command of the training part and returns its output; errors come through."""
     from MedDiffFMTraining.commands import register
 
     app = typer.Typer()
@@ -33,6 +33,6 @@ def run(capfd):
 
     def call(*arguments) -> str:
         app(args=[str(argument) for argument in arguments], standalone_mode=False)
-        return " ".join(capfd.readouterr().out.split())
+        return capfd.readouterr().out
 
     return call

@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import typer
 
 pytest.importorskip("astra", reason="astra-toolbox is not installed (extra 'training')")
 pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
@@ -15,7 +15,6 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate.cases.anatomy_condition import AnatomyCondition
 from MedDiffFMTraining.evaluate.cases.case_list import ListedCase
 from MedDiffFMTraining.evaluate.cases.dose_pairs import read_dose_pair
@@ -24,15 +23,9 @@ from MedDiffFMTraining.evaluate.tasks.denoise import evaluate_denoising
 
 
 @pytest.fixture
-def run(capfd):
-    app = typer.Typer()
-    register(app)
-
-    def call(*arguments):
-        app(args=["evaluate", "denoise", *map(str, arguments)], standalone_mode=False)
-        return capfd.readouterr().out
-
-    return call
+def run(run):
+    """Of `evaluate denoise`."""
+    return partial(run, "evaluate", "denoise")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-import typer
 from safetensors.torch import save_file
 from tiny_model import save_tiny_model
 
@@ -19,7 +18,6 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.data import low_dose
 from MedDiffFMTraining.evaluate.baselines.classical import SETTINGS
 from MedDiffFMTraining.evaluate.cases import volumes as cases
@@ -43,19 +41,6 @@ def small_ct(tmp_path_factory):
     image = sitk.ReadImage(str(cases.TESTING_DATA / "chest_ts_aorta.nii.gz"))[30:90, 60:120, 70:78]
     sitk.WriteImage(image, str(folder / "chest_small.nii.gz"))
     return folder
-
-
-@pytest.fixture
-def run(capfd):
-    """Run a command of the training part: returns stdout; errors come through."""
-    app = typer.Typer()
-    register(app)
-
-    def call(*arguments):
-        app(args=[str(argument) for argument in arguments], standalone_mode=False)
-        return capfd.readouterr().out
-
-    return call
 
 
 def test_evaluate_measures_every_method_on_the_same_input(run, small_ct, model, tmp_path):

@@ -2,11 +2,11 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import typer
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra 'training')")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
@@ -18,7 +18,6 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.folder import set_in_config
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate.cases.anomalies import CaseSelection, find_cases
 from MedDiffFMTraining.evaluate.cases.anomaly_case import AnomalyCase, Planting
 from MedDiffFMTraining.evaluate.cases.volumes import axial_slab
@@ -107,16 +106,9 @@ def test_without_names_every_label_is_lesion(folder, tmp_path):
 
 
 @pytest.fixture
-def run(capfd):
-    """Run a command of the training part: returns stdout; errors come through."""
-    app = typer.Typer()
-    register(app)
-
-    def call(*arguments):
-        app(args=["evaluate", "detect-anomalies", *map(str, arguments)], standalone_mode=False)
-        return capfd.readouterr().out
-
-    return call
+def run(run):
+    """Of `evaluate detect-anomalies`."""
+    return partial(run, "evaluate", "detect-anomalies")
 
 
 def test_the_command_measures_real_and_planted_lesions(run, folder, tmp_path):

@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import typer
 
 pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
@@ -15,7 +15,6 @@ from tiny_model import save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate.cases import slice_pairs
 from MedDiffFMTraining.evaluate.cases.box import cut_box, read_box
 from MedDiffFMTraining.evaluate.cases.slice_pairs import SlicePair, real_pair, simulated_pair, thick_slices
@@ -110,16 +109,9 @@ def test_a_box_is_the_middle_or_from_to(chest):
 
 
 @pytest.fixture
-def run(capfd):
-    """Run a command of the training part: returns stdout; errors come through."""
-    app = typer.Typer()
-    register(app)
-
-    def call(*arguments):
-        app(args=["evaluate", "super-resolve", *map(str, arguments)], standalone_mode=False)
-        return capfd.readouterr().out
-
-    return call
+def run(run):
+    """Of `evaluate super-resolve`."""
+    return partial(run, "evaluate", "super-resolve")
 
 
 def test_the_command_measures_interpolation_and_the_model_on_real_ct(run, tmp_path):

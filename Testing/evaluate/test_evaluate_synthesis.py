@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-import typer
 from exact_model import Prior, exact_model
 from scipy import ndimage
 from tiny_model import save_tiny_controls, save_tiny_model
@@ -21,7 +20,6 @@ from MedDiffFMLib.anatomy.segmenter import choose_mode, is_installed
 from MedDiffFMLib.anatomy.tissue import BodyImage, find_tissue
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.io import write_volume
-from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.commands.evaluate.lesion_runs import _real_lesions
 from MedDiffFMTraining.commands.evaluate.synthesize import choose_segmenter
 from MedDiffFMTraining.commands.option_groups import KeptLesions, SharedOptions
@@ -57,15 +55,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capfd):
-    app = typer.Typer()
-    register(app)
-
-    def call(*arguments):
-        app(args=[str(argument) for argument in arguments], standalone_mode=False)
-        return " ".join(capfd.readouterr().out.split())
-
-    return call
+def run(run):
+    """Of which the output comes with single spaces."""
+    return lambda *arguments: " ".join(run(*arguments).split())
 
 
 def test_a_model_that_knows_the_anatomy_is_found_good():

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import typer
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra 'training')")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
@@ -13,7 +12,6 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 from tiny_model import save_tiny_model
 
 from MedDiffFMLib.errors import InputError
-from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.evaluate.cases.anomalies import CaseSelection, find_cases
 from MedDiffFMTraining.evaluate.cases.bmad import read_bmad
 from MedDiffFMTraining.evaluate.metrics.anomalies import auroc, detection_quality
@@ -40,15 +38,9 @@ def folder(tmp_path_factory, data):
 
 
 @pytest.fixture
-def run(capfd):
-    app = typer.Typer()
-    register(app)
-
-    def call(*arguments):
-        app(args=["evaluate", "detect-anomalies", *map(str, arguments)], standalone_mode=False)
-        return " ".join(capfd.readouterr().out.split())
-
-    return call
+def run(run):
+    """Of which the output comes with single spaces."""
+    return lambda *arguments: " ".join(run("evaluate", "detect-anomalies", *arguments).split())
 
 
 def test_the_organ_around_a_real_lesion_is_the_masks_own(folder):

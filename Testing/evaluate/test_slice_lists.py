@@ -2,18 +2,17 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import typer
 
 pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
-from MedDiffFMTraining.commands import register
 from MedDiffFMTraining.commands.evaluate.super_resolve import SlicePairOptions, _loaded
 from MedDiffFMTraining.commands.option_groups import SharedOptions
 from MedDiffFMTraining.evaluate.cases.anatomy_condition import AnatomyCondition
@@ -23,15 +22,9 @@ from MedDiffFMTraining.evaluate.tasks.super_resolve import evaluate_super_resolu
 
 
 @pytest.fixture
-def run(capfd):
-    app = typer.Typer()
-    register(app)
-
-    def call(*arguments):
-        app(args=["evaluate", "super-resolve", *map(str, arguments)], standalone_mode=False)
-        return capfd.readouterr().out
-
-    return call
+def run(run):
+    """Of `evaluate super-resolve`."""
+    return partial(run, "evaluate", "super-resolve")
 
 
 @pytest.fixture(scope="module")
