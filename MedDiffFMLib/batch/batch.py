@@ -174,7 +174,7 @@ class Batch:
     def run(
         self, parameters: Parameters, common: CommonParameters, run: Run, on_change: Callable[[Batch], None]
     ) -> None:
-        """Run all jobs. Whatever stops this, the table says what was done, and no half-written file stays.
+        """Run all jobs of the batch. Whatever stops this, the table says what was done, and no half-written file stays.
 
         on_change: takes this object whenever something changed. InputError if another batch is writing to the folder.
         """

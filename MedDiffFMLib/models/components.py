@@ -71,7 +71,7 @@ class Component:
         return target
 
     def config(self, model: Path, name: str) -> dict:
-        """config.json of one. InputError if it cannot be read."""
+        """The content of a component's config.json. InputError if it cannot be read."""
         file = model / self.folder / name / CONFIG
         try:
             return json.loads(file.read_text(encoding="utf-8"))

@@ -29,7 +29,7 @@ def axis_coordinates(whole: int, start: float, size: int, step: float = 1.0) -> 
 
 
 def coordinate_channels(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor) -> torch.Tensor:
-    """p_c [paper eq. 5] on the grid of three coordinate axes, float32, shape (3, Z, Y, X): p_x, p_y, p_z."""
+    """The coordinates p_c [paper eq. 5] on the grid of three axes, float32, shape (3, Z, Y, X): p_x, p_y, p_z."""
     shape = (len(pz), len(py), len(px))
     axes = (px.view(1, 1, -1), py.view(1, -1, 1), pz.view(-1, 1, 1))
     return torch.stack([axis.float().expand(shape) for axis in axes])

@@ -19,7 +19,7 @@ from MedDiffFMTraining.evaluate.cases.anatomy_condition import AnatomyCondition
 from MedDiffFMTraining.evaluate.cases.case_list import ListedCase
 from MedDiffFMTraining.evaluate.cases.dose_pairs import read_dose_pair
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import quality
-from MedDiffFMTraining.evaluate.tasks.denoise import evaluate_denoising
+from MedDiffFMTraining.evaluate.tasks.denoise import DenoisingMethods, evaluate_denoising
 
 
 @pytest.fixture
@@ -101,11 +101,12 @@ def test_methods_get_the_real_noise_and_the_anatomy(folder, tiny_model):
     line = ListedCase("two", "chest", {"low": folder / "two_low.nii.gz", "full": folder / "two.nii.gz"})
     pair = read_dose_pair(line, AnatomyCondition("threshold"), 2, 35.0)
     assert (pair.anatomy, pair.sigma_hu, pair.real, len(pair.low.voxels)) == ("threshold", 35.0, True, 2)
-    report = evaluate_denoising([pair], ["nlm"], [], log=lambda line: None)
+    report = evaluate_denoising([pair], DenoisingMethods(["nlm"]), log=lambda line: None)
     assert [row["sigma_hu"] for row in report.cases] == [35, 35] and report.cases[1]["gain"]["psnr"] > 0.3
     wrong = pair.low.with_voxels(np.full(pair.low.voxels.shape, 200, np.uint8))
     with pytest.raises(InputError, match="holds labels from 200 to 200"):
-        evaluate_denoising([replace(pair, anatomy=wrong)], [], ["fast"], tiny_model, log=lambda line: None)
+        methods = DenoisingMethods(qualities=["fast"], model=tiny_model)
+        evaluate_denoising([replace(pair, anatomy=wrong)], methods, log=lambda line: None)
 
 
 @pytest.mark.parametrize(

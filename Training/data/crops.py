@@ -154,8 +154,8 @@ def is_placed(case: Case, config: CropConfig) -> bool:
 
 
 def draw_level(rng: np.random.Generator, case: Case, config: CropConfig) -> str:
-    """One of LEVELS. A scan that was given in part is drawn on its own grid: its whole image is mostly blank, and such
-    scans are coarser than the other levels.
+    """The level that a crop is drawn at, one of LEVELS. A scan that was given in part is drawn on its own grid: its
+    whole image is mostly blank, and such scans are coarser than the other levels.
     """
     if case.coverage is not None:
         return "own"

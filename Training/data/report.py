@@ -18,7 +18,7 @@ COLUMNS += ("size_mm", "spacing", "padding", "clipped_low", "clipped_high", "cut
 
 
 def write_report(store: Path, outcomes: Sequence[Outcome], settings: dict) -> None:
-    """Write report.json (everything) and report.csv (a line a row), each whole or not at all.
+    """Write the report of a store: report.json (everything) and report.csv (a line a row), each whole or not at all.
 
     Neither holds paths or patients' ids: `line` is the manifest's.
     """

@@ -142,7 +142,7 @@ def evaluate_denoise(
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.inputs import write_inputs
     from ...evaluate.cases.results import check_results
-    from ...evaluate.tasks.denoise import evaluate_denoising
+    from ...evaluate.tasks.denoise import DenoisingMethods, evaluate_denoising
 
     chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
     cases = (pairs := dose.cases(shared)) or simulated_cases(shared)
@@ -156,9 +156,8 @@ def evaluate_denoise(
     model = shared.load_model() if chosen_qualities else None
     condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
     slabs, counted = (load(case, condition) for case in cases), counting.counted
-    report = evaluate_denoising(
-        slabs, chosen_tools, chosen_qualities, model, shared.seed, counted, other.result or [], other.networks()
-    )
+    methods = (chosen_tools, chosen_qualities, model, shared.seed, other.networks(), other.result or [])
+    report = evaluate_denoising(slabs, DenoisingMethods(*methods), counted)
     shared.emit(report, model, slices=slices, anatomy=anatomy, whole_image=counted.whole_image)
 
 

@@ -57,7 +57,7 @@ def tissue(volume: Volume) -> np.ndarray:
 
 
 def check_case(case: AnomalyCase) -> AnomalyCase:
-    """The case. InputError if there is nothing of the organ but the lesion."""
+    """The case itself, once it can be measured. InputError if there is nothing of the organ but the lesion."""
     if not (case.counted & ~case.lesion).any():
         raise InputError(f"There is no {case.organ} around the lesion of {case.name}: name another --organ.")
     return case

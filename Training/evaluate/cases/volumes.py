@@ -109,7 +109,7 @@ def named_cases(
 
 
 def find_volume(folder: Path | None, name: str) -> Path:
-    """The file NAME.nii.gz of a data folder, or of its sub-folder `ct`; without one of the repository's small CTs.
+    """The path of NAME.nii.gz in a data folder, or of its sub-folder `ct`; without one of the repository's small CTs.
     InputError if there is none.
     """
     folder = folder or testing_data("name a folder of volumes, NAME.nii.gz, with --data")

@@ -140,7 +140,7 @@ PICTURES: dict[str, Callable[[Model, Path, ProgressCallback | None], str]] = {
 def make_gallery(
     folder: Path, model: Model, tasks: list[str], progress: ProgressCallback | None = None
 ) -> Iterator[tuple[Path, str]]:
-    """Write `TASK.png` for each of `tasks` (names in `PICTURES`); yields the file and what the task says of it.
+    """Write a picture, TASK.png, of each of `tasks` (names in `PICTURES`); yields the file and the task's summary.
     InputError if the repository's CTs are not there.
     """
     _data()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -49,24 +49,60 @@ class DenoisingResult:
         return self.after - self.before
 
 
+Run = Callable[[], tuple[np.ndarray, float | None]]  # HU (Z, Y, X), and the noise assumed, None if none was given
+
+
+@dataclass(frozen=True)
+class DenoisingMethods:
+    """The methods to compare: classical tools, the model in some qualities, baselines, and images from elsewhere.
+
+    model: None only without qualities. networks: trained baselines by name, HU to HU (Z, Y, X). results: folders of
+    images that other methods made.
+    """
+
+    tools: Sequence[str] = ()
+    qualities: Sequence[str] = ()
+    model: Model | None = None
+    seed: int = 0
+    networks: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    results: Sequence[Path] = ()
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """The names of the methods that do not run here."""
+        return [folder.resolve().name for folder in self.results]
+
+    def runs(self, case: LowDoseCase) -> list[tuple[str, Run]]:
+        """The name and the run of every method on a case; the foundation model also alone, as the paper has it. All
+        are given the case's noise, and on simulated cases the model's `fast` also measures it itself.
+        """
+        images = result_methods(self.results, case.name, case.full)
+        measured = ["fast"] if "fast" in self.qualities and not case.real else []
+        run = partial(partial, self._model, case)
+        return [
+            *((name, lambda read=read: (read(), None)) for name, read in images),
+            *((name, lambda net=net: (net(case.low.voxels), None)) for name, net in self.networks.items()),
+            *((NAMES[tool], partial(_classical, tool, case)) for tool in self.tools),
+            *((f"model, {q}", run(q, case.sigma_hu)) for q in self.qualities),
+            *((f"model, {q}, σ auto", run(q, "auto")) for q in measured),
+            *((f"{ALONE}, {q}", run(q, case.sigma_hu, alone=True)) for q in self.qualities if q != "paper"),
+        ]
+
+    def _model(
+        self, case: LowDoseCase, quality_name: str, sigma: float | str, alone: bool = False
+    ) -> tuple[np.ndarray, float]:
+        options = {"quality": quality_name, "region": case.region, "seed": self.seed, "alone": alone}
+        result = denoise(case.low, self.model, case.anatomy, sigma=sigma, **options)
+        return result.volume.voxels, result.sigma_hu
+
+
 def evaluate_denoising(
     cases: Iterable[LowDoseCase],
-    tools: Sequence[str],
-    qualities: Sequence[str],
-    model: Model | None = None,
-    seed: int = 0,
+    methods: DenoisingMethods,
     counting: Counting = Counting(),  # noqa: B008 - it cannot be changed
-    results: Sequence[Path] = (),
-    networks: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({}),
     log: Callable[[str], None] = print,
 ) -> Report:
-    """Measure every classical tool and the model in every quality on every case, on the same input; and the foundation
-    model alone, as the paper has it, without non-local means and refiner.
-
-    All are given the noise that was simulated, or measured in a real low dose; on simulated cases the model's `fast`
-    also runs with the noise it measures itself. results: folders of images that other methods made. networks: baselines
-    by name, HU to HU (Z, Y, X). `log` gets a line per run. `model` may be None if `qualities` is empty.
-    """
+    """The report of every method on every case, on the same input. `log` gets a line per run."""
     rows = []
     for case in cases:
         window, full = counting.window or case.window, case.full.voxels
@@ -75,11 +111,7 @@ def evaluate_denoising(
         log(f"{case.name}: {case.sigma_hu:.3g} HU, {before.psnr:.2f} dB, SSIM {before.ssim:.3f}")
         fixed = (case.name, case.region, trained_on(case.name))
         rows.append(DenoisingResult(*fixed, INPUT, case.sigma_hu, before, before, 0.0, counting.window, case.real))
-        elsewhere = [
-            (name, lambda run=run: (run(), None)) for name, run in result_methods(results, case.name, case.full)
-        ]
-        trained = [(name, lambda net=net, case=case: (net(case.low.voxels), None)) for name, net in networks.items()]
-        for method, run in elsewhere + trained + _methods(case, tools, qualities, model, seed):
+        for method, run in methods.runs(case):
             started = time.perf_counter()
             hu, sigma = run()
             seconds = time.perf_counter() - started
@@ -87,35 +119,13 @@ def evaluate_denoising(
             row = DenoisingResult(*fixed, method, sigma, before, after, seconds, counting.window, case.real)
             rows.append(row)
             log(f"  {method}: {row.gain.psnr:+.2f} dB, {row.gain.ssim:+.3f}, {seconds:.0f} s")
-    return report_of(rows, counting.whole_image, [folder.resolve().name for folder in results])
-
-
-def _methods(case: LowDoseCase, tools, qualities, model, seed: int) -> list[tuple[str, Callable]]:
-    """(name, run) of every method; run() gives HU (Z, Y, X) and the noise assumed."""
-    classical = [(NAMES[tool], lambda tool=tool: _classical(tool, case)) for tool in tools]
-    model_runs = [(f"model, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed)) for q in qualities]
-    measures = "fast" in qualities and not case.real
-    found = [("model, fast, σ auto", lambda: _model(case, model, "fast", "auto", seed))] if measures else []
-    alone = [
-        (f"{ALONE}, {q}", lambda q=q: _model(case, model, q, case.sigma_hu, seed, alone=True))
-        for q in qualities
-        if q != "paper"
-    ]
-    return classical + model_runs + found + alone
+    return report_of(rows, counting.whole_image, methods.elsewhere)
 
 
 def _classical(tool: str, case: LowDoseCase) -> tuple[np.ndarray, float]:
     low, high = case.window
     image = denoise_classically(tool, to_unit(case.low.voxels, case.window), case.sigma_hu / (high - low))
     return image * (high - low) + low, case.sigma_hu
-
-
-def _model(
-    case: LowDoseCase, model: Model, quality_name: str, sigma: float | str, seed: int, alone: bool = False
-) -> tuple[np.ndarray, float]:
-    options = {"quality": quality_name, "region": case.region, "seed": seed, "alone": alone}
-    result = denoise(case.low, model, case.anatomy, sigma=sigma, **options)
-    return result.volume.voxels, result.sigma_hu
 
 
 def report_of(rows: Sequence[DenoisingResult], whole_image: bool = False, elsewhere: Sequence[str] = ()) -> Report:
