@@ -207,7 +207,8 @@ def test_a_thick_pair_lies_where_inference_puts_thick_slices(files, tmp_path):
     line = {"path": "abdomen.nii.gz", "patient": "a", "region": "abdomen", "anatomy": "none", "split": "train"}
     far = Volume(thick.numpy(), grid[0], (x, y, z + 500), thin.direction)
     write_volume(far, files / "far.nii.gz")
-    pairs = [line | {"name": name, "pair": f"{name}.nii.gz"} for name in ("thick", "far")]
+    write_volume(Volume(np.roll(thick.numpy(), 50, axis=1), *grid), files / "other.nii.gz")
+    pairs = [line | {"name": name, "pair": f"{name}.nii.gz"} for name in ("thick", "far", "other")]
     write_manifest(files / "pair.csv", pairs)
     outcomes = prepare_manifest(files / "pair.csv", tmp_path, OWN)
     case = Case(tmp_path / "train" / "thick")
@@ -218,6 +219,7 @@ def test_a_thick_pair_lies_where_inference_puts_thick_slices(files, tmp_path):
     inside = tuple(slice(o, o + n) for o, n in zip(case.geometry.offset, case.pair.box().shape, strict=True))
     assert np.abs(case.pair[inside] - np.clip(expected, -1024, 3071)[inside]).max() <= 1
     assert outcomes[1].status == "refused" and "<pair> shows only 0% of the body" in outcomes[1].reasons[0]
+    assert outcomes[2].status == "refused" and "<pair> and its CT do not show the same" in outcomes[2].reasons[0]
 
 
 def test_a_whole_body_is_split_as_at_inference(data, tmp_path):

@@ -24,6 +24,7 @@ from MedDiffFMLib.volumes.volume import Volume
 from .coverage import given_box
 from .manifest import AUTO, NONE, ManifestRow
 from .quality import ScanQuality, content_hash, examine, remove_padding
+from .same_scan import check_same_scan
 from .split import STORED, patient_hash
 from .store import CaseFacts, write_case
 
@@ -195,7 +196,7 @@ def _coverage(row: ManifestRow, volume: Volume) -> Volume | None:
 
 def _onto(pair: Volume, frame: Volume, body: np.ndarray) -> np.ndarray:
     """The second CT in HU (float32) on the frame's grid: linear, as thick slices are interpolated at inference, and the
-    end slice beyond its ends. InputError if it does not show the body.
+    end slice beyond its ends. InputError if it does not show the body, or something else.
     """
     grid = frame.to_sitk()
     ones = sitk.GetImageFromArray(np.ones(pair.voxels.shape, np.uint8))
@@ -211,7 +212,9 @@ def _onto(pair: Volume, frame: Volume, body: np.ndarray) -> np.ndarray:
     resample.SetInterpolator(sitk.sitkLinear)
     resample.SetOutputPixelType(sitk.sitkFloat32)
     resample.UseNearestNeighborExtrapolatorOn()
-    return sitk.GetArrayFromImage(resample.Execute(pair.to_sitk()))
+    found = sitk.GetArrayFromImage(resample.Execute(pair.to_sitk()))
+    check_same_scan(found, frame.voxels, f"{pair.source} and its CT")
+    return found
 
 
 def _without_names(text: str, row: ManifestRow) -> str:

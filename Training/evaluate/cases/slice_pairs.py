@@ -12,6 +12,7 @@ from MedDiffFMLib.volumes.checks import check_ct
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
+from ...data.same_scan import check_same_scan
 from .box import Box, cut_box
 from .case_list import Columns, ListedCase
 from .volumes import axial_slab, find_volume, named_cases
@@ -98,7 +99,8 @@ def _read(file: Path) -> Volume:
 def real_pair(thick: Volume, thin: Volume, region: str) -> SlicePair:
     """A pair of two reconstructions of one scan, both axial. The factor is the ratio of their slice distances.
 
-    InputError unless they share the pixel grid, the ratio is whole, and the thin slices lie where thick ones split.
+    InputError unless they share the pixel grid, the ratio is whole, the thin slices lie where thick ones split, and the
+    two show the same.
     """
     name = Path(thick.source or "thick").name.removesuffix(".nii.gz")
     ratio = thick.spacing[2] / thin.spacing[2]
@@ -121,4 +123,8 @@ def real_pair(thick: Volume, thin: Volume, region: str) -> SlicePair:
         raise InputError(f"{name} and its thin slices do not overlap: give two reconstructions of one scan.")
     truth = np.zeros((count, *thin.voxels.shape[1:]), thin.voxels.dtype)
     truth[start:stop] = thin.voxels[start + first : stop + first]
+    blocks = slice(-(-start // factor), stop // factor)
+    means = truth.reshape(-1, factor, *truth.shape[1:])[blocks].mean(axis=1)
+    if len(means):
+        check_same_scan(thick.voxels[blocks], means, f"{name} and the means of its thin slices")
     return SlicePair(name, region, thick, truth, factor, (start, stop), real=True)
