@@ -10,7 +10,7 @@ from .slice_operators import block_mean, replicate
 
 
 def denoising_data_step(y: torch.Tensor, sigma_n: float, lam: float, schedule: Schedule) -> DataStep:
-    """x̂_0 = (y_0 + ρ_t·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq. 10]; `lam` is λ."""
+    """The step of denoising, x̂_0 = (y_0 + ρ_t·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq. 10]; `lam` is λ."""
 
     def step(x0: torch.Tensor, t: int) -> torch.Tensor:
         rho = lam * sigma_n**2 / schedule.sigma_bar(t) ** 2
@@ -22,10 +22,11 @@ def denoising_data_step(y: torch.Tensor, sigma_n: float, lam: float, schedule: S
 def super_resolution_data_step(
     y: torch.Tensor, factor: int, axis: int, sigma_n: float, lam: float, schedule: Schedule
 ) -> DataStep:
-    """x̂_0 = x_0 + Hᵀ(y_0 − H·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq. 12]; `lam` is λ.
+    """The data step of super-resolution: x̂_0 = x_0 + Hᵀ(y_0 − H·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq.
+    12].
 
-    y: the thick slices; H: the mean of `factor` slices along `axis` (−3, −2 or −1). x_0 is first clipped to the model's
-    range, since the walk begins where a small error of ε is a large one of x_0.
+    `lam` is λ; y: the thick slices; H: the mean of `factor` slices along `axis` (−3, −2 or −1). x_0 is first clipped to
+    the model's range, since the walk begins where a small error of ε is a large one of x_0.
     """
 
     def step(x0: torch.Tensor, t: int) -> torch.Tensor:

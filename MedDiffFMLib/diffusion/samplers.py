@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -32,7 +33,7 @@ def clip(x0: torch.Tensor, t: int) -> torch.Tensor:
 
 
 def no_callback(i: int, t: int, x0: torch.Tensor) -> None:
-    """Does nothing with an estimate."""
+    """Do nothing with an estimate: the callback of a sampler that nobody watches."""
 
 
 def predict_x0(x_t: torch.Tensor, eps: torch.Tensor, abar: float) -> torch.Tensor:
@@ -44,12 +45,12 @@ def predict_x0(x_t: torch.Tensor, eps: torch.Tensor, abar: float) -> torch.Tenso
 
 
 def randn_like(x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-    """z ~ N(0, I) of x's shape, drawn on the CPU, so that a seed gives the same noise on every device."""
+    """Noise z ~ N(0, I) of x's shape, drawn on the CPU, so that a seed gives the same noise on every device."""
     return torch.randn(x.shape, generator=generator).to(x.device)
 
 
 def _walk(schedule: Schedule, steps: Sequence[int]) -> Iterator[tuple[int, int, float, float]]:
-    """(i, t, ᾱ_t, ᾱ_s) for every timestep t that has a next one s. ValueError as of `check_steps`."""
+    """The steps (i, t, ᾱ_t, ᾱ_s) for every timestep t that has a next one s. ValueError as of `check_steps`."""
     check_steps(steps, schedule.T)
     for i, (t, s) in enumerate(itertools.pairwise(steps)):
         yield i, t, float(schedule.alpha_bar[t]), float(schedule.alpha_bar[s])
@@ -58,7 +59,9 @@ def _walk(schedule: Schedule, steps: Sequence[int]) -> Iterator[tuple[int, int, 
 def _x0_estimator(
     eps: NoisePrediction, schedule: Schedule, data_step: DataStep, callback: Callback
 ) -> Callable[[int, torch.Tensor, int], torch.Tensor]:
-    """x0_of(i, x_t, t): the network's estimate of x_0, corrected by the data step and shown to the callback."""
+    """The function x0_of(i, x_t, t): the network's estimate of x_0, corrected by the data step and shown to the
+    callback.
+    """
 
     def x0_of(i: int, x: torch.Tensor, t: int) -> torch.Tensor:
         x0 = data_step(predict_x0(x, eps(x, t), float(schedule.alpha_bar[t])), t)
@@ -116,7 +119,7 @@ def ancestral(
 def _posterior(
     x: torch.Tensor, x0: torch.Tensor, abar_t: float, abar_s: float, generator: torch.Generator | None
 ) -> torch.Tensor:
-    """x_s ~ q(x_s | x_t, x_0) = N((√ᾱ_s·β·x_0 + √(1 − β)·(1 − ᾱ_s)·x_t)/(1 − ᾱ_t), β·(1 − ᾱ_s)/(1 − ᾱ_t))."""
+    """A sample x_s of q(x_s | x_t, x_0) = N((√ᾱ_s·β·x_0 + √(1 − β)·(1 − ᾱ_s)·x_t)/(1 − ᾱ_t), β·(1 − ᾱ_s)/(1 − ᾱ_t))."""
     beta = 1 - abar_t / abar_s
     mean = (math.sqrt(abar_s) * beta * x0 + math.sqrt(1 - beta) * (1 - abar_s) * x) / (1 - abar_t)
     return mean + math.sqrt(beta * (1 - abar_s) / (1 - abar_t)) * randn_like(x, generator)
@@ -176,6 +179,17 @@ def diffpir(
     return x0_of(len(steps) - 1, x, steps[-1])
 
 
+@dataclass(frozen=True)
+class Inpainting:
+    """The image that `repaint` completes. known: x_0 in the model's range; mask: bool, True where it is to be new; both
+    broadcast to x. n_resample: how often each step is done, so that the new part adapts to the known one.
+    """
+
+    known: torch.Tensor
+    mask: torch.Tensor
+    n_resample: int = 1
+
+
 def repaint(
     eps: NoisePrediction,
     x: torch.Tensor,
@@ -185,20 +199,19 @@ def repaint(
     generator: torch.Generator | None = None,
     callback: Callback = no_callback,
     *,
-    known: torch.Tensor,
-    mask: torch.Tensor,
-    n_resample: int = 1,
+    inpainting: Inpainting,
 ) -> torch.Tensor:
-    """RePaint (Lugmayr et al. 2022, algorithm 1; paper eq. 13): ancestral sampling where `mask` is True, `known`
-    elsewhere.
+    """RePaint (Lugmayr et al. 2022, algorithm 1; paper eq. 13): ancestral sampling where the mask m is True, the known
+    image elsewhere.
 
         x_s = (1 − m)·(√ᾱ_s·known + √(1 − ᾱ_s)·z) + m·(a sample of q(x_s | x_t, x_0))
 
     and, `n_resample` − 1 times in every step but the last, back to t by √(ᾱ_t/ᾱ_s)·x_s + √(1 − ᾱ_t/ᾱ_s)·z, so that the
-    new part adapts to the known one. At the end `known` is copied unchanged where the mask is False. mask (bool) and
-    known broadcast to x. A soft mask would be wrong here: a mixture of two noises has less noise than x_s must have.
-    The callback's i counts the evaluations of the network, see `repaint_evaluations`.
+    new part adapts to the known one. At the end `known` is copied unchanged where the mask is False. A soft mask would
+    be wrong here: a mixture of two noises has less noise than x_s must have. The callback's i counts the evaluations of
+    the network, see `repaint_evaluations`.
     """
+    known, mask, n_resample = inpainting.known, inpainting.mask, inpainting.n_resample
     x0_of, evaluations = _x0_estimator(eps, schedule, data_step, callback), itertools.count()
     for _, t, abar_t, abar_s in _walk(schedule, steps):
         for again in reversed(range(n_resample)):

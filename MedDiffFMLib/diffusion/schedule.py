@@ -28,10 +28,11 @@ class Schedule:
 
     @property
     def T(self) -> int:
+        """The number of timesteps."""
         return len(self.alpha_bar)
 
     def sigma_bar(self, t: int) -> float:
-        """σ̄_t = √((1 − ᾱ_t)/ᾱ_t): the noise level of x_t/√ᾱ_t, in units of the normalized image."""
+        """The noise level σ̄_t = √((1 − ᾱ_t)/ᾱ_t) of x_t/√ᾱ_t, in units of the normalized image."""
         return math.sqrt((1.0 - self.alpha_bar[t]) / self.alpha_bar[t])
 
     def t_of_sigma(self, sigma: float) -> int:
@@ -45,7 +46,7 @@ class Schedule:
 
 
 def add_noise(x0: torch.Tensor, t: int, schedule: Schedule, noise: torch.Tensor) -> torch.Tensor:
-    """x_t, the image x_0 with the noise of timestep t: the forward process, accumulated over its steps.
+    """The noisy image x_t, x_0 with the noise of timestep t: the forward process, accumulated over its steps.
 
     x_t = √ᾱ_t·x_0 + √(1 − ᾱ_t)·z,   z ~ N(0, I)   [paper eq. 1]
     """
@@ -76,7 +77,7 @@ def cosine_schedule(T: int = 1000, offset: float = 0.008, max_beta: float = 0.99
 
 
 def uniform_steps(t_start: int, count: int) -> list[int]:
-    """`count` timesteps from `t_start` down to 0, evenly spaced, without repeats: the last is always 0.
+    """The list of `count` timesteps from `t_start` down to 0, evenly spaced, without repeats: the last is always 0.
 
     ValueError if t_start < 0 or count < 1. With count = 1 the list is [t_start] alone: one estimate, no walk.
     """
@@ -89,8 +90,9 @@ def uniform_steps(t_start: int, count: int) -> list[int]:
 
 
 def quadratic_steps(t_start: int, count: int) -> list[int]:
-    """`count` timesteps from `t_start` down to 0, t ∝ i² (Song et al. 2021, appendix D.2): close together at little
-    noise, where fine detail is made; a few fewer where rounding makes two the same. ValueError as `uniform_steps`.
+    """The list of `count` timesteps from `t_start` down to 0, t ∝ i² (Song et al. 2021, appendix D.2): close together
+    at little noise, where fine detail is made; a few fewer where rounding makes two the same. ValueError as
+    `uniform_steps`.
 
     A stochastic walk of few steps makes too little variance. On a Gaussian image of σ = 0.19 in the model's range,
     RePaint (10 times a step) leaves 0.145 with 50 uniform steps, 0.170 with 50 of these.
@@ -104,8 +106,8 @@ def quadratic_steps(t_start: int, count: int) -> list[int]:
 
 
 def trailing_steps(t_start: int, count: int) -> list[int]:
-    """`count` timesteps t_start·i/count, i = count … 1: evenly spaced, the last leads to the clean image, so that none
-    is spent at t = 0 (Lin et al. 2024, table 2, "trailing"). ValueError as `uniform_steps`.
+    """The list of `count` timesteps t_start·i/count, i = count … 1: evenly spaced, the last leads to the clean image,
+    so that none is spent at t = 0 (Lin et al. 2024, table 2, "trailing"). ValueError as `uniform_steps`.
 
     Every list is contained in that of twice the count: its steps are two of that one. Distilled models walk it.
     """
@@ -116,6 +118,6 @@ def trailing_steps(t_start: int, count: int) -> list[int]:
 
 
 def check_steps(steps: Sequence[int], T: int) -> None:
-    """ValueError unless `steps` is a non-empty, strictly descending list of timesteps in [0, T)."""
+    """Check timesteps: ValueError unless `steps` is a non-empty, strictly descending list of timesteps in [0, T)."""
     if not steps or not all(a > b for a, b in itertools.pairwise(steps)) or steps[0] >= T or steps[-1] < 0:
         raise ValueError(f"timesteps must descend strictly within [0, {T}), got {list(steps)[:5]}…")

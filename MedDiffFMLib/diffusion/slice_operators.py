@@ -13,12 +13,12 @@ from scipy.interpolate import CubicSpline
 
 
 def block_mean(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """H·thin: every `factor` neighboring slices averaged. Their number must divide by `factor`."""
+    """The thick slices H·thin: every `factor` neighboring slices averaged. Their number must divide by `factor`."""
     return thin.unflatten(axis, (-1, factor)).mean(dim=axis)
 
 
 def replicate(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """Hᵀ (times `factor`, so that H·Hᵀ = I): every slice `factor` times."""
+    """The thin slices Hᵀ·thick (times `factor`, so that H·Hᵀ = I): every slice `factor` times."""
     return thick.repeat_interleave(factor, dim=axis)
 
 
@@ -48,7 +48,7 @@ def cubic_slices(thick: torch.Tensor, factor: int, axis: int = -3) -> torch.Tens
 
 
 def neighbor_range(thick: torch.Tensor, axis: int = -3) -> tuple[torch.Tensor, torch.Tensor]:
-    """The lowest and the highest of each slice and its two neighbors, voxel by voxel."""
+    """The lowest and the highest value among each slice and its two neighbors, voxel by voxel."""
     n = thick.shape[axis]
     before = torch.cat([thick.narrow(axis, 0, 1), thick.narrow(axis, 0, n - 1)], dim=axis)
     after = torch.cat([thick.narrow(axis, 1, n - 1), thick.narrow(axis, n - 1, 1)], dim=axis)
@@ -68,7 +68,7 @@ def limit_within_blocks(
     low: torch.Tensor | float,
     high: torch.Tensor | float,
 ) -> torch.Tensor:
-    """`thin`, whose block means are `thick`, moved towards them in every block until it lies in low … high.
+    """The thin slices, whose block means are `thick`, moved towards these in every block until they lie in low … high.
 
     low, high: numbers, or tensors like `thick` with low ≤ thick ≤ high. The block means stay.
     """
@@ -79,7 +79,7 @@ def limit_within_blocks(
 
 
 def round_in_blocks(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
-    """Whole numbers, each less than 1 from `thin`, that keep every block's sum where it is a whole number.
+    """The thin slices as whole numbers, each less than 1 away, that keep every block's sum where it is a whole number.
 
     The sums up to each slice are rounded, so that what one slice loses the next one gets.
     """

@@ -38,8 +38,8 @@ class Level:
     def labels(self, labels: np.ndarray) -> np.ndarray:
         """A label map of the whole at this level, by nearest neighbor."""
         index = [
-            np.clip(np.floor(d / 2 + d * np.arange(n)).astype(int), 0, have - 1)
-            for d, n, have in zip(self.step, self.shape, self.whole, strict=True)
+            np.clip(np.floor(d / 2 + d * np.arange(n)).astype(int), 0, length - 1)
+            for d, n, length in zip(self.step, self.shape, self.whole, strict=True)
         ]
         return labels[np.ix_(*index)]
 

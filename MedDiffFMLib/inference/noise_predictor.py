@@ -41,28 +41,27 @@ class NoisePredictor:
         body: np.ndarray,
         air: float,
         tiling: Tiling | None = None,
-        batch: int | None = None,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
         control: ControlNet | None = None,
     ):
-        """body: bool (Z, Y, X), the voxels to compute. air: x_0 of air in the model's range. tiling: without it that of
-        `Tiling`. batch: tiles at once; without it one on a CPU, where more gain nothing, and some on a GPU. control: a
-        ControlNet for the target of the conditions.
+        """body: bool (Z, Y, X), the voxels to compute. air: x_0 of air in the model's range. tiling: None for the
+        defaults of `Tiling`. control: a ControlNet for the target of the conditions.
         """
         self.model, self.conditions, self.air = model, conditions, air
         self.on_tile, self.control = on_tile, control
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
-        self.plan = tile_plan(model, body.shape, tiling or Tiling())
+        tiling = tiling or Tiling()
+        self.plan = tile_plan(model, body.shape, tiling)
         self.active = self.plan.touching(body)
         on_gpu = model.device.type == "cuda"
-        self.batch = batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
+        self.batch = tiling.batch or (max(1, GPU_BATCH_VOXELS // math.prod(self.plan.size)) if on_gpu else 1)
         active = {w.start for w in self.active}
         self.skipped = [w for w in self.plan.tiles if w.start not in active]
 
     @torch.inference_mode()
     def __call__(self, x_t: torch.Tensor, t: int) -> torch.Tensor:
-        """ε̂ of x_t, float32 (Z, Y, X), at timestep t: same shape, float32, on the same device."""
+        """The predicted noise ε̂ of x_t, float32 (Z, Y, X), at timestep t: same shape, float32, on the same device."""
         alpha = float(self.model.schedule.alpha_bar[t])
         eps = torch.zeros_like(x_t)
         for tile in self.skipped:
@@ -95,7 +94,7 @@ class NoisePredictor:
         return seconds
 
     def _estimate(self, x_t: torch.Tensor, t: int, tiles: Sequence[Tile]) -> torch.Tensor:
-        """The network on some tiles at once: float32, (B, Z, Y, X)."""
+        """The predicted noise of some tiles, computed at once: float32, (B, Z, Y, X)."""
         device, size = self.model.device, self.plan.size
         alpha = float(self.model.schedule.alpha_bar[t])
         codes = [self.conditions.tile(w.start, size, device) for w in tiles]

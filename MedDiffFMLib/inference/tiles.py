@@ -20,14 +20,17 @@ WEIGHTS = ("fade", "mean")
 
 @dataclass(frozen=True)
 class Tiling:
-    """The layout of tiles: their overlap and blending. ValueError for impossible values.
+    """The layout of tiles: their overlap and blending, and how many are computed at once. ValueError for impossible
+    values.
 
     overlap: 0 … 0.9, the share of a tile that its neighbor covers too. weights: "fade", as cos² towards a tile's
-    ends, or "mean", where all tiles of a voxel count alike (the paper's).
+    ends, or "mean", where all tiles of a voxel count alike (the paper's). batch: tiles at once; None for one on a CPU,
+    where more gain nothing, and some on a GPU.
     """
 
     overlap: float = 0.25
     weights: str = "fade"
+    batch: int | None = None
 
     def __post_init__(self):
         if not 0 <= self.overlap <= 0.9:
@@ -38,7 +41,7 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile: its first voxel (z, y, x) and its blending weights along z, y and x."""
+    """A tile of a volume: its first voxel (z, y, x) and its blending weights along z, y and x."""
 
     start: tuple[int, int, int]
     weights: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -51,7 +54,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """All tiles of a volume of `shape`; `size` is the same for each. All (z, y, x) in voxels."""
+    """The tiles of a volume of `shape`; `size` is the same for each. All (z, y, x) in voxels."""
 
     shape: tuple[int, int, int]
     size: tuple[int, int, int]
@@ -67,7 +70,7 @@ class TilePlan:
 
 
 def axis_starts(length: int, size: int, overlap: float) -> list[int]:
-    """First voxels of the fewest evenly spread tiles that cover `length` and overlap by at least `overlap` of
+    """The first voxels of the fewest evenly spread tiles that cover `length` and overlap by at least `overlap` of
     `size`.
     """
     if length <= size:
@@ -91,7 +94,8 @@ def axis_weights(length: int, size: int, starts: Sequence[int], weights: str = "
 
 
 def plan_tiles(shape: Sequence[int], patch: Sequence[int], tiling: Tiling) -> TilePlan:
-    """Tiles of `patch` voxels over a volume; an axis shorter than the patch gets one tile of its own length.
+    """The plan of tiles of `patch` voxels over a volume; an axis shorter than the patch gets one tile of its own
+    length.
 
     shape, patch: (z, y, x).
     """

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from ..anatomy.lesion_masks import blend_weights, bounding_box, check_place, lesion_voxels, volume_ml
 from ..anatomy.regions import Region
-from ..diffusion.samplers import clip, randn_like, repaint, repaint_evaluations
+from ..diffusion.samplers import Inpainting, clip, randn_like, repaint, repaint_evaluations
 from ..diffusion.schedule import T_START, add_noise, quadratic_steps
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor
@@ -84,25 +84,26 @@ def choose_kind(model: Model, kind: str, region: Region) -> str:
         raise InputError(f"The model {model.name} has no ControlNet for lesions: choose another model with --model.")
     if kind == "auto":
         usual = [k for k in USUAL_KINDS.get(region.name, ()) if k in kinds]
-        found = kinds[0] if len(kinds) == 1 else usual[0] if usual else None
+        chosen = kinds[0] if len(kinds) == 1 else usual[0] if usual else None
         problem = f"can draw several kinds of lesions and none is the usual one of {region.name}"
     else:
-        found = kind.removeprefix(PREFIX) if kind.removeprefix(PREFIX) in kinds else None
+        chosen = kind.removeprefix(PREFIX) if kind.removeprefix(PREFIX) in kinds else None
         problem = f"cannot draw lesions of the kind {kind!r}"
-    if found is None:
+    if chosen is None:
         raise InputError(f"The model {model.name} {problem}: choose with --kind one of {', '.join(kinds)}.")
-    return PREFIX + found
+    return PREFIX + chosen
 
 
 @dataclass(frozen=True)
 class VoxelBox:
-    """Part of a volume: its first voxel and its size, (z, y, x)."""
+    """A box in a volume: its first voxel and its size, (z, y, x)."""
 
     start: tuple[int, int, int]
     size: tuple[int, int, int]
 
     @property
     def slices(self) -> tuple[slice, ...]:
+        """The box as an index."""
         return tuple(slice(s, s + n) for s, n in zip(self.start, self.size, strict=True))
 
 
@@ -119,7 +120,7 @@ def lesion_box(lesion: np.ndarray, patch: int, margin: float) -> VoxelBox:
 
 
 class LesionInpainter:
-    """Draws lesions of one mask into one CT. `evaluations` times `tiles` is what a lesion costs."""
+    """The drawing of lesions of one mask into one CT. `evaluations` times `tiles` is what a lesion costs."""
 
     def __init__(
         self,
@@ -186,9 +187,7 @@ class LesionInpainter:
             lambda x0, t: torch.where(inside, x0.clamp(low, high), clip(x0, t)),
             generator,
             lambda i, t, x0: self.reporter.step(done + i, t, x0),
-            known=known,
-            mask=inside,
-            n_resample=self.settings.resample,
+            inpainting=Inpainting(known, inside, self.settings.resample),
         )
         new = x.copy()
         new[self.box.slices] = _beyond_the_edge(x0.cpu().numpy(), self.lesion)

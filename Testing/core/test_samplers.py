@@ -15,6 +15,7 @@ import torch
 
 from MedDiffFMLib.diffusion.data_steps import denoising_data_step
 from MedDiffFMLib.diffusion.samplers import (
+    Inpainting,
     ancestral,
     clip,
     ddim,
@@ -225,9 +226,8 @@ def painted(resample, steps=None, count=4000, seed=0, epsilon=joint_epsilon, kno
         SCHEDULE,
         steps or quadratic_steps(990, 100),
         generator=generator,
-        known=torch.tensor([known, 9.0]),  # what stands in the unknown place must not matter
-        mask=torch.tensor([False, True]),
-        n_resample=resample,
+        # what `known` holds in the unknown place must not matter
+        inpainting=Inpainting(torch.tensor([known, 9.0]), torch.tensor([False, True]), resample),
     )
 
 
@@ -272,7 +272,6 @@ def test_repaint_resamples_inside_the_time_loop_and_says_what_it_costs():
     told = []
     steps = [300, 200, 100, 0]
     generator = torch.Generator().manual_seed(0)
-    options = {"known": torch.zeros(2), "mask": torch.tensor([False, True]), "n_resample": 3}
     repaint(
         joint_epsilon,
         torch.zeros(2),
@@ -281,7 +280,7 @@ def test_repaint_resamples_inside_the_time_loop_and_says_what_it_costs():
         identity,
         generator,
         lambda i, t, x0: told.append((i, t)),
-        **options,
+        inpainting=Inpainting(torch.zeros(2), torch.tensor([False, True]), n_resample=3),
     )
     assert told == list(enumerate([300] * 3 + [200] * 3 + [100] * 3 + [0]))
     assert len(told) == repaint_evaluations(steps, 3) == 10

@@ -8,7 +8,7 @@ from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.inference.tiles import Tiling, axis_starts, plan_tiles
 from MedDiffFMLib.networks.anatomy_code import encode_labels
 from MedDiffFMLib.networks.conditions import Conditions
-from MedDiffFMLib.networks.position import window_position
+from MedDiffFMLib.networks.position import encode_position, tile_axes
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_window_is_told_its_own_place_and_labels():
     shape = (9, 10, 11)
     labels = np.random.default_rng(0).integers(0, 119, shape).astype(np.uint8)
     position, anatomy = Conditions(labels, 0).tile((2, 3, 4), (5, 6, 7))
-    whole = window_position(shape, (0, 0, 0), shape, (1, 1, 1))
+    whole = encode_position(*tile_axes(shape, (0, 0, 0), shape, (1, 1, 1)))
     assert torch.equal(position, whole[:, 2:7, 3:9, 4:11])
     assert torch.equal(anatomy, encode_labels(torch.from_numpy(labels[2:7, 3:9, 4:11])))
     nowhere, _ = Conditions(labels, 0, placed=False).tile((2, 3, 4), (5, 6, 7))
@@ -117,7 +117,9 @@ def test_batches_of_windows_give_the_same(tiny_model, shape):
     """Also for an axis shorter than what the network divides by (5 and 9 are mirrored to 8 and 12)."""
     x = torch.randn(shape, generator=torch.Generator().manual_seed(3))
     body = np.ones(shape, bool)
-    one, three = (NoisePredictor(tiny_model, _conditions(shape), body, -1.0, batch=b)(x, 80) for b in (1, 3))
+    one, three = (
+        NoisePredictor(tiny_model, _conditions(shape), body, -1.0, Tiling(batch=count))(x, 80) for count in (1, 3)
+    )
     assert one.shape == x.shape
     assert one.sub(three).abs().max() < 1e-5
 

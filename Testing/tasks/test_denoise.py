@@ -1,7 +1,6 @@
 """The denoising task: what it must never do, on real CT with a tiny random network."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ import SimpleITK as sitk
 
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import Cancelled, InputError
-from MedDiffFMLib.inference.noise_predictor import NoisePredictor
+from MedDiffFMLib.inference.tiles import Tiling
 from MedDiffFMLib.tasks.denoise import QUALITIES, denoise, merge
+from MedDiffFMLib.tasks.denoise_region import DenoiseSettings
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -113,7 +113,7 @@ def test_batches_of_windows_do_not_change_the_voxels(ct, tiny_model, monkeypatch
     """One window at a time, as on a CPU, and five at once, as on a GPU: the same HU after rounding."""
     run = lambda: denoise(ct, tiny_model, sigma=20, quality="fast", region="abdomen", seed=3).volume.voxels  # noqa: E731
     one = run()
-    monkeypatch.setattr("MedDiffFMLib.tasks.denoise.NoisePredictor", partial(NoisePredictor, batch=5))
+    monkeypatch.setattr(DenoiseSettings, "tiling", property(lambda of: Tiling(of.overlap, of.tile_weights, batch=5)))
     assert np.array_equal(run(), one)
 
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from exact_model import ExactNetwork, Prior
 from scipy import ndimage
 
 from MedDiffFMLib.errors import Cancelled, InputError
+from MedDiffFMLib.inference.tiles import Tiling
 from MedDiffFMLib.models.controlnet_folder import load_controlnet
 from MedDiffFMLib.models.loading import Model
 from MedDiffFMLib.tasks import lesion_inpainter as lesion_task
@@ -39,9 +39,9 @@ def ct(data) -> Volume:
     return Volume.from_sitk(image[0:60, 20:84, 40:64], "abdomen")
 
 
-def ball(ct: Volume, centre=(12, 30, 34), radius_mm=9.0) -> Volume:
+def ball(ct: Volume, center=(12, 30, 34), radius_mm=9.0) -> Volume:
     """A lesion mask: a ball around a voxel (z, y, x), by default well inside the body."""
-    axes = [(np.arange(n) - c) * s for n, c, s in zip(ct.voxels.shape, centre, ct.spacing[::-1], strict=True)]
+    axes = [(np.arange(n) - c) * s for n, c, s in zip(ct.voxels.shape, center, ct.spacing[::-1], strict=True)]
     z, y, x = np.meshgrid(*axes, indexing="ij")
     return replace(ct, voxels=(z**2 + y**2 + x**2 <= radius_mm**2).astype(np.uint8), source="mask.nii.gz")
 
@@ -368,7 +368,8 @@ def test_the_result_is_said_to_be_synthetic_and_the_shell_is_told(ct, model):
 def test_batches_of_windows_do_not_change_the_voxels(ct, model, monkeypatch):
     run = lambda: inpaint(ct, long_lesion(ct), model).volumes[0].voxels  # noqa: E731
     one = run()
-    monkeypatch.setattr(lesion_task, "NoisePredictor", partial(lesion_task.NoisePredictor, batch=3))
+    settings = lesion_task.LesionSettings
+    monkeypatch.setattr(settings, "tiling", property(lambda of: Tiling(of.overlap, of.tile_weights, batch=3)))
     assert np.abs(run().astype(int) - one).max() <= 1
 
 
