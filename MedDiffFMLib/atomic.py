@@ -74,14 +74,14 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def check_name(path: Path) -> None:
-    """InputError if the name is longer than its folder can hold."""
+    """Check a file's name: InputError if it is longer than its folder can hold."""
     length, longest = len(os.fsencode(path.name)), _longest_name(path.parent)
     if length > longest:
         raise InputError(f"{path} cannot be written: its name has {length} bytes, {longest} are possible; shorten it.")
 
 
 def check_place(path: Path) -> None:
-    """InputError unless a file or folder of that name can be made: a hidden one is made in its folder and removed."""
+    """Check an output's place: InputError unless a file can be made there: a hidden one is made and removed."""
     check_name(path)
     folder, trial = path.parent, hidden_name(path, ".try")
     if not folder.is_dir():

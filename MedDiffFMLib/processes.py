@@ -10,7 +10,7 @@ import time
 
 
 def own_group() -> dict:
-    """Arguments of `subprocess.Popen` for a process that leads a group, which no Ctrl-C of this terminal reaches."""
+    """The arguments of `subprocess.Popen` for a process that leads a group, which no Ctrl-C in this terminal ends."""
     if os.name == "posix":
         return {"start_new_session": True}
     return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

@@ -24,5 +24,5 @@ def add_case(
         None if i is None else sitk.GetArrayFromImage(sitk.DICOMOrient(i, "RAS"))
         for i in (image, labels, lesions, pair)
     )
-    labelled = complete_labels(given, find_tissue(BodyImage(hu, facts.spacing)))
-    write_case(folder, split, facts, hu, labelled, lesion, second)
+    labeled = complete_labels(given, find_tissue(BodyImage(hu, facts.spacing)))
+    write_case(folder, split, facts, hu, labeled, lesion, second)

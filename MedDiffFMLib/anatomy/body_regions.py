@@ -49,12 +49,12 @@ class RegionSpan:
         return slice(self.start, self.stop)
 
     def times(self, factor: int) -> RegionSpan:
-        """The same span of a scan whose every slice became `factor` slices."""
+        """This span in a scan whose every slice was split into `factor` slices."""
         return RegionSpan(self.region, self.start * factor, self.stop * factor, self.weights.repeat(factor))
 
 
 def whole_scan(region: Region, slices: int) -> RegionSpan:
-    """All of a scan of one region."""
+    """The span that holds all slices of a scan of one region."""
     return RegionSpan(region, 0, slices, np.ones(slices, np.float32))
 
 

@@ -191,7 +191,7 @@ def _exact_words(name: str) -> set[str]:
 
 
 def unknown(name: str) -> str:
-    """One sentence about a name that no class or group has."""
+    """The message about a name that no class or group has, in one sentence."""
     near = close_names(name)
     instead = f"did you mean {' or '.join(near)}?" if near else "use a name of TotalSegmentator's classes, as liver."
     return f"There is no organ {name!r}: {instead}"

@@ -46,8 +46,9 @@ def lesion_voxels(mask: Volume, like: Volume, name: str = "CT") -> np.ndarray:
 
 
 def check_place(lesion: np.ndarray, body: np.ndarray, source: str) -> None:
-    """InputError unless the lesion lies within the body and is a small part of it. Both bool, on the grid that is
-    computed on; `source` names the mask.
+    """Check where a lesion lies: InputError unless it is within the body and a small part of it.
+
+    lesion, body: bool, on the grid that is computed on; source: the mask's file, for the message.
     """
     name = source or "The lesion mask"
     if not lesion.any():
@@ -66,7 +67,7 @@ def volume_ml(mask: np.ndarray, spacing: Sequence[float]) -> float:
 
 
 def bounding_box(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First voxel of a mask and the one after its last, along z, y and x. The mask must not be empty."""
+    """The box of a mask: along z, y and x its first voxel and the one after its last. The mask must not be empty."""
     found = []
     for axis in range(3):
         where = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))

@@ -43,8 +43,6 @@ def detect_region(image: BodyImage) -> Region:
 
 
 LUNGS = label_numbers("lungs")
-
-
 HEAD_AND_NECK = tuple(map(label_number, ("thyroid_gland", "brain", "skull", *(f"vertebrae_C{n}" for n in range(1, 8)))))
 
 

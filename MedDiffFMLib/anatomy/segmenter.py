@@ -73,6 +73,7 @@ def choose_mode(device: torch.device | None = None) -> str:
 
 
 def is_installed() -> bool:
+    """Whether the package TotalSegmentator can be imported."""
     return importlib.util.find_spec("totalsegmentator") is not None
 
 
@@ -108,7 +109,9 @@ def describe() -> str:
 
 
 def _run(arguments: list[str], folder: Path, heartbeat: Callable[[], None]) -> None:
-    """Run the process until it ends or `heartbeat` raises. Its stdin stays open as long as it may run."""
+    """Run TotalSegmentator in its process until it ends or `heartbeat` raises. Its stdin stays open as long as it may
+    run. InputError if it fails.
+    """
     root = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with open(folder / "log.txt", "w+", encoding="utf-8", errors="replace") as log:

@@ -57,7 +57,7 @@ class BodyImage:
         return body, lung & body
 
     def slices(self, z: slice) -> BodyImage:
-        """Some of the slices, with the body and the lungs of the whole."""
+        """The image of some of the slices, with the body and the lungs found in the whole."""
         part = BodyImage(self.hu[z], self.spacing, self.body[z])
         if "_body_and_lungs" in vars(self):
             part._body_and_lungs = part.body, self.lungs[z]
@@ -109,12 +109,12 @@ def find_tissue(image: BodyImage) -> np.ndarray:
     return labels
 
 
-def complete_labels(labels: np.ndarray | None, found: np.ndarray) -> np.ndarray:
-    """Given organs over what was found without them: `found` where `labels` is 0 or None. (Z, Y, X), uint8.
+def complete_labels(labels: np.ndarray | None, tissue: np.ndarray) -> np.ndarray:
+    """The labels of given organs, completed by `tissue` where they are 0 or None: (Z, Y, X), uint8.
 
-    found: bool for the body alone, else labels of `find_tissue`.
+    tissue: bool for the body alone, else labels of `find_tissue`.
     """
-    rest = np.where(found, np.uint8(BODY_LABEL), np.uint8(0)) if found.dtype == bool else found
+    rest = np.where(tissue, np.uint8(BODY_LABEL), np.uint8(0)) if tissue.dtype == bool else tissue
     return rest if labels is None else np.where(labels > 0, labels.astype(np.uint8), rest)
 
 

@@ -22,21 +22,21 @@ from filelock import FileLock, Timeout
 from ..atomic import TABLE, remove_partial_files, whole_file
 from ..errors import InputError, UsageError
 from ..parameters import ANATOMY_WORDS, TASKS, CommonParameters, FileSlot, Parameters
-from .inputs import find_inputs, look_through, suffix_of
+from .inputs import find_inputs, scan_folder, suffix_of
 
-__all__ = ["Batch", "Entry", "Run", "check_patterns", "find_inputs", "option", "plan"]
+__all__ = ["Batch", "Entry", "Runner", "check_patterns", "find_inputs", "option", "plan"]
 STATUS = "status.csv"
 COLUMNS = ("name", "status", "reason", "seconds", "outputs", "summary")
 NAME = "{name}"
 
 # takes requests and a callback for the events of running ones; yields their last events with `id`, as they end
-Run = Callable[[list[dict], Callable[[dict], None]], Generator[dict, None, None]]
+Runner = Callable[[list[dict], Callable[[dict], None]], Generator[dict, None, None]]
 
 
 @dataclass
 class Entry:
-    """One input of a batch. status: waiting, done, skipped, failed, cancelled, or left out (it is no input, though it
-    may look like one).
+    """An input of a batch and its outcome. status: waiting, done, skipped, failed, cancelled, or left out (it is no
+    input, though it may look like one).
     """
 
     name: str
@@ -48,7 +48,7 @@ class Entry:
     summary: str = ""
 
     def end(self, event: dict, folder: Path) -> None:
-        """Take over the job's last event."""
+        """Record the outcome that the job's last event reports."""
         if event["event"] == "result":
             self.status = "skipped" if event["skipped"] else "done"
             self.reason = "finished by an earlier run" if event["skipped"] else ""
@@ -73,10 +73,10 @@ def plan(task: str, source: Path, target: Path, patterns: dict[str, str]) -> lis
     for slot in outputs[1:]:
         if slot.name in patterns and NAME not in patterns[slot.name]:
             raise UsageError(f"{option(slot)} names one file for all results: put {NAME} into it.")
-    others = [Path(pattern).absolute().parent for pattern in patterns.values()]
-    found = look_through(source, {target.absolute(), *others}, labels=inputs[0].kind == "labels")
+    other_folders = [Path(pattern).absolute().parent for pattern in patterns.values()]
+    contents = scan_folder(source, {target.absolute(), *other_folders}, labels=inputs[0].kind == "labels")
     entries = []
-    for name, paths in _by_result(found.inputs, target).items():
+    for name, paths in _by_result(contents.inputs, target).items():
         files = {slot: Path(pattern.replace(NAME, name)).absolute() for slot, pattern in patterns.items()}
         suffix = suffix_of(paths[0]) if paths[0].is_file() else ""
         files[inputs[0].name] = paths[0].absolute()
@@ -86,31 +86,31 @@ def plan(task: str, source: Path, target: Path, patterns: dict[str, str]) -> lis
             same = " and ".join(path.name for path in paths)
             entry.status, entry.reason = "failed", f"{same} would give results of one name: rename one of them."
         entries.append(entry)
-    entries += [Entry(name, {}, "left out", f"{reason}.") for name, reason in found.left_out.items()]
+    entries += [Entry(name, {}, "left out", f"{reason}.") for name, reason in contents.left_out.items()]
     return entries
 
 
 def _by_result(inputs: dict[str, list[Path]], target: Path) -> dict[str, list[Path]]:
-    """The inputs by the names of their results, of which some disks take those for one that differ in case or in the
-    way an accent is written.
+    """The inputs that would write to the same result, by its name. On some disks names are the same that differ in case
+    or in the way an accent is written.
     """
-    if _tells_names_apart(target):
+    if _is_case_sensitive(target):
         return inputs
     names: dict[str, str] = {}
-    found: dict[str, list[Path]] = {}
+    by_result: dict[str, list[Path]] = {}
     for name, paths in inputs.items():
         first = names.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
-        found.setdefault(first, []).extend(paths)
-    return found
+        by_result.setdefault(first, []).extend(paths)
+    return by_result
 
 
-def _tells_names_apart(folder: Path) -> bool:
-    """Whether the file system there distinguishes upper and lower case."""
-    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), None)
-    if there is None or there.name.swapcase() == there.name:
+def _is_case_sensitive(folder: Path) -> bool:
+    """Whether the file system of a folder distinguishes upper and lower case."""
+    existing = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), None)
+    if existing is None or existing.name.swapcase() == existing.name:
         return True
-    other = there.with_name(there.name.swapcase())
-    return not (other.exists() and other.samefile(there))
+    swapped = existing.with_name(existing.name.swapcase())
+    return not (swapped.exists() and swapped.samefile(existing))
 
 
 def option(slot: FileSlot) -> str:
@@ -172,7 +172,7 @@ class Batch:
         return requests
 
     def run(
-        self, parameters: Parameters, common: CommonParameters, run: Run, on_change: Callable[[Batch], None]
+        self, parameters: Parameters, common: CommonParameters, runner: Runner, on_change: Callable[[Batch], None]
     ) -> None:
         """Run all jobs of the batch. Whatever stops this, the table says what was done, and no half-written file stays.
 
@@ -187,7 +187,9 @@ class Batch:
         try:
             self._clean()
             self._write()
-            with contextlib.closing(run(self.requests(parameters, common), partial(self._on_event, on_change))) as ends:
+            with contextlib.closing(
+                runner(self.requests(parameters, common), partial(self._on_event, on_change))
+            ) as ends:
                 for event in ends:
                     entry = self._by_name[event["id"]]
                     self._parts.pop(entry.name, None)
@@ -233,7 +235,9 @@ class Batch:
 
 
 def check_patterns(task: str, patterns: dict[str, str]) -> None:
-    """UsageError unless every file that the task needs besides its first input and output has a pattern."""
+    """Check the patterns of a batch: UsageError if a file that the task needs, besides its first input and output, has
+    none.
+    """
     slots = TASKS[task].files
     first = {next(s.name for s in slots if not s.output), next(s.name for s in slots if s.output)}
     for slot in slots:

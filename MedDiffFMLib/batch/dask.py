@@ -12,7 +12,7 @@ from functools import partial
 
 from ..errors import InputError
 from ..worker.client import WorkerProcess, cores
-from .batch import Run
+from .batch import Runner
 
 IDLE_SECONDS = 60.0  # a process without a job ends after this, so that it holds no GPU memory for a batch that is gone
 CONNECT_SECONDS = 10
@@ -22,8 +22,8 @@ _busy: set[WorkerProcess] = set()
 _lock = threading.Lock()
 
 
-def on_cluster(address: str) -> Run:
-    """Compute on the Dask cluster whose scheduler has this address. InputError as of `connect`."""
+def on_cluster(address: str) -> Runner:
+    """A runner on the Dask cluster whose scheduler has this address. InputError as of `connect`."""
     return partial(_run, connect(address))
 
 
@@ -45,7 +45,9 @@ def connect(address: str):
 
 
 def _run(client, requests: list[dict], on_event: Callable[[dict], None]) -> Generator[dict, None, None]:
-    """Closing this generator stops the jobs within seconds. A cluster reports only the ends of jobs."""
+    """The last events of all jobs, as they end; a cluster reports nothing before. Closing this generator stops the jobs
+    within seconds.
+    """
     from distributed import as_completed
 
     with client:
@@ -53,7 +55,9 @@ def _run(client, requests: list[dict], on_event: Callable[[dict], None]) -> Gene
         jobs_on = Counter()
         for worker in info:
             jobs_on[worker["host"]] += worker["nthreads"]
-        futures = [client.submit(do, request, dict(jobs_on), pure=False, retries=0) for request in requests]
+        futures = [
+            client.submit(run_on_dask_worker, request, dict(jobs_on), pure=False, retries=0) for request in requests
+        ]
         key_of = {future.key: request["id"] for future, request in zip(futures, requests, strict=True)}
         try:
             for future in as_completed(futures, loop=client.loop):
@@ -72,8 +76,10 @@ def _end_of(future) -> dict:
     return {"event": "cancelled"} if future.cancelled() else future.result()
 
 
-def do(request: dict, jobs_on: dict[str, int]) -> dict:
-    """On a Dask worker: do a request. jobs_on: how many jobs a host has at once, to share its cores."""
+def run_on_dask_worker(request: dict, jobs_on: dict[str, int]) -> dict:
+    """The last event of a job that runs in a process beside this Dask worker. jobs_on: how many jobs each host has at
+    once, to share its cores.
+    """
     from distributed import get_worker
 
     host = get_worker().address.split("://")[-1].rsplit(":", 1)[0]
@@ -98,12 +104,12 @@ def do(request: dict, jobs_on: dict[str, int]) -> dict:
 
 
 def _all_cores() -> int:
-    """The cores of the computer: Dask sets OMP_NUM_THREADS to 1 in its workers, whatever their number."""
+    """The number of cores of the computer: Dask sets OMP_NUM_THREADS to 1 in its workers, whatever their number."""
     return cores(heed_environment=False)
 
 
 def close_all() -> None:
-    """On a Dask worker: end all processes and their jobs."""
+    """End all processes beside this Dask worker, and their jobs."""
     with _lock:
         idle, busy = [process for process, _ in _idle], list(_busy)
         _idle.clear()

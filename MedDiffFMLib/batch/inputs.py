@@ -29,11 +29,11 @@ class Contents:
 
 
 def find_inputs(folder: Path) -> dict[str, list[Path]]:
-    """The inputs of `look_through`."""
-    return look_through(folder).inputs
+    """The inputs of a folder by name, as `scan_folder` finds them."""
+    return scan_folder(folder).inputs
 
 
-def look_through(folder: Path, skip: Collection[Path] = (), labels: bool = False) -> Contents:
+def scan_folder(folder: Path, skip: Collection[Path] = (), labels: bool = False) -> Contents:
     """The contents of a folder: files that can be read, and subfolders with DICOM slices in them, however deep. Hidden
     files and folders count as nothing. InputError if there are no inputs.
 
@@ -46,63 +46,66 @@ def look_through(folder: Path, skip: Collection[Path] = (), labels: bool = False
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror}): check its permissions.") from None
-    found, above = Contents(), (folder.resolve(), *folder.resolve().parents)
+    contents, above = Contents(), (folder.resolve(), *folder.resolve().parents)
     for path in paths:
         if path.absolute() in skip or path.resolve() in above:  # links may lead back
             continue
         if path.is_dir():
-            _look_into(path, found, labels)
+            _add_subfolder(path, contents, labels)
         else:
-            _look_at(path, found)
-    if found.loose:
-        _tell_loose(folder, found)
-    if not found.inputs:
-        left_out = "".join(f" ({name}: {reason})" for name, reason in list(found.left_out.items())[:1])
+            _add_file(path, contents)
+    if contents.loose:
+        _leave_out_loose_slices(folder, contents)
+    if not contents.inputs:
+        left_out = "".join(f" ({name}: {reason})" for name, reason in list(contents.left_out.items())[:1])
         raise InputError(
             f"{folder} holds no volumes: put files ({', '.join(READABLE)}) or folders of DICOM slices there{left_out}."
         )
-    return found
+    return contents
 
 
 def suffix_of(path: Path) -> str:
-    """Which of the endings `READABLE` a name has; empty for none."""
+    """The ending of a file's name, if it is one of `READABLE`; else empty."""
     return next((suffix for suffix in READABLE if path.name.lower().endswith(suffix)), "")
 
 
-def _look_into(folder: Path, found: Contents, labels: bool) -> None:
+def _add_subfolder(folder: Path, contents: Contents, labels: bool) -> None:
+    """Add a subfolder to the contents: as an input if it holds DICOM or, where labels are asked for, volumes."""
     try:
         below = files_below(folder)
     except InputError:  # reading it will say why
-        found.inputs.setdefault(folder.name, []).append(folder)
+        contents.inputs.setdefault(folder.name, []).append(folder)
         return
     count = sum(suffix_of(file) != "" for file in below)
     if any(is_dicom(file) for file in below) or (labels and count):
-        found.inputs.setdefault(folder.name, []).append(folder)
+        contents.inputs.setdefault(folder.name, []).append(folder)
     elif count:
-        found.left_out[folder.name] = (
+        contents.left_out[folder.name] = (
             f"a folder with {count} volume{'s' * (count > 1)} and no DICOM: move its files one folder up, or give it "
             "as INPUT_DIR"
         )
     elif any(file.name.lower().endswith(_PACKED) for file in below):
-        found.left_out[folder.name] = "a folder with packed files and no DICOM: unpack them"
+        contents.left_out[folder.name] = "a folder with packed files and no DICOM: unpack them"
 
 
-def _look_at(path: Path, found: Contents) -> None:
+def _add_file(path: Path, contents: Contents) -> None:
+    """Add a file to the contents: as an input, as a loose slice, or with the reason why it is left out."""
     name = path.name.lower()
     if suffix := suffix_of(path):
-        found.inputs.setdefault(path.name[: -len(suffix)], []).append(path)
+        contents.inputs.setdefault(path.name[: -len(suffix)], []).append(path)
     elif name.endswith(_PACKED):
-        found.left_out[path.name] = "packed: unpack it"
+        contents.left_out[path.name] = "packed: unpack it"
     elif name.endswith(_OTHER_FORMATS):
-        found.left_out[path.name] = f"not a format that can be read: convert it to one of {', '.join(READABLE)}"
+        contents.left_out[path.name] = f"not a format that can be read: convert it to one of {', '.join(READABLE)}"
     elif is_dicom(path):
         if _is_multi_frame(path):
-            found.inputs.setdefault(path.stem, []).append(path)
+            contents.inputs.setdefault(path.stem, []).append(path)
         elif path.name.upper() != "DICOMDIR":
-            found.loose.append(path)
+            contents.loose.append(path)
 
 
 def _is_multi_frame(path: Path) -> bool:
+    """Whether a DICOM file holds a CT of several frames."""
     try:
         header = read_header(path)
     except InputError:
@@ -110,9 +113,10 @@ def _is_multi_frame(path: Path) -> bool:
     return header is not None and is_ct(header) and frames(header) > 1
 
 
-def _tell_loose(folder: Path, found: Contents) -> None:
-    if not found.inputs:
+def _leave_out_loose_slices(folder: Path, contents: Contents) -> None:
+    """Leave the loose slices out, with the reason. InputError if the folder holds nothing else."""
+    if not contents.inputs:
         raise InputError(f"{folder} is itself one DICOM series: give the folder that holds such folders.")
-    others = len(found.loose) - 1
-    name = found.loose[0].name + (f" and {others} more" if others else "")
-    found.left_out[name] = "DICOM files that lie loose: put each series in a folder of its own"
+    others = len(contents.loose) - 1
+    name = contents.loose[0].name + (f" and {others} more" if others else "")
+    contents.left_out[name] = "DICOM files that lie loose: put each series in a folder of its own"

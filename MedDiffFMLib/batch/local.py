@@ -9,18 +9,18 @@ from functools import partial
 
 from ..errors import in_words, kind_of
 from ..worker.client import WorkerProcess, cores
-from .batch import Run
+from .batch import Runner
 
-TURN = 0.2  # seconds
+WAIT_SECONDS = 0.2
 
 
-def here(workers: int) -> Run:
-    """Compute with so many worker processes on this computer, which share its cores and each keep the model."""
+def on_this_computer(workers: int) -> Runner:
+    """A runner with so many worker processes on this computer, which share its cores and each keep the model."""
     return partial(_run, workers)
 
 
 def _run(workers: int, requests: list[dict], on_event: Callable[[dict], None]) -> Generator[dict, None, None]:
-    """Closing this generator stops the workers within seconds."""
+    """The last events of all jobs, as they end. Closing this generator stops the workers within seconds."""
     workers = max(1, min(workers, len(requests)))
     processes = [WorkerProcess(threads=max(1, cores() // workers)) for _ in range(workers)]
     waiting: queue.SimpleQueue[dict] = queue.SimpleQueue()
@@ -34,11 +34,11 @@ def _run(workers: int, requests: list[dict], on_event: Callable[[dict], None]) -
     for thread in threads:
         thread.start()
     try:
-        open_ones = len(requests)
-        while open_ones:
+        unfinished = len(requests)
+        while unfinished:
             event = _next(events)
             if event.pop("last", False):
-                open_ones -= 1
+                unfinished -= 1
                 yield event
             else:
                 on_event(event)
@@ -54,12 +54,13 @@ def _next(events: queue.SimpleQueue) -> dict:
     """The next event. Waits in short turns, since on Windows a wait cannot be interrupted."""
     while True:
         try:
-            return events.get(timeout=TURN)
+            return events.get(timeout=WAIT_SECONDS)
         except queue.Empty:
             continue
 
 
 def _serve(process: WorkerProcess, waiting: queue.SimpleQueue, events: queue.SimpleQueue) -> None:
+    """Give a worker process one waiting request after another, until none waits."""
     while not process.closed:
         try:
             request = waiting.get_nowait()

@@ -51,8 +51,8 @@ def _lines(title: str, console: Console, words: Callable[[object], str]) -> Call
 
 
 def describe(event: Progress) -> str:
-    """The state of a run in words: for example `step 2 of 8, window 13 of 48, 1:05 left`. Steps count from
-    1 while they run.
+    """The state of a run in words: for example `step 2 of 8, window 13 of 48, 1:05 left`. Steps count from 1 while they
+    run.
     """
     parts = [f"step {min(event.step + 1, event.steps)} of {event.steps}", f"window {event.window} of {event.windows}"]
     if event.seconds_left is not None:

@@ -18,7 +18,7 @@ from .events import EVENTS, batch_events, watch_stdin
 from .options import SHELL, ShellOptions, check_record, merge, parameter_option, record, set_verbosity
 
 if TYPE_CHECKING:
-    from ..batch.batch import Batch, Run
+    from ..batch.batch import Batch, Runner
 
 _HELP = "A task over a folder of CTs: resumable, with a table of what was done, skipped and failed."
 _INPUT = "Folder with the CTs: files, and subfolders of DICOM slices."
@@ -50,11 +50,11 @@ def batch_command(task: str) -> Callable:
         set_verbosity(shell)
         check_record(shell.json)
         parameters, common = merge(task, values, shell.json)
-        batch = _planned(task, source, target, patterns)
-        run = _runner(workers, scheduler, common)
+        batch = _plan_batch(task, source, target, patterns)
+        runner = _runner(workers, scheduler, common)
         if shell.json and not shell.json.exists():
             record(task, parameters, common, shell.json)
-        _run(batch, run, parameters, common, shell, events)
+        _run(batch, runner, parameters, common, shell, events)
 
     command.__signature__ = _signature(task, slots)
     command.__annotations__ = {p.name: p.annotation for p in command.__signature__.parameters.values()}
@@ -93,13 +93,15 @@ def further_files(task: str) -> list[FileSlot]:
 
 
 def _pattern(slot: FileSlot) -> inspect.Parameter:
+    """The option for a file of every input, given by a pattern."""
     help = f"{slot.help} A path with {{name}} in place of the input's name."
     option = typer.Option(f"--{slot.name.replace('_', '-')}", metavar="PATTERN", help=help)
     annotation = Annotated[str | None, option]
     return inspect.Parameter(slot.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _planned(task: str, source: Path, target: Path, patterns: dict[str, str]) -> Batch:
+def _plan_batch(task: str, source: Path, target: Path, patterns: dict[str, str]) -> Batch:
+    """The batch with its entries. UsageError if the folders or patterns cannot be used."""
     from ..batch.batch import Batch, check_patterns, plan
 
     check_patterns(task, patterns)
@@ -110,28 +112,30 @@ def _planned(task: str, source: Path, target: Path, patterns: dict[str, str]) ->
     return Batch(task, plan(task, source, target, patterns), target)
 
 
-def _runner(workers: int | None, scheduler: str | None, common: CommonParameters) -> Run:
-    """Who computes. What would fail for every CT, a missing model or cluster, is refused here."""
+def _runner(workers: int | None, scheduler: str | None, common: CommonParameters) -> Runner:
+    """The runner of a batch, on this computer or on a cluster. What would fail for every CT, a missing model or
+    cluster, is refused here.
+    """
     if scheduler is not None:
         if workers is not None:
             raise UsageError("--workers is for this computer and --scheduler for a cluster: give one of them.")
         from ..batch.dask import on_cluster
 
         return on_cluster(scheduler)
-    from ..batch.local import here
+    from ..batch.local import on_this_computer
     from ..models.store import find_model
 
     find_model(common.model)
-    return here(workers or 1)
+    return on_this_computer(workers or 1)
 
 
 def _run(
-    batch: Batch, run: Run, parameters: Parameters, common: CommonParameters, shell: ShellOptions, events: bool
+    batch: Batch, runner: Runner, parameters: Parameters, common: CommonParameters, shell: ShellOptions, events: bool
 ) -> None:
     """Run a batch to its end. Exit code 1 if any of it failed."""
     try:
         with batch_events(batch) if events else progress_bar(f"Batch {batch.task}", shell.quiet, in_words) as on_change:
-            batch.run(parameters, common, run, on_change)
+            batch.run(parameters, common, runner, on_change)
     except Cancelled:
         raise Cancelled(f"Cancelled: {in_words(batch)}. Run the same command again to go on.") from None
     for entry in batch.entries:

@@ -54,6 +54,7 @@ def doctor(
 
 
 def _print(facts: dict, lines: Sequence[StatisticCheck], verdict: str) -> None:
+    """Print the facts, the self-test's lines and the verdict."""
     for name, value in facts.items():
         if value is None:  # the system does not say, or there is no GPU
             continue
@@ -68,6 +69,7 @@ def _print(facts: dict, lines: Sequence[StatisticCheck], verdict: str) -> None:
 
 
 def _computer() -> dict:
+    """The facts about versions, system, memory and disk."""
     from ..models.hardware import memory_gb, versions
     from ..models.store import data_folder
 

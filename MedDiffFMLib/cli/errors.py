@@ -15,19 +15,19 @@ log = logging.getLogger("MedDiffFMLib")
 
 
 def _is_usage(error: BaseException) -> bool:
-    """Typer's own refusals (unknown option, missing argument); recognized by shape, as their class moved between
-    versions.
+    """Whether an error is one of Typer's own refusals (unknown option, missing argument); recognized by shape, as their
+    class moved between versions.
     """
     return hasattr(error, "format_message") and hasattr(error, "exit_code")
 
 
 def exit_code(error: BaseException) -> int:
-    """0 done, 2 wrong usage or input, 3 cancelled, 4 out of memory, 1 anything else."""
+    """The exit code of an error: 2 wrong usage or input, 3 cancelled, 4 out of memory, 1 anything else."""
     return WRONG_INPUT if _is_usage(error) else _CODES.get(kind_of(error), WRONG_INPUT)
 
 
 def sentence(error: BaseException, details: bool = False) -> str:
-    """One line that says what happened and what to do. details: the command has -v, which shows more."""
+    """The line that says what happened and what to do. details: whether the command has -v, which shows more."""
     if _is_usage(error):
         return f"{error.format_message().rstrip('.')}; see --help."
     hint = " (run again with -v for the details)" if details and kind_of(error) == "crash" else ""
@@ -35,7 +35,7 @@ def sentence(error: BaseException, details: bool = False) -> str:
 
 
 def report(error: BaseException, details: bool = False) -> None:
-    """The sentence on stderr; with -v the traceback too."""
+    """Print the sentence about an error on stderr; with -v the traceback too."""
     if log.isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
     print(f"meddiff-fm: {sentence(error, details)}", file=sys.stderr)

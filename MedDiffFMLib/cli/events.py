@@ -49,6 +49,7 @@ def watch_stdin(stop: Callable[[], None] | None = None) -> None:
 
 
 def _cancel() -> None:
+    """Cancel the command, as Ctrl-C does."""
     if hasattr(signal, "pthread_kill"):  # it wakes a main thread that waits
         signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
     else:
@@ -109,6 +110,7 @@ def download_events(repo: str, revision: str | None) -> Iterator[None]:
 
 
 def _download_bytes(repo: str, revision: str | None) -> int:
+    """The size in bytes of a model's files on the Hub."""
     from huggingface_hub import HfApi
 
     from ..models.store import MODEL_FILES
@@ -119,6 +121,7 @@ def _download_bytes(repo: str, revision: str | None) -> int:
 
 
 def _bytes_here(repo: str) -> int:
+    """The bytes of a model that were downloaded so far."""
     from ..models.store import hub_folder
 
     def size(path: Path) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .events import EVENTS, download_events, send
+
+if TYPE_CHECKING:
+    from ..models.store import ModelFolder
 
 models_app = typer.Typer(help="Models on this computer: list, show, verify, download, remove.", no_args_is_help=True)
 
@@ -28,9 +31,9 @@ def list_models() -> None:
     from ..models.store import installed
 
     table = Table("model", "from", "size", Column("folder", overflow="fold"), box=None)
-    for found in installed():
-        size = sum(file.stat().st_size for file in found.folder.rglob("*.safetensors")) / 1e6
-        row = (_name(found), found.source, f"{size:.1f} MB", str(found.folder))
+    for model_folder in installed():
+        size = sum(file.stat().st_size for file in model_folder.folder.rglob("*.safetensors")) / 1e6
+        row = (_name(model_folder), model_folder.source, f"{size:.1f} MB", str(model_folder.folder))
         table.add_row(*map(escape, row))  # names with brackets are no markup
     show(table if table.row_count else "No model is installed: name a model folder or a Hub id with --model.")
 
@@ -41,11 +44,12 @@ def show_model(model: ModelName = None) -> None:
     from ..models.components import COMPONENTS
     from ..models.store import find_model
 
-    found = find_model(model)
-    config = _read(found)
+    model_folder = find_model(model)
+    config = _read(model_folder)
     schedule = {key: value for key, value in config["schedule"].items() if key != "alpha_bar"}
     more = {
-        kind.folder: {name: kind.config(found.folder, name) for name in kind.names(found.folder)} for kind in COMPONENTS
+        kind.folder: {name: kind.config(model_folder.folder, name) for name in kind.names(model_folder.folder)}
+        for kind in COMPONENTS
     }
     print(json.dumps(config | {"schedule": schedule} | more, indent=2, ensure_ascii=False))
 
@@ -57,12 +61,14 @@ def verify_model(model: ModelName = None) -> None:
     from ..models.config import verify
     from ..models.store import find_model
 
-    found = find_model(model)
-    config = verify(found.folder)
-    print(f"{config['name']}: the weights have the stated SHA-256 {config['weights']['sha256']} ({found.folder})")
+    model_folder = find_model(model)
+    config = verify(model_folder.folder)
+    print(
+        f"{config['name']}: the weights have the stated SHA-256 {config['weights']['sha256']} ({model_folder.folder})"
+    )
     for kind in COMPONENTS:
-        for name in kind.names(found.folder):
-            checksum = kind.verify(found.folder, name)["weights"]["sha256"]
+        for name in kind.names(model_folder.folder):
+            checksum = kind.verify(model_folder.folder, name)["weights"]["sha256"]
             print(f"{kind.word} {name}: belongs to them, and has the stated SHA-256 {checksum}")
 
 
@@ -80,11 +86,11 @@ def download_model(
     if not (match := HUB_ID.fullmatch(model)):
         raise InputError(f"{model!r} is not a Hub id: write OWNER/NAME or OWNER/NAME@REVISION.")
     with download_events(match["repo"], match["revision"]) if events else contextlib.nullcontext():
-        found = from_hub(match["repo"], match["revision"])
+        model_folder = from_hub(match["repo"], match["revision"])
     if events:
         send("verifying")
     try:
-        verify_model(str(found.folder))
+        verify_model(str(model_folder.folder))
     except InputError as error:
         remove(hub_folder(match["repo"]))
         raise InputError(f"The model {model} cannot be used and was removed again: {error}") from error
@@ -109,16 +115,18 @@ def remove_model(
     print(f"Removed {folder}")
 
 
-def _name(found) -> str:
+def _name(model_folder: ModelFolder) -> str:
+    """The name in a model's config, or its folder's name and that it is damaged."""
     from ..errors import InputError
 
     try:
-        return _read(found)["name"]
+        return _read(model_folder)["name"]
     except (InputError, KeyError):  # one damaged folder must not hide the others
-        return f"{found.folder.name} (damaged)"
+        return f"{model_folder.folder.name} (damaged)"
 
 
-def _read(found) -> dict:
+def _read(model_folder: ModelFolder) -> dict:
+    """The config of a model folder."""
     from ..models.config import read_config
 
-    return read_config(found.folder)
+    return read_config(model_folder.folder)

@@ -97,6 +97,7 @@ def task_command(task: str) -> Callable:
 
 
 def _run(task: str, paths: dict, parameters: Parameters, common: CommonParameters, shell: ShellOptions) -> None:
+    """Run a task on files, with a progress bar, and print what it made."""
     from ..jobs.job import open_job
     from .bar import progress_bar
 
@@ -111,7 +112,7 @@ def _run(task: str, paths: dict, parameters: Parameters, common: CommonParameter
 
 
 def set_verbosity(shell: ShellOptions) -> None:
-    """-v shows details and tracebacks, -q only errors."""
+    """Set what is logged: details and tracebacks with -v, only errors with -q."""
     level = logging.DEBUG if shell.verbose else logging.ERROR if shell.quiet else logging.WARNING
     logging.getLogger("MedDiffFMLib").setLevel(level)
 
@@ -139,8 +140,8 @@ def merge(task: str, given: dict, file: Path | None) -> tuple[Parameters, Common
 
 
 def read_parameters(task: str, file: Path) -> dict:
-    """Names and values from a file that `--json` recorded, or from the provenance beside a result. InputError if it
-    is neither.
+    """The names and values in a file that `--json` recorded, or in the provenance beside a result. InputError if it is
+    neither.
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))

@@ -37,4 +37,5 @@ def read_inputs(task: str, files: dict[str, Path | None], cache: JobCache | None
 
 
 def _read_ct(path: Path) -> Volume:
+    """A CT in HU from a file or DICOM folder, with a warning if it is padded. InputError if it is no CT."""
     return with_padding_warning(ensure_ct(read_volume(path)))

@@ -113,7 +113,7 @@ class Job:
 
     @property
     def _volumes(self) -> list[Volume]:
-        """All inputs, and the anatomy after them if there is one."""
+        """The volumes of the job: its inputs, and the anatomy after them if there is one."""
         return [*self.inputs, *([self.anatomy] if self.anatomy else [])]
 
     @property
@@ -125,8 +125,8 @@ class Job:
     def _sources(self) -> dict[str, str]:
         """The path of each input by its role."""
         roles = [slot.name.replace("_", " ") for slot in input_slots(self.task)]
-        found = {role: volume.source for role, volume in zip(roles, self.inputs, strict=True)}
-        return found | ({"anatomy": self.anatomy.source} if self.anatomy else {})
+        sources = {role: volume.source for role, volume in zip(roles, self.inputs, strict=True)}
+        return sources | ({"anatomy": self.anatomy.source} if self.anatomy else {})
 
     def run(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> JobResult:
         """Compute and write all results, or none. Arguments as of `run_job`."""
@@ -175,21 +175,23 @@ class Job:
         if self.cache:
             self.cache.drop_plan()  # two at once may not fit
         plan = self._plan(model, parts, reporter, for_estimate=True)
-        found = plan.estimate()
+        estimate = plan.estimate()
         if self.cache and getattr(self.parameters, "anatomy", None) != "totalsegmentator":  # which only a run asks
             self.cache.store_plan(self._plan_key(model, self._describe(model)), plan, reporter)
-        voxels = self.inputs[0].voxels.size * found.get("factor", 1)  # of slices: the result is so much larger
+        voxels = self.inputs[0].voxels.size * estimate.get("factor", 1)  # of slices: the result is so much larger
         memory = {"memory_gb": round(MEMORY_GB + voxels * VOXEL_BYTES / 1e9, 1), "memory_here_gb": memory_gb()}
-        seconds_each, count = found.get("seconds_each"), found.get("network_evaluations")
+        seconds_each, count = estimate.get("seconds_each"), estimate.get("network_evaluations")
         seconds = seconds_each * count if seconds_each is not None and count is not None else None
-        return {"seconds": seconds} | found | memory
+        return {"seconds": seconds} | estimate | memory
 
     def _load(self, load: Callable[..., Model] | None) -> Model:
+        """The model of the common parameters, by `load` or by `load_model`."""
         if load is None:
             from ..models.loading import load_model as load
         return load(self.common.model, device=self.common.device, precision=self.common.precision)
 
     def _describe(self, model: Model) -> dict:
+        """The provenance of the run, without facts and time."""
         return describe_run(self.task, self.parameters, self.common, model, self.inputs, self.anatomy)
 
     def _plan_key(self, model: Model, record: dict) -> tuple:
@@ -232,21 +234,26 @@ class Job:
         return region.name if region else "auto"
 
     def _items(self, contents: dict, parts: list[Part], record: dict) -> list[OutputItem]:
+        """The outputs to write. contents: by the name of the output; parts: the inputs' boxes, which results of a box
+        are put back into; record: the provenance without what differs between outputs.
+        """
         slots = {slot.name: slot for slot in TASKS[self.task].files}
         of_ct = input_slots(self.task)[0].kind == "ct"
         items = []
         for name, paths in self.paths.items():
-            for number, (path, one) in enumerate(zip(paths, _each(contents[name]), strict=True), 1):
-                if parts and isinstance(one, Volume):
-                    one = parts[0].paste(one, slots[name].kind, of_ct)
-                items.append(OutputItem(path, one, record | {"output": name, "sample": number}, slots[name].columns))
+            for number, (path, content) in enumerate(zip(paths, _one_a_file(contents[name]), strict=True), 1):
+                if parts and isinstance(content, Volume):
+                    content = parts[0].paste(content, slots[name].kind, of_ct)
+                sample = record | {"output": name, "sample": number}
+                items.append(OutputItem(path, content, sample, slots[name].columns))
         return items
 
 
 def _box_facts(part: Part) -> dict:
+    """The box of a run for its provenance: first voxel and size, (x, y, z)."""
     return {"box_first_voxel": [s.start for s in part.where[::-1]], "box_size": list(part.volume.voxels.shape[::-1])}
 
 
-def _each(contents: list) -> list:
-    """A table is one output, whatever the number of its rows; volumes are one each."""
+def _one_a_file(contents: list) -> list:
+    """The contents by file: each volume has its own, the rows of a table share one."""
     return contents if contents and isinstance(contents[0], Volume) else [contents]

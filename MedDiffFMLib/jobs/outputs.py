@@ -112,7 +112,7 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
     several samples. InputError if two are the same, or their provenance is.
     """
     samples = getattr(parameters, "samples", 1)
-    found, output_of = {}, {}
+    paths, output_of = {}, {}
     for slot in TASKS[task].files:
         path = files.get(slot.name)
         if not slot.output or path is None:
@@ -120,21 +120,22 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
         check_name(Path(path))
         _check_format(slot, Path(path), files[TASKS[task].files[0].name])
         several = samples > 1 and slot.kind != "table"
-        found[slot.name] = [_numbered(Path(path), n) for n in range(1, samples + 1)] if several else [Path(path)]
-        for one in found[slot.name]:
-            check_name(one if slot.kind == "table" else max(one, provenance_path(one), key=lambda p: len(p.name)))
-            for file in {one.resolve(), provenance_path(one).resolve()} if slot.kind != "table" else {one.resolve()}:
+        paths[slot.name] = [_numbered(Path(path), n) for n in range(1, samples + 1)] if several else [Path(path)]
+        for output in paths[slot.name]:
+            files = {output} if slot.kind == "table" else {output, provenance_path(output)}
+            check_name(max(files, key=lambda file: len(file.name)))
+            for file in {file.resolve() for file in files}:
                 if file in output_of:
                     raise InputError(
-                        f"Two outputs of {task}, {output_of[file].name} and {one.name}, would both write {file.name}: "
-                        "name them differently."
+                        f"Two outputs of {task}, {output_of[file].name} and {output.name}, would both write "
+                        f"{file.name}: name them differently."
                     )
-                output_of[file] = one
-    return found
+                output_of[file] = output
+    return paths
 
 
 def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
-    """InputError unless the output's name is one for its kind. first: the task's first input."""
+    """Check an output's file name: InputError unless it fits the kind of the output. first: the task's first input."""
     suffix = path.suffix.lower()
     if slot.kind == "table" and suffix != ".csv":
         raise InputError(f"{path} is not a name for a table; end it with .csv.")
@@ -147,7 +148,9 @@ def _check_format(slot: FileSlot, path: Path, first: Path | None) -> None:
 
 
 def check_outputs_fit(task: str, paths: dict[str, list[Path]], first: Volume, factor: int) -> None:
-    """DiskFullError where not even the least that the outputs take has room. first: the task's first input."""
+    """Check the disk space: DiskFullError if there is less than the outputs take at least. first: the task's first
+    input.
+    """
     bytes_of = {"volume": min(first.voxels.itemsize, 2), "map": 2, "mask": 1, "table": 0}  # of a voxel
     bytes_of_slot = {
         slot.name: bytes_of[slot.kind] * first.voxels.size * factor for slot in TASKS[task].files if slot.output
@@ -158,5 +161,6 @@ def check_outputs_fit(task: str, paths: dict[str, list[Path]], first: Volume, fa
 
 
 def _numbered(path: Path, number: int) -> Path:
+    """The name of one of several samples: OUT-2.nii.gz."""
     stem, dot, suffix = path.name.partition(".")
     return path.with_name(f"{stem}-{number}{dot}{suffix}")

@@ -81,7 +81,9 @@ def without_names(sentence: str, sources: dict[str, str]) -> str:
 
 
 def describe_volume(volume: Volume) -> dict:
-    """Geometry and a checksum of the voxels (C order, little endian); nothing that names a patient."""
+    """The description of a volume for the provenance: geometry and a checksum of the voxels (C order, little endian);
+    nothing that names a patient.
+    """
     voxels = np.ascontiguousarray(volume.voxels)
     return {
         "size": list(voxels.shape[::-1]),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from .provenance import provenance_path
 
-_SAME = ("task", "source", "further_sources", "anatomy")
-_FREE = ("device", "model")  # where it ran, and the model's name: its checksum identifies it
+_COMPARED = ("task", "source", "further_sources", "anatomy")
+_NOT_COMPARED = ("device", "model")  # parameters: where it ran, and the model's name: its checksum identifies it
 
 
 class OutputState(enum.Enum):
@@ -36,6 +36,7 @@ def existing_outputs(paths: dict[str, list[Path]], record: dict) -> OutputState:
 
 
 def _is_ours(provenance: Path, record: dict) -> bool:
+    """Whether a provenance file is of a run equal to the one that `record` describes."""
     try:
         stored = json.loads(provenance.read_text(encoding="utf-8"))
         return fingerprint(stored) == fingerprint(json.loads(json.dumps(record)))
@@ -45,6 +46,6 @@ def _is_ours(provenance: Path, record: dict) -> bool:
 
 def fingerprint(record: dict) -> dict:
     """The part of a provenance that is equal for runs that make the same voxels on the same computer."""
-    parameters = {name: value for name, value in record["parameters"].items() if name not in _FREE}
-    same = {name: record.get(name) for name in _SAME}
+    parameters = {name: value for name, value in record["parameters"].items() if name not in _NOT_COMPARED}
+    same = {name: record.get(name) for name in _COMPARED}
     return same | {"parameters": parameters, "model": record["model"]["sha256"]}

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Component:
-    """A kind of network that a model folder holds more of: in which folder, and what it is called."""
+    """A kind of network that a model folder may hold beside its main one.
+
+    folder: the subfolder with a folder for each, by name; word: what messages call it.
+    """
 
     folder: str
     word: str
 
     def names(self, model: Path) -> list[str]:
-        """The names of those in a model folder, sorted."""
+        """The names of the components of this kind in a model folder, sorted."""
         return sorted(config.parent.name for config in (model / self.folder).glob(f"[!.]*/{CONFIG}"))
 
     def save(
@@ -39,7 +42,8 @@ class Component:
         training: dict | None = None,
         float16: bool = False,
     ) -> Path:
-        """Write one into the model folder that it was trained with, whole or not at all; replaces one of that name.
+        """Write a component into the model folder that it was trained with, whole or not at all; replaces one of that
+        name.
 
         facts: what it is, for its config.json. training: data, steps and whatever else documents the training.
         InputError if weights are not finite.
@@ -79,7 +83,9 @@ class Component:
             raise InputError(f"{file} is damaged or not a {self.word}'s: get the model again.") from error
 
     def verify(self, model: Path, name: str) -> dict:
-        """The config of one whose weights have their checksum and belong to the folder's model; else InputError."""
+        """The config of a component, if its weights have their checksum and belong to the folder's model; else
+        InputError.
+        """
         place = model / self.folder / name
         if not (place / CONFIG).is_file() or not (place / WEIGHTS).is_file():
             known = ", ".join(self.names(model)) or "none"
@@ -106,7 +112,7 @@ class Component:
         return config
 
     def weights(self, model: Path, name: str) -> Path:
-        """The file of its weights."""
+        """The path of a component's weights."""
         return model / self.folder / name / WEIGHTS
 
 

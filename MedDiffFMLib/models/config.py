@@ -1,6 +1,6 @@
 """The `config.json` of a model folder, read and checked, and its weights' checksum, without PyTorch.
 
-See `models.folder` for what stands in it, how it is written, and for the weights.
+See `models.folder` for its keys, how it is written, and for the weights.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ def read_config(folder: Path) -> dict:
 def verify(folder: Path) -> dict:
     """The config, if the weights have the checksum that it states; else InputError."""
     config = read_config(folder)
-    found = sha256_of(folder / WEIGHTS)
-    if found != config["weights"]["sha256"]:
+    if sha256_of(folder / WEIGHTS) != config["weights"]["sha256"]:
         raise InputError(
             f"{folder / WEIGHTS} does not have the checksum that config.json states, so it is damaged or was changed: "
             "get the model again."

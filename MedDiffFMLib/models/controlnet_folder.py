@@ -53,7 +53,7 @@ def load_controlnet(model: Model, name: str) -> ControlNet:
 
 
 def check_kind(model: Model, name: str, control: ControlNet, kinds: Collection[str]) -> ControlNet:
-    """The ControlNet, if its input is one of `kinds` (see `ControlNetConfig`; without any, of any kind); else
+    """The given ControlNet, if its input is one of `kinds` (see `ControlNetConfig`; without any, of any kind); else
     InputError.
     """
     if kinds and control.config.kind not in kinds:

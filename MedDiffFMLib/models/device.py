@@ -10,7 +10,9 @@ from ..errors import InputError
 
 
 def choose_device(device: str | None = None) -> torch.device:
-    """`auto` (or None) is the first GPU if there is one, else the CPU. InputError for a GPU that is not there."""
+    """The device to compute on: `auto` (or None) is the first GPU if there is one, else the CPU. InputError for a GPU
+    that does not exist.
+    """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device in (None, "auto"):
         return torch.device("cuda:0" if gpus else "cpu")

@@ -97,7 +97,9 @@ def save_model_folder(
 
 
 def _check_replaceable(folder: Path, overwrite: bool) -> None:
-    """InputError if the folder exists without `overwrite`, or holds anything but a model."""
+    """Check that a model may be written there: InputError if the folder exists without `overwrite`, or holds anything
+    but a model.
+    """
     if not folder.exists():
         return
     if not overwrite:
@@ -114,7 +116,7 @@ def set_in_config(folder: Path, key: str, value: object) -> None:
 
 
 def _to_json(config: dict) -> str:
-    """Indented JSON, but the thousand numbers of ᾱ in one line. JSON keeps a float64 exactly."""
+    """The config as indented JSON, the thousand numbers of ᾱ in one line. JSON keeps a float64 exactly."""
     mark = "ᾱ"
     schedule = config["schedule"] | {"alpha_bar": mark}
     text = json.dumps(config | {"schedule": schedule}, indent=2, ensure_ascii=False)
@@ -122,6 +124,7 @@ def _to_json(config: dict) -> str:
 
 
 def _short_card(config: dict) -> str:
+    """The README of a model that has none of its own."""
     notice = "For research only: not a medical device."
     return f"# {config['name']}\n\nA MedDiff-FM model. License: {config['licence']}. {notice}\n"
 
@@ -138,6 +141,7 @@ def load_network(folder: Path, config: dict) -> Denoiser:
 
 
 def _network(config: dict, tensors: dict[str, torch.Tensor], folder: Path) -> Denoiser:
+    """The network of a config with these weights. InputError, naming the folder, if they do not fit."""
     try:
         network = Denoiser(NetworkConfig.from_dict(config["architecture"]), region_count=len(REGIONS))
         network.load_state_dict(tensors)
@@ -149,7 +153,9 @@ def _network(config: dict, tensors: dict[str, torch.Tensor], folder: Path) -> De
 
 
 def read_schedule(folder: Path, config: dict) -> Schedule:
-    """ᾱ of the config, float64. InputError unless it is a descending list of numbers between 0 and 1."""
+    """The noise schedule of a config, ᾱ in float64. InputError unless it is a descending list of numbers between 0 and
+    1.
+    """
     try:
         alpha_bar = np.array(config["schedule"]["alpha_bar"], dtype=np.float64)
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The hardware and versions that compute here, in a few facts."""
+"""The hardware of this computer and the versions of the packages that compute, in a few facts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .. import __version__
 
 
 def memory_gb() -> float | None:
-    """The computer's main memory, where the system reports it without further packages."""
+    """The computer's main memory in GB; None where the system does not report it without further packages."""
     try:
         if hasattr(ctypes, "windll"):
             return round(_windows_memory() / 1e9, 1)
@@ -57,7 +57,7 @@ def report_faults() -> None:
 
 
 def describe_pytorch() -> dict:
-    """Device, graphics card, threads and precision of PyTorch here."""
+    """The facts about PyTorch on this computer: device, graphics card, threads, native precision."""
     import torch
 
     from .device import choose_device, has_native_bfloat16
@@ -82,6 +82,7 @@ def describe_system() -> dict:
 
 
 def _advice() -> str:
+    """The advice to a user whose PyTorch uses no GPU."""
     import torch
 
     if torch.version.cuda is None:
@@ -93,7 +94,7 @@ PACKAGES = ("torch", "monai", "numpy", "SimpleITK")
 
 
 def versions() -> dict:
-    """Versions of what computed."""
+    """The versions of this package, Python, and the packages that compute."""
     found = {"meddiff-fm": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -27,7 +27,7 @@ class Model:
     """A loaded model. `dtype` is what the network computes in (autocast; the weights stay float32, the schedule
     float64).
 
-    `config` is the folder's config.json; `source` says where it was found (see `models.store.Found`).
+    `config` is the folder's config.json; `source` says where it was found (see `models.store.ModelFolder`).
     """
 
     name: str

@@ -29,7 +29,7 @@ MODEL_FILES = [
 
 
 @dataclass(frozen=True)
-class Found:
+class ModelFolder:
     """A model folder and where it comes from: `folder` (an explicit path), `user`, `bundled`, or
     `hub:OWNER/NAME@COMMIT`.
     """
@@ -57,18 +57,20 @@ def hub_folder(repo: str | None = None) -> Path:
     return folder / f"models--{repo.replace('/', '--')}" if repo else folder
 
 
-def installed() -> list[Found]:
+def installed() -> list[ModelFolder]:
     """The models on this computer: the user's have precedence over bundled ones of the same name; then those from the
     Hub.
     """
     named = {}
     for source, parent in (("bundled", BUNDLED), ("user", data_folder() / "models")):
-        named |= {config.parent.name: Found(config.parent, source) for config in sorted(parent.glob("*/config.json"))}
+        named |= {
+            config.parent.name: ModelFolder(config.parent, source) for config in sorted(parent.glob("*/config.json"))
+        }
     snapshots = sorted(hub_folder().glob("models--*/snapshots/*/config.json"))
-    return [*named.values(), *(Found(config.parent, _hub_source(config.parent)) for config in snapshots)]
+    return [*named.values(), *(ModelFolder(config.parent, _hub_source(config.parent)) for config in snapshots)]
 
 
-def find_model(name_or_path: str | os.PathLike | None = None) -> Found:
+def find_model(name_or_path: str | os.PathLike | None = None) -> ModelFolder:
     """The model folder of a path, a name, a Hub id OWNER/NAME[@REVISION], or the default. MissingModelError says what
     was looked for.
     """
@@ -80,7 +82,7 @@ def find_model(name_or_path: str | os.PathLike | None = None) -> Found:
         raise MissingModelError("No model is installed: name a model folder or a Hub id with --model.")
     text = os.fspath(name_or_path)
     if Path(text).is_dir():
-        return Found(Path(text), "folder")
+        return ModelFolder(Path(text), "folder")
     if text in local:
         return local[text]
     if (match := HUB_ID.fullmatch(text)) and not text.startswith((".", "/")):
@@ -119,7 +121,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(gone)
 
 
-def from_hub(repo: str, revision: str | None = None) -> Found:
+def from_hub(repo: str, revision: str | None = None) -> ModelFolder:
     """The model folder of a Hub repository: what is on this computer if it is complete, else downloaded (resumed if
     interrupted).
 
@@ -133,7 +135,7 @@ def from_hub(repo: str, revision: str | None = None) -> Found:
     try:
         folder = Path(snapshot_download(repo, local_files_only=True, **download))
         if all((folder / name).is_file() for name in MODEL_FILES[:2]):
-            return Found(folder, _hub_source(folder))
+            return ModelFolder(folder, _hub_source(folder))
     except (LocalEntryNotFoundError, OSError):  # not here, or only in part
         pass
     try:
@@ -146,9 +148,10 @@ def from_hub(repo: str, revision: str | None = None) -> Found:
             f"The model {name} could not be downloaded ({type(error).__name__}): check the id and the connection, "
             "or name the folder of a model that is on this computer."
         ) from error
-    return Found(folder, _hub_source(folder))
+    return ModelFolder(folder, _hub_source(folder))
 
 
 def _hub_source(snapshot: Path) -> str:
+    """The source of a downloaded model: hub:OWNER/NAME@COMMIT."""
     repo = snapshot.parents[1].name.removeprefix("models--").replace("--", "/")
     return f"hub:{repo}@{snapshot.name}"

@@ -37,8 +37,8 @@ class MaskConvolution(torch.nn.Module):
         self.conv = convolution  # under the name that it has in MONAI's block, so that weights keep theirs
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """inputs (B, C, Z, Y, X): other channels, then the label map. Returns what `convolution` makes of the other
-        channels and the masks.
+        """The convolution of the other channels and of the masks. inputs (B, C, Z, Y, X): the other channels, then the
+        label map.
         """
         weight, others = self.conv.weight, inputs.shape[1] - 1
         labels = inputs[:, others:].round().clamp(max=BODY)
@@ -50,6 +50,7 @@ class MaskConvolution(torch.nn.Module):
         return total
 
     def _convolve_masks(self, labels: torch.Tensor, kernel: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """The convolution of the masks of some labels."""
         return self._convolve((labels == numbers.view(1, -1, 1, 1, 1)).to(kernel.dtype), kernel)
 
     def _convolve(self, planes: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -68,4 +68,5 @@ class Conditions:
 
 
 def _box(start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
+    """The slices of the box at `start` of `size` voxels."""
     return tuple(slice(s, s + n) for s, n in zip(start, size, strict=True))

@@ -34,6 +34,7 @@ class ControlNetConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> ControlNetConfig:
+        """The configuration in a config.json; other keys are ignored."""
         known = {f.name for f in dataclasses.fields(cls)}
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
 
@@ -70,8 +71,8 @@ class ControlNet(torch.nn.Module):
         region: torch.Tensor,
         target: torch.Tensor,
     ) -> Residuals:
-        """Arguments as `Denoiser.forward`, and target (B, C, Z, Y, X). Returns what is added to the U-Net's
-        features.
+        """The residuals that are added to the U-Net's features. Arguments as of `Denoiser.forward`; target (B, C, Z, Y,
+        X): the ControlNet's own condition.
         """
         inputs = join_inputs(x_t, position, anatomy)
         context = region_context(self.net, self.network, region)

@@ -36,7 +36,7 @@ def coordinate_channels(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor) ->
 
 
 def encode_position(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor, frequencies: int = 4) -> torch.Tensor:
-    """PE(p_c) [paper eq. 6] on the grid of three coordinate axes.
+    """The encoded position PE(p_c) [paper eq. 6] on the grid of three coordinate axes.
 
     px, py, pz: shapes (X,), (Y,), (Z,), values in [-1, 1]. Returns float32, shape (6·frequencies, Z, Y, X);
     channels run sin(2⁰πp_x), sin(2⁰πp_y), sin(2⁰πp_z), cos(2⁰πp_x), …, as the equation writes them.
@@ -53,16 +53,10 @@ def encode_position(px: torch.Tensor, py: torch.Tensor, pz: torch.Tensor, freque
 def tile_axes(
     whole: Sequence[int], start: Sequence[float], size: Sequence[int], step: Sequence[float]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """p_x, p_y and p_z of a tile's samples: `whole`, `start`, `size`, `step` are (z, y, x), in voxels of the whole.
+    """The coordinates p_x, p_y and p_z of a tile's samples: `whole`, `start`, `size`, `step` are (z, y, x), in voxels
+    of the whole.
 
     z is turned over, because the paper counts it downwards.
     """
     pz, py, px = (axis_coordinates(w, s, n, d) for w, s, n, d in zip(whole, start, size, step, strict=True))
     return px, py, -pz
-
-
-def window_position(
-    whole: Sequence[int], start: Sequence[float], size: Sequence[int], step: Sequence[float], frequencies: int = 4
-) -> torch.Tensor:
-    """PE of a tile of an image in RAS order (see `tile_axes`). Returns float32, shape (6·frequencies, *size)."""
-    return encode_position(*tile_axes(whole, start, size, step), frequencies)

@@ -38,7 +38,7 @@ class NetworkConfig:
     attention: str = "self"
 
     def __post_init__(self):
-        """InputError for an unknown kind of conditions or attention."""
+        """Check the names: InputError for an unknown kind of conditions or attention."""
         if self.attention not in ATTENTIONS:
             raise InputError(f"network.attention is {self.attention!r} and must be {' or '.join(ATTENTIONS)}.")
         _ = self.encoding
@@ -69,6 +69,7 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> NetworkConfig:
+        """The configuration in the `architecture` of a config.json; other keys are ignored."""
         known = {f.name for f in dataclasses.fields(cls)}
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
 
@@ -111,9 +112,11 @@ class Denoiser(torch.nn.Module):
         region: torch.Tensor,
         residuals: tuple[Sequence[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position and anatomy (B, C, Z, Y, X)
-        as `config.encoding` makes them, region (B,) class indices, residuals of a `ControlNet`. Returns ε̂ or v̂, as
-        `config.prediction` says, shape (B, 1, Z, Y, X). Z, Y and X must divide by 2^(levels−1).
+        """The network's output, ε̂ or v̂ as `config.prediction` says, shape (B, 1, Z, Y, X).
+
+        x_t (B, 1, Z, Y, X) in the model's range, t (B,) timesteps, position and anatomy (B, C, Z, Y, X) as
+        `config.encoding` makes them, region (B,) class indices, residuals of a `ControlNet`. Z, Y and X must divide by
+        2^(levels−1).
         """
         inputs = join_inputs(x_t, position, anatomy)
         down, middle = residuals or (None, None)
@@ -139,5 +142,5 @@ def as_eps(output: torch.Tensor, x_t: torch.Tensor, alpha_bar: float | torch.Ten
 
 
 def v_target(x0: torch.Tensor, eps: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
-    """v = √ᾱ·ε − √(1 − ᾱ)·x_0; alpha_bar broadcasts over x0."""
+    """The target v = √ᾱ·ε − √(1 − ᾱ)·x_0 of a network that predicts v; alpha_bar broadcasts over x0."""
     return alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0

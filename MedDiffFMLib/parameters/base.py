@@ -68,16 +68,16 @@ class Parameters:
         """Every parameter as a dict for JSON: name, default, and the metadata of `parameter` but `affects_estimate`. A
         panel is built from it.
         """
-        about = [{"name": f.name, "default": f.default, **f.metadata} for f in dataclasses.fields(cls)]
-        return [{key: value for key, value in one.items() if key != "affects_estimate"} for one in about]
+        described = [{"name": f.name, "default": f.default, **f.metadata} for f in dataclasses.fields(cls)]
+        return [{key: value for key, value in field.items() if key != "affects_estimate"} for field in described]
 
     @classmethod
     def without_effect_on_estimate(cls) -> set[str]:
-        """Names of the parameters that change neither time nor memory of a run, nor what is found beforehand."""
+        """The names of the parameters that change neither time nor memory of a run, nor what is found beforehand."""
         return {f.name for f in dataclasses.fields(cls) if not f.metadata.get("affects_estimate", True)}
 
     def to_dict(self) -> dict:
-        """Names and values, ready for JSON; `from_dict` gives the same object back."""
+        """The names and values, ready for JSON; `from_dict` gives the same object back."""
         return dataclasses.asdict(self)
 
     def validate(self):
@@ -88,7 +88,7 @@ class Parameters:
 
 
 def _typed(field: dataclasses.Field, value):
-    """`value` as the type of the field's kind, where it is text that stands for a number."""
+    """A value in the type of its field: text that means a number becomes one."""
     kind, words = field.metadata["kind"], field.metadata.get("choices", ())
     if kind not in ("number", "integer") or not isinstance(value, str) or value in words:
         return value
@@ -99,7 +99,7 @@ def _typed(field: dataclasses.Field, value):
 
 
 def _check(field: dataclasses.Field, value) -> None:
-    """UsageError unless `value` is one that the field's metadata allow."""
+    """Check a value: UsageError unless the field's metadata allow it."""
     limits = field.metadata
     if (value is None and field.default is None) or value in limits.get("choices", ()):
         return
@@ -119,6 +119,7 @@ def _check(field: dataclasses.Field, value) -> None:
 
 
 def _sentence(field: dataclasses.Field, value) -> str:
+    """The message about an unusable value, with the values that are possible."""
     limits = field.metadata
     expected = list(limits.get("choices", ()))
     if limits["kind"] in ("number", "integer"):

@@ -90,8 +90,8 @@ def read_box(roi: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def split_values(task: type[Parameters], values: dict) -> tuple[Parameters, CommonParameters]:
-    """One dict of names and values as a task's parameters and the common ones. UsageError for unknown or unusable
-    ones.
+    """The parameters of a task and the common ones, from one dict of names and values. UsageError for unknown or
+    unusable ones.
     """
     known = [field.name for group in (task, CommonParameters) for field in dataclasses.fields(group)]
     for name in values:
@@ -117,6 +117,7 @@ def describe_task(task: type[Parameters]) -> dict:
 
 
 def region_parameter():
+    """The field `region`: the part of the body."""
     return parameter(
         "auto",
         "choice",
@@ -127,6 +128,7 @@ def region_parameter():
 
 
 def anatomy_parameter():
+    """The field `anatomy`: a label map, or a word of `ANATOMY_WORDS`."""
     return parameter(
         "auto",
         "text",
@@ -141,6 +143,7 @@ def anatomy_parameter():
 
 
 def seed_parameter():
+    """The field `seed` of the random numbers."""
     return parameter(
         0,
         "integer",
@@ -155,10 +158,12 @@ def seed_parameter():
 
 
 def steps_parameter(help: str = "Steps of the sampler, in place of the quality's own number."):
+    """A field for a number of steps of a sampler."""
     return parameter(None, "integer", help, label="Steps", minimum=1, maximum=1000, metavar="N", advanced=True)
 
 
 def overlap_parameter():
+    """The field `overlap` of the network's windows."""
     return parameter(
         None,
         "number",
@@ -172,6 +177,7 @@ def overlap_parameter():
 
 
 def samples_parameter():
+    """The field `samples`: the number of results."""
     return parameter(
         1,
         "integer",

@@ -7,7 +7,7 @@ from .common import CT, anatomy_parameter, overlap_parameter, region_parameter, 
 
 FINDING_COLUMNS = (
     *("finding", "organ", "deviation", "volume_ml", "peak_hu", "mean_hu"),
-    *("centre_r_mm", "centre_a_mm", "centre_s_mm"),
+    *("center_r_mm", "center_a_mm", "center_s_mm"),
 )
 
 

@@ -23,6 +23,7 @@ LESION_MASK = FileSlot(
 
 
 def kind_parameter():
+    """The field `kind` of lesion."""
     return parameter(
         "auto",
         "text",
@@ -37,6 +38,7 @@ def kind_parameter():
 
 
 def resample_parameter():
+    """The field `resample`: RePaint's repetitions of a step."""
     return parameter(
         None,
         "integer",

@@ -8,14 +8,14 @@ from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_par
 
 THIN_MM = 1.0  # what the slices become where nothing is asked for
 THINNEST_MM = 0.3
-MOST = 20  # slices that one becomes
+MAX_FACTOR = 20  # thin slices for each thick one, at most
 
 
 def factor_for(thick: float, goal: float = THIN_MM) -> int:
-    """Into how many slices one of `thick` mm is split, so that their distance comes nearest to `goal` mm; 1 if no
-    split comes nearer.
+    """The number of slices that one of `thick` mm is split into, so that their distance comes nearest to `goal` mm; 1
+    if no split comes nearer.
     """
-    return min(range(1, MOST + 1), key=lambda n: abs(thick / n - goal))
+    return min(range(1, MAX_FACTOR + 1), key=lambda n: abs(thick / n - goal))
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class SuperResolveParameters(Parameters):
         "Thin slices for each thick one. Without it as many as --spacing needs.",
         label="Slices per slice",
         minimum=2,
-        maximum=MOST,
+        maximum=MAX_FACTOR,
         metavar="N",
     )
     spacing: float | None = parameter(

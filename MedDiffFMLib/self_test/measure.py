@@ -42,11 +42,11 @@ SAME = {"region": "chest", "seed": 1}
 
 @dataclass(frozen=True)
 class Statistic:
-    """A figure of what a task computed. `least`: a change that is nothing but other rounding, if not more is known."""
+    """A figure of what a task computed. rounding: the least change that another rounding must be allowed."""
 
     name: str
     value: float
-    least: float
+    rounding: float
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,25 @@ class SelfTestCase:
 
     @cached_property
     def lesion(self) -> Volume:
+        """The mask of a ball in the lung."""
         away = np.moveaxis(np.indices(self.ct.voxels.shape), 0, -1) - LESION_CENTER
         mask = np.linalg.norm(away * self.ct.spacing[::-1], axis=-1) <= LESION_RADIUS_MM
         return self.ct.with_voxels(mask.astype(np.uint8))
 
     @cached_property
     def thick(self) -> Volume:
-        """Every `FACTOR` slices as one."""
+        """The CT with every `FACTOR` slices averaged to one."""
         slices = block_mean(torch.from_numpy(self.ct.voxels.astype(np.float32)), FACTOR).numpy()
         x, y, z = self.ct.spacing
         return Volume(slices, (x, y, z * FACTOR), self.ct.origin, self.ct.direction, self.ct.source)
 
     @cached_property
     def thick_anatomy(self) -> Volume:
+        """The label map on the grid of `thick`."""
         return self.thick.with_voxels(self.anatomy.voxels[FACTOR // 2 :: FACTOR])
 
     def where(self, label: int) -> np.ndarray:
+        """The voxels of a label, bool."""
         return self.anatomy.voxels == label
 
 
@@ -85,7 +88,7 @@ def read_case() -> SelfTestCase:
 def measure(
     model: Model, tasks: Iterable[str], progress: ProgressCallback | None = None
 ) -> Iterator[tuple[str, list[Statistic] | InputError]]:
-    """Each of `tasks` with its statistics, or with the InputError that it met, as soon as they are there.
+    """The statistics of each of `tasks`, or the InputError that it met, as soon as they are there.
 
     What `progress` raises passes through.
     """
@@ -99,7 +102,7 @@ def measure(
 
 
 def _denoise(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
-    """In each region, so in each HU window."""
+    """The statistics of denoising, in each region and so in each HU window."""
     liver = ndimage.binary_erosion(case.where(LIVER), iterations=2)
     for number, region in enumerate(("chest", "abdomen", "head-neck")):
         on_progress = sub_progress(progress, number / 3, (number + 1) / 3)
@@ -115,13 +118,13 @@ def _denoise(case: SelfTestCase, model: Model, progress: ProgressCallback | None
 
 
 def _detect_anomalies(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:
-    """Over the whole body and over an organ of one tissue, which begins otherwise."""
+    """The statistics of detection, over the whole body and over an organ of one tissue, which begins otherwise."""
     for number, (organ, where) in enumerate({"body": case.anatomy.voxels > 0, "lungs": case.where(LUNG_LABEL)}.items()):
         on_progress = sub_progress(progress, number / 2, (number + 1) / 2)
-        found = detect_anomalies(case.ct, model, case.anatomy, on_progress, organ=organ, draws=1, **SAME)
-        found = found.map.voxels[where]
-        yield Statistic(f"mean of the map, {organ} (HU)", float(found.mean()), 0.25)
-        yield Statistic(f"spread of the map, {organ} (HU)", float(found.std()), 0.25)
+        result = detect_anomalies(case.ct, model, case.anatomy, on_progress, organ=organ, draws=1, **SAME)
+        deviation = result.map.voxels[where]
+        yield Statistic(f"mean of the map, {organ} (HU)", float(deviation.mean()), 0.25)
+        yield Statistic(f"spread of the map, {organ} (HU)", float(deviation.std()), 0.25)
 
 
 def _synthesize(case: SelfTestCase, model: Model, progress: ProgressCallback | None) -> Iterator[Statistic]:

@@ -42,10 +42,11 @@ class StatisticCheck:
 
     @property
     def ok(self) -> bool:
+        """Whether the statistic is within its tolerance."""
         return self.value is not None and abs(self.value - self.expected) <= self.tolerance  # NaN is not
 
     def to_dict(self) -> dict:
-        """Ready for JSON, which knows no NaN."""
+        """The check for JSON, which knows no NaN."""
         finite = self.value is not None and math.isfinite(self.value)
         return asdict(self) | {"value": self.value if finite else None, "ok": self.ok}
 
@@ -57,15 +58,17 @@ def record(folder: Path, progress: ProgressCallback | None = None) -> tuple[dict
     InputError if a ControlNet or a refiner is damaged, or something is no finite number: then nothing is written.
     """
     verify(folder)
-    for addition in COMPONENTS:  # what is damaged would be left out as if it were not there
-        for name in addition.names(folder):
-            addition.verify(folder, name)
-    found: list[dict] = []
+    for component in COMPONENTS:  # what is damaged would be left out as if it were not there
+        for name in component.names(folder):
+            component.verify(folder, name)
+    measured: list[dict] = []
     for number, precision in enumerate(("float32", "bfloat16")):
         model = load_model(folder, device="cpu", precision=precision)
-        found.append(dict(measure(model, MEASURED, sub_progress(progress, number / 2, (number + 1) / 2))))
-    left_out = {task: str(result) for task, result in found[0].items() if isinstance(result, InputError)}
-    statistics = {task: _with_tolerance(found[0][task], found[1][task]) for task in MEASURED if task not in left_out}
+        measured.append(dict(measure(model, MEASURED, sub_progress(progress, number / 2, (number + 1) / 2))))
+    left_out = {task: str(result) for task, result in measured[0].items() if isinstance(result, InputError)}
+    statistics = {
+        task: _with_tolerance(measured[0][task], measured[1][task]) for task in MEASURED if task not in left_out
+    }
     values = [number for of_task in statistics.values() for entry in of_task.values() for number in entry.values()]
     if not values or not all(math.isfinite(value) for value in values):
         raise InputError(f"{folder} computes no finite statistics: record those of a model whose training went well.")
@@ -74,13 +77,14 @@ def record(folder: Path, progress: ProgressCallback | None = None) -> tuple[dict
     return statistics, left_out
 
 
-def _with_tolerance(exact: Sequence[Statistic], coarse: Sequence[Statistic]) -> dict[str, dict[str, float]]:
+def _with_tolerance(in_float32: Sequence[Statistic], in_bfloat16: Sequence[Statistic]) -> dict[str, dict[str, float]]:
+    """The statistics as config.json keeps them: by name what is expected, and the tolerance."""
     return {
-        one.name: {
-            "expected": round(one.value, 4),
-            "tolerance": round(max(one.least, OF_BFLOAT16 * abs(other.value - one.value)), 4),
+        exact.name: {
+            "expected": round(exact.value, 4),
+            "tolerance": round(max(exact.rounding, OF_BFLOAT16 * abs(coarse.value - exact.value)), 4),
         }
-        for one, other in zip(exact, coarse, strict=True)
+        for exact, coarse in zip(in_float32, in_bfloat16, strict=True)
     }
 
 
@@ -104,15 +108,16 @@ def compare(model: Model, tasks: Sequence[str] = (), progress: ProgressCallback 
 
 
 def _lines(model: Model, task: str, recorded: dict, found: Sequence[Statistic] | InputError) -> list[StatisticCheck]:
+    """The checks of a task's statistics. found: measured here, or why they could not be."""
     if isinstance(found, InputError):
         return [StatisticCheck(task, name, None, **entry, problem=str(found)) for name, entry in recorded.items()]
-    if [one.name for one in found] != list(recorded):
+    if [statistic.name for statistic in found] != list(recorded):
         raise _stale(model)
-    return [StatisticCheck(task, one.name, one.value, **recorded[one.name]) for one in found]
+    return [StatisticCheck(task, statistic.name, statistic.value, **recorded[statistic.name]) for statistic in found]
 
 
 def problem_of(lines: Sequence[StatisticCheck], model: Model) -> str | None:
-    """One sentence that names what differs and what to do; None if all is well."""
+    """The sentence that names what differs and what to do; None if all is well."""
     wrong = [line for line in lines if not line.ok]
     if not wrong:
         return None
@@ -131,6 +136,7 @@ def problem_of(lines: Sequence[StatisticCheck], model: Model) -> str | None:
 
 
 def _stale(model: Model) -> InputError:
+    """The error of statistics that were recorded for something else."""
     return InputError(
         f"The statistics of {model.name} were recorded for other weights or settings, or by another version than this: "
         "get model and program together, or record them again with meddiff-fm train self-test FOLDER."

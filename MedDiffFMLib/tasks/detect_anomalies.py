@@ -264,7 +264,7 @@ class DetectAnomaliesPlan:
             timestep=settings.noise_level,
             draws=settings.draws,
             threshold_hu=round(threshold.limit, 2),
-            threshold_counts_from_hu=round(threshold.centre, 2),
+            threshold_counts_from_hu=round(threshold.center, 2),
             windows=len(eps.active),
             windows_left_out=len(eps.skipped),
             network_evaluations=settings.draws * len(eps.active),

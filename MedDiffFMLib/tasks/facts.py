@@ -18,7 +18,7 @@ class Facts:
         return asdict(self)
 
 
-class _ByRegion:
+class _FactsByRegion:
     """Facts that follow from `regions`, the facts of each region from the feet up."""
 
     @property
@@ -47,7 +47,7 @@ class _ByRegion:
 
 @dataclass(frozen=True)
 class RegionFacts(Facts):
-    """One region of a scan. mm_superior: its lowest and highest end, without what it shares with others."""
+    """The facts of a region of a scan. mm_superior: its lowest and highest end, without what it shares with others."""
 
     region: str
     window_hu: list[float]
@@ -59,7 +59,7 @@ class RegionFacts(Facts):
 
 
 @dataclass(frozen=True)
-class DenoiseFacts(_ByRegion, Facts):
+class DenoiseFacts(_FactsByRegion, Facts):
     """The facts of denoising. sigma_hu: the noise that was removed; before and after: as measured, None where it cannot
     be.
 
@@ -112,7 +112,7 @@ class DetectAnomaliesFacts(Facts):
 
 @dataclass(frozen=True)
 class SynthesizedLevel(Facts):
-    """A grid that the synthesis went through; size and spacing (x, y, z)."""
+    """The facts of a grid that the synthesis went through; size and spacing (x, y, z)."""
 
     level: str
     size: list[int]
@@ -135,7 +135,7 @@ class SynthesizedRegion(Facts):
 
 
 @dataclass(frozen=True)
-class SynthesizeFacts(_ByRegion, Facts):
+class SynthesizeFacts(_FactsByRegion, Facts):
     """The facts of a synthesis. body: given or estimated; seeds: of each sample."""
 
     body: str
@@ -164,7 +164,7 @@ class SynthesizeFacts(_ByRegion, Facts):
 
 
 @dataclass(frozen=True)
-class SuperResolveFacts(_ByRegion, Facts):
+class SuperResolveFacts(_FactsByRegion, Facts):
     """The facts of super-resolution. slices, slice_distance_mm: before and after; slice_distance_asked_mm: None where a
     factor was asked for.
 
@@ -195,7 +195,7 @@ class SuperResolveFacts(_ByRegion, Facts):
 
 @dataclass(frozen=True)
 class LesionMaskFacts(Facts):
-    """A lesion to be drawn. lesion_labels: the mask's own, or how many where there are ten or more."""
+    """The facts of a lesion to be drawn. lesion_labels: the mask's own, or how many where there are ten or more."""
 
     kind: str
     lesion_mask: str
@@ -206,7 +206,9 @@ class LesionMaskFacts(Facts):
 
 @dataclass(frozen=True)
 class ControlledLesionFacts(LesionMaskFacts):
-    """A lesion drawn with the whole CT, which is counted as the synthesis's, by a ControlNet at every step."""
+    """The facts of a lesion drawn with the whole CT, which is counted as the synthesis's, by a ControlNet at every
+    step.
+    """
 
     drawn: str = "throughout"
     network_evaluations: int = 0
@@ -214,7 +216,8 @@ class ControlledLesionFacts(LesionMaskFacts):
 
 @dataclass(frozen=True)
 class LesionFacts(LesionMaskFacts):
-    """A lesion drawn into a CT. begun_from_hu: painted into its mask before noise was added, None for nothing.
+    """The facts of a lesion drawn into a CT. begun_from_hu: painted into its mask before noise was added, None for
+    nothing.
 
     network_evaluations: of all samples.
     """
@@ -231,7 +234,7 @@ class LesionFacts(LesionMaskFacts):
 
 @dataclass(frozen=True)
 class InpaintLesionFacts(LesionFacts):
-    """seeds: of each sample."""
+    """The facts of inpainting. seeds: of each sample."""
 
     anatomy: str
     seeds: list[int]
@@ -239,7 +242,7 @@ class InpaintLesionFacts(LesionFacts):
 
 @dataclass(frozen=True)
 class GenerateLesionFacts(Facts):
-    """The synthesis, and the lesion drawn after or with it."""
+    """The facts of lesion generation: of the synthesis, and of the lesion drawn after or with it."""
 
     synthesis: SynthesizeFacts
     lesion: LesionFacts | ControlledLesionFacts
@@ -251,7 +254,7 @@ class GenerateLesionFacts(Facts):
 
     @property
     def seeds(self) -> list[int]:
-        """Of each sample."""
+        """The seed of each sample."""
         return self.synthesis.seeds
 
     @property
@@ -260,6 +263,6 @@ class GenerateLesionFacts(Facts):
         return self.synthesis.network_evaluations + self.lesion.network_evaluations
 
     def to_dict(self) -> dict:
-        """For JSON: the synthesis's facts, and among them the `lesion`."""
+        """The facts for JSON: the synthesis's, and among them the `lesion`."""
         whole = {"lesion": self.lesion.to_dict(), "network_evaluations": self.network_evaluations}
         return self.synthesis.to_dict() | whole

@@ -91,26 +91,26 @@ def plan(
     """The synthesis of a CT with a lesion, ready to run. Arguments and errors as of `generate_lesion`."""
     model = model or load_model()
     settings = lesion_settings(model, params)
-    throughout = params.quality == "paper"
-    if throughout and (params.steps or params.resample):
+    with_the_whole_ct = params.quality == "paper"
+    if with_the_whole_ct and (params.steps or params.resample):
         raise InputError(
             "Quality paper draws the lesion with the whole CT, not after it: leave out --steps and --resample, or use "
             "another quality."
         )
     check_anatomy(anatomy, anatomy)
     lesion = lesion_voxels(lesion_mask, anatomy, "anatomy")
-    labels, region = _complete(anatomy, lesion, params.region)
+    labels, region = _complete_body(anatomy, lesion, params.region)
     if region is not None:  # else synthesis refuses
         check_place(lesion, labels.voxels > 0, lesion_mask.source)
         kind = choose_kind(model, params.kind, region)
     same = {name: getattr(params, name) for name in ("region", "quality", "samples", "overlap", "seed")}
     for_synthesis = SynthesizeParameters.from_dict(same | {"steps": params.synthesis_steps})
-    if throughout and region is not None:
+    if with_the_whole_ct and region is not None:
         net = model.controlnet(kind, kinds=("lesion-mask",))
         mask = prepare(anatomy).labels(anatomy.with_voxels(lesion.astype(np.uint8))) > 0
         synthesis = plan_synthesis(anatomy, for_synthesis, model, reporter, lesion=LesionControl(net, mask))
-        found = ControlledLesionFacts(**mask_facts(kind, lesion_mask, lesion, anatomy), region=region.name)
-        return ControlledSynthesisPlan(synthesis, found)
+        facts = ControlledLesionFacts(**mask_facts(kind, lesion_mask, lesion, anatomy), region=region.name)
+        return ControlledSynthesisPlan(synthesis, facts)
     synthesis = plan_synthesis(anatomy, for_synthesis, model, reporter)
     return GenerateLesionPlan(synthesis, labels, region, lesion_mask, model, settings, params, reporter)
 
@@ -127,7 +127,7 @@ class ControlledSynthesisPlan:
         return self.synthesis.estimate()
 
     def run(self) -> GenerateLesionResult:
-        """The CTs with the lesion in them."""
+        """The result: CTs that are made with the lesion in them."""
         result = self.synthesis.run()
         return GenerateLesionResult(result.volumes, GenerateLesionFacts(result.facts, self.lesion))
 
@@ -147,13 +147,13 @@ class GenerateLesionPlan:
 
     def estimate(self) -> dict:
         """Region and costs, as `look` returns them."""
-        found, lesion = self.synthesis.estimate(), self._of_a_lesion()
+        estimate, lesion = self.synthesis.estimate(), self._inpainter_for_costs()
         count = lesion.evaluations * lesion.tiles * self.params.samples
-        return found | {"network_evaluations": found["network_evaluations"] + count}
+        return estimate | {"network_evaluations": estimate["network_evaluations"] + count}
 
     def run(self) -> GenerateLesionResult:
-        """The CTs without a lesion, and then the lesion in each."""
-        lesion, samples = self._of_a_lesion(), self.params.samples
+        """The result: CTs are made without a lesion, and then the lesion in each."""
+        lesion, samples = self._inpainter_for_costs(), self.params.samples
         costs = [*self.synthesis.costs, *[lesion.tiles] * lesion.evaluations * samples]
         self.reporter.begin(len(costs), costs[0], costs)
         result = self.synthesis.compute()
@@ -164,7 +164,7 @@ class GenerateLesionPlan:
             volumes.append(inpainter.inpaint(self.params.seed + number))
         return GenerateLesionResult(tuple(volumes), GenerateLesionFacts(result.facts, inpainter.facts(samples)))
 
-    def _of_a_lesion(self) -> LesionInpainter:
+    def _inpainter_for_costs(self) -> LesionInpainter:
         """The inpainter in a blank body: it costs what one in a synthetic CT does."""
         return self._inpainter(self.labels.with_voxels(np.where(self.labels.voxels > 0, 0, -1000).astype(np.int16)))
 
@@ -179,7 +179,7 @@ class GenerateLesionPlan:
         )
 
 
-def _complete(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume, Region | None]:
+def _complete_body(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume, Region | None]:
     """The label map with a body, as `synthesize` completes it, and its region, in a whole body that of the part where
     the lesion lies; None if it cannot be found.
     """
@@ -189,7 +189,7 @@ def _complete(anatomy: Volume, lesion: np.ndarray, region: str) -> tuple[Volume,
         labels = with_body(labels, frame.spacing)
     if region == "auto":
         place = frame.labels(anatomy.with_voxels(lesion.astype(np.uint8))) > 0
-        found = region_at(place, labels, frame.spacing, default=region_of_labels(labels))
+        region_there = region_at(place, labels, frame.spacing, default=region_of_labels(labels))
     else:
-        found = REGIONS[region]
-    return anatomy.with_voxels(np.rint(frame.restore(labels)).astype(np.uint8)), found
+        region_there = REGIONS[region]
+    return anatomy.with_voxels(np.rint(frame.restore(labels)).astype(np.uint8)), region_there

@@ -18,13 +18,13 @@ from ..anatomy.regions import HEAD_NECK, Region
 from ..inference.levels import Level, level_of, resample
 from ..volumes.intensity import to_hu, to_model
 
-SKIN_FAT_MM = 12.0  # by training volumes: within it most of the unlabelled body is fat, deeper in most is not
+SKIN_FAT_MM = 12.0  # by training volumes: within it most of the unlabeled body is fat, deeper in most is not
 EDGE_MM = 1.0  # σ of the painted edges
 MUSCLES = label_numbers("muscles")
 
 
 def render_labels(labels: np.ndarray, spacing: tuple[float, float, float], region: Region) -> np.ndarray:
-    """A label map (uint8, Z, Y, X; spacing (z, y, x) in mm) in usual HU, float32, air where it is 0.
+    """The image of a label map (uint8, Z, Y, X; spacing (z, y, x) in mm) in usual HU: float32, air where it is 0.
 
     Other body (118) is fat within 12 mm of the skin. Deeper it is soft tissue, or, in a map that names muscles, fat:
     then what lies between the organs has been named. The volume's border is no skin.
@@ -49,13 +49,16 @@ class HuTemplate:
     window: tuple[float, float]
 
     def at(self, level: Level) -> np.ndarray:
-        """HU at a level's samples. Edges are as soft as its voxels are wide, 1 mm (σ) at least: no staircase shows."""
+        """The painted HU at a level's samples. Edges are as soft as its voxels are wide, 1 mm (σ) at least: no
+        staircase shows.
+        """
         sigma = [max(EDGE_MM, d * s / 2) / s for d, s in zip(level.step, self.spacing, strict=True)]
         soft = torch.from_numpy(ndimage.gaussian_filter(self.hu, sigma, mode="nearest"))
         return resample(soft, self._own, level).numpy()
 
     def textured(self, x0: np.ndarray, level: Level) -> np.ndarray:
-        """HU on the label map's own grid: the paint, and what x_0 (a level's, in the model's range) adds to it there.
+        """The synthesized HU on the label map's own grid: the paint, and what x_0 (a level's, in the model's range)
+        adds to it there.
 
         So the edges are the label map's own, and what lies beyond the HU window, as lungs in an abdomen, keeps its HU.
         """

@@ -18,7 +18,7 @@ from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .lesion_inpainter import LesionInpainter, lesion_settings
 from .scan import Scan, analyze_scan
 
-AROUND_MM = 50.0  # of the scan above and below a lesion decide on its region
+AROUND_MM = 50.0  # of the scan above and below a lesion, by which its region is found
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class InpaintLesionPlan:
         return self.inpainter.estimate(self.params.samples)
 
     def run(self) -> InpaintLesionResult:
-        """All samples, one after the other."""
+        """The result: all samples are drawn, one after the other."""
         inpainter, samples = self.inpainter, self.params.samples
         self.reporter.begin(inpainter.evaluations * samples, inpainter.tiles, make_preview=inpainter.as_volume)
         seeds = [self.params.seed + number for number in range(samples)]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KnownAnatomy:
-    """Organs (a label map on the CT's grid, or None) and, without them, the word for what takes their place.
+    """The known anatomy: organs (a label map on the CT's grid, or None) and, without them, the word for what takes
+    their place.
 
     word: "auto" (the body by threshold), "threshold" (body, lungs, bones and gas), "none" (the model is not conditioned
     on anatomy).
@@ -60,8 +61,8 @@ class KnownAnatomy:
 
 
 def check_anatomy(anatomy: Volume | str, volume: Volume) -> None:
-    """InputError unless `anatomy` is a label map of the model's classes on the volume's grid, or a word of
-    `ANATOMY_WORDS` that can be done: for totalsegmentator, package and weights must be here.
+    """Check the anatomy that is asked for: InputError unless it is a label map of the model's classes on the volume's
+    grid, or a word of `ANATOMY_WORDS` that can be done: for totalsegmentator, package and weights must be installed.
     """
     if isinstance(anatomy, str):
         if anatomy not in ANATOMY_WORDS:
@@ -87,7 +88,7 @@ def resolve_anatomy(
     """The known anatomy of a volume. anatomy: as accepted by `check_anatomy`.
 
     TotalSegmentator runs here on `device` if the word asks for it, and sends heartbeats to the reporter; for an
-    estimate the body alone stands in for its organs.
+    estimate the body alone takes the place of its organs.
     """
     if isinstance(anatomy, Volume):
         return KnownAnatomy(anatomy)

@@ -44,7 +44,7 @@ def is_one_step(control: ControlNet | None) -> bool:
 
 
 def thick_slices_refiner(model: Model, control: ControlNet | None) -> Refiner | None:
-    """The model's refiner, where it has one and a single evaluation is what that goes on from."""
+    """The model's refiner, where it has one and slices are made in a single evaluation, which that corrects."""
     has_refiner = is_one_step(control) and THICK_SLICES.kind in REFINERS.names(model.folder)
     return model.refiner(THICK_SLICES.kind) if has_refiner else None
 
@@ -52,7 +52,7 @@ def thick_slices_refiner(model: Model, control: ControlNet | None) -> Refiner | 
 def noiseless_start(
     thick_hu: torch.Tensor, factor: int, axis: int, window: tuple[float, float], alpha: float
 ) -> torch.Tensor:
-    """x_t = √ᾱ_t·s in the model's range: s of thick slices in HU (Z, Y, X), clipped to the window."""
+    """The start x_t = √ᾱ_t·s in the model's range: s of thick slices in HU (Z, Y, X), clipped to the window."""
     s = to_model(cubic_slices(thick_hu, factor, axis).numpy(), window)
     return math.sqrt(alpha) * torch.from_numpy(s)
 
@@ -60,7 +60,7 @@ def noiseless_start(
 def one_step_estimate(
     scan: Scan, eps: NoisePredictor, split: SliceSplit, mirrored: int, reporter: Reporter
 ) -> np.ndarray:
-    """The estimate in HU, within the window (Z, Y, X).
+    """The thin slices in HU, within the window, by a single evaluation: (Z, Y, X).
 
     mirrored: how many of `MIRRORS` are averaged, a progress step each.
     """

@@ -27,10 +27,10 @@ def classes_of(organ: str, anatomy: Volume | str) -> tuple[int, ...]:
 
 def organ_on_input_grid(scan: Scan, organ: np.ndarray, classes: tuple[int, ...], known: KnownAnatomy) -> np.ndarray:
     """The organ on the input's grid, bool: the voxels of a given label map, and what was found where that is 0."""
-    found = scan.frame.restore(organ, outside=0) > 0.5
+    restored = scan.frame.restore(organ, outside=0) > 0.5
     if known.organs is None:
-        return found
-    return np.where(known.organs.voxels > 0, np.isin(known.organs.voxels, classes), found)
+        return restored
+    return np.where(known.organs.voxels > 0, np.isin(known.organs.voxels, classes), restored)
 
 
 def at_the_organ(scan: Scan, organ: np.ndarray, labels: np.ndarray) -> Scan:

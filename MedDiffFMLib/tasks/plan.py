@@ -17,7 +17,7 @@ class Result(Protocol):
         """The outputs by the name of the file slot: volumes, one a sample, or the rows of a table."""
 
     def summary(self) -> str:
-        """One line for a reader."""
+        """The result in one line for a reader."""
 
 
 class Plan(Protocol):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .scan import Scan
 
 # Robust σ in the model's range, −1 … 1: liver .04, lungs .06, muscles .11; a whole body .18 and more, bowel .32
-EVEN_WITHIN = 0.125
+LARGEST_SIGMA_OF_ONE_TISSUE = 0.125
 NOISE_MM = 2.0  # the spread of tissues counts, not that of noise
 AERATED_HU = -500.0  # below it lung holds more air than tissue
 
@@ -29,14 +29,14 @@ AERATED_HU = -500.0  # below it lung holds more air than tissue
 def healthy_start(
     x: np.ndarray, organ: np.ndarray, spacing: tuple[float, float, float], healthy_below: float | None = None
 ) -> np.ndarray | None:
-    """`x` with every voxel of `organ` at the organ's median; None if the organ is of several tissues, unless
+    """The image `x` with every voxel of `organ` at the organ's median; None if the organ is of several tissues, unless
     `healthy_below` says which of them is healthy (for lungs `AERATED_HU`): then at its median.
 
     x: float32 (Z, Y, X) and healthy_below in the model's range; organ: bool, same shape; spacing (z, y, x) in mm.
     """
     median = np.median(x[organ])
     tissue = smooth_within(np.where(organ, x - median, np.float32(0)), organ, NOISE_MM, spacing)[organ]
-    if robust_sigma(tissue) > EVEN_WITHIN:
+    if robust_sigma(tissue) > LARGEST_SIGMA_OF_ONE_TISSUE:
         healthy = x[organ & (x < healthy_below)] if healthy_below is not None else x[:0]
         if healthy.size == 0:
             return None

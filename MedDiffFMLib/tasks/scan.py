@@ -69,11 +69,11 @@ class Scan:
         return Conditions(labels, self.region.index, model.network.config.encoding, target=target)
 
     def regions(self, labels: np.ndarray | None = None) -> list[RegionSpan]:
-        """Head-neck, chest and abdomen, where the scan shows more than one (see `split_body`); else the whole scan as
-        its region. labels: the conditions' label map, which may hold organs.
+        """The spans of head-neck, chest and abdomen, where the scan shows more than one (see `split_body`); else the
+        whole scan as its region. labels: the conditions' label map, which may hold organs.
         """
-        found = split_body(self.image, labels)
-        return found or [whole_scan(self.region, len(self.body))]
+        spans = split_body(self.image, labels)
+        return spans or [whole_scan(self.region, len(self.body))]
 
     def part(self, span: RegionSpan, windows_hu: dict[str, tuple[float, float]] | None = None) -> Scan:
         """The slices of a part as a scan of their own, whose position is its own too, as in training. Its frame is its
@@ -99,7 +99,7 @@ def analyze_scan(
     spacing_mm: float | Sequence[float] | None = None,
     windows_hu: dict[str, tuple[float, float]] | None = None,
 ) -> Scan:
-    """Prepare a CT and find its body and, if `region_name` is "auto", its region.
+    """The analysis of a CT: prepared, with its body and, if `region_name` is "auto", its region found.
 
     spacing_mm: the grid to compute on, one spacing for all axes or (z, y, x); None for the scan's own.
     windows_hu: other windows than the regions'.

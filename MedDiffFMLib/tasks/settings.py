@@ -29,10 +29,10 @@ Settings = TypeVar("Settings", bound=TiledSettings)
 def settings_for(
     model: Model, task: str, settings: Settings, quality: str | None = None, overlap: float | None = None
 ) -> Settings:
-    """`settings` (a dataclass) with the values of the config's tasks.TASK, or tasks.TASK.QUALITY, in place of its own.
-    overlap: of windows, as asked for, in place of either's.
+    """The settings of a run: `settings`, with the values of the config's tasks.TASK or tasks.TASK.QUALITY in place of
+    its own. overlap: of windows, as asked for, in place of either's.
 
-    InputError for a setting that is none.
+    InputError for a setting that does not exist.
     """
     stored = model.config.get("tasks", {}).get(task, {})
     stored = stored if quality is None else stored.get(quality, {})

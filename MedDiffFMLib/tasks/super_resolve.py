@@ -59,7 +59,7 @@ def super_resolve(
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> SuperResolveResult:
-    """Thin slices from thick ones, along the axis of the largest spacing (the axial one if all are alike).
+    """Make thin slices from thick ones, along the axis of the largest spacing (the axial one if all are alike).
 
     volume: HU on any grid. anatomy: a label map (0–121) on its grid, or a word (see `known_anatomy.KnownAnatomy`).
     parameters: those of `SuperResolveParameters`. The result covers the same space; the means of its slices are the
@@ -154,6 +154,7 @@ class SuperResolvePlan:
         return SuperResolveResult(on_input_axes(self.scan, hu, split), split.factor, self._facts(hu))
 
     def _joined(self) -> torch.Tensor:
+        """The thin slices of all regions in HU, joined without a seam."""
         split, thick = self.splitter.split, torch.from_numpy(self.scan.frame.hu)
         whole = RegionBlender((thick.shape[0] * split.factor, *thick.shape[1:]))
         for span, part in self.regions:

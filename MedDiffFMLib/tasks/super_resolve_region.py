@@ -52,19 +52,19 @@ class SuperResolveSettings(TiledSettings):
     refiner_mirrored: int = 1  # orientations that a refiner averages, 1 to 8
 
 
-OURS = {"sigma_n": 0.05, "zeta": 1.0, "pixel_mm": None, "exact_means": True, "tile_weights": "fade"}
+NOT_THE_PAPERS = {"sigma_n": 0.05, "zeta": 1.0, "pixel_mm": None, "exact_means": True, "tile_weights": "fade"}
 QUALITIES = {
     # on a Gaussian image these find the posterior, the paper's do not: its data step fades as t → 0
-    "fast": SuperResolveSettings(t_start=200, steps=3, **OURS),
-    "balanced": SuperResolveSettings(t_start=300, steps=12, mirrored=4, **OURS),
+    "fast": SuperResolveSettings(t_start=200, steps=3, **NOT_THE_PAPERS),
+    "balanced": SuperResolveSettings(t_start=300, steps=12, mirrored=4, **NOT_THE_PAPERS),
     "paper": SuperResolveSettings(),
 }
 
 
 @dataclass(frozen=True)
 class SliceSplitter:
-    """Splits the slices of a scan, or of one of its regions: by DiffPIR, or in a single evaluation followed by the
-    refiner if there is one.
+    """The split of the slices of a scan, or of one of its regions: by DiffPIR, or in a single evaluation followed by
+    the refiner if there is one.
     """
 
     split: SliceSplit
@@ -125,6 +125,7 @@ class SliceSplitter:
         return round_in_blocks(hu, self.split.factor, self.split.axis) if self.whole_numbers else hu
 
     def _eps(self, part: Scan, labels: np.ndarray) -> NoisePredictor:
+        """The noise prediction on the thin grid of a region."""
         return thin_noise_predictor(
             part, self.split, labels, self.model, self.control, self.settings.tiling, self.reporter
         )

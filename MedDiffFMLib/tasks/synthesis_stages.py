@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """One level: its grid, its noise estimate, its timesteps, and the region that all have."""
+    """A level of a synthesis: its grid, its noise estimate, its timesteps, and the region, which all levels share."""
 
     level: Level
     eps: NoisePredictor
@@ -60,7 +60,7 @@ def stages_of(
     reporter: Reporter,
     lesion: LesionControl | None = None,
 ) -> list[Stage]:
-    """The levels to go through; one that is no finer than the level before it is left out. lesion: to be drawn too."""
+    """The levels to go through; one that is no finer than the level before it is left out. lesion: drawn too."""
     config = model.network.config
     stages: list[Stage] = []
     for name in settings.levels:

@@ -105,7 +105,7 @@ def plan(
     lesion: LesionControl | None = None,
 ) -> SynthesizePlan:
     """The synthesis from a label map, ready to run. Arguments and errors as of `synthesize`. lesion: drawn with it."""
-    frame, labels, estimated = _body(anatomy, reporter)
+    frame, labels, estimated = _complete_body(anatomy, reporter)
     model = model or load_model()
     settings = _settings(model, params)
     spans = split_labels(labels, frame.spacing) if params.region == "auto" else []
@@ -145,7 +145,7 @@ class SynthesizePlan:
         }
 
     def run(self) -> SynthesizeResult:
-        """All samples of all regions, joined without a seam."""
+        """The result: all samples of all regions, joined without a seam."""
         self.reporter.begin(len(self.costs), self.costs[0], self.costs)
         return self.compute()
 
@@ -164,7 +164,7 @@ class SynthesizePlan:
         return SynthesizeResult(volumes, SynthesizeFacts(body, seeds, regions))
 
 
-def _body(anatomy: Volume, reporter: Reporter) -> tuple[Frame, np.ndarray, bool]:
+def _complete_body(anatomy: Volume, reporter: Reporter) -> tuple[Frame, np.ndarray, bool]:
     """The label map's frame, its labels with a body around the organs, and whether that body is estimated."""
     if not np.issubdtype(anatomy.voxels.dtype, np.integer) or not anatomy.voxels.any():
         raise InputError(
@@ -181,6 +181,7 @@ def _body(anatomy: Volume, reporter: Reporter) -> tuple[Frame, np.ndarray, bool]
 
 
 def _name(anatomy: Volume) -> str:
+    """The name of a label map in messages."""
     return anatomy.source or "The label map"
 
 
@@ -193,6 +194,7 @@ def _settings(model: Model, params: SynthesizeParameters) -> SynthesizeSettings:
 
 
 def _region(asked: str, labels: np.ndarray, name: str) -> Region:
+    """The region asked for, or the one that the labels show. InputError, with the map's name, if they show none."""
     region = region_of_labels(labels) if asked == "auto" else REGIONS[asked]
     if region is None:
         raise InputError(f"{name} holds no organ that indicates the region: give it with --region.")

@@ -59,7 +59,7 @@ class RegionSynthesizer:
         )
 
     def samples(self, seeds: Sequence[int]) -> Iterator[np.ndarray]:
-        """HU (Z, Y, X), whole numbers in float32, one a seed; air outside the body."""
+        """The samples in HU (Z, Y, X), whole numbers in float32, one a seed; air outside the body."""
         template = self._template()
         for seed in seeds:
             hu = self._sample(seed, template)

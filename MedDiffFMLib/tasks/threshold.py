@@ -15,12 +15,13 @@ TOUCHING = np.ones((3, 3, 3), bool)  # voxels of one finding share faces, edges 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A voxel of the organ belongs to a finding from `limit` HU on, counted from `centre`, the organ's own level.
+    """The rule for findings: a voxel of the organ belongs to one from `limit` HU on, counted from `center`, the organ's
+    own level.
 
     brighter, darker: the sides that are asked for.
     """
 
-    centre: float
+    center: float
     limit: float
     brighter: bool = True
     darker: bool = True
@@ -31,13 +32,15 @@ class Threshold:
         return self.brighter and self.darker
 
     def sides(self, deviation: np.ndarray, organ: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """BRIGHTER or DARKER with the voxels of that side's findings, bool. deviation: HU; organ: bool."""
-        away, found = deviation - self.centre, []
+        """The sides that count, BRIGHTER and DARKER, each with the voxels of its findings, bool. deviation: HU; organ:
+        bool.
+        """
+        away, sides = deviation - self.center, []
         if self.brighter:
-            found.append((BRIGHTER, organ & (away >= self.limit)))
+            sides.append((BRIGHTER, organ & (away >= self.limit)))
         if self.darker:
-            found.append((DARKER, organ & (away <= -self.limit)))
-        return found
+            sides.append((DARKER, organ & (away <= -self.limit)))
+        return sides
 
 
 def is_large(voxels: np.ndarray | int, voxel_ml: float, smallest_ml: float) -> np.ndarray | bool:

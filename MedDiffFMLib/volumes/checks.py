@@ -18,7 +18,8 @@ _HINT = "give a CT in Hounsfield units"
 
 
 def check_ct(volume: Volume) -> None:
-    """InputError, naming `volume.source`, unless this is a 3D CT in HU with a usable grid. Crops of a body pass.
+    """Check a CT: InputError, naming `volume.source`, unless it is 3D and in HU with a usable grid. Crops of a body
+    pass.
 
     Of a box of a CT that is in HU (`Volume.in_hu`), the values need only show a patient.
     """
@@ -32,7 +33,7 @@ def check_ct(volume: Volume) -> None:
 
 
 def ensure_ct(volume: Volume) -> Volume:
-    """The volume, found to be a CT in HU: by `check_ct` now, unless that was done before. InputError as of that."""
+    """The volume, checked to be a CT in HU: by `check_ct` now, unless that was done before. InputError as of that."""
     if volume.in_hu:
         return volume
     check_ct(volume)
@@ -40,7 +41,7 @@ def ensure_ct(volume: Volume) -> Volume:
 
 
 def check_grid(shape: tuple[int, ...], spacing: tuple[float, ...], name: str) -> None:
-    """InputError unless shape (z, y, x) and spacing (x, y, z) in mm are those of a volume."""
+    """Check a grid: InputError unless shape (z, y, x) and spacing (x, y, z) in mm are those of a volume."""
     if len(shape) < 3 or min(shape) < 2:
         size = " × ".join(str(n) for n in shape[::-1])
         raise InputError(f"{name} is a single slice ({size} voxels); give the whole 3D volume.")
@@ -56,6 +57,7 @@ def check_grid(shape: tuple[int, ...], spacing: tuple[float, ...], name: str) ->
 
 
 def _check_numbers(voxels: np.ndarray, name: str) -> None:
+    """Check the voxels: InputError if some are NaN or infinite."""
     if np.issubdtype(voxels.dtype, np.floating):
         bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
         if bad:
@@ -153,4 +155,5 @@ def _without_lowest(sample: np.ndarray) -> np.ndarray:
 
 
 def _share(sample: np.ndarray, low: float, high: float) -> float:
+    """The fraction of values between two limits."""
     return float(np.mean((sample > low) & (sample < high)))

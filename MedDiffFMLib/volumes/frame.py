@@ -61,7 +61,8 @@ class Frame:
 
 
 def prepare(volume: Volume, spacing_mm: float | Sequence[float] | None = None) -> Frame:
-    """Order a volume's axes as RAS and, if `spacing_mm` is given, one for all axes or (z, y, x), resample it to that.
+    """The frame of a volume: its axes ordered as RAS and, if `spacing_mm` is given, one for all axes or (z, y, x),
+    resampled to that.
 
     Resampling is by cubic B-splines and keeps the outer faces of the volume where they are, so that the frame of the
     position stays the whole image.

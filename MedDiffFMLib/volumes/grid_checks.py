@@ -25,7 +25,7 @@ _TO_LPS = np.array([[-1.0], [-1.0], [1.0], [1.0]])  # of the rows of an affine i
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of where voxels lie. name: of its source, as in "its sform"; affine (4, 4): from the index (x, y, z)
+    """A reading of where voxels lie. name: of its source, as in "its sform"; affine (4, 4): from the index (x, y, z)
     of a voxel to mm, LPS.
     """
 
@@ -33,7 +33,7 @@ class Reading:
     affine: np.ndarray
 
     def in_words(self) -> str:
-        """Spacing, axes and place of the first voxel (RAS, as 3D Slicer shows it)."""
+        """The reading for a message: spacing, axes and place of the first voxel (RAS, as 3D Slicer shows it)."""
         spacing = np.linalg.norm(self.affine[:3, :3], axis=0)
         axes = (self.affine[:3, :3] / spacing).ravel().tolist()
         code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(axes)
@@ -50,7 +50,7 @@ class Statement:
 
 
 def from_ras(affine: np.ndarray) -> np.ndarray:
-    """An affine (4, 4) to mm, RAS, as one to mm, LPS; or the other way."""
+    """An affine (4, 4) to mm, LPS, made of one to mm, RAS; or the other way round."""
     return _TO_LPS * affine
 
 
@@ -76,7 +76,7 @@ def apart_mm(one: np.ndarray, other: np.ndarray, size: Sequence[int]) -> float:
 
 
 def check_readings(readings: Sequence[Reading], size: Sequence[int], name: str) -> None:
-    """InputError, naming the file, unless all readings are of right-angled axes and agree on where every voxel lies.
+    """Compare readings: InputError, naming the file, unless all have right-angled axes and agree on where voxels lie.
 
     size: voxels along x, y, z.
     """
@@ -95,7 +95,7 @@ def check_readings(readings: Sequence[Reading], size: Sequence[int], name: str) 
 
 
 def check_right_angles(affine: np.ndarray, name: str) -> None:
-    """InputError, naming the file, if the axes are sheared."""
+    """Check the axes: InputError, naming the file, if they are sheared."""
     shear = shear_degrees(affine)
     if shear > SHEAR_DEGREES:
         raise InputError(
@@ -105,7 +105,7 @@ def check_right_angles(affine: np.ndarray, name: str) -> None:
 
 
 def _check_axes(reading: Reading, name: str) -> None:
-    """InputError if a reading is none: numbers that are NaN, or axes without a volume."""
+    """Check a reading: InputError if numbers are NaN, or if its axes span no volume."""
     if not np.isfinite(reading.affine).all():
         problem = "holds numbers that are NaN or infinite"
     else:

@@ -49,14 +49,16 @@ class NiftiHeader:
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """The file's bytes, decompressed if it is gzip (whatever its name says)."""
+    """The opened file, decompressed if it is gzip (whatever its name says)."""
     with open(path, "rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if zipped else open(path, "rb")
 
 
 def read_nifti_header(path: Path) -> NiftiHeader:
-    """The header; InputError if the file is not NIfTI-1 or ends before its last voxel (ITK returns zeros there)."""
+    """The header of a NIfTI file. InputError if it is not NIfTI-1 or ends before its last voxel (ITK returns zeros
+    there).
+    """
     try:
         with open_plain(path) as file:
             raw = file.read(348)
@@ -76,6 +78,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
 
 
 def _parse_nifti(raw: bytes, path: Path) -> NiftiHeader:
+    """The header in the first 348 bytes of a file. InputError, naming it, if they are none."""
     order = {struct.pack("<i", 348): "<", struct.pack(">i", 348): ">"}.get(raw[:4])
     if raw[:4] in (struct.pack("<i", 540), struct.pack(">i", 540)):
         raise InputError(f"{path} is a NIfTI-2 file, which is not supported; save it as NIfTI-1 (.nii.gz) or NRRD.")
@@ -106,6 +109,7 @@ def _parse_nifti(raw: bytes, path: Path) -> NiftiHeader:
 
 
 def _cut_short(path: Path) -> InputError:
+    """The error of a file whose end is missing."""
     return InputError(f"{path} is damaged or cut short (its end is missing); export or download the volume again.")
 
 
@@ -120,13 +124,13 @@ def put_nifti_grid(path: Path, grid: bytes) -> None:
 
 
 def read_nrrd_header(path: Path) -> bytes:
-    """The header, up to and including the empty line that ends it."""
+    """The header of a NRRD file, up to and including the empty line that ends it."""
     with open(path, "rb") as file:
         return _nrrd_header(file)
 
 
 def read_nrrd_grid(path: Path) -> bytes:
-    """The header's lines about space, without the rest."""
+    """The lines about space in the header of a NRRD file."""
     header = read_nrrd_header(path)
     return b"\n".join(match.group(0).rstrip(b"\r") for match in _NRRD_GRID.finditer(header))
 
@@ -152,7 +156,7 @@ def _nrrd_header(file: BinaryIO) -> bytes:
 
 
 def check_compressed_data(path: Path) -> None:
-    """InputError if the compressed voxels of a NRRD or MHA file fail their checksum, which ITK does not look at."""
+    """Check a NRRD or MHA file's compressed voxels: InputError if they fail their checksum, which ITK does not see."""
     try:
         with open(path, "rb") as file:
             if path.suffix.lower() == ".nrrd":
@@ -168,6 +172,7 @@ def check_compressed_data(path: Path) -> None:
 
 
 def _drain(file: BinaryIO) -> None:
+    """Read a file to its end: gzip's checksum comes last."""
     while file.read(_CHUNK):
         pass
 
@@ -195,6 +200,7 @@ def _meta_header(file: BinaryIO) -> list[tuple[str, str]]:
 
 
 def _check_zlib(file: BinaryIO, path: Path) -> None:
+    """Check compressed voxels to their end. InputError if it is missing."""
     stream = zlib.decompressobj()
     while not stream.eof and (chunk := file.read(1 << 20)):
         stream.decompress(chunk)

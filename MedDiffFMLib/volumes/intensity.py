@@ -6,7 +6,7 @@ import numpy as np
 
 
 def to_model(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """HU to the model's [-1, 1]: the window's range linearly, values beyond it clipped. Returns float32."""
+    """HU in the model's range [-1, 1], float32: the window's range linearly, values beyond it clipped."""
     low, high = (float(end) for end in window)
     x = (np.clip(np.asarray(hu, dtype=np.float32), low, high) - low) * (2.0 / (high - low)) - 1.0
     return x.astype(np.float32, copy=False)
@@ -23,6 +23,6 @@ def keep_beyond(hu: np.ndarray, estimate: np.ndarray, window: tuple[float, float
 
 
 def to_hu(x: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """The model's [-1, 1] to HU, float32: the inverse of `to_model` within the window."""
+    """HU of values in the model's range [-1, 1], float32: the inverse of `to_model` within the window."""
     low, high = (float(end) for end in window)
     return ((np.asarray(x, dtype=np.float32) + 1.0) * ((high - low) / 2.0) + low).astype(np.float32, copy=False)

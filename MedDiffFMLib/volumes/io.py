@@ -107,10 +107,10 @@ def _write_plain(volume: Volume, plain: Path, copy: Path) -> None:
     if plain.stat().st_size < volume.voxels.nbytes:
         raise OSError("the file is cut short")
     record = volume.grid_record
-    if plain.suffix == ".nii" and len(record) == len(ours := read_nifti_header(plain).grid):
+    if plain.suffix == ".nii" and len(record) == len(written := read_nifti_header(plain).grid):
         put_nifti_grid(plain, record)
         if not _reads_back(volume, plain):
-            put_nifti_grid(plain, ours)
+            put_nifti_grid(plain, written)
     elif plain.suffix == ".nrrd" and record.startswith(b"space"):
         put_nrrd_grid(plain, record, copy)
         if _reads_back(volume, copy):
@@ -118,6 +118,7 @@ def _write_plain(volume: Volume, plain: Path, copy: Path) -> None:
 
 
 def _reads_back(volume: Volume, path: Path) -> bool:
+    """Whether ITK reads the volume's geometry back from a file exactly."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -130,6 +131,7 @@ def _reads_back(volume: Volume, path: Path) -> bool:
 
 
 def _gzip(plain: Path, zipped: Path) -> None:
+    """Write a compressed copy of a file."""
     with open(plain, "rb") as source, open(zipped, "wb") as target:
         with gzip.GzipFile("", "wb", 5, target, mtime=0) as packed:  # no name and no date in the file
             shutil.copyfileobj(source, packed, 1 << 20)

@@ -16,7 +16,7 @@ from ..errors import InputError
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what ITK, GDCM and MetaIO print on stderr to nowhere; Python code inside must not log.
+    """A context in which what ITK, GDCM and MetaIO print on stderr goes nowhere; Python code inside must not log.
 
     MetaIO and the NIfTI library write to the process's stderr themselves, so the file descriptor is redirected. ITK's
     readers set the process's locale while they work: it is put back should one not do so.

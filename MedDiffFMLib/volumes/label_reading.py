@@ -54,7 +54,7 @@ def resample_labels_to(labels: Volume, like: Volume) -> Volume:
         return replace(like, voxels=labels.voxels, source=labels.source, resampled=False, warnings=labels.warnings)
     reordered = sorted(labels.voxels.shape) == sorted(like.voxels.shape)
     if reordered and not labels.same_box(like):
-        raise InputError(_lost(labels, like))
+        raise InputError(_lost_header_message(labels, like))
     target = sitk.Image(like.voxels.shape[::-1], sitk.sitkUInt8)
     target.SetSpacing(like.spacing)
     target.SetOrigin(like.origin)
@@ -64,7 +64,7 @@ def resample_labels_to(labels: Volume, like: Volume) -> Volume:
     voxels = sitk.GetArrayFromImage(sitk.Resample(shifted, target, sitk.Transform(), sitk.sitkNearestNeighbor, 0))
     inside = _share_inside(labels, like)
     if not voxels.any() or (labels.voxels.any() and voxels.max() == 1):
-        raise InputError(_missed(labels, like, inside))
+        raise InputError(_nothing_left_message(labels, like, inside))
     voxels = np.maximum(voxels - 1, 0).astype(labels.voxels.dtype)
     result = replace(like, voxels=voxels, source=labels.source, resampled=True, warnings=labels.warnings)
     if reordered or not labels.voxels.any():  # nothing is lost
@@ -77,7 +77,7 @@ def resample_labels_to(labels: Volume, like: Volume) -> Volume:
     )
 
 
-def _lost(labels: Volume, like: Volume) -> str:
+def _lost_header_message(labels: Volume, like: Volume) -> str:
     """The message about a mask whose voxels fit and whose header does not."""
     apart = np.linalg.norm(np.subtract(labels.origin, like.origin))
     spacing, other = (" × ".join(f"{mm:.3g}" for mm in volume.spacing) for volume in (labels, like))
@@ -88,7 +88,7 @@ def _lost(labels: Volume, like: Volume) -> str:
     )
 
 
-def _missed(labels: Volume, like: Volume, inside: float) -> str:
+def _nothing_left_message(labels: Volume, like: Volume, inside: float) -> str:
     """The message about a label map of which no label is left. inside: the share of its labels that lies in `like`."""
     other = like.source or "the CT"
     if inside == 0:
@@ -112,8 +112,10 @@ def _share_inside(labels: Volume, like: Volume) -> float:
 
 
 def _ml(labels: Volume) -> float:
+    """The volume of all labels in ml."""
     return float(np.count_nonzero(labels.voxels) * np.prod(labels.spacing) / 1000)
 
 
 def _name(labels: Volume) -> str:
+    """The name of a label map in messages."""
     return labels.source or "The label map"

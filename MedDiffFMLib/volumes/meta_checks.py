@@ -79,7 +79,7 @@ def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> li
 
 
 def _check_values(fields: list[tuple[str, str]], path: Path) -> None:
-    """InputError for what makes other values of the stored ones, or other mm of the numbers."""
+    """Check the fields that change meaning: InputError if stored values or mm mean something else than they say."""
     header = dict(fields)
     scale = [_numbers(header.get(f"ElementToIntensityFunction{end}", "")) for end in ("Slope", "Offset")]
     if scale[0] not in ([], [1.0]) or scale[1] not in ([], [0.0]):
@@ -100,7 +100,7 @@ def _check_values(fields: list[tuple[str, str]], path: Path) -> None:
 
 
 def _check_files(header: dict[str, str], names: list[str], path: Path) -> None:
-    """InputError if there are fewer files of slices than slices: ITK leaves the rest as it finds it in memory."""
+    """Check the list of files: InputError if there are fewer than slices: ITK leaves the rest as it is in memory."""
     file, sizes = header.get("ElementDataFile", "").split(), _numbers(header.get("DimSize", ""))
     if len(sizes) < 3:
         return

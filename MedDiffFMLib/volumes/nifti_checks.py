@@ -66,6 +66,7 @@ def _qform(header: NiftiHeader, path: Path) -> np.ndarray:
 
 
 def _check_size(header: NiftiHeader, path: Path) -> None:
+    """Check the dimensions: InputError if they are impossible, or fewer than the file holds."""
     used = header.dim[1 : 1 + max(0, min(header.dim[0], 7))]
     if header.magic[:2] not in (b"n+", b"ni") or not used or min(used) < 1 or header.dim[0] > 7:
         what = "an ANALYZE file, or damaged" if header.magic[:1] == b"\0" else f"damaged (dim {header.dim})"
@@ -79,7 +80,7 @@ def _check_size(header: NiftiHeader, path: Path) -> None:
 
 
 def _check_scale(header: NiftiHeader, path: Path) -> None:
-    """InputError if slope and intercept can be read in two ways. A slope of 0 or NaN alone means none."""
+    """Check slope and intercept: InputError if they can be read in two ways. A slope of 0 or NaN alone means none."""
     slope, intercept = header.scale
     scaled = slope != 0 and math.isfinite(slope)
     if (scaled and not math.isfinite(intercept)) or (not scaled and intercept != 0 and math.isfinite(intercept)):

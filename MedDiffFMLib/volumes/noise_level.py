@@ -32,12 +32,13 @@ def estimate_noise(hu: np.ndarray, body: np.ndarray, spacing: tuple[float, float
     return float(0.5 * (edges[peak] + edges[peak + 1]) * mode_to_sigma)
 
 
-def _slices(count: int, most: int = 40) -> np.ndarray:
-    """At most 40 slices spread over the volume: enough for a mode, and quick on a large scan."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+def _slices(count: int, limit: int = 40) -> np.ndarray:
+    """The numbers of at most 40 slices spread over the volume: enough for a mode, and quick on a large scan."""
+    return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(int))
 
 
 def _local_deviations(hu: np.ndarray, body: np.ndarray, kernel: int) -> np.ndarray:
+    """The standard deviation within each window of a slice that is soft tissue, as a list."""
     mean = ndimage.uniform_filter(hu, kernel)
     variance = (ndimage.uniform_filter(hu * hu, kernel) - mean**2) * (kernel**2 / (kernel**2 - 1))
     inside = ndimage.binary_erosion(body, structure=np.ones((kernel, kernel)))

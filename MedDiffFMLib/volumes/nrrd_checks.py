@@ -64,7 +64,7 @@ def nrrd_fields(header: bytes) -> dict[str, str]:
 
 
 def _check_values(fields: dict[str, str], path: Path) -> None:
-    """InputError for what makes other values of the stored ones, or other mm of the numbers."""
+    """Check the fields that change meaning: InputError if stored values or mm mean something else than they say."""
     encoding = fields.get("encoding", "raw").lower()
     if encoding not in _ENCODINGS:
         raise InputError(f"{path} is packed as {encoding}, which cannot be read; save it with gzip or raw encoding.")
@@ -91,12 +91,13 @@ def _axes(fields: dict[str, str], path: Path) -> list[list[float]] | None:
 
 
 def _vectors(text: str) -> list[list[float]]:
-    """(1,0,0) none (0,1,0) as the lists of three numbers in it; NaN for what is no number."""
+    """The vectors in a text like (1,0,0) none (0,1,0), each of three numbers; NaN for what is no number."""
     found = [[_number(word) for word in part.split(",")] for part in re.findall(r"\(([^)]*)\)", text)]
     return [vector for vector in found if len(vector) == 3]
 
 
 def _number(word: str) -> float:
+    """A word as a number; NaN if it is none."""
     try:
         return float(word)
     except ValueError:

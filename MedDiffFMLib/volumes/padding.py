@@ -83,7 +83,7 @@ def _squares(one: np.ndarray, side: int) -> np.ndarray:
 
 
 def _filled(equal: np.ndarray, side: int) -> np.ndarray:
-    """All voxels of the squares that are wholly True: a morphological opening."""
+    """The voxels of all squares that are wholly True: a morphological opening."""
     if min(equal.shape) < side:
         return np.zeros(equal.shape, bool)
     begins = _all_of(_all_of(equal, side, axis=0), side, axis=1)
@@ -101,11 +101,12 @@ def _all_of(flags: np.ndarray, count: int, axis: int) -> np.ndarray:
 
 
 def _touches_border(area: np.ndarray) -> bool:
+    """Whether an area reaches a face of the volume."""
     return any(bool(area.take(end, axis).any()) for axis in range(3) for end in (0, -1))
 
 
 def _has_noise(hu: np.ndarray, where: np.ndarray) -> bool:
-    """Whether most neighbors along x that both lie there differ; False if there are none."""
+    """Whether most neighbors along x differ, of those that both lie in `where`; False if there are none."""
     alike = total = 0
     for one, part in zip(hu, where, strict=True):
         both = part[:, 1:] & part[:, :-1]

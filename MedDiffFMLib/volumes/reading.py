@@ -76,6 +76,7 @@ def suffix_of(path: Path) -> str:
 
 
 def _read_nifti(path: Path) -> Volume:
+    """The volume in a NIfTI file."""
     header = read_nifti_header(path)
     if header.not_finite:
         raise InputError(
@@ -89,7 +90,7 @@ def _read_nifti(path: Path) -> Volume:
 
 
 def _read_text_header(path: Path, suffix: str) -> Volume:
-    """A NRRD, MHA or MHD file."""
+    """The volume in a NRRD, MHA or MHD file."""
     check_compressed_data(path)
     statement = _statement(path, suffix)
     volume = _checked(_as_volume(_read_image(path, _READERS[suffix]), path), statement)
@@ -115,7 +116,7 @@ def _checked(volume: Volume, statement: Statement) -> Volume:
 
 @contextlib.contextmanager
 def _permissive_sform() -> Iterator[None]:
-    """ITK then takes the nearest right-angled axes: `check_readings` has seen that they are near."""
+    """A context in which ITK takes the nearest right-angled axes: `check_readings` has seen that they are near."""
     name = "ITK_NIFTI_SFORM_PERMISSIVE"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -129,6 +130,7 @@ def _permissive_sform() -> Iterator[None]:
 
 
 def _read_image(path: Path, reader_name: str, several: bool = False) -> sitk.Image:
+    """The image in a file by one of ITK's readers. several: whether a voxel may have several values."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(check_name(path)))
     reader.SetImageIO(reader_name)
@@ -150,6 +152,7 @@ def _read_image(path: Path, reader_name: str, several: bool = False) -> sitk.Ima
 
 
 def _one_frame(image: sitk.Image, path: Path) -> sitk.Image:
+    """The image in three dimensions. InputError if it is a slice, or has several frames."""
     size = image.GetSize()
     if len(size) < 3:
         raise InputError(f"{path} is a single slice ({' × '.join(map(str, size))} pixels); give the whole 3D volume.")
@@ -159,6 +162,7 @@ def _one_frame(image: sitk.Image, path: Path) -> sitk.Image:
 
 
 def _as_volume(image: sitk.Image, path: Path) -> Volume:
+    """The volume of an image that was read from a file. InputError if its grid cannot be one."""
     volume = Volume.from_sitk(image, str(path))
     check_grid(volume.voxels.shape, volume.spacing, str(path))
     check_right_angles(affine_of(volume.spacing, volume.origin, volume.direction), str(path))
@@ -166,6 +170,7 @@ def _as_volume(image: sitk.Image, path: Path) -> Volume:
 
 
 def _plain_type(voxels: np.ndarray) -> np.ndarray:
+    """The voxels as int16 if that holds them (8-bit ones stay), else as float32."""
     if np.issubdtype(voxels.dtype, np.integer):
         if voxels.dtype.itemsize == 1 or voxels.dtype == np.int16:
             return voxels

@@ -80,7 +80,7 @@ def crop_to_box(volume: Volume, box: Box) -> Part:
 
 
 def _indices(volume: Volume, ras: np.ndarray) -> np.ndarray:
-    """Continuous voxel indices (n, 3), x y z, of points (n, 3) in mm, RAS."""
+    """The continuous voxel indices (n, 3), x y z, of points (n, 3) in mm, RAS."""
     lps = ras * (-1, -1, 1)
     return (lps - volume.origin) @ np.reshape(volume.direction, (3, 3)) / volume.spacing
 

@@ -46,11 +46,11 @@ class Volume:
 
     @property
     def size_mm(self) -> tuple[float, float, float]:
-        """Extent (x, y, z) of the volume in mm along its own axes, from voxel edge to voxel edge."""
+        """The extent (x, y, z) of the volume in mm along its own axes, from voxel edge to voxel edge."""
         return tuple(n * s for n, s in zip(self.voxels.shape[::-1], self.spacing, strict=True))
 
     def same_grid(self, other: Volume, tolerance: float = 0.01) -> bool:
-        """True if both have the same shape and no voxel lies further apart than `tolerance` of the smallest
+        """Whether both have the same shape and no voxel lies further apart than `tolerance` of the smallest
         spacing.
         """
         if self.voxels.shape != other.voxels.shape:
@@ -59,17 +59,18 @@ class Volume:
         return bool(apart <= tolerance * min(self.spacing))
 
     def same_box(self, other: Volume) -> bool:
-        """True if the corner voxels of both lie in the same eight places, in whatever order, within half a voxel."""
+        """Whether the corner voxels of both lie in the same eight places, in whatever order, within half a voxel."""
         apart = np.linalg.norm(self._corners()[:, None] - other._corners(), axis=2)
         return bool(apart.min(axis=1).max() <= 0.5 * min(self.spacing))
 
     def _corners(self) -> np.ndarray:
-        """Position (8, 3) in mm of the centers of the eight corner voxels."""
+        """The positions (8, 3) in mm of the centers of the eight corner voxels."""
         last = np.array(self.voxels.shape[::-1]) - 1
         index = np.array(list(np.ndindex(2, 2, 2))) * last
         return self.origin + (index * self.spacing) @ np.reshape(self.direction, (3, 3)).T
 
     def to_sitk(self) -> sitk.Image:
+        """The volume as an image of SimpleITK."""
         image = sitk.GetImageFromArray(self.voxels)
         image.SetSpacing(self.spacing)
         image.SetOrigin(self.origin)
@@ -78,6 +79,7 @@ class Volume:
 
     @classmethod
     def from_sitk(cls, image: sitk.Image, source: str = "") -> Volume:
+        """The volume of an image of SimpleITK."""
         return cls(sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), source)
 
 

@@ -1,4 +1,4 @@
-"""The other end of a worker's pipes: start one, give it jobs one after another, stop it."""
+"""The client of a worker: it starts one, gives it jobs one after another, and stops it."""
 
 from __future__ import annotations
 
@@ -67,10 +67,11 @@ class WorkerProcess:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed; it does no further jobs then."""
+        """Whether the worker was closed; it does no further jobs then."""
         return self._closed.is_set()
 
     def _started(self) -> subprocess.Popen:
+        """The running process, started if necessary. OSError if the worker was closed."""
         if self._closed.is_set():
             raise OSError("closed")
         if self._process is None or self._process.poll() is not None:
@@ -89,6 +90,7 @@ class WorkerProcess:
         return self._process
 
     def _death(self) -> dict:
+        """The last event of a job whose worker ended: `cancelled` if it was closed, else an error."""
         if self._closed.is_set():
             return {"event": "cancelled"}
         code = self._code() if self._process else None
@@ -105,6 +107,7 @@ class WorkerProcess:
             return self._process.wait()
 
     def _crash_message(self) -> str:
+        """The end of the message about a crash: what the worker said last, and a full stop."""
         if self._log is None:
             return "."
         self._log.seek(0, os.SEEK_END)

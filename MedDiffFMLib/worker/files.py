@@ -23,10 +23,10 @@ PREVIEW = "preview.nrrd"
 
 
 class JobFiles:
-    """Files of a `run` request, as a context: `paths` by slot, `parameters` with paths for files within the line.
+    """The files of a `run` request, as a context: `paths` by slot, `parameters` with paths for files within the line.
 
-    What came within the line lies in a private folder for as long as the job runs. UsageError for names and contents
-    that are none.
+    What came within the line lies in a private folder for as long as the job runs. UsageError for unusable names
+    and contents.
     """
 
     def __init__(self, request: dict):
@@ -84,6 +84,7 @@ class JobFiles:
         return {name: [self._result(path) for path in slot_paths] for name, slot_paths in written.items()}
 
     def _result(self, path: Path) -> dict:
+        """An output file as an event names it."""
         beside = provenance_path(path)
         beside = beside if path.suffix.lower() != ".csv" and beside.is_file() else None
         if not self._inline:
@@ -108,6 +109,7 @@ class JobFiles:
 
 
 def _contents(value: dict, name: str) -> bytes:
+    """The bytes of a file within the line. UsageError, with the name of its slot, if they are no base64."""
     try:
         return base64.b64decode(value["data"], validate=True)
     except (KeyError, TypeError, ValueError, binascii.Error):
@@ -115,13 +117,14 @@ def _contents(value: dict, name: str) -> bytes:
 
 
 def _encoded(path: Path) -> str:
+    """The bytes of a file as base64."""
     return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def shrink(volume: Volume, most: int = PREVIEW_VOXELS) -> Volume:
-    """Every n-th voxel along each axis, so that at most `most` remain, as int16 HU; the first voxel stays in place."""
+def shrink(volume: Volume, limit: int = PREVIEW_VOXELS) -> Volume:
+    """A volume of every n-th voxel along each axis, at most `limit` in all, as int16 HU; the first stays in place."""
     n = 1
-    while np.prod([-(-size // n) for size in volume.voxels.shape]) > most:
+    while np.prod([-(-size // n) for size in volume.voxels.shape]) > limit:
         n += 1
     voxels = np.ascontiguousarray(volume.voxels[::n, ::n, ::n])
     limits = np.iinfo(np.int16)

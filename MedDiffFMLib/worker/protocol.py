@@ -14,6 +14,7 @@ PROTOCOL = 1
 
 
 def end_event(error: Exception) -> dict:
+    """The last event of a job that ended by an error: `cancelled`, or `error` with what to do."""
     kind = kind_of(error)
     if kind == "cancelled":
         return {"event": "cancelled"}
@@ -21,6 +22,7 @@ def end_event(error: Exception) -> dict:
 
 
 def parse_request(line: bytes) -> dict:
+    """The request in a line. UsageError if the line is not a JSON object."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -31,6 +33,7 @@ def parse_request(line: bytes) -> dict:
 
 
 def request_id(request: dict) -> str:
+    """The id of a request. UsageError if it has none."""
     key = request.get("id")
     if not isinstance(key, str) or not key:
         raise UsageError("The request has no id: give each job a text of its own.")
@@ -61,6 +64,6 @@ def check_request(request: dict) -> tuple[Parameters, CommonParameters]:
         needed = not slot.optional and not (slot.output and request.get("request") == "look")
         if files.get(name) is None and needed:
             raise UsageError(f"The file {name!r} of {task} is missing: its files are {', '.join(slots)}.")
-    # a file within the line stands for a path here
+    # a file within the line counts as a path here
     values = request.get("parameters", {}).items()
     return split_values(TASKS[task], {k: "a file" if isinstance(v, dict) else v for k, v in values})

@@ -76,6 +76,7 @@ class Worker:
         return True
 
     def _dispatch(self, request: dict) -> bool:
+        """Do or queue a request; False if it was the last one. UsageError if there is no such request."""
         match request.get("request"):
             case "run" | "look":
                 self._accept(request)
@@ -94,6 +95,7 @@ class Worker:
         return True
 
     def _accept(self, request: dict) -> None:
+        """Check a job and queue it."""
         key = request_id(request)
         check_request(request)
         with self._lock:
@@ -105,6 +107,7 @@ class Worker:
         self._jobs.put(request)
 
     def _cancel(self, key: str) -> None:
+        """Cancel a waiting job, or ask the running one to stop."""
         with self._lock:
             if key not in self._open:
                 raise UsageError(f"There is no job {key!r} to cancel: it is finished or was never accepted.")
@@ -179,7 +182,7 @@ class Worker:
 
         def on_progress(now: Progress) -> None:
             nonlocal sent, step, shown
-            self._check(key)
+            self._stop_if_cancelled(key)
             event = {"event": "progress", "id": key, "step": now.step, "steps": now.steps}
             event |= {"window": now.window, "windows": now.windows}
             event |= {"fraction": now.fraction, "seconds_left": now.seconds_left}
@@ -194,7 +197,8 @@ class Worker:
 
         return on_progress
 
-    def _check(self, key: str) -> None:
+    def _stop_if_cancelled(self, key: str) -> None:
+        """Raise Cancelled if the job's cancel was requested, or the worker is to end."""
         if self._ending or self._open[key]:
             raise Cancelled
 
@@ -203,16 +207,17 @@ class Worker:
         from ..models.loading import load_model
 
         key = (name, device, precision)
-        self._check(self._running)
+        self._stop_if_cancelled(self._running)
         if self._model is None or self._model[0] != key:
             self._model = None  # two at once may not fit, and a plan holds its own
             if self._cache:
                 self._cache.drop_plan()
             self._model = (key, load_model(name, device, precision))
-        self._check(self._running)
+        self._stop_if_cancelled(self._running)
         return self._model[1]
 
     def _hello(self, request: dict) -> None:
+        """Send the event `hello`: versions, hardware, models and tasks."""
         from ..models.device import choose_device
         from ..models.hardware import describe_system
         from ..models.store import installed
@@ -232,7 +237,7 @@ class Worker:
 
 
 def read_lines(source: int) -> Iterator[bytes]:
-    """Lines of a file descriptor. Not through `sys.stdin`: a thread that waits there keeps Python from ending."""
+    """The lines of a file descriptor. Not through `sys.stdin`: a thread that waits there keeps Python from ending."""
     parts: list[bytes] = []
     while block := os.read(source, 1 << 20):
         *whole, rest = block.split(b"\n")

@@ -22,10 +22,10 @@ WHOLE_ONES = 5  # volumes that each process decompresses
 
 def read_crop(case: Case, rng: np.random.Generator, size: int) -> None:
     """A crop of size³ around a random place of the body, inside the volume where it fits."""
-    centre = [int(rng.integers(low, high)) for low, high in case.body_box]
+    center = [int(rng.integers(low, high)) for low, high in case.body_box]
     start = [
         int(np.clip(c - size // 2, min(0, n - size), max(0, n - size)))
-        for c, n in zip(centre, case.hu.shape, strict=True)
+        for c, n in zip(center, case.hu.shape, strict=True)
     ]
     read_box(case.hu, start, [size] * 3, case.geometry.air_hu)
     read_box(case.labels, start, [size] * 3, 0)

@@ -233,13 +233,13 @@ def jump_to(place):
         slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().JumpSliceByOffsetting(*place)
 
 
-def zoom_to(place, millimetres):
+def zoom_to(place, millimeters):
     """The slice views about a place, so wide."""
     for view in ("Red", "Yellow", "Green"):
         node = slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode()
         node.JumpSliceByCentering(*place)
         width, height, depth = node.GetFieldOfView()
-        node.SetFieldOfView(millimetres, millimetres * height / width, depth)
+        node.SetFieldOfView(millimeters, millimeters * height / width, depth)
 
 
 def clear_3d():

@@ -69,8 +69,8 @@ def plant_ball(ct, name: str, organ: int):
     labels = slicer.util.loadLabelVolume(str(ROOT / "Testing" / "Data" / f"{name}_seg.nii.gz"), {"show": False})
     within, spacing = slicer.util.arrayFromVolume(labels) == organ, ct.GetSpacing()[::-1]
     depth = ndimage.distance_transform_edt(within, sampling=spacing)
-    centre = np.unravel_index(depth.argmax(), depth.shape)
-    away = [((i - c) * s) ** 2 for i, c, s in zip(np.indices(depth.shape), centre, spacing, strict=True)]
+    center = np.unravel_index(depth.argmax(), depth.shape)
+    away = [((i - c) * s) ** 2 for i, c, s in zip(np.indices(depth.shape), center, spacing, strict=True)]
     voxels = slicer.util.arrayFromVolume(ct)
     voxels[(sum(away) < 15**2) & within] -= 60
     slicer.util.arrayFromVolumeModified(ct)

@@ -77,12 +77,12 @@ def known_map() -> np.ndarray:
     return voxels
 
 
-def show_map(panel, source, voxels, limit=40.0, centre=0.0):
+def show_map(panel, source, voxels, limit=40.0, center=0.0):
     """As at the end of a run that made this map."""
     from MedDiffFMPanels.scene import exchange
     from MedDiffFMPanels.scene.findings_nodes import colorMap
 
-    facts = {"organ": "liver", "threshold_hu": limit, "threshold_counts_from_hu": centre}
+    facts = {"organ": "liver", "threshold_hu": limit, "threshold_counts_from_hu": center}
     record = {"task": "detect-anomalies", "synthetic": False, "facts": facts, "seconds": 3}
     node = exchange.addResult(source, voxels, exchange.ijkToRAS(source), "Abdomen deviation", record)
     colorMap(node)
@@ -150,7 +150,7 @@ def test_deviations_count_from_the_organs_own_level(slicer, abdomen, panel):
     """With contrast medium all of an organ may be 30 HU off; outside of it, at 0, is never a finding."""
     voxels = known_map()
     voxels[voxels == 2] = 30
-    node = show_map(panel, abdomen, voxels, limit=25, centre=30)
+    node = show_map(panel, abdomen, voxels, limit=25, center=30)
     assert (marked(slicer, panel, "brighter", node) == (voxels >= 55)).all()
     assert (marked(slicer, panel, "darker", node) == ((voxels <= 5) & (voxels != 0))).all()
     colors, at = node.GetDisplayNode().GetColorNode(), [0.0] * 4

@@ -32,16 +32,16 @@ def test_properties_are_attributes_and_setters_stay():
 
 def test_no_new_attributes_on_cpp_objects_but_on_python_subclasses():
     with pytest.raises(AttributeError):
-        qt.QPushButton().colour = 1
+        qt.QPushButton().color_of_text = 1
     with pytest.raises(AttributeError):
-        ctk.ctkSliderWidget().colour = 1
+        ctk.ctkSliderWidget().color_of_text = 1
 
     class W(qt.QWidget):
         pass
 
     w = W()
-    w.colour = 1
-    assert w.colour == 1
+    w.color_of_text = 1
+    assert w.color_of_text == 1
 
 
 def test_connect_by_string():

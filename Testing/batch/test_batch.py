@@ -18,7 +18,7 @@ from tiny_model import save_tiny_model
 from toy_task import register
 
 from MedDiffFMLib.batch.batch import Batch, find_inputs, plan
-from MedDiffFMLib.batch.local import here
+from MedDiffFMLib.batch.local import on_this_computer
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import InputError, UsageError
 from MedDiffFMLib.parameters import CommonParameters, DenoiseParameters
@@ -218,7 +218,7 @@ def test_only_one_batch_writes_to_a_folder(scans, tmp_path):
     with FileLock(out / ".batch.lock"):
         batch = Batch("denoise", plan("denoise", scans, out, {}), out)
         with pytest.raises(InputError, match="Another batch"):
-            batch.run(DenoiseParameters(), CommonParameters(), here(1), lambda b: None)
+            batch.run(DenoiseParameters(), CommonParameters(), on_this_computer(1), lambda b: None)
     assert not (out / "status.csv").exists()
 
 

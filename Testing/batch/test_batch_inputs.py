@@ -14,7 +14,7 @@ from tiny_model import save_tiny_model
 
 from MedDiffFMLib.batch import batch as batches
 from MedDiffFMLib.batch.batch import Batch, find_inputs, plan
-from MedDiffFMLib.batch.local import here
+from MedDiffFMLib.batch.local import on_this_computer
 from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.parameters import CommonParameters, DenoiseParameters
@@ -153,7 +153,7 @@ def test_a_worker_that_dies_ends_no_batch(image, model, tmp_path):
             os.kill(killed[0], signal.SIGKILL)
 
     values = DenoiseParameters(quality="fast", region="chest", sigma=30.0)
-    batch.run(values, CommonParameters(model=str(model), device="cpu"), here(1), kill)
+    batch.run(values, CommonParameters(model=str(model), device="cpu"), on_this_computer(1), kill)
     assert killed and states(out) == {"a": "done", "b": "failed", "c": "done"}
     assert "ended by signal 9" in rows(out)["b"]["reason"]
 
@@ -168,7 +168,7 @@ def test_what_befalls_a_job_ends_no_batch(image, tmp_path, monkeypatch):
         raise KeyError("event")
 
     monkeypatch.setattr(WorkerProcess, "run", burst)
-    batch.run(DenoiseParameters(), CommonParameters(), here(2), lambda batch: None)
+    batch.run(DenoiseParameters(), CommonParameters(), on_this_computer(2), lambda batch: None)
     assert states(tmp_path / "out") == {"a": "failed", "b": "failed"}
 
 
@@ -220,7 +220,7 @@ def test_names_that_differ_in_case(image, tmp_path, monkeypatch):
     for name in ("A.nii.gz", "a.mha", "b.mha"):
         sitk.WriteImage(image, str(tmp_path / name))
     assert [entry.status for entry in plan("denoise", tmp_path, tmp_path / "out", {})] == ["waiting"] * 3
-    monkeypatch.setattr(batches, "_tells_names_apart", lambda folder: False)
+    monkeypatch.setattr(batches, "_is_case_sensitive", lambda folder: False)
     entries = plan("denoise", tmp_path, tmp_path / "out", {})
     assert [(entry.name, entry.status) for entry in entries] == [("A", "failed"), ("b", "waiting")]
     assert "A.nii.gz and a.mha" in entries[0].reason

@@ -44,12 +44,12 @@ def files(tmp_path_factory) -> dict[str, Path]:
         "labels": _write(folder / "labels.nii.gz", np.where(ct > -400, 118, 0).astype(np.uint8)),
         "mask": _write(folder / "mask.nii.gz", _lesion(ct.shape)),
         "slice": _write(folder / "slice.nii.gz", ct[:1]),
-        "colour": _write(folder / "colour.nii.gz", np.stack([ct, ct, ct], axis=-1), vector=True),
+        "color": _write(folder / "color.nii.gz", np.stack([ct, ct, ct], axis=-1), vector=True),
         "constant": _write(folder / "constant.nii.gz", np.full_like(ct, 40)),
         "eight-bit": _write(folder / "eight-bit.nii.gz", np.clip((ct + 200) / 2, 0, 255).astype(np.uint8)),
         "mr": _write(folder / "mr.nii.gz", (np.abs(ct) % 700).astype(np.int16)),
         "offset": _write(folder / "offset.nii.gz", np.clip(ct.astype(int) + 1024, 0, None).astype(np.int16)),
-        "normalised": _write(folder / "normalised.nii.gz", ((ct + 1000) / 2000).astype(np.float32)),
+        "normalized": _write(folder / "normalized.nii.gz", ((ct + 1000) / 2000).astype(np.float32)),
         "micro": _write(folder / "micro.nii.gz", ct, spacing=(0.001, 0.001, 0.001)),
         "too-many-labels": _write(folder / "too-many-labels.nii.gz", np.full(ct.shape, 200, np.uint8)),
         "empty-labels": _write(folder / "empty-labels.nii.gz", np.zeros(ct.shape, np.uint8)),
@@ -90,9 +90,9 @@ def model(tmp_path_factory) -> Path:
     return save_tiny_controls(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny-model"))
 
 
-IMAGES = ("missing", "truncated", "empty", "text", "picture", "no-dicom", "slice", "frames", "colour")
+IMAGES = ("missing", "truncated", "empty", "text", "picture", "no-dicom", "slice", "frames", "color")
 WRONG_FILES = {
-    "ct": (*IMAGES, "nan", "constant", "eight-bit", "mr", "offset", "normalised", "micro", "labels"),
+    "ct": (*IMAGES, "nan", "constant", "eight-bit", "mr", "offset", "normalized", "micro", "labels"),
     "labels": (*IMAGES, "ct", "too-many-labels", "empty-labels", "negative", "fractions"),
     "mask": (*IMAGES, "ct", "empty-labels", "negative", "fractions", "far"),
 }

@@ -21,15 +21,15 @@ def test_a_voxel_at_the_threshold_is_part_of_a_finding():
 
 
 @pytest.mark.parametrize("limit", [39.5, 40.0, 40.25, 40.5, 41.0])
-@pytest.mark.parametrize("centre", [0.0, 0.5])
-def test_panel_and_task_agree_on_every_voxel(limit, centre, monkeypatch, data):
+@pytest.mark.parametrize("center", [0.0, 0.5])
+def test_panel_and_task_agree_on_every_voxel(limit, center, monkeypatch, data):
     monkeypatch.syspath_prepend(str(data.parents[1] / "MedDiffFM"))
     from MedDiffFMPanels.scene.findings import Rule, markFindings
 
     marks = np.zeros(MAP.shape, np.uint8)
-    for _turn in markFindings(MAP, Rule(centre, limit), marks):
+    for _turn in markFindings(MAP, Rule(center, limit), marks):
         pass
-    parts = find_parts(MAP, ORGAN, Threshold(centre, limit), smallest_ml=0, voxel_ml=1)
+    parts = find_parts(MAP, ORGAN, Threshold(center, limit), smallest_ml=0, voxel_ml=1)
     assert ((marks > 0) == (parts > 0)).all()
 
 

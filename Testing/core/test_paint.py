@@ -40,7 +40,7 @@ def test_bones_of_a_head_are_skull():
     ).all()
 
 
-def test_edges_are_soft_by_a_millimetre():
+def test_edges_are_soft_by_a_millimeter():
     """A step of 130 HU, smoothed by σ = 1 mm: half-way at the edge, Φ(0.5) and Φ(1.5) of it at the nearest voxels."""
     hu = np.full((8, 8, 16), -100, np.float32)
     hu[:, :, 8:] = 30

@@ -28,14 +28,14 @@ def test_own_grid_comes_back_exactly(data, orientation):
     assert np.array_equal(frame.restore(frame.hu), volume.voxels)
 
 
-def test_one_millimetre_keeps_the_faces_and_the_place():
+def test_one_millimeter_keeps_the_faces_and_the_place():
     """A ramp along z of 9 slices of 4 mm: 36 slices of 1 mm, the first centered at 0.5 mm from the lower face."""
     voxels = np.broadcast_to((np.arange(9) * 40.0)[:, None, None], (9, 6, 6)).astype(np.float32)
     frame = prepare(Volume(voxels, (1, 1, 4), (0, 0, 10), LPS), spacing_mm=1.0)
     assert frame.hu.shape == (36, 6, 6) and frame.spacing == (1, 1, 1)
     assert frame.volume.origin[2] == pytest.approx(10 - 2 + 0.5)
-    centre = frame.hu[16:20, 3, 3]  # 14.5 … 17.5 mm above the first center; the ramp has 10 HU a mm
-    assert centre == pytest.approx([145, 155, 165, 175], abs=0.5)
+    center = frame.hu[16:20, 3, 3]  # 14.5 … 17.5 mm above the first center; the ramp has 10 HU a mm
+    assert center == pytest.approx([145, 155, 165, 175], abs=0.5)
     assert frame.restore(frame.hu)[4, 3, 3] == pytest.approx(160, abs=0.5)
 
 

@@ -54,7 +54,7 @@ def test_measures_by_hand(sample):
     assert measure(real * 2, real, sample)["detail"] == pytest.approx(2, rel=1e-4)
 
 
-def test_detail_counts_neighbours_within_the_body_alone():
+def test_detail_counts_neighbors_within_the_body_alone():
     hu, body = np.zeros((1, 1, 4), np.float32), np.array([[[True, True, True, False]]])
     hu[0, 0] = 0, 10, 40, 1000
     assert detail(hu, body) == pytest.approx(20)

@@ -64,7 +64,7 @@ def test_noise_is_correlated_in_plane_and_not_between_slices(chest, low):
     assert abs(_correlation(noise[1:], noise[:-1])) < 0.03
 
 
-def test_thick_paths_make_streaks_and_a_noisy_centre():
+def test_thick_paths_make_streaks_and_a_noisy_center():
     """In a body wide in x the rays along x starve: the noise is drawn out along x, and strongest in the middle."""
     body = np.repeat(_disc(128, height=60, width=120)[None], 6, axis=0)
     noise = low_dose_noise(body, 2.5, seed=0)

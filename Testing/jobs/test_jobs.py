@@ -93,8 +93,8 @@ def test_a_box_changes_the_voxels_within_it_and_no_others(task, files, tmp_path)
 def test_the_region_is_that_of_the_whole_scan(task, files, data):
     """A box in the heart alone shows no lung and would pass for an abdomen; the scan around it is a chest's."""
     whole = data / "chest_ts_aorta.nii.gz"
-    centre = sitk.ReadImage(str(whole)).TransformContinuousIndexToPhysicalPoint((60, 60, 50))
-    x, y, z = -centre[0], -centre[1], centre[2]
+    center = sitk.ReadImage(str(whole)).TransformContinuousIndexToPhysicalPoint((60, 60, 50))
+    x, y, z = -center[0], -center[1], center[2]
     roi = f"{x - 12},{x + 12},{y - 12},{y + 12},{z - 12},{z + 12}"
     mask = sitk.ReadImage(str(whole)) > 100
     sitk.WriteImage(mask, str(files["lesion_mask"]))

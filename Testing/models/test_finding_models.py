@@ -43,14 +43,14 @@ def home(tmp_path, monkeypatch):
 def test_an_explicit_folder_goes_first(home, tmp_path):
     folder = save_tiny_model(tmp_path / "mine")
     save_tiny_model(home / "models" / "mine")
-    assert find_model(folder) == model_store.Found(folder, "folder")
+    assert find_model(folder) == model_store.ModelFolder(folder, "folder")
 
 
 def test_the_users_folder_goes_before_the_bundled_model(home, tmp_path):
     bundled = save_tiny_model(tmp_path / "bundled" / "meddiff-fm-small")
-    assert find_model() == find_model("meddiff-fm-small") == model_store.Found(bundled, "bundled")
+    assert find_model() == find_model("meddiff-fm-small") == model_store.ModelFolder(bundled, "bundled")
     own = save_tiny_model(home / "models" / "meddiff-fm-small")
-    assert find_model() == model_store.Found(own, "user")
+    assert find_model() == model_store.ModelFolder(own, "user")
     assert [found.folder for found in installed()] == [own]
 
 

@@ -14,7 +14,7 @@ from MedDiffFMLib.volumes.io import read_labels, read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 LIVER = 5
-CENTRE = (32, 33, 25)  # (z, y, x) of a voxel 24 mm or more from the liver's surface
+CENTER = (32, 33, 25)  # (z, y, x) of a voxel 24 mm or more from the liver's surface
 RADIUS_MM = 12.0
 OWN_GRID = {"tasks": {"detect-anomalies": {"spacing_mm": None}}}
 
@@ -33,8 +33,8 @@ def liver(data) -> tuple[Volume, Volume]:
     return ct, labels
 
 
-def ball(volume: Volume, centre=CENTRE, radius=RADIUS_MM) -> np.ndarray:
-    z, y, x = (s * (i - c) for s, i, c in zip(volume.spacing, np.indices(volume.voxels.shape), centre, strict=True))
+def ball(volume: Volume, center=CENTER, radius=RADIUS_MM) -> np.ndarray:
+    z, y, x = (s * (i - c) for s, i, c in zip(volume.spacing, np.indices(volume.voxels.shape), center, strict=True))
     return z**2 + y**2 + x**2 <= radius**2
 
 
@@ -70,8 +70,8 @@ def test_a_ball_put_into_a_real_liver_is_found_at_its_place(liver, hu, config):
     first = result.findings[0]
     assert (first["finding"], first["organ"]) == (1, "liver")
     assert first["deviation"] == ("brighter" if hu > 0 else "darker")
-    place = np.array([first[f"centre_{axis}_mm"] for axis in "ras"])
-    assert np.abs(place - as_ras(ct, CENTRE)).max() < 3
+    place = np.array([first[f"center_{axis}_mm"] for axis in "ras"])
+    assert np.abs(place - as_ras(ct, CENTER)).max() < 3
     assert abs(first["volume_ml"] / (truth.sum() * 0.027) - 1) < 0.25
     assert 50 < abs(first["peak_hu"]) < 110 and np.sign(first["peak_hu"]) == np.sign(first["mean_hu"]) == np.sign(hu)
     found = result.mask.voxels.astype(bool)
@@ -199,7 +199,7 @@ def test_what_is_painted_is_the_median_however_large_the_lesion():
 
 
 @pytest.mark.parametrize("organ", ["lungs", "body"])
-def test_a_lung_that_is_tumour_to_a_half_is_painted_as_lung(organ):
+def test_a_lung_that_is_tumor_to_a_half_is_painted_as_lung(organ):
     """Half of a lung of −830 HU is 40 HU. A network that believes what it sees makes the map HU + 830 there and 0 in
     the rest. Of a body nobody knows which tissue is healthy: nothing is painted.
     """
@@ -241,8 +241,8 @@ def test_oblique_and_turned_scans_have_the_same_findings_in_space(liver):
         for v in (lesion, labels)
     ]
     first, second = find(lesion, labels, model).findings[0], find(*turned, model).findings[0]
-    place = np.array([first[f"centre_{axis}_mm"] for axis in "ras"])
-    assert np.abs(place - as_ras(ct, CENTRE)).max() < 3
+    place = np.array([first[f"center_{axis}_mm"] for axis in "ras"])
+    assert np.abs(place - as_ras(ct, CENTER)).max() < 3
     assert first == second
 
 

@@ -66,7 +66,7 @@ def test_detection_writes_map_mask_and_table(files, tmp_path):
         first = next(csv.DictReader(file))
     assert (first["finding"], first["organ"], first["deviation"]) == ("1", "liver", "brighter")
     ball = np.array(source.TransformIndexToPhysicalPoint((25, 33, 32))) * (-1, -1, 1)
-    place = np.array([float(first[f"centre_{axis}_mm"]) for axis in "ras"])
+    place = np.array([float(first[f"center_{axis}_mm"]) for axis in "ras"])
     assert np.abs(place - ball).max() < 3
     told = (out / "map.json").read_text(encoding="utf-8")
     assert json.loads(told)["synthetic"] is False and json.loads(told)["facts"]["findings"] >= 1
@@ -116,7 +116,7 @@ def test_a_table_without_findings_has_its_header(files, tmp_path):
         assert len(lines) == 1 + report.facts["findings"]
         headers.append(lines[0])
     assert report.facts["findings"] == 0 and headers[0] == headers[1]
-    assert headers[0].startswith("finding,organ,deviation,volume_ml,peak_hu,mean_hu,centre_r_mm")
+    assert headers[0].startswith("finding,organ,deviation,volume_ml,peak_hu,mean_hu,center_r_mm")
 
 
 def test_mask_and_table_are_not_written_unasked(files, tmp_path):

@@ -34,10 +34,10 @@ def folder(data, tmp_path_factory):
         write_volume(Volume.from_sitk(image[part]), folder / f"{name.removeprefix('abd_ts_example') or 'ct'}.nii.gz")
     ct = read_volume(folder / "ct.nii.gz")
     liver = read_volume(folder / "_seg.nii.gz").voxels == 5
-    centre = np.argwhere(liver).mean(axis=0)[::-1]
+    center = np.argwhere(liver).mean(axis=0)[::-1]
     fine = sitk.Image(24, 24, 24, sitk.sitkUInt8)
     fine.SetSpacing((2.0, 2.0, 2.0))
-    middle = ct.to_sitk().TransformContinuousIndexToPhysicalPoint(centre.tolist())
+    middle = ct.to_sitk().TransformContinuousIndexToPhysicalPoint(center.tolist())
     fine.SetOrigin([m - 23 for m in middle])
     z, y, x = np.ogrid[-11.5:12, -11.5:12, -11.5:12]
     ball = Volume.from_sitk(fine).with_voxels(((z**2 + y**2 + x**2) < 36).astype(np.uint8))

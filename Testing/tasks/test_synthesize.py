@@ -298,14 +298,14 @@ def test_previews_lie_where_the_result_will(boxes, model):
     facts = synthesize(boxes, model, region="abdomen", steps=5, progress=look).facts
     assert {shape[::-1] for shape in seen} == {tuple(level.size) for level in facts.levels}
 
-    def centre(volume, mask):
+    def center(volume, mask):
         image = volume.with_voxels(mask).to_sitk()
         return np.array(image.TransformContinuousIndexToPhysicalPoint(np.argwhere(mask).mean(axis=0)[::-1].tolist()))
 
-    truth = centre(boxes, (boxes.voxels == 5).astype(np.uint8))
+    truth = center(boxes, (boxes.voxels == 5).astype(np.uint8))
     for volume in seen.values():
         liver = (np.abs(volume.voxels - MEANS[5]) < 20).astype(np.uint8)
-        assert np.abs(centre(volume, liver) - truth).max() < 0.5 * max(volume.spacing)
+        assert np.abs(center(volume, liver) - truth).max() < 0.5 * max(volume.spacing)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_unit_strength_for_any_size(side):
     assert full.mean() == pytest.approx(1.0, rel=1e-9)
 
 
-def test_slices_are_independent_and_neighbours_are_not():
+def test_slices_are_independent_and_neighbors_are_not():
     noise = np.concatenate([ct_noise(np.random.default_rng(i), (8, 48, 48)) for i in range(20)])
     along_x = np.mean(noise[:, :, 1:] * noise[:, :, :-1]) / noise.var()
     along_z = np.mean(noise[1:] * noise[:-1]) / noise.var()

@@ -13,7 +13,7 @@ from small_store import add_case
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.networks.condition_encoding import ConditionEncoding
-from MedDiffFMLib.networks.position import window_position
+from MedDiffFMLib.networks.position import encode_position, tile_axes
 from MedDiffFMLib.networks.unet import NetworkConfig
 from MedDiffFMTraining.data.boxes import read_box, resize
 from MedDiffFMTraining.data.crop_config import CropConfig
@@ -118,7 +118,7 @@ def test_own_crops_are_voxels_of_the_scan_with_its_position(cases):
     ]
     assert len(starts) == 1
     position, anatomy = crop.codes(ConditionEncoding())
-    assert position.allclose(window_position(hu.shape, starts[0], (8, 16, 16), (1, 1, 1)), atol=1e-5)
+    assert position.allclose(encode_position(*tile_axes(hu.shape, starts[0], (8, 16, 16), (1, 1, 1))), atol=1e-5)
     assert anatomy.shape == (7, 8, 16, 16)
     assert crop.region == 1
 

@@ -36,7 +36,7 @@ def case(arrays, tmp_path_factory):
     return Case(write_case(tmp_path_factory.mktemp("store"), "train", FACTS, hu, labels, lesion, hu + 7))
 
 
-def test_what_is_stored_is_the_body_and_ten_millimetres(case):
+def test_what_is_stored_is_the_body_and_ten_millimeters(case):
     """Slices of 2 mm: 5 below and 4 above, where the volume ends; 10 voxels on the sides, 10 where the volume ends."""
     assert case.hu.box().shape == (4 + 12 + 4, 10 + 30 + 10, 10 + 20 + 10)
     assert case.geometry == BoxGeometry((20, 64, 80), (0, 10, 40), ((4, 16), (20, 50), (50, 70)), -990)

@@ -223,8 +223,8 @@ def test_what_gives_no_hu_is_refused(ct, tmp_path, change, word):
 def test_units_that_are_not_told(ct, tmp_path):
     for number, value in enumerate(("US", "", None)):
         assert read_volume(write(ct, tmp_path / str(number), put(RescaleType=value))).warnings == ()
-    (warning,) = read_volume(write(ct, tmp_path / "odd", put(RescaleType="grey"))).warnings
-    assert "GREY" in warning
+    (warning,) = read_volume(write(ct, tmp_path / "odd", put(RescaleType="gray"))).warnings
+    assert "GRAY" in warning
 
     def bare(ds, k):
         del ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType

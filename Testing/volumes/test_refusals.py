@@ -76,7 +76,7 @@ def test_not_a_scalar_3d_volume(ct, tmp_path):
     image = ct.to_sitk()
     for suffix in (".nii", ".nrrd", ".mha"):
         for name, bad, word in (
-            ("colour", sitk.Compose([sitk.Cast(image, sitk.sitkUInt8)] * 3), "3 values a voxel"),
+            ("color", sitk.Compose([sitk.Cast(image, sitk.sitkUInt8)] * 3), "3 values a voxel"),
             ("flat", image[:, :, 3], "single slice"),
             ("slice", image[:, :, 3:4], "single slice"),
             ("film", sitk.JoinSeries([image, image]), "2 frames"),

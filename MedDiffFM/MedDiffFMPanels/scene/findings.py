@@ -81,7 +81,7 @@ def findParts(deviation, rule, ijkToRAS):
         for kind, over in rule.over(piece):
             labels, number = ndimage.label(over, structure=TOUCHING)
             if number:
-                measures.append(_measure(labels, number, piece - rule.centre, start, kind))
+                measures.append(_measure(labels, number, piece - rule.center, start, kind))
             first, last = (np.where(labels[end] > 0, labels[end] + count, 0) for end in (0, -1))
             if kind in borders:
                 links.append(_touching(borders[kind], first))
@@ -205,8 +205,8 @@ def _findings(rows, rule, matrix):
                 kind=int(row[0]),
                 volumeMl=float(volume),
                 sizeMm=tuple(float(mm) for mm in (row[HIGH] - row[LOW])[::-1] * spacing),
-                meanHU=float(mean + rule.centre),
-                peakHU=float(row[PEAK.start] + rule.centre),
+                meanHU=float(mean + rule.center),
+                peakHU=float(row[PEAK.start] + rule.center),
                 score=float(abs(mean) * volume),
                 center=_toRAS(matrix, row[3:6] / voxels),
                 peak=_toRAS(matrix, row[13:16]),

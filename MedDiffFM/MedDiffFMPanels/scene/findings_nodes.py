@@ -122,7 +122,7 @@ def _columns(organ):
         "volume_ml": lambda number, one: round(one.volumeMl, 3),
         "peak_hu": lambda number, one: round(one.peakHU, 1),
         "mean_hu": lambda number, one: round(one.meanHU, 1),
-        **{f"centre_{axis}_mm": lambda number, one, n=n: round(one.center[n], 1) for n, axis in enumerate("ras")},
+        **{f"center_{axis}_mm": lambda number, one, n=n: round(one.center[n], 1) for n, axis in enumerate("ras")},
         "score_hu_ml": lambda number, one: round(one.score, 1),
         **{f"size_{axis}_mm": lambda number, one, n=n: round(one.sizeMm[n], 1) for n, axis in enumerate("ijk")},
     }
@@ -168,7 +168,7 @@ def colorMap(mapNode):
     width = 4 * rule.limit
     away = (np.arange(COLORS_OF_MAP) + 0.5) / COLORS_OF_MAP * width - width / 2
     strength = np.clip(np.abs(away) / rule.limit - 0.5, 0, 1)  # from half the threshold to one and a half
-    outside = np.abs(away + rule.centre) < width / COLORS_OF_MAP
+    outside = np.abs(away + rule.center) < width / COLORS_OF_MAP
     node = mapNode.GetNodeReference(COLOR_TABLE)
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{mapNode.GetName()} colors")
@@ -181,7 +181,7 @@ def colorMap(mapNode):
         node.SetColor(number, f"{hu + rule.centre:.0f} HU", *color, 0.0 if outside[number] else float(opacity))
     display = mapNode.GetDisplayNode()
     display.SetAutoWindowLevel(False)
-    display.SetWindowLevel(width, rule.centre)
+    display.SetWindowLevel(width, rule.center)
     display.SetAndObserveColorNodeID(node.GetID())
     display.SetInterpolate(True)
 

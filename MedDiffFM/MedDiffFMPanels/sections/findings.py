@@ -101,7 +101,7 @@ class FindingsPart:
     def _rule(self, mapNode):
         value, sides = self._bindings.value, self._bindings.value("sides")
         return Rule(
-            automaticRule(mapNode).centre,
+            automaticRule(mapNode).center,
             float(value("findingThreshold")),
             sides != "darker",
             sides != "brighter",

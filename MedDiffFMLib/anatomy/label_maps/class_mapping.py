@@ -49,13 +49,13 @@ class ClassMap:
 
     @property
     def overlaps(self) -> str:
-        """Which organs overlapped, in words; empty if none did."""
+        """The organs that overlapped, in words; empty if none did."""
         pairs = [f"{ORGANS[a]} and {ORGANS[b]}" for (a, b), _ in self._overlaps.most_common()]
         return f"{self._overlaps.total()} voxels belong to several organs ({shorten(pairs)})" if pairs else ""
 
 
 def to_model_classes(layers: list[Volume], segments: list[Segment], path: Path) -> tuple[Volume, int]:
-    """One label map of the model's classes, and how many of the segments in it became body.
+    """The label map of the model's classes made of named layers, and how many of its segments became body.
 
     Names that no class has count as body, and overlaps are resolved as by `ClassMap`: warnings say so. InputError if
     none of the names is an organ's, if one is an organ's misspelled, or if one label has two organs' names.
@@ -101,20 +101,20 @@ def with_warnings(labels: Volume, path: Path, others: list[str], overlaps: str) 
 
 
 def shorten(words: list[str]) -> str:
-    """A list in words, its end cut off if it is long."""
+    """The items of a list in words; of a long list the first ones and the number of the others."""
     more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
     return ", ".join(words[:_SHOWN]) + more
 
 
 def check_spelling(path: Path, names: list[str]) -> None:
-    """InputError if one of these names, which no class has, is surely meant for one."""
+    """Refuse misspelled names: InputError if one of these names, which no class has, is surely meant for a class."""
     for name in names:
         if near := misspelled(name):
             raise InputError(f"{path} names a label {name!r}: did you mean {' or '.join(near)}? Correct its name.")
 
 
 def _check_unique(path: Path, classes: dict[Segment, int | None]) -> None:
-    """InputError if one label is claimed by segments of different classes."""
+    """Refuse ambiguous labels: InputError if one label is claimed by segments of different classes."""
     first: dict[tuple[int, int], Segment] = {}
     for s, number in classes.items():
         other = first.setdefault((s.layer, s.value), s)
@@ -136,5 +136,5 @@ def _no_organ(path: Path, unknown: list[Segment]) -> str:
 
 
 def class_of(segment: Segment) -> int | None:
-    """The class that a segment's name stands for, or else its other names."""
+    """The number of the class that a segment's name means, or else one of its other names; None if there is none."""
     return next((number for name in segment.names if (number := label_for_foreign_name(name)) is not None), None)

@@ -50,7 +50,7 @@ def _numbers(seg) -> list[int]:
 
 
 def _combined(seg) -> list:
-    """All segments in one of highdicom's volumes, or nothing if some overlap."""
+    """The one volume (highdicom's) that holds all segments; none if some overlap."""
     try:
         return [seg.get_volume(combine_segments=True, relabel=False)]
     except RuntimeError as error:
@@ -60,13 +60,13 @@ def _combined(seg) -> list:
 
 
 def _alone(seg, number: int):
-    """One segment as 0 and 1."""
+    """The volume (highdicom's) of one segment, as 0 and 1."""
     volume = seg.get_volume(segment_numbers=[number])
     return volume.with_array((volume.array[..., 0] >= 0.5).astype(np.uint8))
 
 
 def _segment(seg, number: int, value: int, layer: int) -> Segment:
-    """The label of a segment, and the meaning of its code with that of the side."""
+    """The description of a segment: its name, and the meaning of its code with that of the side."""
     one = seg.get_segment_description(number)
     sides = one.get("SegmentedPropertyTypeCodeSequence", [{}])[0].get("SegmentedPropertyTypeModifierCodeSequence", [])
     meaning = " ".join([*(str(side.CodeMeaning) for side in sides), one.segmented_property_type.meaning])
@@ -74,7 +74,7 @@ def _segment(seg, number: int, value: int, layer: int) -> Segment:
 
 
 def _only_seg(path: Path, pydicom) -> Path:
-    """The one SEG file at a path."""
+    """The one SEG file at a path. InputError if there is none, or several."""
     files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
     found: dict[str, list[Path]] = {}
     for file in files:
@@ -99,7 +99,7 @@ def _only_seg(path: Path, pydicom) -> Path:
 
 
 def _as_volume(volume, source: str) -> Volume:
-    """highdicom's volume, whose affine takes (slice, row, column) to LPS in mm, with axes that turn right-handed."""
+    """The `Volume` of one of highdicom's, whose affine takes (slice, row, column) to LPS in mm; right-handed."""
     affine, voxels = np.asarray(volume.affine, float), np.asarray(volume.array)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / spacing

@@ -30,7 +30,7 @@ class Segment:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names, the most specific first."""
+        """All names of the label, the most specific first."""
         return tuple(dict.fromkeys(name for name in (self.name, self.identity, self.meaning) if name))
 
 

@@ -39,7 +39,7 @@ def read_lesion_mask(path: str | os.PathLike, like: Volume | None = None) -> Vol
 
 
 def _lesion(layers: list[Volume], segments: list[Segment], path: Path) -> Volume:
-    """One mask of the segments in all layers that are no organs."""
+    """The lesion's mask: the segments of all layers that are no organs."""
     found = [set(present(layer)) for layer in layers]
     segments = [s for s in segments if s.layer < len(layers) and s.value in found[s.layer]]
     organs = [s for s in segments if class_of(s) is not None and class_of(s) != BODY]

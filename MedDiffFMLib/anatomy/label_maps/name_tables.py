@@ -40,8 +40,8 @@ _PAIR = re.compile(r"\s*(\d+)\s*[:=\s]\s*(.*\S)\s*$")
 _SWAPPED = re.compile(r"\s*(\S.*?)\s*[:=\s]\s*(\d+)\s*$")
 
 
-class Counted(dict):
-    """Names from a list without numbers, counted from 1."""
+class CountedNames(dict):
+    """A dict {number: name} made from a list without numbers: they count from 1."""
 
 
 def names_in_json(document: object, stems: list[str]) -> dict[int, str] | None:
@@ -78,7 +78,7 @@ def _direct(document: object) -> dict[int, str] | None:
         flat = [one for part in document for one in (part if isinstance(part, list) else [part])]
         if all(isinstance(one, str) for one in flat):
             with_background = flat[0].strip().lower() in _BACKGROUND
-            return dict(enumerate(flat)) if with_background else Counted(enumerate(flat, 1))
+            return dict(enumerate(flat)) if with_background else CountedNames(enumerate(flat, 1))
         if all(isinstance(one, dict) for one in flat):
             return _checked((_number_in(one), _name_of(one)) for one in flat)
     return None
@@ -94,14 +94,17 @@ def _number(value: object) -> int | None:
 
 
 def _numbers_of(value: object) -> tuple[int, ...]:
-    """The numbers that a name stands for: one, a region of several, or those in an object; none for anything else."""
+    """The label numbers in a JSON value: a number, a list of them, or an object with one; empty for anything else."""
     several = value if isinstance(value, list) else [_number_in(value) if isinstance(value, dict) else value]
     numbers = tuple(_number(one) for one in several)
     return () if None in numbers else numbers
 
 
 def _by_smallest(regions: dict[str, tuple[int, ...]]) -> dict[int, str] | None:
-    """Each number by the smallest region that holds it; None if two names claim one number alone."""
+    """{number: name} from regions of several numbers: a number goes to the smallest region that holds it.
+
+    None if two names claim one number alone.
+    """
     alone = [numbers for numbers in regions.values() if len(numbers) == 1]
     if len(set(alone)) < len(alone):
         return None
@@ -122,7 +125,7 @@ def _number_in(entry: dict) -> int | None:
 
 
 def _name_of(value: object) -> str:
-    """A name, or the one in an object; with the meaning of its code if only that says what it is (dcmqi)."""
+    """The name in a JSON value: text, or an object with a name or, failing that, with the meaning of a code (dcmqi)."""
     if isinstance(value, str):
         return value.strip() if _number(value) is None else ""
     if not isinstance(value, dict):
@@ -173,7 +176,7 @@ def _are_numbers(rows: list[list[str]], column: int) -> bool:
 
 
 def _checked(pairs: Iterable[tuple[object, str]]) -> dict[int, str] | None:
-    """Pairs of number and name as a dict; None if one is none, or if a number has two names."""
+    """The dict {number: name} of pairs; None if a pair lacks a number or a name, or if a number has two names."""
     names: dict[int, str] = {}
     for written, name in pairs:
         number, name = _number(written), name.strip().strip('"')

@@ -66,7 +66,7 @@ def organ_in_name(path: Path) -> tuple[int | None, bool]:
 
 
 def _mask(labels: Volume, value: int, organ: int | None, certain: bool, path: Path, beside: SidecarNames) -> Volume:
-    """A map of one value as the organ that its file is named after."""
+    """The mask of the organ that its file is named after, from a map of one value."""
     if organ is None:
         raise InputError(
             f"{path} holds one mask and no name, so which organ it shows is unknown{_not_understood(beside)}: name "
@@ -82,7 +82,7 @@ def _mask(labels: Volume, value: int, organ: int | None, certain: bool, path: Pa
 
 
 def _check_name(path: Path, numbers: list[int]) -> None:
-    """InputError if a file is named after an organ that its several labels, as numbers, do not show."""
+    """Check the file's name against its labels: InputError if it is named after an organ whose number is not in it."""
     organ, certain = organ_in_name(path)
     if organ is not None and certain and not {organ, *label_numbers(ORGANS[organ])} & set(numbers):
         raise InputError(

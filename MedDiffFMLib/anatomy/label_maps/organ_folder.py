@@ -19,7 +19,7 @@ READABLE = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
 
 def mask_files(folder: Path) -> list[Path]:
-    """The files of a folder that may be masks; hidden ones, as a Mac leaves beside each, are none."""
+    """The files of a folder that may be masks, without hidden ones, as a Mac leaves beside each."""
     files = (one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith("."))
     return [one for one in files if one.name.lower().endswith(READABLE)]
 

@@ -68,8 +68,8 @@ def odd_for_numbers(labels: Volume) -> str:
 
 
 def _wrong_side(labels: Volume, ml: np.ndarray) -> str:
-    """The first pair of organs that lie on each other's side, in words."""
-    where, numbers = _some(labels.voxels)
+    """The first pair of organs that lie on each other's side, in words; empty if there is none."""
+    where, numbers = _sample_labeled(labels.voxels)
     index = np.stack(np.unravel_index(where, labels.voxels.shape)[::-1])  # x, y, z
     leftwards = (np.reshape(labels.direction, (3, 3)) * labels.spacing)[0] @ index  # LPS: the patient's left
     count = np.maximum(np.bincount(numbers, minlength=ml.size), 1)
@@ -84,7 +84,7 @@ def _wrong_side(labels: Volume, ml: np.ndarray) -> str:
 
 def odd_for_hu(labels: Volume, ct: Volume) -> str:
     """The reason why a label map cannot belong to this CT, on whose grid it is; empty if there is none."""
-    where, numbers = _some(labels.voxels)
+    where, numbers = _sample_labeled(labels.voxels)
     hu = ct.voxels.reshape(-1)[where]
     for name in _SOLID:
         inside = hu[numbers == label_numbers(name)[0]]
@@ -96,7 +96,7 @@ def odd_for_hu(labels: Volume, ct: Volume) -> str:
     return ""
 
 
-def _some(voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sample_labeled(voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Flat indices of labeled voxels, evenly chosen where there are many, and their labels."""
     where = np.flatnonzero(voxels)
     where = where[:: max(1, where.size // _SAMPLE)]

@@ -1,8 +1,8 @@
 """Read anatomy from files: label maps with the names of their labels, as other programs write them.
 
 Names come from the file itself (TotalSegmentator's NIfTI, a segmentation of 3D Slicer, DICOM SEG), from a file beside
-it (`names_beside`), or from the names of the masks in a folder (`organ_folder`). Without names, the numbers are taken
-for TotalSegmentator's, if they can be (`label_numbers`).
+it (`sidecar_names`), or from the names of the masks in a folder (`organ_folder`). Without names, the numbers are taken
+for TotalSegmentator's, if they can be (`numbers`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...volumes.volume import Volume
 from ..classes import ORGANS, label_for_foreign_name
 from .class_mapping import class_of, to_model_classes
 from .header_names import Segment, names_in_nifti, segments_in_nrrd
-from .name_tables import Counted
+from .name_tables import CountedNames
 from .numbers import from_bare_numbers, organ_in_name
 from .organ_folder import mask_files, read_organ_folder
 from .plausibility import odd_for_hu
@@ -75,8 +75,8 @@ def _classes(path: Path) -> tuple[Volume, int, bool]:
 
 
 def read_named(path: Path) -> tuple[list[Volume], list[Segment], SidecarNames]:
-    """The layers of label values in a file, which value of which layer has which name (empty: no names), and the names
-    beside it if it has none itself.
+    """The layers of a label file, its named segments (empty: no names), and the names found beside it if it has none
+    itself.
     """
     if is_dicom(path):
         from .dicom_segmentation import read_dicom_seg
@@ -89,7 +89,7 @@ def read_named(path: Path) -> tuple[list[Volume], list[Segment], SidecarNames]:
     beside = names_beside(path)
     if name.endswith((".nii", ".nii.gz")) and (names := names_in_nifti(path)):
         return [_with_name_warning(layers[0], names, beside)], _segments(names), SidecarNames({})
-    if isinstance(beside.names, Counted):
+    if isinstance(beside.names, CountedNames):
         layers = [layers[0].with_warning(f"{beside.file} lists names without numbers: counted from 1 for {path}.")]
     return layers, _segments(beside.names), beside
 
@@ -122,7 +122,7 @@ def _segments(names: dict[int, str]) -> list[Segment]:
 
 
 def _check_file_name(path: Path, layers: list[Volume], segments: list[Segment], beside: SidecarNames) -> None:
-    """InputError if a mask is named after one organ (colon.nii.gz), and the names of its whole folder say another."""
+    """Check a mask's file name: InputError if it names one organ (colon.nii.gz) and the table of its folder another."""
     organ, _ = organ_in_name(path)
     numbers = present(whole_labels(layers[0])) if organ is not None else []
     named = {class_of(s) for s in segments if s.value in numbers}

@@ -18,7 +18,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 @dataclass(frozen=True)
 class SidecarNames:
-    """The names found beside a label map: {number: name}, from `file`, or none.
+    """The label names found beside a label map: {number: name} from `file`; empty if there is none.
 
     of_map: `file` is named after the map, and does not describe a whole folder. unclear: files whose names could not be
     understood.

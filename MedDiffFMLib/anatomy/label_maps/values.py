@@ -39,7 +39,7 @@ def whole_labels(volume: Volume) -> Volume:
 
 
 def present(labels: Volume) -> list[int]:
-    """The numbers above 0 in a label map (uint8 or uint16)."""
+    """The labels that occur in a label map (uint8 or uint16), without the background, ascending."""
     return [int(number) for number in np.flatnonzero(np.bincount(labels.voxels[labels.voxels > 0]))]
 
 

@@ -125,10 +125,12 @@ def read_whole(path: Path) -> Dataset:
 
 
 def damaged(path: Path) -> InputError:
+    """The error of a damaged file."""
     return InputError(f"{path} is a damaged DICOM file; export the series again or remove the file.")
 
 
 def _has_preamble(path: Path) -> bool:
+    """Whether a file has the preamble of DICOM."""
     with open(path, "rb") as file:
         return file.read(132)[128:] == _MAGIC
 
@@ -146,7 +148,7 @@ def _was_dicom(path: Path) -> bool:
 
 
 def numbers(ds: Dataset, keyword: str, count: int, path: Path) -> tuple[float, ...]:
-    """An attribute's so many numbers. InputError, naming the file, if it is missing or anything else."""
+    """The numbers of an attribute, `count` of them. InputError, naming the file, if it is missing or anything else."""
     try:
         raw = ds.get_item(keyword)
     except KeyError:
@@ -188,13 +190,13 @@ def words(ds: Dataset, keyword: str) -> list[str]:
     return [str(part).strip().upper() for part in ([value] if isinstance(value, str) else value)]
 
 
-def whole(ds: Dataset, keyword: str, otherwise: int) -> int:
-    """An attribute as a whole number; `otherwise` if it is missing or anything else."""
+def integer(ds: Dataset, keyword: str, default: int) -> int:
+    """An attribute as a whole number; `default` if it is missing or anything else."""
     try:
         with quiet_pydicom():
             return int(ds.get(keyword))
     except _ERRORS:
-        return otherwise
+        return default
 
 
 def save(ds: Dataset, path: Path) -> None:

@@ -17,7 +17,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
 from ...errors import InputError
 from ..itk import quiet
-from .files import damaged, read_whole, save, text, whole
+from .files import damaged, integer, read_whole, save, text
 from .slices import DicomSlice, frames
 
 _CAPTURE, _CAPTURES = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.3"
@@ -58,11 +58,11 @@ class Pixels:
     def __init__(self, path: Path):
         self.path, self._ds = path, (ds := read_whole(path))
         shown = text(ds, "PhotometricInterpretation")
-        if whole(ds, "SamplesPerPixel", 1) != 1 or shown not in ("MONOCHROME1", "MONOCHROME2", ""):
+        if integer(ds, "SamplesPerPixel", 1) != 1 or shown not in ("MONOCHROME1", "MONOCHROME2", ""):
             raise InputError(f"{path} is a color image; give a CT series.")
-        if "PixelData" not in ds or whole(ds, "BitsAllocated", 0) not in _WHOLE_BITS:
+        if "PixelData" not in ds or integer(ds, "BitsAllocated", 0) not in _WHOLE_BITS:
             raise damaged(path)
-        if whole(ds, "BitsStored", 0) < 1 or whole(ds, "PixelRepresentation", -1) not in (0, 1):
+        if integer(ds, "BitsStored", 0) < 1 or integer(ds, "PixelRepresentation", -1) not in (0, 1):
             raise InputError(
                 f"{path} does not say how its pixels are stored (BitsStored, PixelRepresentation); export the series "
                 "again."
@@ -76,12 +76,12 @@ class Pixels:
     def stored(self, frame: int) -> np.ndarray:
         """The stored values (rows, columns) of a frame, as the standard reads them: whole numbers."""
         ds, raw = self._ds, self._raw[frame]
-        allocated, signed = whole(ds, "BitsAllocated", 0), whole(ds, "PixelRepresentation", 0) == 1
-        stored = whole(ds, "BitsStored", 0)
-        if stored > allocated or whole(ds, "HighBit", stored - 1) != stored - 1:
+        allocated, signed = integer(ds, "BitsAllocated", 0), integer(ds, "PixelRepresentation", 0) == 1
+        stored = integer(ds, "BitsStored", 0)
+        if stored > allocated or integer(ds, "HighBit", stored - 1) != stored - 1:
             raise InputError(
                 f"{self.path} says of its pixels BitsAllocated {allocated}, BitsStored {stored} and HighBit "
-                f"{whole(ds, 'HighBit', -1)}, which do not fit each other; export the series again."
+                f"{integer(ds, 'HighBit', -1)}, which do not fit each other; export the series again."
             )
         low = raw.astype(np.int64) & ((1 << stored) - 1)
         values = np.where(low >> (stored - 1), low - (1 << stored), low) if signed else low
@@ -97,8 +97,8 @@ class Pixels:
 def _plain(ds: Dataset, path: Path) -> np.ndarray:
     """Uncompressed pixels as unsigned numbers (frames, rows, columns)."""
     order = "<" if _is_little_endian(ds) else ">"
-    kind = np.dtype(f"{order}u{whole(ds, 'BitsAllocated', 0) // 8}")
-    shape = frames(ds), whole(ds, "Rows", 0), whole(ds, "Columns", 0)
+    kind = np.dtype(f"{order}u{integer(ds, 'BitsAllocated', 0) // 8}")
+    shape = frames(ds), integer(ds, "Rows", 0), integer(ds, "Columns", 0)
     count, data = int(np.prod(shape)), ds.PixelData
     one = count // shape[0] * kind.itemsize
     if count == 0 or len(data) < count * kind.itemsize or len(data) >= count * kind.itemsize + one:
@@ -137,11 +137,11 @@ def _decoded(ds: Dataset, path: Path, syntax: UID) -> np.ndarray:
                 f"{path} is damaged, or compressed in a way that cannot be read ({syntax.name}); export the series "
                 "again, uncompressed."
             ) from None
-    signed = whole(ds, "PixelRepresentation", 0) == 1
-    shape = count, whole(ds, "Rows", 0), whole(ds, "Columns", 0)
+    signed = integer(ds, "PixelRepresentation", 0) == 1
+    shape = count, integer(ds, "Rows", 0), integer(ds, "Columns", 0)
     if found.size != np.prod(shape) or not np.issubdtype(found.dtype, np.integer) or (found.min() < 0 and not signed):
         raise damaged(path)
-    bits = whole(ds, "BitsAllocated", 0)
+    bits = integer(ds, "BitsAllocated", 0)
     return (found.astype(np.int64) & ((1 << bits) - 1)).astype(f"u{bits // 8}").reshape(shape)
 
 

@@ -1,4 +1,4 @@
-"""One CT from DICOM: a folder with the slices of a series and perhaps other files, or one multi-frame file.
+"""Read one CT from DICOM: a folder with the slices of a series and perhaps other files, or one multi-frame file.
 
 pydicom reads the headers; what decides is each slice's own position, pixel spacing, rescaling and pixel layout. No
 patient data is read into messages or kept.
@@ -94,6 +94,7 @@ def _series(files: list[Path]) -> list[Series]:
 
 
 def _is_ct(series: Series) -> bool:
+    """Whether a series is of CT images."""
     return is_ct(series[0][1])
 
 
@@ -105,10 +106,11 @@ def describe(series: Series, copies: int = 0) -> str:
     image = "Rows" in header
     count = sum(frames(one) for _, one in series) - copies
     unit = ("slice" if image else "file") + "s" * (count > 1)
-    return f"series {number}: {modality}{kind}, {count} {unit}{_apart(series) if image and count > 1 else ''}"
+    return f"series {number}: {modality}{kind}, {count} {unit}{_distance_text(series) if image and count > 1 else ''}"
 
 
-def _apart(series: Series) -> str:
+def _distance_text(series: Series) -> str:
+    """The usual distance of a series' slices, in words; empty if they cannot be ordered."""
     try:
         slices = in_order([one for file, header in series for one in slices_of(file, header)])
     except InputError:
@@ -117,16 +119,18 @@ def _apart(series: Series) -> str:
 
 
 def _listing(all_series: list[Series]) -> str:
+    """The first of several series, in words."""
     return "; ".join([*map(describe, all_series[:_MOST_LISTED]), *(["…"] if len(all_series) > _MOST_LISTED else [])])
 
 
 def _left_out(others: list[Series]) -> str:
+    """The warning about files beside the CT."""
     count = sum(len(series) for series in others)
     return f"{count} other DICOM file{'s were' if count > 1 else ' was'} left out beside the CT ({_listing(others)})."
 
 
 def _check_single(path: Path, slices: list[DicomSlice], others: list[Series]) -> None:
-    """InputError if a CT slice that is left out looks like one of those taken: it may belong to them."""
+    """Check the slices left out: InputError if one looks like those taken: it may belong to them."""
     for series in others:
         if not _is_ct(series):
             continue

@@ -43,6 +43,7 @@ def segmentation_source(slices: Sequence[DicomSlice], mask: Volume, tags: Datase
 
 
 def _image(one: DicomSlice, tags: Dataset) -> Dataset:
+    """The identity of a slice as a dataset."""
     ds = Dataset()
     for keyword in _BLANK:
         setattr(ds, keyword, None)
@@ -55,12 +56,14 @@ def _image(one: DicomSlice, tags: Dataset) -> Dataset:
 
 
 def _measures(one: DicomSlice, mask: Volume) -> Dataset:
+    """The pixel spacing and slice thickness of a slice."""
     ds = Dataset()
     ds.PixelSpacing, ds.SliceThickness = decimals(one.spacing), decimals([mask.spacing[2]])[0]
     return ds
 
 
 def _single(one: DicomSlice, mask: Volume, tags: Dataset) -> Dataset:
+    """The source image of a file with one slice."""
     ds = _image(one, tags)
     ds.ImagePositionPatient, ds.ImageOrientationPatient = decimals(one.position), decimals(one.axes.ravel())
     ds.update(_measures(one, mask))
@@ -68,7 +71,7 @@ def _single(one: DicomSlice, mask: Volume, tags: Dataset) -> Dataset:
 
 
 def _several(slices: Sequence[DicomSlice], mask: Volume, tags: Dataset) -> Dataset:
-    """Frames of one file, in its order."""
+    """The source image of a file with several frames, in its order."""
     ds, shared, orientation = _image(slices[0], tags), Dataset(), Dataset()
     orientation.ImageOrientationPatient = decimals(slices[0].axes.ravel())
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [_measures(slices[0], mask)], [orientation]

@@ -9,7 +9,7 @@ import numpy as np
 from pydicom import Dataset
 
 from ...errors import InputError
-from .files import CT, ENHANCED_CT, LEGACY_CT, numbers, text, whole, words
+from .files import CT, ENHANCED_CT, LEGACY_CT, integer, numbers, text, words
 
 _PLACES = {  # the functional groups of multi-frame images, and the attributes in them
     "ImagePositionPatient": "PlanePositionSequence",
@@ -31,7 +31,7 @@ _UNIT, _RIGHT_ANGLE = 0.01, 2e-3  # rounded cosines are no longer than this off 
 
 @dataclass(frozen=True, eq=False)
 class DicomSlice:
-    """One image of a CT. header: of its file, without pixels; frame: its number in the file, from 0.
+    """A slice of a CT in a DICOM file. header: of its file, without pixels; frame: its number in the file, from 0.
 
     position in mm (LPS); axes (2, 3): unit vectors along a row and a column; spacing in mm between rows, between
     columns; HU = slope × stored + intercept, both None if the file states neither; phase: differs between the passes of
@@ -51,15 +51,17 @@ class DicomSlice:
 
     @property
     def normal(self) -> np.ndarray:
+        """The unit vector at a right angle to the slice."""
         return np.cross(*self.axes)
 
     @property
     def shape(self) -> tuple[int, int]:
         """The number of rows and columns."""
-        return whole(self.header, "Rows", 0), whole(self.header, "Columns", 0)
+        return integer(self.header, "Rows", 0), integer(self.header, "Columns", 0)
 
     @property
     def uid(self) -> str:
+        """The SOP instance UID."""
         return text(self.header, "SOPInstanceUID")
 
 
@@ -73,11 +75,13 @@ def is_ct(header: Dataset) -> bool:
 
 
 def is_localizer(header: Dataset) -> bool:
+    """Whether an image is a localizer (scout view)."""
     return "LOCALIZER" in words(header, "ImageType")
 
 
 def frames(header: Dataset) -> int:
-    return max(1, whole(header, "NumberOfFrames", 1))
+    """The number of frames in a file."""
+    return max(1, integer(header, "NumberOfFrames", 1))
 
 
 def slices_of(path: Path, header: Dataset) -> list[DicomSlice]:
@@ -100,6 +104,7 @@ def slices_of(path: Path, header: Dataset) -> list[DicomSlice]:
 
 
 def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> DicomSlice:
+    """The slice of a frame. groups: the datasets that may hold its attributes: the header, or the functional groups."""
     several = groups[0] is not header
 
     def place(keyword: str) -> Dataset:

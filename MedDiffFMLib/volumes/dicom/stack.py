@@ -27,7 +27,7 @@ def in_order(slices: list[DicomSlice]) -> list[DicomSlice]:
 
 
 def gaps(slices: list[DicomSlice]) -> np.ndarray:
-    """Distances (slices − 1) in mm along the normal."""
+    """The distances (slices − 1) in mm along the normal."""
     return np.diff([one.position @ slices[0].normal for one in slices])
 
 
@@ -39,7 +39,7 @@ def alike(one: DicomSlice, other: DicomSlice) -> bool:
 
 
 def check_stack(slices: list[DicomSlice], source: Path, listing: str) -> None:
-    """InputError unless ordered slices are one volume: alike, evenly spaced, of one pass and not sheared."""
+    """Check ordered slices: InputError unless they are one volume, alike, even, of one pass and not sheared."""
     if len(slices) < 2:
         raise InputError(f"{source} holds a single slice ({listing}); give the whole series.")
     if not all(alike(slices[0], one) for one in slices):
@@ -63,7 +63,7 @@ def check_stack(slices: list[DicomSlice], source: Path, listing: str) -> None:
 
 
 def _check_passes(slices: list[DicomSlice], source: Path, listing: str) -> None:
-    """Slices of several passes may follow each other, a pass after the other, and never alternate."""
+    """Check the passes of a scan: their slices may follow each other, a pass after the other, and never alternate."""
     changes = 1 + sum(one.phase != other.phase for one, other in pairwise(slices))
     if changes > len({one.phase for one in slices}):
         raise InputError(
@@ -73,6 +73,7 @@ def _check_passes(slices: list[DicomSlice], source: Path, listing: str) -> None:
 
 
 def _check_gaps(slices: list[DicomSlice], source: Path, listing: str) -> None:
+    """Check the distances: InputError if slices are missing or unevenly spaced."""
     found = gaps(slices)
     usual = float(np.median(found))
     relative, rounding = _GAP_TOLERANCE
@@ -87,7 +88,7 @@ def _check_gaps(slices: list[DicomSlice], source: Path, listing: str) -> None:
 
 
 def _check_line(slices: list[DicomSlice], source: Path, listing: str) -> None:
-    """No slice may lie off the straight even line from the first to the last."""
+    """Check the positions: InputError if a slice lies off the straight even line from the first to the last."""
     first, last = slices[0].position, slices[-1].position
     line = first + np.linspace(0, 1, len(slices))[:, None] * (last - first)
     off = np.linalg.norm([one.position for one in slices] - line, axis=1)

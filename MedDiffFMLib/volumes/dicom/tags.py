@@ -75,7 +75,7 @@ def series_tags(volume: Volume, source: Sequence[DicomSlice], record: dict) -> D
     ds.SliceThickness = ds.SpacingBetweenSlices = DSfloat(volume.spacing[2], auto_format=True)
     if len(source) > 1 and abs(_distance(source) - volume.spacing[2]) < 0.01:
         _copy(ds, first, "SliceThickness")
-    say_who(ds, record)
+    mark_as_derived(ds, record)
     return ds
 
 
@@ -94,7 +94,7 @@ def _distance(source: Sequence[DicomSlice]) -> float:
     return float(np.linalg.norm(source[-1].position - source[0].position)) / (len(source) - 1)
 
 
-def say_who(ds: Dataset, record: dict) -> None:
+def mark_as_derived(ds: Dataset, record: dict) -> None:
     """Record in the tags that viewers show and archives keep that a model made this, which one and how."""
     task, synthetic = record["task"], record["synthetic"]
     model = record["model"]["name"].encode("ascii", "replace").decode()
@@ -117,6 +117,7 @@ def say_who(ds: Dataset, record: dict) -> None:
 
 
 def _code(code: Code) -> Dataset:
+    """A code as a dataset."""
     ds = Dataset()
     ds.CodeValue, ds.CodingSchemeDesignator, ds.CodeMeaning = code.value, code.scheme_designator, code.meaning
     return ds
@@ -151,7 +152,7 @@ def nearest_slices(volume: Volume, source: Sequence[DicomSlice]) -> list[Sequenc
     return [[source[int(np.argmin(np.abs(source_positions - at)))]] for at in positions]
 
 
-def refer(ds: Dataset, source: Sequence[DicomSlice]) -> None:
+def reference_sources(ds: Dataset, source: Sequence[DicomSlice]) -> None:
     """Name the images that this one was computed from, as far as they have names."""
     instances = [instance for one in source if (instance := _instance(one))]
     if not instances:

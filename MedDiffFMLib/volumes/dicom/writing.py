@@ -24,7 +24,7 @@ from .reading import find_slices
 from .segmentation_source import segmentation_source
 from .slices import DicomSlice
 from .stack import grid
-from .tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, refer, series_tags
+from .tags import MAKER, PATIENT, STUDY, nearest_slices, place, read_source, reference_sources, series_tags
 
 IMPLEMENTATION = "2.25.127863934048440920759727208852181804702"  # marks what this module wrote
 FILES = (".nii", ".gz", ".nrrd", ".mha", ".csv", ".dcm")  # outputs with such names are files
@@ -55,6 +55,7 @@ def check_series(folder: Path, overwrite: bool = False) -> Path:
 
 
 def _is_ours(file: Path) -> bool:
+    """Whether this module wrote a file."""
     try:
         return dcmread(file, specific_tags=[]).file_meta.get("ImplementationClassUID") == IMPLEMENTATION
     except (InvalidDicomError, OSError):
@@ -97,7 +98,7 @@ def write_series(volume: Volume, folder: Path, record: dict) -> None:
         one = Dataset()
         one.update(common)
         place(one, volume, k)
-        refer(one, made_of)
+        reference_sources(one, made_of)
         one.PixelData = np.ascontiguousarray(pixels, "<i2").tobytes()
         one.file_meta = _meta(one)
         save(one, folder / f"{k + 1:04d}.dcm")
@@ -125,6 +126,7 @@ def _as_int16(voxels: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _pixel_tags(volume: Volume, slope: float) -> Dataset:
+    """The tags about the pixels: their layout, and how they become HU."""
     ds = Dataset()
     ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     ds.Rows, ds.Columns = volume.voxels.shape[1:]
@@ -135,11 +137,12 @@ def _pixel_tags(volume: Volume, slope: float) -> Dataset:
 
 
 def _width(voxels: np.ndarray) -> int:
-    """A window about 0 that holds all but the outermost values of a map."""
+    """The width of a window about 0 that holds all but the outermost values of a map."""
     return max(2, int(np.ceil(2 * np.percentile(np.abs(voxels), 99.9))))
 
 
 def _meta(ds: Dataset) -> FileMetaDataset:
+    """The file meta information of a dataset."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     meta.TransferSyntaxUID, meta.ImplementationClassUID = ExplicitVRLittleEndian, IMPLEMENTATION
@@ -147,7 +150,9 @@ def _meta(ds: Dataset) -> FileMetaDataset:
 
 
 def check_segmentation(path: Path, ct: Path | None) -> None:
-    """InputError unless a mask of that CT can be written as a DICOM segmentation: a mask of one voxel is tried."""
+    """Check a mask's output: InputError unless a mask of that CT can be written as a DICOM segmentation, which is tried
+    with a mask of one voxel.
+    """
     if ct is None or not (ct.is_dir() or is_dicom(ct)):
         raise InputError(
             f"{path} cannot be a DICOM segmentation, because that refers to DICOM slices: give the CT as a DICOM "
@@ -175,6 +180,7 @@ def write_segmentation(mask: Volume, path: Path, record: dict) -> None:
 
 @quiet_pydicom()  # and highdicom, about a source's odd values
 def _segmentation(mask: Volume, slices: list[DicomSlice], record: dict) -> Dataset:
+    """The DICOM segmentation of a mask. slices: the CT's; record: the provenance."""
     import highdicom as hd
 
     tags = series_tags(mask, slices, record)
