@@ -66,7 +66,7 @@ def fromEvent(event):
 
 
 def withNodeNames(failure, inputs):
-    """The same failure with node names in its message in place of file names. `inputs` are the nodes by file slot."""
+    """A failure with node names in its message in place of file names. `inputs` are the nodes by file slot."""
     if not isinstance(failure, Failure):
         return failure
     return replace(failure, message=replaceFileNames(failure.message, inputs))

@@ -152,7 +152,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
     # what a subclass may override
 
     def resultName(self, sourceNode, number=0):
-        """The name of a result node: `<input> <task>`. number: what tells several results apart, such as the seed."""
+        """The name of a result node: `<input> <task>`. number: what distinguishes several results, such as the seed."""
         return f"{sourceNode.GetName()} {self.task}"
 
     def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):

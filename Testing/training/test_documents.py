@@ -40,6 +40,13 @@ def application() -> typer.Typer:
     return app
 
 
+def test_each_equation_of_the_paper_is_found_by_one_search():
+    """`grep "paper eq"` from the root shows where (1), (3), (5), (6) and (9) to (13) are."""
+    files = [path for folder in ("MedDiffFMLib", "Training") for path in (REPOSITORY / folder).rglob("*.py")]
+    shown = {number for path in files for number in re.findall(r"paper eq\. (\d+)", path.read_text(encoding="utf-8"))}
+    assert {1, 3, 5, 6, 9, 10, 11, 12, 13} <= set(map(int, shown))
+
+
 def commands_in(text: str) -> list[tuple[str, list[str]]]:
     """(program, words) of every command line in the code blocks and code spans of a document."""
     blocks = re.findall(r"```\n(.*?)```", text, re.DOTALL)

@@ -20,7 +20,7 @@ KINDS = ("slicer", "python", "command")
 
 @dataclass(frozen=True)
 class Backend:
-    """Where jobs run. kind: one of KINDS. python: an interpreter's path. command: a line, not run by a shell."""
+    """The place where jobs run. kind: of KINDS. python: an interpreter's path. command: a line, not run by a shell."""
 
     kind: str = "slicer"
     python: str = ""

@@ -236,7 +236,9 @@ class BatchPart:
 
 
 def _introduction(labels, maskSlot):
-    """What the section does. labels: whether the inputs are label maps. maskSlot: the slot of lesion masks, or None."""
+    """The text that introduces the section. labels: whether the inputs are label maps. maskSlot: the slot of lesion
+    masks, or None.
+    """
     inputs = _("label maps (segmentations saved as files)") if labels else _("CTs (NIfTI, NRRD, MHA, folders of DICOM)")
     text = _("Apply the settings above to every file of a folder of {inputs}.").format(inputs=inputs)
     if maskSlot:

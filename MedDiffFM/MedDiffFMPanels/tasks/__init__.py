@@ -1,1 +1,1 @@
-"""What is special to each task's panel."""
+"""The parts of the panels that differ from task to task."""

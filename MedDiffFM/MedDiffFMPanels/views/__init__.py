@@ -1,1 +1,1 @@
-"""How results are shown."""
+"""The display of results in the slice views."""

@@ -9,18 +9,18 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
-from ..options import CropPatch, Crops, CropsRegion, CropsSplit, JsonFile, ModelDevice, Store, require_packages
-from .probes import cases_of, check_options, print_to_stderr, show
+from ..option_groups import with_option_groups
+from ..options import JsonFile, ModelDevice, Store, check_file, require_packages
+from .probes import CropOptions, print_to_stderr, show
 
 
+@with_option_groups
 def evaluate_condition(
     store: Store,
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     control: Annotated[str, typer.Argument(help="Its ControlNet: super-resolution, lesion-lung, …")],
-    split: CropsSplit = "validation",
-    region: CropsRegion = None,
-    crops: Crops = 12,
-    patch: CropPatch = 32,
+    *,
+    crops: CropOptions,
     steps: Annotated[int, typer.Option(help="Steps of DDIM.", min=1, max=500)] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the crops and their noise.")] = 0,
     device: ModelDevice = "auto",
@@ -35,7 +35,7 @@ def evaluate_condition(
     from ...evaluate.probes.controlnet_response import check_condition
     from ...evaluate.probes.crops import draw_samples
 
-    check_options(patch, json_file)
+    check_file(json_file)
     loaded = load_model(model, device=device)
     network = load_controlnet(loaded, control)
     if network.config.direct_t is not None:
@@ -44,7 +44,12 @@ def evaluate_condition(
             "meddiff-fm evaluate super-resolve."
         )
     config = CropConfig(
-        (patch,) * 3, (0, 0, 1, 1), keep_organs=1.0, keep_position=1.0, target=network.config.kind, around_lesion=1.0
+        (crops.patch,) * 3,
+        (0, 0, 1, 1),
+        keep_organs=1.0,
+        keep_position=1.0,
+        target=network.config.kind,
+        around_lesion=1.0,
     )
-    samples = draw_samples(cases_of(store, split, region), config, crops, seed)
+    samples = draw_samples(crops.cases(store), config, crops.crops, seed)
     show(check_condition(loaded, network, samples, steps, print_to_stderr), json_file)

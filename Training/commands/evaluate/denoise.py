@@ -120,13 +120,28 @@ class OtherMethods:
         return {"RED-CNN": partial(denoise_slices, load_red_cnn(self.red_cnn))} if self.red_cnn else {}
 
 
+@dataclass(frozen=True)
+class OurMethods:
+    """The classical tools and the qualities of the model that are measured."""
+
+    tools: Tools = "bm3d,nlm,nlm3,tv,curvature"
+    qualities: Qualities = "fast,balanced"
+
+    def check(self) -> None:
+        """InputError for a tool or a quality that does not exist."""
+        self.chosen()
+
+    def chosen(self) -> tuple[list[str], list[str]]:
+        """The names of the tools, and of the qualities."""
+        return chosen(self.tools, CLASSICAL, "tool"), chosen(self.qualities, QUALITIES, "quality")
+
+
 @with_option_groups
 def evaluate_denoise(
     shared: SharedOptions,
     *,
     slices: CentralSlices = None,
-    tools: Tools = "bm3d,nlm,nlm3,tv,curvature",
-    qualities: Qualities = "fast,balanced",
+    methods: OurMethods,
     cache: Cache = None,
     dose: DoseOptions,
     counting: CountingOptions,
@@ -144,7 +159,7 @@ def evaluate_denoise(
     from ...evaluate.cases.results import check_results
     from ...evaluate.tasks.denoise import DenoisingMethods, evaluate_denoising
 
-    chosen_tools, chosen_qualities = chosen(tools, CLASSICAL, "tool"), chosen(qualities, QUALITIES, "quality")
+    chosen_tools, chosen_qualities = methods.chosen()
     cases = (pairs := dose.cases(shared)) or simulated_cases(shared)
     load = partial(_load, real=pairs is not None, settings=(slices, dose.sigma, shared.seed, cache))
     if other.write_inputs:
@@ -156,8 +171,8 @@ def evaluate_denoise(
     model = shared.load_model() if chosen_qualities else None
     condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
     slabs, counted = (load(case, condition) for case in cases), counting.counted
-    methods = (chosen_tools, chosen_qualities, model, shared.seed, other.networks(), other.result or [])
-    report = evaluate_denoising(slabs, DenoisingMethods(*methods), counted)
+    compared = (chosen_tools, chosen_qualities, model, shared.seed, other.networks(), other.result or [])
+    report = evaluate_denoising(slabs, DenoisingMethods(*compared), counted)
     shared.emit(report, model, slices=slices, anatomy=anatomy, whole_image=counted.whole_image)
 
 

@@ -108,24 +108,42 @@ class BmadOptions:
         return [*names], read_bmad(self.bmad, self.gray_window or REGIONS["abdomen"].window, self.pixel)
 
 
+@dataclass(frozen=True)
+class CaseOptions:
+    """The volumes to plant an anomaly into, and the organ and the box of all cases."""
+
+    plant: Annotated[
+        str | None, typer.Option("--plant", metavar="NAME[:REGION],...", help="Volumes to plant an anomaly into.")
+    ] = None
+    organ: Annotated[str | None, typer.Option("--organ", help="Organ in all cases, in place of each one's own.")] = None
+    box: BoxOption = None
+
+    def check(self) -> None:
+        """Nothing: the cases are checked when they are found."""
+
+
+@dataclass(frozen=True)
+class OtherMaps:
+    """The maps of other methods, and where the inputs for them are written."""
+
+    result: MapsOption = None
+    inputs: InputsOption = None
+
+    def check(self) -> None:
+        """Nothing: the maps are checked once the cases are known."""
+
+
 @with_option_groups
 def evaluate_detect_anomalies(
     shared: SharedOptions,
     *,
-    plant: Annotated[
-        str | None, typer.Option("--plant", metavar="NAME[:REGION],...", help="Volumes to plant an anomaly into.")
-    ] = None,
-    organ: Annotated[
-        str | None, typer.Option("--organ", help="Organ in all cases, in place of each one's own.")
-    ] = None,
-    box: BoxOption = None,
+    chosen: CaseOptions,
     planting: PlantingOptions,
     mapping: MapOptions,
     slices: BmadOptions,
     listed: ListOptions,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Without the model.")] = False,
-    result: MapsOption = None,
-    inputs: InputsOption = None,
+    other: OtherMaps,
 ) -> None:
     """Find known lesions: image and pixel AUROC, PRO and Dice, beside the distance from the organ's median.
 
@@ -139,25 +157,20 @@ def evaluate_detect_anomalies(
     from ...evaluate.tasks.detect_anomalies import evaluate_detection
     from ...evaluate.tasks.detect_in_slices import evaluate_slices
 
-    if slices.bmad and (shared.data or shared.cases or plant or organ or box or listed.cases_file):
+    if slices.bmad and (shared.data or shared.cases or listed.cases_file or chosen != CaseOptions()):
         raise InputError("--bmad names all slices and their organ: give it alone, or name other cases without it.")
-    names, cases = slices.cases() if slices.bmad else _cases(shared, listed, plant, organ, box, planting)
-    if inputs:
-        return write_inputs(inputs, ((case.name, case.inputs) for case in cases))
-    check_results(result or [], names)
+    names, cases = slices.cases() if slices.bmad else _cases(shared, listed, chosen, planting)
+    if other.inputs:
+        return write_inputs(other.inputs, ((case.name, case.inputs) for case in cases))
+    check_results(other.result or [], names)
     model = None if baselines_only else shared.load_model()
     measured = evaluate_slices if slices.bmad else evaluate_detection
-    report = measured(cases, model, mapping.settings(shared.seed), result or [])
-    shared.emit(report, model, box=box)
+    report = measured(cases, model, mapping.settings(shared.seed), other.result or [])
+    shared.emit(report, model, box=chosen.box)
 
 
 def _cases(
-    shared: SharedOptions,
-    listed: ListOptions,
-    plant: str | None,
-    organ: str | None,
-    box: str | None,
-    planting: PlantingOptions,
+    shared: SharedOptions, listed: ListOptions, chosen: CaseOptions, planting: PlantingOptions
 ) -> tuple[list[str], Iterator[AnomalyCase]]:
     """The names of the cases, and the cases: of the list, or those named in a folder."""
     from MedDiffFMLib.anatomy.classes import label_numbers
@@ -166,14 +179,14 @@ def _cases(
     from ...evaluate.cases.box import read_box
     from ...evaluate.cases.real_anomalies import DETECTION_LIST, listed_case
 
-    chosen = read_box(box)
+    organ, box = chosen.organ, read_box(chosen.box)
     lines = listed.read(DETECTION_LIST, shared)
     if lines is None:
         given = (planting.diameter, planting.offset, planting.blend, planting.place)
-        selection = CaseSelection(shared.data, shared.cases, plant, organ, chosen, *given)
+        selection = CaseSelection(shared.data, shared.cases, chosen.plant, organ, box, *given)
         return case_names(selection), find_cases(selection)
-    if plant:
+    if chosen.plant:
         raise InputError("--list names real lesions: give it, or --plant, not both.")
     for name in {organ, *(line.words.get("organ") for line in lines)} - {None}:
         label_numbers(name)
-    return [line.name for line in lines], (listed_case(line, organ, chosen) for line in lines)
+    return [line.name for line in lines], (listed_case(line, organ, box) for line in lines)

@@ -9,18 +9,18 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
-from ..options import CropPatch, Crops, CropsRegion, CropsSplit, JsonFile, ModelDevice, Store, require_packages
-from .probes import cases_of, check_options, print_to_stderr, show
+from ..option_groups import with_option_groups
+from ..options import JsonFile, ModelDevice, Store, check_file, require_packages
+from .probes import CropOptions, print_to_stderr, show
 
 
+@with_option_groups
 def evaluate_distillation(
     store: Store,
     teacher: Annotated[Path, typer.Argument(help="Model folder of the teacher.")],
     students: Annotated[list[Path], typer.Argument(help="Model folders of students, by `train export`.")],
-    split: CropsSplit = "validation",
-    region: CropsRegion = None,
-    crops: Crops = 12,
-    patch: CropPatch = 32,
+    *,
+    crops: CropOptions,
     seed: Annotated[int, typer.Option(help="Seed of the crops and their noise.")] = 0,
     device: ModelDevice = "auto",
     json_file: JsonFile = None,
@@ -33,11 +33,11 @@ def evaluate_distillation(
     from ...evaluate.probes.crops import draw_samples
     from ...evaluate.probes.distillation import compare_steps, steps_of
 
-    check_options(patch, json_file)
+    check_file(json_file)
     loaded = [load_model(folder, device=device) for folder in (teacher, *students)]
     for model in loaded[1:]:
         if not steps_of(model):
             raise InputError(f"{model.folder} was not distilled: name folders exported from `train distill`.")
-    config = CropConfig(patch=(patch,) * 3, keep_organs=1.0, keep_position=1.0)
-    samples = draw_samples(cases_of(store, split, region), config, crops, seed)
+    config = CropConfig(patch=(crops.patch,) * 3, keep_organs=1.0, keep_position=1.0)
+    samples = draw_samples(crops.cases(store), config, crops.crops, seed)
     show([compare_steps(loaded[0], loaded[1:], samples, print_to_stderr)], json_file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,19 +15,29 @@ if TYPE_CHECKING:
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.lesions import LesionPlace
 
-DRAWN, TOLD = "Drawn on the CT's own grid.", "Told the list's anatomy, else the body alone."
+DRAWN, BODY_ALONE = "Drawn on the CT's own grid.", "Given the list's anatomy, else the body alone."
 RealMasks = Annotated[
     bool, typer.Option("--real-masks", help="Draw over the real lesions too; without ellipsoids always.")
 ]
+
+
+@dataclass(frozen=True)
+class DrawnLesions:
+    """The lesions to draw: their kind, and the ellipsoids or real masks that they fill."""
+
+    kind: KindOption = "lung"
+    diameters: Diameters = None
+    real_masks: RealMasks = False
+
+    def check(self) -> None:
+        """Nothing: the kind and the diameters are checked with the cases."""
 
 
 @with_option_groups
 def evaluate_inpaint_lesion(
     shared: SharedOptions,
     *,
-    kind: KindOption = "lung",
-    diameters: Diameters = None,
-    real_masks: RealMasks = False,
+    drawn: DrawnLesions,
     steps: SamplerSteps = None,
     slab: Slab = None,
     anatomy: AnatomyOption = None,
@@ -47,9 +57,10 @@ def evaluate_inpaint_lesion(
     from ...evaluate.cases.synthesis import PairOptions
     from ...evaluate.tasks.lesions import add_real, inpaint_all, inpaint_elsewhere
 
-    found = find_lesion_cases(shared, listed, kind, diameters or "12,20,30", kept)
+    kind = drawn.kind
+    found = find_lesion_cases(shared, listed, kind, drawn.diameters or "12,20,30", kept)
     AnatomyCondition(anatomy).check(found.names, [lesion.anatomy for lesion in found.real])
-    over = found if real_masks or not found.diameters_mm else replace(found, real=[])
+    over = found if drawn.real_masks or not found.diameters_mm else replace(found, real=[])
     where = places_in(over, kind, PairOptions(slab_mm=slab), shared.seed)
     if kept.write_inputs:
         return write_places(kept.write_inputs, where, "ct")
@@ -61,7 +72,7 @@ def evaluate_inpaint_lesion(
             inpaint_all(lesions, where, model, progress, kind=kind, steps=steps, seed=shared.seed)
         inpaint_elsewhere(lesions, where, found.elsewhere)
     facts = {"kind": kind, "diameters_mm": found.diameters_mm, "steps": steps, "slab_mm": slab, "anatomy": anatomy}
-    finish(shared, lesions, model, [DRAWN if anatomy else f"{DRAWN} {TOLD}"], facts)
+    finish(shared, lesions, model, [DRAWN if anatomy else f"{DRAWN} {BODY_ALONE}"], facts)
 
 
 def _with_anatomy(places: list[LesionPlace], found: LesionCases, condition: AnatomyCondition) -> list[LesionPlace]:
