@@ -243,9 +243,9 @@ def f14(folder: Path) -> dict[str, Path]:
     """Four patients: DICOM without preamble, a folder from a Mac, a nested one, and a plain one."""
     patients, small = folder / "patients", crop(SMALL)
     for path in write_series(patients / "no-preamble", small).iterdir():
-        told = pydicom.dcmread(path)
+        header = pydicom.dcmread(path)
         bare = Dataset()
-        bare.update(told)
+        bare.update(header)
         pydicom.dcmwrite(path, bare, enforce_file_format=False, implicit_vr=True, little_endian=True, overwrite=True)
     for path in list(write_series(patients / "mac", small).iterdir()):
         (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X" + b"\0" * 4070)

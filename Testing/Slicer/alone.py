@@ -37,13 +37,13 @@ def main(module, way, folder, *more):
     if way == "empty":
         load(slicer, module, folder)
     slicer.app.processEvents()
-    told = {"chosen": panel.inputNode.GetName() if panel.inputNode else None}
+    report = {"chosen": panel.inputNode.GetName() if panel.inputNode else None}
     if "run" in more:
-        told["result"] = run(slicer, panel, module)
+        report["result"] = run(slicer, panel, module)
     harness.leave_module(panel)
     harness.enter_module(panel)
-    told |= what_stays(slicer, panel)
-    print(json.dumps(told | {"errors": errors}))
+    report |= what_stays(slicer, panel)
+    print(json.dumps(report | {"errors": errors}))
     sys.stdout.flush()
     os._exit(0)  # Qt's own end in a process without a window says nothing of the panels
 
@@ -115,14 +115,14 @@ def what_stays(slicer, panel):
     scene.Clear(False)
     slicer.app.processEvents()
     gc.collect()
-    told = {"counted": counted, "nodes": sorted(alive.values())}
-    told["active"] = [one.interval for one in timers() if one.isActive() and one.interval < LONG_MS]
+    report = {"counted": counted, "nodes": sorted(alive.values())}
+    report["active"] = [one.interval for one in timers() if one.isActive() and one.interval < LONG_MS]
     harness.close_module(panel)
     slicer.app.processEvents()
-    told["active"] += [one.interval for one in timers() if one.isActive() and one.interval < LONG_MS]
-    told["children"] = children()
-    told["folders"] = [path.name for path in Path(slicer.app.temporaryPath).glob("MedDiffFM-*")]
-    return told
+    report["active"] += [one.interval for one in timers() if one.isActive() and one.interval < LONG_MS]
+    report["children"] = children()
+    report["folders"] = [path.name for path in Path(slicer.app.temporaryPath).glob("MedDiffFM-*")]
+    return report
 
 
 def timers():

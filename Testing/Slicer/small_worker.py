@@ -11,14 +11,14 @@ import time
 from harness import wait_until
 from patience import PATIENCE
 
-# told.jsonl beside it gets every request; first.py beside it is run at a look, once or "# always", and may change the
-# answer
+# requests.jsonl beside it gets every request; first.py beside it is run at a look, once or "# always", and may change
+# the answer
 PROGRAM = """
 import json, os, pathlib, shutil, signal, sys, time
 here = pathlib.Path(__file__).parent
 for line in sys.stdin:
     request = json.loads(line)
-    with open(here / "told.jsonl", "a") as file:
+    with open(here / "requests.jsonl", "a") as file:
         file.write(json.dumps(request) + "\\n")
     answer = {"event": "hello"}
     if request["request"] == "look":
@@ -54,7 +54,7 @@ def small_worker(folder):
 
 def requests(folder, kind):
     """All requests of a kind that the workers in `folder` were sent."""
-    path = folder / "told.jsonl"
+    path = folder / "requests.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return [request for request in map(json.loads, lines) if request["request"] == kind]
 

@@ -39,20 +39,20 @@ def alone(module, way, folder, *more):
 
 @pytest.mark.parametrize("module", PANELS)
 def test_to_a_result_and_nothing_stays(study, module):
-    told = alone(module, "empty", study, "run")
+    report = alone(module, "empty", study, "run")
     source = {"ct": "Chest", "organs": "Organs"}[PANELS[module][0]]
-    assert told["errors"] == [] and told["chosen"] == source
-    assert told["result"].startswith(source) and told["counted"] >= 2
-    assert told["nodes"] == [], "kept after the scene was closed"
-    assert told["active"] == [] and told["children"] == [] and told["folders"] == []
+    assert report["errors"] == [] and report["chosen"] == source
+    assert report["result"].startswith(source) and report["counted"] >= 2
+    assert report["nodes"] == [], "kept after the scene was closed"
+    assert report["active"] == [] and report["children"] == [] and report["folders"] == []
 
 
 @pytest.mark.parametrize("way", ["loaded", "second"])
 @pytest.mark.parametrize("module", PANELS)
 def test_opened_later(study, module, way):
-    told = alone(module, way, study)
-    assert told["errors"] == [] and told["chosen"] == {"ct": "Chest", "organs": "Organs"}[PANELS[module][0]]
-    assert told["nodes"] == [] and told["active"] == [] and told["children"] == []
+    report = alone(module, way, study)
+    assert report["errors"] == [] and report["chosen"] == {"ct": "Chest", "organs": "Organs"}[PANELS[module][0]]
+    assert report["nodes"] == [] and report["active"] == [] and report["children"] == []
 
 
 @pytest.mark.parametrize("script", SOURCES, ids=lambda path: path.name)

@@ -214,13 +214,13 @@ def test_a_flood_of_progress_stalls_nothing(slicer, command):
 
 
 def test_a_long_request_passes_piece_by_piece(slicer, command, tmp_path):
-    """8 MB to a program that reads nothing until it is told to: nobody waits for the pipe."""
+    """8 MB to a program that reads nothing until a signal comes: nobody waits for the pipe."""
     from MedDiffFMPanels.runner.job import sharedWorker
 
     slow = (
-        f"import json, os, pathlib, sys, time\ntold, total = pathlib.Path({str(tmp_path / 'told')!r}), b''\n"
+        f"import json, os, pathlib, sys, time\nsignal, total = pathlib.Path({str(tmp_path / 'signal')!r}), b''\n"
         f"until = time.monotonic() + {AT_ONCE}\n"
-        "while not told.exists():\n    time.sleep(0.02)\n    assert time.monotonic() < until\n"
+        "while not signal.exists():\n    time.sleep(0.02)\n    assert time.monotonic() < until\n"
         "while not total.endswith(b'\\n'):\n    total += os.read(0, 1 << 18)\n    time.sleep(0.005)\n"
         "key = json.loads(total)\n"
         "print(json.dumps({'event': 'looked', 'id': key['id'], 'n': len(key['data'])}), flush=True)\n"
@@ -230,7 +230,7 @@ def test_a_long_request_passes_piece_by_piece(slicer, command, tmp_path):
     wait_until(lambda: sharedWorker().pid and sharedWorker().job is not None)
     slicer.app.processEvents()
     assert not ends
-    (tmp_path / "told").touch()
+    (tmp_path / "signal").touch()
     wait_until(lambda: ends)
     assert ends[0][0]["n"] == 8 << 20
 

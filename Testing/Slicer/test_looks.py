@@ -45,7 +45,7 @@ def test_colored_words_are_readable(slicer, style):
     for color in colors:
         for ground in GROUNDS[style]:
             assert ratio(color, ground) >= 4.5, (color, ground)
-    assert len({*colors}) == 4, "orange, blue and gray can be told from each other"
+    assert len({*colors}) == 4, "orange, blue and gray can be distinguished"
 
 
 def test_brighter_stays_orange_and_darker_blue(slicer):

@@ -175,7 +175,7 @@ def test_a_run_keeps_the_file_that_it_reads(slicer, tmp_path):
     chest, ends = add_chest(), []
     before, logic = slicer.util.arrayFromVolume(chest).copy(), DenoiseLogic()
     logic.start({"input": chest}, {}, onEnd=lambda *one: ends.append(one), backend=here(tmp_path, slow))
-    wait_until(lambda: (tmp_path / "told.jsonl").exists())
+    wait_until(lambda: (tmp_path / "requests.jsonl").exists())
     slicer.util.arrayFromVolume(chest)[:] = 0
     slicer.util.arrayFromVolumeModified(chest)
     wait_until(lambda: ends)

@@ -98,9 +98,9 @@ def test_one_bad_file_stops_nothing_and_a_second_run_skips_what_is_done(scans, m
     out = tmp_path / "new" / "out"
     command = ["batch", "denoise", str(scans), str(out), *FAST, "--model", str(model)]
     assert main([*command, "--workers", "2"]) == 1
-    told = capfd.readouterr()
+    printed = capfd.readouterr()
     assert statuses(out) == {"a": "done", "b": "done", "series": "done", "broken": "failed", "mr": "failed"}
-    assert "3 of 5 done, 2 failed" in told.out and told.err.endswith("meddiff-fm: 2 of 5 failed.\n")
+    assert "3 of 5 done, 2 failed" in printed.out and printed.err.endswith("meddiff-fm: 2 of 5 failed.\n")
     assert "MR" in rows(out)["mr"]["reason"] and "damaged" in rows(out)["broken"]["reason"]
     volumes = ["a.nii.gz", "b.mha", "series.nii.gz"]
     expected = [*volumes, "a.json", "b.json", "series.json", "status.csv"]
@@ -271,7 +271,7 @@ def test_batch_of_a_task_with_two_inputs_offers_and_needs_a_pattern(scans, tmp_p
     assert main(["batch", "toy", str(scans), str(tmp_path / "out")]) == 2
     assert "toy needs --lesion-mask for every CT" in capfd.readouterr().err
     assert main(["batch", "toy", "--help"]) == 0
-    assert "--lesion-mask" in (told := capfd.readouterr().out) and "--findings" in told
+    assert "--lesion-mask" in (printed := capfd.readouterr().out) and "--findings" in printed
 
 
 @pytest.mark.parametrize(
@@ -290,8 +290,8 @@ def test_batch_of_a_task_with_two_inputs_offers_and_needs_a_pattern(scans, tmp_p
 def test_batches_that_cannot_be(scans, tmp_path, capfd, arguments, message):
     arguments = [text.format(scans=scans, out=tmp_path / "out") for text in arguments]
     assert main(["batch", "denoise", *arguments]) == 2
-    told = capfd.readouterr()
-    assert message in told.err and told.err.count("\n") == 1
+    printed = capfd.readouterr()
+    assert message in printed.err and printed.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -309,8 +309,8 @@ def test_a_dask_cluster_does_the_same(cluster, scans, model, tmp_path, capfd):
     assert main([*command, "--scheduler", cluster.scheduler_address]) == 1
     assert statuses(out) == {"a": "done", "b": "done", "series": "done", "broken": "failed", "mr": "failed"}
     assert "MR" in rows(out)["mr"]["reason"]
-    told = json.loads((out / "a.json").read_text(encoding="utf-8"))
-    assert told["model"]["name"] == "tiny" and hidden(out) == []
+    record = json.loads((out / "a.json").read_text(encoding="utf-8"))
+    assert record["model"]["name"] == "tiny" and hidden(out) == []
 
 
 @linux

@@ -84,13 +84,13 @@ def test_patients_as_archives_leave_them(image, model, tmp_path, capfd):
     (scans / "loose1.dcm").write_bytes((scans / "ok" / "000.dcm").read_bytes())
     (scans / "loose2.dcm").write_bytes((scans / "ok" / "001.dcm").read_bytes())
     assert main(["batch", "denoise", str(scans), str(out), *FAST, "--model", str(model)]) == 0
-    told = capfd.readouterr()
+    printed = capfd.readouterr()
     done = ["from_a_mac", "no_preamble", "ok", "pat2"]
     left_out = ["loose1.dcm and 1 more", "pat3.zip", "pat4.mgz", "pat5"]
     assert states(out) == dict.fromkeys(done, "done") | dict.fromkeys(left_out, "left out")
-    assert "4 of 4 done, 4 left out" in told.out
+    assert "4 of 4 done, 4 left out" in printed.out
     for name, word in zip(left_out, ("lie loose", "unpack", "convert", "1 volume and no DICOM"), strict=True):
-        assert word in rows(out)[name]["reason"] and f"{name}: left out, {rows(out)[name]['reason']}" in told.err
+        assert word in rows(out)[name]["reason"] and f"{name}: left out, {rows(out)[name]['reason']}" in printed.err
     results = [sitk.GetArrayFromImage(sitk.ReadImage(str(out / f"{name}.nii.gz"))) for name in done]
     assert all(np.array_equal(results[0], other) for other in results)
     assert main(["batch", "denoise", str(scans), str(out), *FAST, "--model", str(model), "-q"]) == 0

@@ -81,22 +81,24 @@ def test_denoise_writes_the_volume_and_its_provenance_and_nothing_else(done, sca
 def test_provenance_tells_all_that_is_needed_and_nothing_about_the_patient(done, scan, model):
     _, output = done
     text = output.with_name("result.json").read_text(encoding="utf-8")
-    told = json.loads(text)
+    record = json.loads(text)
     source = sitk.ReadImage(str(scan))
-    assert told["source"]["size"] == list(source.GetSize()) == [64, 64, 48]
-    assert told["source"]["spacing"] == list(source.GetSpacing())
-    assert told["source"]["origin"] == list(source.GetOrigin())
-    assert told["source"]["direction"] == list(source.GetDirection())
+    assert record["source"]["size"] == list(source.GetSize()) == [64, 64, 48]
+    assert record["source"]["spacing"] == list(source.GetSpacing())
+    assert record["source"]["origin"] == list(source.GetOrigin())
+    assert record["source"]["direction"] == list(source.GetDirection())
     voxels = sitk.GetArrayFromImage(source)
-    assert voxels.dtype == np.int16 and told["source"]["voxels_sha256"] == hashlib.sha256(voxels.tobytes()).hexdigest()
+    assert (
+        voxels.dtype == np.int16 and record["source"]["voxels_sha256"] == hashlib.sha256(voxels.tobytes()).hexdigest()
+    )
     weights = hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
-    assert told["model"] == {"name": "tiny", "source": "folder", "sha256": weights}
-    assert told["task"] == "denoise" and told["synthetic"] is False
-    assert told["parameters"]["seed"] == 7 and told["parameters"]["quality"] == "fast"
-    assert set(told["versions"]) == {"meddiff-fm", "python", "torch", "monai", "numpy", "SimpleITK"}
-    assert told["versions"]["meddiff-fm"] == __version__ and told["versions"]["numpy"] == np.__version__
-    assert told["facts"]["region"] == "chest" and told["facts"]["noise_before_hu"] > 0
-    assert abs(time.time() - time.mktime(time.strptime(told["date"][:19], "%Y-%m-%dT%H:%M:%S"))) < 15 * 3600
+    assert record["model"] == {"name": "tiny", "source": "folder", "sha256": weights}
+    assert record["task"] == "denoise" and record["synthetic"] is False
+    assert record["parameters"]["seed"] == 7 and record["parameters"]["quality"] == "fast"
+    assert set(record["versions"]) == {"meddiff-fm", "python", "torch", "monai", "numpy", "SimpleITK"}
+    assert record["versions"]["meddiff-fm"] == __version__ and record["versions"]["numpy"] == np.__version__
+    assert record["facts"]["region"] == "chest" and record["facts"]["noise_before_hu"] > 0
+    assert abs(time.time() - time.mktime(time.strptime(record["date"][:19], "%Y-%m-%dT%H:%M:%S"))) < 15 * 3600
     for secret in ("MUELLER", "1955", str(output.parent), str(model.parent)):
         assert secret not in text
 
@@ -203,10 +205,10 @@ def test_importing_the_library_and_its_parameters_needs_only_the_standard_librar
 
 def test_doctor_finds_the_model_and_runs_it(run, model):
     code, out, _ = run("doctor", "--json", "--model", model)
-    told = json.loads(out)
-    assert code == 0 and told["problem"] is None
-    assert told["model"] == "tiny (folder, verified)" and told["speed"].startswith("a window of 32³")
-    assert told["memory_gb"] > 0 and told["disk_free_gb"] > 0
+    record = json.loads(out)
+    assert code == 0 and record["problem"] is None
+    assert record["model"] == "tiny (folder, verified)" and record["speed"].startswith("a window of 32³")
+    assert record["memory_gb"] > 0 and record["disk_free_gb"] > 0
 
 
 def test_doctor_without_a_model_says_so_and_fails(run, tmp_path):
@@ -333,7 +335,7 @@ def test_a_given_anatomy_is_used_and_its_name_not_told(run, scan, model, tmp_pat
     sitk.WriteImage(sitk.Cast(image > 0, sitk.sitkUInt8) * 51, str(labels))
     options = ("--quality", "fast", "--region", "chest", "--model", model, "-q", "--anatomy", labels)
     assert run("denoise", scan, tmp_path / "x.mha", *options) == (0, "", "")
-    told = (tmp_path / "x.json").read_text(encoding="utf-8")
-    assert json.loads(told)["facts"]["anatomy"] == "given" and "MUELLER" not in told
+    text = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert json.loads(text)["facts"]["anatomy"] == "given" and "MUELLER" not in text
     code, _, err = run("denoise", scan, tmp_path / "y.mha", "--json", tmp_path / "x.json", "--model", model)
     assert code == 2 and "--anatomy" in err

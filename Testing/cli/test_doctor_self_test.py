@@ -97,10 +97,12 @@ def test_the_small_ct_is_a_window_with_a_lesion_in_its_lung():
 
 def test_the_computer_that_recorded_is_well(run, recorded):
     code, out, _ = run("doctor", "--self-test", "--json", "--model", recorded, "--device", "cpu")
-    told = json.loads(out)
-    assert code == 0 and told["problem"] is None
-    assert [line["task"] for line in told["self_test"]] == ["detect-anomalies"] * 4
-    assert all(line["ok"] and abs(line["value"] - line["expected"]) <= line["tolerance"] for line in told["self_test"])
+    record = json.loads(out)
+    assert code == 0 and record["problem"] is None
+    assert [line["task"] for line in record["self_test"]] == ["detect-anomalies"] * 4
+    assert all(
+        line["ok"] and abs(line["value"] - line["expected"]) <= line["tolerance"] for line in record["self_test"]
+    )
 
 
 def test_a_statistic_that_differs_is_named_with_what_to_do(run, spoiled):
@@ -117,9 +119,9 @@ def test_a_statistic_that_differs_is_named_with_what_to_do(run, spoiled):
 
 def test_what_to_do_depends_on_where_it_computes(bundled):
     line = StatisticCheck("denoise", "noise after (HU)", float("nan"), 7.2, 0.1)
-    told = {dtype: problem_of([line], replace(bundled, dtype=dtype)) for dtype in (torch.float32, torch.bfloat16)}
+    advice = {dtype: problem_of([line], replace(bundled, dtype=dtype)) for dtype in (torch.float32, torch.bfloat16)}
     assert not line.ok and line.to_dict()["value"] is None
-    assert "install PyTorch" in told[torch.float32] and "--precision float32" in told[torch.bfloat16]
+    assert "install PyTorch" in advice[torch.float32] and "--precision float32" in advice[torch.bfloat16]
     failed = StatisticCheck("denoise", "noise after (HU)", None, 7.2, 0.1, "There is no such setting.")
     assert "in denoise (There is no such setting): do not use" in problem_of([failed], bundled)
 
@@ -166,7 +168,7 @@ def test_the_bundled_model_computes_what_was_recorded(bundled, monkeypatch):
 
 
 class OtherRegion(torch.nn.Module):
-    """The network, told of another region."""
+    """The network, given another region."""
 
     def __init__(self, network):
         super().__init__()

@@ -75,15 +75,15 @@ def test_bar_words():
 
 def test_time_left_follows_the_pace(monkeypatch):
     """A quarter of 4 steps took 10 s: 30 s are left; at the middle of the second step, after 15 s, 25 s."""
-    now, told = [100.0], []
+    now, events = [100.0], []
     monkeypatch.setattr("MedDiffFMLib.progress.time.monotonic", lambda: now[0])
-    reporter = Reporter(told.append)
+    reporter = Reporter(events.append)
     reporter.begin(steps=4, parts=2)
     now[0] = 110.0
     reporter.step(0, 99, None)
     now[0] = 115.0
     reporter.part(1, 2)
-    assert [p.seconds_left for p in told] == [None, pytest.approx(30.0), pytest.approx(25.0)]
+    assert [p.seconds_left for p in events] == [None, pytest.approx(30.0), pytest.approx(25.0)]
 
 
 def test_without_a_terminal_lines_are_sparse_and_quiet_is_silent(monkeypatch, capsys):

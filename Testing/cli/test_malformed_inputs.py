@@ -155,9 +155,9 @@ def test_a_wrong_input_is_refused_in_one_sentence(task, where, wrong, files, mod
 
     code = main([str(argument) for argument in (task, *arguments, *options)])
 
-    told = capfd.readouterr().err.strip().splitlines()
-    assert code == 2, told
-    assert len(told) == 1 and told[0].startswith("meddiff-fm: ") and told[0].endswith((".", ")")), told
-    assert len(told[0]) < 500 and "Traceback" not in told[0]
+    printed = capfd.readouterr().err.strip().splitlines()
+    assert code == 2, printed
+    assert len(printed) == 1 and printed[0].startswith("meddiff-fm: ") and printed[0].endswith((".", ")")), printed
+    assert len(printed[0]) < 500 and "Traceback" not in printed[0]
     assert sorted(out.rglob("*")) == before
     assert not (out / "there.nii.gz").exists() or (out / "there.nii.gz").read_bytes() == b"mine"

@@ -202,15 +202,17 @@ def test_command_line_batch_worker_and_dataclass_agree(task):
     fields = {f.name: f for group in (TASKS[task], CommonParameters) for f in dataclasses.fields(group)}
     app = get_command(build_app())
     shell, batch = app.commands[task], app.commands["batch"].commands[task]
-    told = {p["name"]: p for p in describe_task(TASKS[task])["parameters"]}
+    described = {p["name"]: p for p in describe_task(TASKS[task])["parameters"]}
     for command in (shell, batch):
         options = {p.name: p for p in command.params}
         for name, field in fields.items():
             assert options[name].opts == [f"--{name.replace('_', '-')}"]
             assert bool(options[name].is_flag) == (field.metadata["kind"] == "flag")
-    assert list(told) == list(fields)
+    assert list(described) == list(fields)
     for name, field in fields.items():
-        assert told[name]["default"] == field.default and told[name].get("choices") == field.metadata.get("choices")
+        assert described[name]["default"] == field.default and described[name].get("choices") == field.metadata.get(
+            "choices"
+        )
     defaults = {name: field.default for name, field in fields.items()}
     ours, common = split_values(TASKS[task], json.loads(json.dumps(defaults)))
     assert ours == TASKS[task]() and common == CommonParameters()

@@ -58,11 +58,11 @@ def test_it_can_be_stopped(noisy, monkeypatch):
     monkeypatch.setattr(nlm, "SLAB", 4)
 
     def stop(done, total):
-        told.append((done, total))
+        calls.append((done, total))
         if done == 30:
             raise Cancelled
 
-    told = []
+    calls = []
     with pytest.raises(Cancelled):
         nlm.non_local_means(torch.from_numpy(noisy), 1.0, on_part=stop)
-    assert told == [(n, 50) for n in range(1, 31)]
+    assert calls == [(n, 50) for n in range(1, 31)]

@@ -1,4 +1,4 @@
-"""Refiners: what they are told, what becomes of their answer, and how they lie in a model folder."""
+"""Refiners: their inputs, the use of their output, and how they are stored in a model folder."""
 
 import math
 
@@ -33,11 +33,11 @@ def test_what_is_told_of_noise():
     """
     column = lambda *values: torch.tensor(values).reshape(3, 1, 1)  # noqa: E731
     noisy = LowDoseInputs(column(0.3, 0.0, 0.5), column(0.4, 0.2, 0.4), column(0.0, 0.2, 0.6), 0.12)
-    told = noisy.features(torch.arange(3))[:, :, 0, 0] * 0.12
+    features = noisy.features(torch.arange(3))[:, :, 0, 0] * 0.12
     middle = [-0.2, 0.0, 0.0, 0.3, 0.1, 0.0, 0.4, -0.2, 0.4 * 0.12, 0.0]
     first = [0.1, 0.4, 0.0, 0.0, 0.1, -0.2, 0.4, 0.0, 0.4 * 0.12, 0.0]  # below it stands its copy
-    assert torch.allclose(told[1], torch.tensor(middle), atol=1e-6)
-    assert torch.allclose(told[0], torch.tensor(first), atol=1e-6)
+    assert torch.allclose(features[1], torch.tensor(middle), atol=1e-6)
+    assert torch.allclose(features[0], torch.tensor(first), atol=1e-6)
     louder = LowDoseInputs(noisy.y, noisy.of_model, noisy.nlm, 0.24)
     assert torch.allclose(louder.features(torch.arange(3))[:, 9], torch.full((3, 1, 1), math.log(2)))
 
@@ -55,14 +55,14 @@ def test_what_is_told_of_thick_slices():
     """
     thick = torch.tensor([0.0, 0.4, 0.8]).reshape(3, 1, 1)
     s = cubic_slices(thick, 2)
-    told = ThickSliceInputs(thick, s + 0.2 * torch.tensor([1.0, -1] * 3).reshape(6, 1, 1), 2).features(torch.arange(6))[
-        :, :, 0, 0
-    ]
+    features = ThickSliceInputs(thick, s + 0.2 * torch.tensor([1.0, -1] * 3).reshape(6, 1, 1), 2).features(
+        torch.arange(6)
+    )[:, :, 0, 0]
     b = s.flatten() + 0.1 * torch.tensor([1.0, -1] * 3)
     third = [0.2, 0.4 - b[2], -0.4, 0.4, 0.0, 0.0, b[1] - b[2], b[3] - b[2]]
-    assert torch.allclose(told[2, :8] / 8, torch.tensor(third), atol=1e-6)
-    assert torch.allclose(told[2, 8:], torch.tensor([b[2], -0.5, -0.5, math.log(0.4)]), atol=1e-6)
-    assert torch.allclose(told[3, 8:10], torch.tensor([b[3], 0.5]), atol=1e-6)
+    assert torch.allclose(features[2, :8] / 8, torch.tensor(third), atol=1e-6)
+    assert torch.allclose(features[2, 8:], torch.tensor([b[2], -0.5, -0.5, math.log(0.4)]), atol=1e-6)
+    assert torch.allclose(features[3, 8:10], torch.tensor([b[3], 0.5]), atol=1e-6)
     seven = ThickSliceInputs(
         _image(7, 1, 1), _image(14, 1, 1), 2
     )  # of the fourth thick slice: the rises of those two away
@@ -103,9 +103,9 @@ def test_a_refiner_comes_back_from_its_folder(tmp_path):
     """Of odd sizes too; by its kind, with its checksum, and with no other weights than it was made for."""
     folder = save_tiny_model(tmp_path / "tiny")
     refiner = save_tiny_refiner(folder, LOW_DOSE)
-    loaded, told = load_refiner(load_model(folder, "cpu"), "low-dose"), _image(3, 10, 7, 5)
+    loaded, features = load_refiner(load_model(folder, "cpu"), "low-dose"), _image(3, 10, 7, 5)
     assert REFINERS.names(folder) == ["low-dose"]
-    assert torch.allclose(loaded(told), refiner(told), atol=1e-6) and loaded(told).shape == (3, 7, 5)
+    assert torch.allclose(loaded(features), refiner(features), atol=1e-6) and loaded(features).shape == (3, 7, 5)
     with pytest.raises(InputError, match=r"no refiner 'thick-slices' \(it has low-dose\)"):
         load_refiner(load_model(folder, "cpu"), "thick-slices")
     config = folder / "refiners" / "low-dose" / "config.json"

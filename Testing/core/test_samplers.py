@@ -269,7 +269,7 @@ def test_repaint_shows_the_network_the_known_part_at_its_own_noise():
 
 
 def test_repaint_resamples_inside_the_time_loop_and_says_what_it_costs():
-    told = []
+    calls = []
     steps = [300, 200, 100, 0]
     generator = torch.Generator().manual_seed(0)
     repaint(
@@ -279,11 +279,11 @@ def test_repaint_resamples_inside_the_time_loop_and_says_what_it_costs():
         steps,
         identity,
         generator,
-        lambda i, t, x0: told.append((i, t)),
+        lambda i, t, x0: calls.append((i, t)),
         inpainting=Inpainting(torch.zeros(2), torch.tensor([False, True]), n_resample=3),
     )
-    assert told == list(enumerate([300] * 3 + [200] * 3 + [100] * 3 + [0]))
-    assert len(told) == repaint_evaluations(steps, 3) == 10
+    assert calls == list(enumerate([300] * 3 + [200] * 3 + [100] * 3 + [0]))
+    assert len(calls) == repaint_evaluations(steps, 3) == 10
 
 
 def test_all_samplers_have_one_signature():
@@ -293,10 +293,10 @@ def test_all_samplers_have_one_signature():
 
 @pytest.mark.parametrize("sampler", [ddim, ancestral, dpm_solver_2m, diffpir])
 def test_every_sampler_obeys_its_data_step_and_its_callback(sampler):
-    """x_0 is clipped at every step and in the result; the callback is told each; a list that climbs is refused."""
-    told, x = [], torch.full((4,), 30.0)
-    x0 = sampler(exact_epsilon, x, SCHEDULE, [99, 50, 0], clip, callback=lambda i, t, x0: told.append((i, t, x0)))
-    assert [(i, t) for i, t, _ in told] == [(0, 99), (1, 50), (2, 0)]
-    assert told[0][2].max() == 1 and x0.max() <= 1
+    """x_0 is clipped at every step and in the result; the callback gets each; a list that climbs is refused."""
+    calls, x = [], torch.full((4,), 30.0)
+    x0 = sampler(exact_epsilon, x, SCHEDULE, [99, 50, 0], clip, callback=lambda i, t, x0: calls.append((i, t, x0)))
+    assert [(i, t) for i, t, _ in calls] == [(0, 99), (1, 50), (2, 0)]
+    assert calls[0][2].max() == 1 and x0.max() <= 1
     with pytest.raises(ValueError):
         sampler(exact_epsilon, x, SCHEDULE, [50, 99, 0])

@@ -141,9 +141,9 @@ def installed(wheel, tmp_path_factory) -> dict:
         timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert Path(told["file"]).is_relative_to(site)
-    return dict(zip(commands, told["results"], strict=True)) | {"folder": empty}
+    record = json.loads(done.stdout.splitlines()[-1])
+    assert Path(record["file"]).is_relative_to(site)
+    return dict(zip(commands, record["results"], strict=True)) | {"folder": empty}
 
 
 @pytest.mark.parametrize("command", REFUSED)
@@ -166,13 +166,13 @@ def test_what_needs_no_extra_works(installed):
 
 
 def test_the_extras_are_those_of_the_project():
-    told = importlib.metadata.metadata("meddiff-fm").get_all("Requires-Dist")
+    requirements = importlib.metadata.metadata("meddiff-fm").get_all("Requires-Dist")
     found: dict[str, set[str]] = {}
-    for one in told:
+    for one in requirements:
         if match := re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", one):
             name = match[1].lower()
             found.setdefault(match[2], set()).add(IMPORT_NAMES.get(name, name))
-    core = {re.match(r"[\w.-]+", one)[0].lower() for one in told if "extra ==" not in one}
+    core = {re.match(r"[\w.-]+", one)[0].lower() for one in requirements if "extra ==" not in one}
     for extra, modules in EXTRAS.items():
         own = found[extra] - core - {"meddiff-fm"}
         assert {m for m in modules if BROUGHT.get(m) != extra} == own, extra

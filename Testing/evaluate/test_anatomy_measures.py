@@ -25,7 +25,7 @@ def test_tissues_are_told_by_hu_as_far_as_the_window_shows_them():
     middles = [mask[0, 2, 2::5].tolist() for mask in chest.values()]
     assert middles == np.eye(4, dtype=bool).tolist() and not chest["bone"][..., -1].any()
     abdomen = measures.find_tissues(hu, (-120, 240), body)
-    assert list(abdomen) == ["fat", "soft tissue", "bone"]  # gas is clipped to fat's HU: it cannot be told
+    assert list(abdomen) == ["fat", "soft tissue", "bone"]  # gas is clipped to fat's HU: nobody can tell
     assert abdomen["fat"][0, 2, 2] and abdomen["bone"][0, 2, 17]
 
 

@@ -97,7 +97,7 @@ def test_the_body_is_counted_unless_all_is_wanted(run, folder, tmp_path):
 
 
 def test_methods_get_the_real_noise_and_the_anatomy(folder, tiny_model):
-    """Classical tools and the model, which measures nothing again; what it is told is on the low dose's grid."""
+    """Classical tools and the model, which measures nothing again; what it is given is on the low dose's grid."""
     line = ListedCase("two", "chest", {"low": folder / "two_low.nii.gz", "full": folder / "two.nii.gz"})
     pair = read_dose_pair(line, AnatomyCondition("threshold"), 2, 35.0)
     assert (pair.anatomy, pair.sigma_hu, pair.real, len(pair.low.voxels)) == ("threshold", 35.0, True, 2)

@@ -87,10 +87,12 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
 
 def test_the_model_can_be_told_less_than_it_is_held_against():
     file = cases.TESTING_DATA / "chest_ts_aorta.nii.gz"
-    told, untold = (load_pair(file, "chest", PairOptions(6.0, 60, condition_on_organs=tell)) for tell in (True, False))
-    assert 52 in told.labels.voxels and np.array_equal(told.labels.voxels, told.organs)
-    assert 52 not in untold.labels.voxels and np.array_equal(untold.organs, told.organs)
-    assert untold.made_by == "thresholds" and np.array_equal(untold.body, told.body)
+    conditioned, unconditioned = (
+        load_pair(file, "chest", PairOptions(6.0, 60, condition_on_organs=tell)) for tell in (True, False)
+    )
+    assert 52 in conditioned.labels.voxels and np.array_equal(conditioned.labels.voxels, conditioned.organs)
+    assert 52 not in unconditioned.labels.voxels and np.array_equal(unconditioned.organs, conditioned.organs)
+    assert unconditioned.made_by == "thresholds" and np.array_equal(unconditioned.body, conditioned.body)
 
 
 @pytest.mark.skipif(is_installed(), reason="TotalSegmentator is installed")

@@ -48,7 +48,7 @@ def test_the_organ_around_a_real_lesion_is_the_masks_own(folder):
     (case,) = find_cases(CaseSelection(folder, lesions="msd:abdomen", organ="liver"))
     mask = sitk.GetArrayFromImage(sitk.DICOMOrient(sitk.ReadImage(str(folder / "msd_seg.nii.gz")), "LPS"))
     assert np.array_equal(case.lesion, mask == 2) and np.array_equal(case.counted, mask > 0)
-    assert (case.anatomy.voxels[mask == 0] > 0).any()  # the rest is told by thresholds
+    assert (case.anatomy.voxels[mask == 0] > 0).any()  # the rest is found by thresholds
 
 
 def test_a_list_tells_the_labels_of_organ_and_lesion(run, folder, tmp_path):

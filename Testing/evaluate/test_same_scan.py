@@ -31,7 +31,7 @@ def test_two_doses_of_a_scan_are_alike_and_its_negative_is_not(chest):
     assert likeness(hu, -hu) < -0.5 < LEAST_LIKENESS
     heart = hu[:, 40:80, 30:70]
     assert likeness(heart, noisy(heart, 100)) > LEAST_LIKENESS
-    assert likeness(np.zeros((2, 8, 8)), heart[:2, :8, :8]) == 1.0  # nothing can be told
+    assert likeness(np.zeros((2, 8, 8)), heart[:2, :8, :8]) == 1.0  # nothing can be said
 
 
 @pytest.mark.parametrize(

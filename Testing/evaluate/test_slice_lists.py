@@ -1,4 +1,4 @@
-"""`meddiff-fm evaluate super-resolve --pairs`: lists of real pairs, what the model is told, images made elsewhere."""
+"""`meddiff-fm evaluate super-resolve --pairs`: lists of real pairs, the model's conditions, images made elsewhere."""
 
 import json
 from dataclasses import replace
@@ -91,9 +91,9 @@ def test_the_model_is_told_the_anatomy_that_is_given(real_pairs, tmp_path, data,
     write_list(tmp_path / "plain.csv", one)
     write_list(tmp_path / "listed.csv", one + str(tmp_path / "maps" / "one_seg.nii.gz"))
     ways = {"plain": AnatomyCondition(str(tmp_path / "maps")), "listed": AnatomyCondition()}
-    for name, told in ways.items():
+    for name, anatomy_option in ways.items():
         slices = SlicePairOptions(pairs=tmp_path / f"{name}.csv")
-        (pair,) = _loaded(slices.cases(SharedOptions()), slices, told)
+        (pair,) = _loaded(slices.cases(SharedOptions()), slices, anatomy_option)
         assert pair.anatomy.same_grid(pair.thick) and (pair.anatomy.voxels == 52).all()
     slices = SlicePairOptions(pairs=tmp_path / "plain.csv")
     assert next(_loaded(slices.cases(SharedOptions()), slices, AnatomyCondition())).anatomy == "auto"

@@ -35,8 +35,8 @@ def where_made() -> str:
 def digest(result, found: dict) -> dict:
     """A result as a dict that JSON gives back the same. found: by the look before."""
     outputs = {name: [_volume(one) if hasattr(one, "voxels") else one for one in some] for name, some in made(result)}
-    told = {key: value for key, value in found.items() if "seconds" not in key}
-    return _plain({"facts": result.facts.to_dict(), "look": told, "outputs": outputs})
+    estimate = {key: value for key, value in found.items() if "seconds" not in key}
+    return _plain({"facts": result.facts.to_dict(), "look": estimate, "outputs": outputs})
 
 
 def made(result):

@@ -116,10 +116,10 @@ def _coarse_model(folder: Path) -> Path:
 
 def models_show(folder: Path) -> str:
     """`meddiff-fm models show` of a model with all that a model may have; checksums by type."""
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         assert main(["models", "show", str(save_full_tiny_model(folder / "shown"))]) == 0
-    return in_json(masked_at(json.loads(told.getvalue()), "sha256", "base_sha256"))
+    return in_json(masked_at(json.loads(printed.getvalue()), "sha256", "base_sha256"))
 
 
 def makers() -> dict[str, Callable[[Path], str]]:

@@ -28,11 +28,11 @@ def models(tmp_path_factory):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_voxels_and_facts_are_what_they_were(case, golden, inputs, models):
     made = digest.digest(*run(case, inputs, models))
-    for told in ("region", "network_evaluations"):
-        assert made["look"][told] == made["facts"][told]
+    for differences in ("region", "network_evaluations"):
+        assert made["look"][differences] == made["facts"][differences]
     exact = golden["made"] == digest.where_made()
-    told = digest.differences(made, golden["cases"][case.name], exact)
-    assert not told, "\n".join([f"{case.name} is no longer what it was:", *told[:20]])
+    differences = digest.differences(made, golden["cases"][case.name], exact)
+    assert not differences, "\n".join([f"{case.name} is no longer what it was:", *differences[:20]])
 
 
 def test_no_record_is_of_a_case_that_is_gone(golden):
@@ -59,8 +59,8 @@ def record(inputs):
         changed = inputs["chest"]["ct"].voxels.copy()
         changed[voxels] += by
         volume = inputs["chest"]["ct"].with_voxels(changed)
-        told = {"sigma_hu": 20.0, "windows": 9, **facts}
-        return digest.digest(Result(volume, SimpleNamespace(to_dict=lambda: told)), {"seconds": 1.0})
+        differences = {"sigma_hu": 20.0, "windows": 9, **facts}
+        return digest.digest(Result(volume, SimpleNamespace(to_dict=lambda: differences)), {"seconds": 1.0})
 
     return make
 
@@ -76,7 +76,7 @@ def test_one_voxel_is_seen_where_it_was_made_alone(record):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "differences"),
     [
         ({"voxels": (slice(0, 1), slice(0, 5), slice(0, 5)), "by": 3}, "block_means/0: "),
         ({"sigma_hu": 20.1}, "/facts/sigma_hu: 20.1, not 20.0"),
@@ -84,8 +84,8 @@ def test_one_voxel_is_seen_where_it_was_made_alone(record):
         ({"another": 1}, "/facts: keys"),
     ],
 )
-def test_a_change_is_seen_on_any_computer(record, change, told):
-    assert any(told in line for line in digest.differences(record(**change), record(), False))
+def test_a_change_is_seen_on_any_computer(record, change, differences):
+    assert any(differences in line for line in digest.differences(record(**change), record(), False))
 
 
 def test_keys_in_another_order_are_seen(record):

@@ -13,8 +13,8 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("command", HELPS)
 def test_a_commands_help(command):
-    told = snapshot.difference(f"help/{command}.txt", HELPS[command])
-    assert not told, told
+    difference = snapshot.difference(f"help/{command}.txt", HELPS[command])
+    assert not difference, difference
 
 
 def test_no_command_is_gone():
@@ -23,5 +23,5 @@ def test_no_command_is_gone():
 
 @pytest.mark.parametrize("name", snapshot.makers())
 def test_what_the_outside_sees(name, folder):
-    told = snapshot.difference(name, snapshot.makers()[name](folder))
-    assert not told, told
+    difference = snapshot.difference(name, snapshot.makers()[name](folder))
+    assert not difference, difference

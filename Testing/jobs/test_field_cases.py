@@ -74,13 +74,13 @@ def shell(request: dict) -> list[str]:
 def test_the_command_line_computes_or_says_why_not(cases, model, tmp_path, capfd, name):
     output = tmp_path / "out.nii.gz"
     code = main(shell(request_of(name, cases[name], output, model)))
-    told = capfd.readouterr().err
+    printed = capfd.readouterr().err
     if name not in REFUSED:
-        assert code == 0 and output.exists(), told
+        assert code == 0 and output.exists(), printed
         return
-    assert code == 2 and not any(tmp_path.iterdir()), told
-    sentence = [line for line in told.splitlines() if line.startswith("meddiff-fm: ")]
-    assert len(sentence) == 1 and re.search(REFUSED[name], sentence[0], re.DOTALL), told
+    assert code == 2 and not any(tmp_path.iterdir()), printed
+    sentence = [line for line in printed.splitlines() if line.startswith("meddiff-fm: ")]
+    assert len(sentence) == 1 and re.search(REFUSED[name], sentence[0], re.DOTALL), printed
 
 
 def test_the_worker_answers_every_case_and_lives_on(cases, model, tmp_path):

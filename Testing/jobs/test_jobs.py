@@ -47,10 +47,10 @@ def files(tmp_path, data):
 
 
 def test_a_job_tells_how_far_it_is_and_shows_what_it_makes(task, files):
-    told = []
-    task(files, progress=told.append)
-    assert [now.fraction for now in told] == [0.0, 1.0]
-    assert np.array_equal(told[-1].preview().voxels, read(files["output"]) - 1)
+    events = []
+    task(files, progress=events.append)
+    assert [now.fraction for now in events] == [0.0, 1.0]
+    assert np.array_equal(events[-1].preview().voxels, read(files["output"]) - 1)
 
 
 def read(path):
@@ -85,9 +85,9 @@ def test_a_box_changes_the_voxels_within_it_and_no_others(task, files, tmp_path)
     shape = tuple(where.max(axis=0) - where.min(axis=0) + 1)
     assert seen["volume"].voxels.shape == seen["mask"].voxels.shape == seen["anatomy"].voxels.shape == shape
     np.testing.assert_array_equal(seen["anatomy"].voxels.ravel(), read(tmp_path / "organs.nrrd")[box])
-    told = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    assert told["parameters"]["roi"] == roi and told["facts"]["box_size"] == list(shape[::-1])
-    assert told["source"]["size"] == [60, 50, 40]  # the scan, not the box
+    record = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert record["parameters"]["roi"] == roi and record["facts"]["box_size"] == list(shape[::-1])
+    assert record["source"]["size"] == [60, 50, 40]  # the scan, not the box
 
 
 def test_the_region_is_that_of_the_whole_scan(task, files, data):

@@ -122,24 +122,24 @@ def worker(chest, model, tmp_path):
         if not running:
             return open_job("denoise", files, parameters, common, cache=cache).look(None, load)
         output = tmp_path / f"{next(count)}.nii.gz"
-        run_job("denoise", {**files, "output": output}, parameters, common, told.append, load, cache=cache)
+        run_job("denoise", {**files, "output": output}, parameters, common, events.append, load, cache=cache)
         return read_volume(output).voxels
 
-    told = []
-    worker = SimpleNamespace(look=partial(ask, False), run=partial(ask, True), cache=cache, told=told, chest=chest)
+    events = []
+    worker = SimpleNamespace(look=partial(ask, False), run=partial(ask, True), cache=cache, events=events, chest=chest)
     return worker
 
 
 def test_a_run_takes_the_plan_of_the_estimate_and_makes_what_it_makes_without(worker, calls):
     alone = worker.run()
-    told = [(now.step, now.window) for now in worker.told]
-    worker.told.clear()
+    reported = [(now.step, now.window) for now in worker.reported]
+    worker.reported.clear()
     worker.look()
     assert calls["analyze_scan"] == 2
     made = worker.run()
     assert calls["analyze_scan"] == 2 and np.array_equal(made, alone)
-    steps = [(now.step, now.window) for now in worker.told]
-    assert steps == told[-len(steps) :] and len(steps) > 2 and worker.told[-1].fraction == 1.0
+    steps = [(now.step, now.window) for now in worker.reported]
+    assert steps == reported[-len(steps) :] and len(steps) > 2 and worker.reported[-1].fraction == 1.0
     worker.run()
     assert calls["analyze_scan"] == 3, "a plan is kept for one run"
 

@@ -43,7 +43,7 @@ def scans(ct, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("scans")
     write_volume(ct, folder / "forms.nii")
     raw = bytearray((folder / "forms.nii").read_bytes())
-    struct.pack_into("<f", raw, 88, 1.0)  # pixdim[3], which the qform is told by
+    struct.pack_into("<f", raw, 88, 1.0)  # pixdim[3], which the qform uses
     (folder / "forms.nii").write_bytes(raw)
     write_volume(ct, folder / "mirrored.nii")
     image = nibabel.load(folder / "mirrored.nii")
@@ -69,8 +69,8 @@ def scans(ct, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", SENTENCES)
 def test_the_command_line_refuses_it(scans, name, tmp_path, capfd):
     assert main(["denoise", str(scans / name), str(tmp_path / "out.nii.gz")]) == 2
-    told = capfd.readouterr().err.strip()
-    assert told.count("\n") == 0 and name in told and SENTENCES[name] in told
+    printed = capfd.readouterr().err.strip()
+    assert printed.count("\n") == 0 and name in printed and SENTENCES[name] in printed
     assert list(tmp_path.iterdir()) == []
 
 
@@ -80,8 +80,8 @@ def test_the_command_line_tells_of_padding_and_leaves_it(scans, model, tmp_path,
     assert main(["denoise", *files, *options, "--model", str(model)]) == 0
     (kept,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["warnings"]
     assert kept.startswith("9 % of the input hold one value (0 HU)")
-    (told,) = [line for line in caplog.messages if "9 % of blanked.nii.gz hold one value (0 HU)" in line]
-    assert told.startswith("Warning: ")
+    (warning,) = [line for line in caplog.messages if "9 % of blanked.nii.gz hold one value (0 HU)" in line]
+    assert warning.startswith("Warning: ")
     result = sitk.GetArrayFromImage(sitk.ReadImage(files[1]))
     assert (result[:, :14, :14] == 0).all()
 
@@ -120,6 +120,6 @@ def test_a_mask_without_its_place_is_refused(ct, model, case, tmp_path, capfd):
     before = sorted(tmp_path.iterdir())
     files = [str(tmp_path / name) for name in ("ct.nii", "mask.nii", "out.nii")]
     assert main(["inpaint-lesion", *files, "--model", str(model)]) == 2
-    told = capfd.readouterr().err
-    assert ("its header was lost" if case == "lost" else "No slice of") in told and told.count("\n") == 1
+    printed = capfd.readouterr().err
+    assert ("its header was lost" if case == "lost" else "No slice of") in printed and printed.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before

@@ -1,4 +1,4 @@
-"""What a reader had to choose is told everywhere: report, provenance, log, worker and the table of a batch."""
+"""What a reader had to choose is reported everywhere: report, provenance, log, worker and the table of a batch."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_m
 
 
 @pytest.mark.parametrize(
-    ("sentence", "told"),
+    ("sentence", "expected"),
     [
         ("/a/DOE_JANE.nii.gz has no names.", "the input has no names."),
         ("DOE_JANE.nii.gz has none (DOE_JANE.json beside it).", "the input has none (the input beside it)."),
@@ -59,9 +59,9 @@ def test_report_and_provenance_tell_each_warning_once(files, monkeypatch, tiny_m
         ("FREEDOE_JANE.nii.gz2 is another.", "FREEDOE_JANE.nii.gz2 is another."),
     ],
 )
-def test_provenance_tells_roles_in_place_of_names(sentence, told):
+def test_provenance_tells_roles_in_place_of_names(sentence, expected):
     sources = {"input": "/a/DOE_JANE.nii.gz", "lesion mask": "/b/a.nii.gz", "anatomy": "/b/DOE"}
-    assert provenance.without_names(sentence, sources) == told
+    assert provenance.without_names(sentence, sources) == expected
 
 
 def test_a_batch_s_table_tells_it(tmp_path):

@@ -127,25 +127,25 @@ def test_settings_come_from_the_models_config(tiny_model):
 
 
 def test_cancel_stops_within_one_window(ct, tiny_model):
-    told = []
+    events = []
 
     def progress(p):
-        told.append(p)
+        events.append(p)
         if p.window == 2:
             raise Cancelled
 
     with pytest.raises(Cancelled):
         denoise(ct, tiny_model, progress=progress, sigma=20, quality="balanced", region="abdomen")
-    assert told[-1].step == 0 and told[-1].window == 2
-    assert told[-1].windows > 4 and 0 < told[-1].fraction < 1
+    assert events[-1].step == 0 and events[-1].window == 2
+    assert events[-1].windows > 4 and 0 < events[-1].fraction < 1
 
 
 def test_progress_covers_all_steps_and_ends_at_one(ct, tiny_model):
-    told = []
-    result = denoise(ct, tiny_model, progress=told.append, sigma=30, quality="balanced", steps=3, region="abdomen")
-    fractions = [p.fraction for p in told]
+    events = []
+    result = denoise(ct, tiny_model, progress=events.append, sigma=30, quality="balanced", steps=3, region="abdomen")
+    fractions = [p.fraction for p in events]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
-    assert fractions[0] == 0.0 and told[-1].steps == 3 and told[-1].seconds_left == 0
+    assert fractions[0] == 0.0 and events[-1].steps == 3 and events[-1].seconds_left == 0
     assert result.facts.network_evaluations == 3 * result.facts.windows
     assert result.facts.regions[0].timesteps[-1] == 0
 

@@ -129,16 +129,16 @@ def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
     """
     settings = {"nlm_share": 0.5, "mirrored": 8}
     model = replace(learned, config=learned.config | {"tasks": {"denoise": {"fast": settings}}})
-    told = []
-    windows = denoise(ct, model, progress=told.append, **ARGUMENTS).facts.windows
+    events = []
+    windows = denoise(ct, model, progress=events.append, **ARGUMENTS).facts.windows
     body = np.nonzero(analyze_scan(ct, "abdomen", Reporter(None)).body)
     box = math.prod(int(i.max() - i.min()) + 1 for i in body) / (16 * 48 * 48) * (16 / 8) ** 2
     costs = [windows, box * NLM_COST, box * 8 * REFINER_COST, box * MEANS_COST]
-    told = [p for p in told if p.steps == 4]
-    assert sum(p.preview is not None for p in told) == 1
-    fractions = [p.fraction for p in told]
-    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and told[-1].seconds_left == 0
-    of_step = {p.step: p for p in told if p.window == p.windows}  # the last of each
+    events = [p for p in events if p.steps == 4]
+    assert sum(p.preview is not None for p in events) == 1
+    fractions = [p.fraction for p in events]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and events[-1].seconds_left == 0
+    of_step = {p.step: p for p in events if p.window == p.windows}  # the last of each
     assert [of_step[i].windows for i in range(4)] == [windows, 25, 8 * 2, 2]
     ends = np.cumsum(costs) / sum(costs)
     assert [of_step[i].fraction for i in range(4)] == pytest.approx(list(ends))

@@ -35,8 +35,8 @@ def model(tiny_model):
 
 @pytest.fixture(scope="module")
 def done(scan, model):
-    told = []
-    return denoise(scan, model, progress=told.append, anatomy=full(scan), **OPTIONS), told
+    events = []
+    return denoise(scan, model, progress=events.append, anatomy=full(scan), **OPTIONS), events
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +88,14 @@ def test_progress_covers_what_helps_in_every_part(scan, tmp_path):
     """A window's step, non-local means, the refiner and its means, three times, and never backwards."""
     folder = save_tiny_model(tmp_path / "tiny")
     save_tiny_refiner(folder, LOW_DOSE)
-    settings, told = {"overlap": 0.0, "nlm_share": 0.5}, []
+    settings, events = {"overlap": 0.0, "nlm_share": 0.5}, []
     model = load_model(folder, "cpu", precision="float32")
     model = replace(model, config=model.config | {"tasks": {"denoise": {"fast": settings}}})
-    denoise(scan, model, progress=told.append, anatomy=full(scan), **OPTIONS)
-    told = [p for p in told if p.steps == 3 * 4]
-    fractions = [p.fraction for p in told]
-    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1.0 and told[-1].step == 12
-    assert sum(p.preview is not None for p in told) == 3  # after the model's steps alone there is one to show
+    denoise(scan, model, progress=events.append, anatomy=full(scan), **OPTIONS)
+    events = [p for p in events if p.steps == 3 * 4]
+    fractions = [p.fraction for p in events]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1.0 and events[-1].step == 12
+    assert sum(p.preview is not None for p in events) == 3  # after the model's steps alone there is one to show
 
 
 def test_a_given_region_never_splits(scan, model):

@@ -150,12 +150,12 @@ def test_the_network_sees_the_organ_in_air_or_in_the_body(liver, alone):
     config = {"tasks": {"detect-anomalies": {"spacing_mm": None, "organ_alone": alone}}}
     model = healthy(ct, labels, patch=96, config=config, network=Recording)
     find(ct, labels, model, noise_level=1)
-    x_t, told = (v[0, 0, :40, :70, :72].numpy()[:, ::-1, ::-1] for v in model.network.seen)  # the file is LPS
+    x_t, code = (v[0, 0, :40, :70, :72].numpy()[:, ::-1, ::-1] for v in model.network.seen)  # the file is LPS
     organ = labels.voxels == LIVER
     np.testing.assert_allclose(x_t[organ], (np.clip(ct.voxels[organ], -120, 240) + 120) / 180 - 1, atol=0.1)
-    assert told[organ].all()
+    assert code[organ].all()
     elsewhere = labels.voxels == 1  # spleen
-    assert told[elsewhere].any() != alone
+    assert code[elsewhere].any() != alone
     assert (abs(x_t[elsewhere] + 1).max() < 0.1) == alone
 
 

@@ -68,9 +68,9 @@ def test_detection_writes_map_mask_and_table(files, tmp_path):
     ball = np.array(source.TransformIndexToPhysicalPoint((25, 33, 32))) * (-1, -1, 1)
     place = np.array([float(first[f"center_{axis}_mm"]) for axis in "ras"])
     assert np.abs(place - ball).max() < 3
-    told = (out / "map.json").read_text(encoding="utf-8")
-    assert json.loads(told)["synthetic"] is False and json.loads(told)["facts"]["findings"] >= 1
-    assert "DOE" not in told and report.summary.startswith(f"{report.facts['findings']} finding")
+    text = (out / "map.json").read_text(encoding="utf-8")
+    assert json.loads(text)["synthetic"] is False and json.loads(text)["facts"]["findings"] >= 1
+    assert "DOE" not in text and report.summary.startswith(f"{report.facts['findings']} finding")
 
 
 def test_a_deidentified_ct_gets_its_segmentation_map_and_table(files, tmp_path):
@@ -139,9 +139,9 @@ def test_synthesis_writes_every_sample_and_says_that_it_is_synthetic(files, tmp_
         assert image.GetSize() == labels.GetSize() and image.GetPixelID() == sitk.sitkInt16
         np.testing.assert_allclose(image.GetOrigin(), labels.GetOrigin(), atol=1e-4)
     assert not np.array_equal(*(sitk.GetArrayFromImage(image) for image in made))
-    told = json.loads((out / "made-2.json").read_text(encoding="utf-8"))
-    assert told["synthetic"] is True and told["sample"] == 2 and told["facts"]["seeds"] == [3, 4]
-    assert told["facts"]["body"].startswith("estimated") and "DOE" not in (out / "made-2.json").read_text(
+    record = json.loads((out / "made-2.json").read_text(encoding="utf-8"))
+    assert record["synthetic"] is True and record["sample"] == 2 and record["facts"]["seeds"] == [3, 4]
+    assert record["facts"]["body"].startswith("estimated") and "DOE" not in (out / "made-2.json").read_text(
         encoding="utf-8"
     )
     assert report.summary.startswith("2 synthetic CTs (abdomen; image; 40 network evaluations)")

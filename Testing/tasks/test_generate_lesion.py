@@ -57,13 +57,13 @@ def test_outside_the_mask_it_is_the_synthetic_ct_of_the_same_seed(anatomy, mask,
 
 def test_facts_tell_both_parts_and_their_cost(anatomy, mask, model):
     before = model.network.calls
-    told = []
-    result = generate_lesion(anatomy, mask, model, progress=told.append, **OPTIONS)
+    events = []
+    result = generate_lesion(anatomy, mask, model, progress=events.append, **OPTIONS)
     assert model.network.calls - before == result.facts.network_evaluations
     lesion = result.facts.lesion
     assert lesion.kind == "lung" and lesion.lesion_ml == pytest.approx(mask.voxels.sum() * 0.216, abs=1e-3)
     assert lesion.network_evaluations == 12 * lesion.windows
-    fractions = [p.fraction for p in told]
+    fractions = [p.fraction for p in events]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert "lesion of" in result.summary() and len(result.outputs()["output"]) == 1
 

@@ -120,7 +120,7 @@ def test_a_network_of_known_answer_fills_the_mask_with_its_hu(ct, model, spacing
 
 
 def of_kind(model, **settings):
-    """The model whose lesions of the lung begin and end as told."""
+    """The model whose lesions of the lung begin and end as given."""
     return replace(model, config=model.config | {"tasks": {"inpaint-lesion": FAST, "lesion-lung": settings}})
 
 
@@ -181,7 +181,7 @@ def test_another_mask_gives_another_image_through_the_controlnet(ct, model):
 
 
 def test_the_controlnet_sees_the_mask_at_its_place(ct, model, monkeypatch):
-    """What the ControlNet is told is the mask in the window's place, in RAS order; without it the lesion is another."""
+    """The ControlNet's input is the mask in the window's place, in RAS order; without it the lesion is another."""
     seen = []
 
     def spy(self, name, kinds):
@@ -197,7 +197,7 @@ def test_the_controlnet_sees_the_mask_at_its_place(ct, model, monkeypatch):
     in_ras = mask.voxels[:, ::-1, ::-1]  # the file is LPS
     where = lesion_task.lesion_box(in_ras > 0, 16, 0.125).slices
     assert in_ras[where].sum() == mask.voxels.sum() and seen
-    assert all(np.array_equal(told, in_ras[where]) for told in seen)
+    assert all(np.array_equal(target, in_ras[where]) for target in seen)
     monkeypatch.setattr(Model, "controlnet", lambda self, name, kinds: None)
     assert not np.array_equal(with_it, inpaint(ct, mask, model).volumes[0].voxels)
 
@@ -339,17 +339,17 @@ def test_kinds_are_those_of_the_model(ct, model, tiny_model, monkeypatch):
 
 
 def test_progress_counts_every_evaluation_and_cancel_stops_within_one_window(ct, model):
-    told, shown, mask = [], [], ball(ct)
+    events, shown, mask = [], [], ball(ct)
 
     def look(p):
-        told.append(p)
+        events.append(p)
         if p.preview:
             shown.append(p.preview().voxels != ct.voxels[:, ::-1, ::-1])  # in RAS order; the file is LPS
 
     inpaint(ct, mask, model, progress=look, samples=2)
     assert len(shown) == 10 and all((mask.voxels[:, ::-1, ::-1] >= new).all() and new.sum() > 90 for new in shown)
-    fractions = [p.fraction for p in told]
-    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and told[-1].steps == 10
+    fractions = [p.fraction for p in events]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and events[-1].steps == 10
 
     def stop(p):
         if p.window == 1:

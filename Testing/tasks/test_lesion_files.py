@@ -92,8 +92,8 @@ def test_refusals_leave_nothing_behind(folder, tmp_path, capfd, mask, options, w
     out = tmp_path / "out.nii.gz"
     for task, first in (("inpaint-lesion", "ct"), ("generate-lesion", "_seg")):
         assert run(folder, task, folder / f"{first}.nii.gz", folder / f"{mask}.nii.gz", out, *options) == 2
-        told = capfd.readouterr().err.strip().splitlines()
-        assert len(told) == 1 and words in told[0]
+        printed = capfd.readouterr().err.strip().splitlines()
+        assert len(printed) == 1 and words in printed[0]
     assert not list(tmp_path.iterdir())
 
 
@@ -104,8 +104,8 @@ def place(folder, out, *options):
 def test_a_mask_placed_from_the_shell_serves_both_tasks(folder, tmp_path, capfd):
     mask = tmp_path / "mask.nii.gz"
     assert place(folder, mask, "--organ", "liver", "--diameter", 24, "--seed", 2) == 0
-    told = capfd.readouterr().out
-    assert told.startswith("A lesion of 24 mm and ") and "in liver" in told
+    printed = capfd.readouterr().out
+    assert printed.startswith("A lesion of 24 mm and ") and "in liver" in printed
     organs, lesion = (read_volume(path).voxels for path in (folder / "_seg.nii.gz", mask))
     assert set(organs[lesion > 0]) == {5} and lesion.sum() * 0.027 < 4 / 3 * np.pi * 1.2**3
     assert place(folder, tmp_path / "same.nii.gz", "--organ", "5", "--diameter", 24, "--seed", 2) == 0

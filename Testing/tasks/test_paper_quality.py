@@ -132,9 +132,9 @@ def test_a_lesion_is_drawn_by_the_controlnet_throughout(data, tiny_model_with_co
         hook.remove()
     expected = sitk.GetArrayFromImage(sitk.DICOMOrient(mask.to_sitk(), "RAS")) > 0
     assert network.heard == [True] * 3 and result.facts.network_evaluations == network.calls == 3
-    for told in seen:
+    for target in seen:
         z, y, x = expected.shape
-        assert np.array_equal(told[:z, :y, :x], expected) and expected.any()
+        assert np.array_equal(target[:z, :y, :x], expected) and expected.any()
     lesion = result.facts.lesion
     assert (lesion.drawn, lesion.kind, lesion.region) == ("throughout", "lung", "abdomen")
     assert f"a lung lesion of {lesion.lesion_ml:g} ml" in result.summary()

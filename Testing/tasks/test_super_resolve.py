@@ -158,13 +158,13 @@ def test_the_seed_decides_the_voxels(thick, tiny_model_with_controls):
 
 def test_the_controlnet_changes_the_result(thick, tiny_model_with_controls):
     run = lambda control: super_resolve(thick, tiny_model_with_controls, factor=2, control=control, **QUICK)  # noqa: E731
-    told, alone = run("auto"), run("none")
-    assert (told.facts.control, alone.facts.control) == ("super-resolution", "none")
-    assert not np.array_equal(told.volume.voxels, alone.volume.voxels)
+    events, alone = run("auto"), run("none")
+    assert (events.facts.control, alone.facts.control) == ("super-resolution", "none")
+    assert not np.array_equal(events.volume.voxels, alone.volume.voxels)
 
 
 def test_another_target_of_the_controlnet_gives_another_image(thick, tiny_model_with_controls, monkeypatch):
-    """The image that the walk starts from and the data step stay; only what the ControlNet is told changes."""
+    """The image that the walk starts from and the data step stay; only the ControlNet's input changes."""
 
     class Turned(NoisePredictor):
         def __call__(self, x_t, t):
@@ -174,9 +174,9 @@ def test_another_target_of_the_controlnet_gives_another_image(thick, tiny_model_
     def run(control):
         return super_resolve(thick, tiny_model_with_controls, factor=2, control=control, **QUICK).volume.voxels
 
-    told, alone = run("auto"), run("none")
+    events, alone = run("auto"), run("none")
     monkeypatch.setattr("MedDiffFMLib.tasks.thin_slices.NoisePredictor", Turned)
-    assert not np.array_equal(run("auto"), told)
+    assert not np.array_equal(run("auto"), events)
     assert np.array_equal(run("none"), alone)
 
 
@@ -249,16 +249,16 @@ def test_the_papers_settings_and_a_models_own(tiny_model):
 
 
 def test_cancel_stops_within_one_window(thick, tiny_model_with_controls):
-    told = []
+    events = []
 
     def progress(p):
-        told.append(p)
+        events.append(p)
         if p.window == 2:
             raise Cancelled
 
     with pytest.raises(Cancelled):
         super_resolve(thick, tiny_model_with_controls, progress=progress, factor=2, region="abdomen")
-    assert (told[-1].step, told[-1].window, told[-1].steps) == (0, 2, 12) and told[-1].windows > 2
+    assert (events[-1].step, events[-1].window, events[-1].steps) == (0, 2, 12) and events[-1].windows > 2
 
 
 @pytest.mark.parametrize("region", ["auto", "abdomen"])

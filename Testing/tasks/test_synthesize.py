@@ -157,8 +157,8 @@ class SharedOffset(ExactNetwork):
         alpha = self.alpha_bar[t].view(-1, 1, 1, 1, 1)
         mean, rest = self.means[5].double(), alpha * self.variance + 1 - alpha
         away = x_t.double() - alpha.sqrt() * mean
-        told = alpha.sqrt() * away.sum(dim=(1, 2, 3, 4), keepdim=True) / rest
-        offset = told / (1 / 0.2**2 + x_t[0].numel() * alpha / rest)
+        events = alpha.sqrt() * away.sum(dim=(1, 2, 3, 4), keepdim=True) / rest
+        offset = events / (1 / 0.2**2 + x_t[0].numel() * alpha / rest)
         x0 = mean + offset + alpha.sqrt() * self.variance / rest * (away - alpha.sqrt() * offset)
         return ((x_t - alpha.sqrt() * x0) / (1 - alpha).sqrt()).float()
 
@@ -266,13 +266,13 @@ def test_a_further_level_never_has_more_noise_than_the_first(boxes, model):
 
 
 def test_progress_grows_by_the_windows_of_each_level(boxes, model):
-    told = []
-    result = synthesize(boxes, model, region="abdomen", steps=4, samples=2, progress=told.append)
-    shares = [event.fraction for event in told if event.steps > 1]
+    events = []
+    result = synthesize(boxes, model, region="abdomen", steps=4, samples=2, progress=events.append)
+    shares = [event.fraction for event in events if event.steps > 1]
     assert shares == sorted(shares) and shares[-1] == 1.0
     first, second = (level.windows for level in result.facts.levels)
     assert first == 1 < second
-    after_image_level = next(event for event in told if event.steps > 1 and event.step == 4)
+    after_image_level = next(event for event in events if event.steps > 1 and event.step == 4)
     steps = [len(level.timesteps) for level in result.facts.levels]
     assert after_image_level.fraction == pytest.approx(4 / (2 * (steps[0] + steps[1] * second)))
 

@@ -41,8 +41,8 @@ def test_thin_slices_of_a_whole_body(body, tiny_model):
     scan = body[0]
     made = super_resolve(scan, tiny_model, **THIN)
     assert made.facts.region == NAMES and len(made.facts.regions) == 3
-    told = look_thin(scan, tiny_model, **THIN)
-    assert {key: told[key] for key in ("region", "network_evaluations")}.items() <= made.facts.to_dict().items()
+    estimate = look_thin(scan, tiny_model, **THIN)
+    assert {key: estimate[key] for key in ("region", "network_evaluations")}.items() <= made.facts.to_dict().items()
     thin = made.volume.voxels.astype(float)
     assert np.array_equal(thin.reshape(-1, 2, *thin.shape[1:]).mean(axis=1), scan.voxels)
     whole = body_mask(scan.voxels)
@@ -63,12 +63,12 @@ def test_a_whole_body_is_synthesized_in_parts(body, tiny_model):
     mask = body_mask(scan.voxels)
     labels = complete_labels(organs.voxels, find_tissue(BodyImage(scan.voxels, scan.spacing[::-1], mask)))
     anatomy = replace(organs, voxels=labels)
-    told = []
-    made = synthesize(anatomy, tiny_model, lambda now: told.append(now.fraction), quality="fast", steps=3)
+    events = []
+    made = synthesize(anatomy, tiny_model, lambda now: events.append(now.fraction), quality="fast", steps=3)
     assert made.facts.region == NAMES
     found = look_labels(anatomy, tiny_model, quality="fast", steps=3)
     assert {key: found[key] for key in ("region", "network_evaluations")}.items() <= made.facts.to_dict().items()
-    assert told == sorted(told) and told[-1] == 1
+    assert events == sorted(events) and events[-1] == 1
     parts = split_labels(labels, scan.spacing[::-1])
     assert [part.region.name for part in parts] == NAMES.split(" + ")
     for part in parts:
@@ -145,9 +145,9 @@ def test_the_kind_of_a_lesion_is_that_of_its_region(body, tmp_path):
     folder = save_tiny_controls(save_tiny_model(tmp_path / "model", patch=16))
     shutil.copytree(folder / "controlnets" / "lesion-lung", folder / "controlnets" / "lesion-liver")
     model = load_model(folder, device="cpu", precision="float32")
-    told, mask = [], np.zeros(labels.shape, np.uint8)
+    events, mask = [], np.zeros(labels.shape, np.uint8)
     mask[29:31, 20:23, 25:28] = 1
     for call in (look_lesion, generate_lesion):
         with pytest.raises(InputError, match="none is the usual one of head-neck: choose with --kind"):
-            call(organs.with_voxels(labels), organs.with_voxels(mask), model, told.append, quality="fast")
-    assert not [now for now in told if now.fraction > 0]
+            call(organs.with_voxels(labels), organs.with_voxels(mask), model, events.append, quality="fast")
+    assert not [now for now in events if now.fraction > 0]

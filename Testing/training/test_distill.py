@@ -200,7 +200,7 @@ def test_what_cannot_be_distilled_is_refused(cases, model, tmp_path):
 
 def test_the_command_s_student_synthesizes_in_its_steps(store, model, data, tmp_path):
     """train distill and export: the folder has float16 weights of the average, a card of facts, and walks [990, 495]
-    without being told.
+    by itself.
     """
     app = typer.Typer()
     register(app)

@@ -131,8 +131,8 @@ def _is_told_what_it_was_trained_on(thick: Volume, onto: np.ndarray, model: Mode
     """On the thin grid stands what `train prepare` makes of the pair, then the window: not the window's own mean."""
     scan = analyze_scan(thick, "abdomen", Reporter(None))
     conditions = scan.conditions(model, np.zeros(scan.body.shape, np.uint8))
-    told = thin_conditions(conditions, scan, SliceSplit(-3, 5), "pair").target[0]
-    np.testing.assert_allclose(told, to_model(onto, scan.window), atol=1e-4)
+    target = thin_conditions(conditions, scan, SliceSplit(-3, 5), "pair").target[0]
+    np.testing.assert_allclose(target, to_model(onto, scan.window), atol=1e-4)
 
 
 def _is_refused_as_another(thin: Volume, model: Model) -> None:

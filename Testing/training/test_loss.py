@@ -62,7 +62,7 @@ def test_the_target_of_v_leads_back_to_the_image():
 
 
 def test_equation_4_counts_a_voxel_of_a_lesion_more_often():
-    """One of eight voxels is lesion and wrong by 1: 5/(5 + 7) if told a lesion's mask, 1/8 if told another CT, or if
+    """One of eight voxels is lesion and wrong by 1: 5/(5 + 7) if given a lesion's mask, 1/8 if given another CT, or if
     the voxels count alike (the paper's).
     """
     mask = torch.zeros(1, 2, 2, 2)

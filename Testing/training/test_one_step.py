@@ -192,7 +192,7 @@ def test_the_exported_control_is_used_by_all_but_the_papers_quality(cases, data,
 
 
 def test_mirror_images_are_averaged_where_they_belong(data, tmp_path, monkeypatch):
-    """A scan and its mirror image give mirror images of one result, if all four are averaged and no place is told."""
+    """A scan and its mirror image give mirror images of one result, if all four are averaged and no place is given."""
     base = save_tiny_controls(save_tiny_model(tmp_path / "model", patch=24))
     control = load_controlnet(load_model(base, device="cpu", precision="float32"), "super-resolution")
     control.config = replace(control.config, kind="thick-slices", direct_t=300)

@@ -46,8 +46,8 @@ def test_boxes_lie_anywhere(tmp_path):
     assert set(found) == {0, 1, 2, 3} and min(found.values()) > 30
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_the_position_of_a_scan_that_cuts_the_body_off(tmp_path, told):
+@pytest.mark.parametrize("placed", [False, True])
+def test_the_position_of_a_scan_that_cuts_the_body_off(tmp_path, placed):
     hu = np.zeros((8, 8, 8))
     case = one(tmp_path, hu, np.full(hu.shape, 118), placed=False)
-    assert draw_crop(np.random.default_rng(0), [case], replace(IMAGE, cut_off_placed=told)).placed is told
+    assert draw_crop(np.random.default_rng(0), [case], replace(IMAGE, cut_off_placed=placed)).placed is placed

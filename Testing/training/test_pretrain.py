@@ -155,7 +155,7 @@ def test_batches_mix_noise_as_equation_1_says(cases):
     batch = draw_batch(cases, CONFIG, schedule, 10)
     alpha = torch.tensor(schedule.alpha_bar[batch.t.numpy()]).view(-1, 1, 1, 1, 1)
     x0 = (batch.x_t - (1 - alpha).sqrt() * batch.eps) / alpha.sqrt()
-    early = batch.t < 900  # later, x_0 cannot be told in float32
+    early = batch.t < 900  # later, float32 does not resolve x_0
     assert x0[early].sub(torch.stack([c.x0 for c in batch.crops])[early]).abs().max() < 1e-3
     assert batch.eps.std().item() == pytest.approx(1.0, abs=0.05)
     again = draw_batch(cases, CONFIG, schedule, 10)

@@ -100,10 +100,10 @@ def test_the_command_refuses_with_what_to_do(tmp_path):
     register(app)
     manifest = tmp_path / "manifest.csv"
     write_manifest(manifest, [{"path": "none.nii", "patient": "p", "region": "auto", "anatomy": "none"}])
-    told = {}
+    messages = {}
     for name, options in {"none": [], "spacing": ["--spacing", "x"], "both": ["--jobs=2", "--scheduler=a"]}.items():
         result = CliRunner().invoke(app, ["train", "prepare", str(manifest), str(tmp_path / "store"), *options])
         assert isinstance(result.exception, InputError)
-        told[name] = str(result.exception)
-    assert "was accepted" in told["none"] and (tmp_path / "store" / "report.csv").exists()
-    assert "--spacing cannot be 'x'" in told["spacing"] and "give one of them" in told["both"]
+        messages[name] = str(result.exception)
+    assert "was accepted" in messages["none"] and (tmp_path / "store" / "report.csv").exists()
+    assert "--spacing cannot be 'x'" in messages["spacing"] and "give one of them" in messages["both"]

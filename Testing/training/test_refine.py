@@ -67,7 +67,7 @@ def noisy_cases(train_cases) -> list[Case]:
 
 def test_a_noisy_pair_is_a_scan_with_more_noise(noisy_cases, model):
     """y − x_0 has the noise that was drawn (19 to 40 HU in the abdomen's 360), x_0 is the case's own voxels, and what
-    the task is told of the noise is right but for 10 %.
+    the task is given for the noise is right but for 10 %.
     """
     case = noisy_cases[0]
     pair = draw_noisy(np.random.default_rng(4), case, model, (8, 40, 40))
@@ -218,8 +218,8 @@ def test_refined_slices_are_those_it_was_trained_for(data, folder, model):
     events, settings = [], {"refiner_mirrored": 2}
     model = replace(model, config=model.config | {"tasks": {"super-resolve": {"fast": settings}}})
     made = super_resolve(ct, model, progress=events.append, **arguments)
-    scan, told = refiner_training_sample(ct, model, 2, "abdomen")
-    inside = to_hu(told.apply_refiner(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
+    scan, inputs = refiner_training_sample(ct, model, 2, "abdomen")
+    inside = to_hu(inputs.apply_refiner(refiner, 2).clamp(-1, 1).detach().numpy(), scan.window)
     expected = compose_thin_slices(inside, scan, SliceSplit(-3, 2)).numpy()
     found = prepare(made.volume).hu
     assert made.facts.refiner == "thick-slices" and made.facts.block_mean_error_hu < 0.01

@@ -95,7 +95,7 @@ def test_patches_grow_as_the_schedule_says(train_cases):
 
 
 def test_channels_last_changes_no_result(train_cases, tmp_path):
-    """Another order in memory, the same sums: one update gives the same loss, and the weights lie as told."""
+    """Another order in memory, the same sums: one update gives the same loss, and the weights lie as asked for."""
     rows = {}
     for channels_last in (False, True):
         trainer = Trainer(replace(CONFIG, channels_last=channels_last), train_cases, tmp_path)

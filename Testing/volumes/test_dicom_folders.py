@@ -1,4 +1,4 @@
-"""DICOM folders as archives, disks and Macs leave them: the CT is found in them, and what was left out is told."""
+"""DICOM folders as archives, disks and Macs leave them: the CT is found in them, and what was left out is reported."""
 
 import os
 

@@ -96,9 +96,9 @@ def test_two_jobs_with_the_model_loaded_once(shared, folder, model, tmp_path):
     second, _ = shared.until("result", "error")
     assert second["event"] == "result" and second["id"] == "second", second
     assert second["files"]["output"][0]["path"] == str(folder / "again.nrrd")
-    told = json.loads((folder / "again.json").read_text(encoding="utf-8"))
+    record = json.loads((folder / "again.json").read_text(encoding="utf-8"))
     assert second["files"]["output"][0]["provenance"] == str(folder / "again.json")
-    assert second["facts"] == told["facts"] and second["seconds"] > 0 and "HU" in second["summary"]
+    assert second["facts"] == record["facts"] and second["seconds"] > 0 and "HU" in second["summary"]
     one, two = (sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f))) for f in ("out.nrrd", "again.nrrd"))
     np.testing.assert_array_equal(one, two)
     shared.send(job("third", folder, copy, FAST | {"precision": "float32"}, files=again | {"output": "x.nrrd"}))
@@ -195,12 +195,12 @@ def test_hello_describes_every_task_as_the_parameters_do(shared):
     assert (hello["protocol"], hello["version"]) == (1, __version__) and hello["device"]
     assert set(hello["tasks"]) == set(TASKS) and "meddiff-fm-small" in hello["models"]
     for name, task in TASKS.items():
-        told = hello["tasks"][name]
-        assert told["files"] == json.loads(json.dumps([dataclasses.asdict(slot) for slot in task.files]))
-        assert told["help"] == " ".join(task.__doc__.split()) and told["synthetic"] == task.synthetic
+        description = hello["tasks"][name]
+        assert description["files"] == json.loads(json.dumps([dataclasses.asdict(slot) for slot in task.files]))
+        assert description["help"] == " ".join(task.__doc__.split()) and description["synthetic"] == task.synthetic
         fields = [*dataclasses.fields(task), *dataclasses.fields(CommonParameters)]
-        assert [p["name"] for p in told["parameters"]] == [f.name for f in fields]
-        for parameter, field in zip(told["parameters"], fields, strict=True):
+        assert [p["name"] for p in description["parameters"]] == [f.name for f in fields]
+        for parameter, field in zip(description["parameters"], fields, strict=True):
             expected = json.loads(json.dumps(dict(field.metadata)))
             expected.pop("affects_estimate", None)  # for the panels, which have the parameters themselves
             assert parameter == expected | {"name": field.name, "default": field.default}

@@ -38,7 +38,7 @@ def wait_until(condition, seconds: float = 120.0) -> None:
 
 
 def delete_now() -> None:
-    """Delete what was told to `deleteLater()`: that waits for the application's event loop, which a test is outside."""
+    """Delete the objects that got `deleteLater()`: that waits for the event loop, which a test is outside."""
     import qt
 
     qt.QCoreApplication.sendPostedEvents(None, 52)  # QEvent::DeferredDelete
