@@ -177,12 +177,12 @@ def close_names(name: str, likeness: float = 0.6) -> list[str]:
 def misspelled(name: str) -> list[str]:
     """The classes of which a name is surely a misspelling: a letter or two differ, and no number or side does."""
     plain = "_".join(re.findall(r"[a-z0-9]+", name.lower()))
-    same = [one for one in (*_NUMBERS, *_ALIASES) if _exact_words(one) == _exact_words(plain)]
+    same = [name for name in (*_NUMBERS, *_ALIASES) if _exact_words(name) == _exact_words(plain)]
     if label_for_foreign_name(name) is not None or _key(name) in _GROUP_KEYS:
         return []
-    swapped = [one for one in same if one[:1] == plain[:1] and sorted(one) == sorted(plain)]
+    swapped = [name for name in same if name[:1] == plain[:1] and sorted(name) == sorted(plain)]
     near = difflib.get_close_matches(plain, same, n=3, cutoff=_SURELY)
-    return swapped or [one for one in near if abs(len(one) - len(plain)) < 2]
+    return swapped or [name for name in near if abs(len(name) - len(plain)) < 2]
 
 
 def _exact_words(name: str) -> set[str]:

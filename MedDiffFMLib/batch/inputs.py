@@ -11,8 +11,8 @@ from pathlib import Path
 from ..errors import InputError
 from ..volumes.dicom.files import files_below, is_dicom, read_header
 from ..volumes.dicom.slices import frames, is_ct
+from ..volumes.reading import READABLE
 
-READABLE = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 _PACKED = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".bz2", ".xz", ".gz")
 _OTHER_FORMATS = (".img", ".hdr", ".mgz", ".mgh", ".mnc", ".nhdr", ".vtk", ".vti", ".gipl", ".npy", ".npz", ".mrb")
 

@@ -15,6 +15,12 @@ _NUMBER = r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*"
 ROI_PATTERN = ",".join([_NUMBER] * 6)
 
 CT = FileSlot("input", "ct", "CT volume: a file (NIfTI, NRRD, MHA) or a folder of DICOM slices.")
+ORGANS = FileSlot(
+    "anatomy",
+    "labels",
+    "Label map with its names or TotalSegmentator's numbers, 118 for other parts of the body; or a folder with a file "
+    "for each organ.",
+)
 OUTPUT = FileSlot(
     "output",
     "volume",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .base import FileSlot, Parameters, parameter
 from .common import (
     CT,
+    ORGANS,
     OUTPUT,
     anatomy_parameter,
     overlap_parameter,
@@ -72,16 +73,7 @@ class InpaintLesionParameters(Parameters):
 class GenerateLesionParameters(Parameters):
     """Synthesize a CT of no real person, with a lesion, from a label map of its anatomy and a lesion mask."""
 
-    files = (
-        FileSlot(
-            "anatomy",
-            "labels",
-            "Label map with its names or TotalSegmentator's numbers, 118 for other parts of the body; or a folder "
-            "with a file for each organ.",
-        ),
-        LESION_MASK,
-        OUTPUT,
-    )
+    files = (ORGANS, LESION_MASK, OUTPUT)
     synthetic = True
 
     kind: str = kind_parameter()

@@ -2,8 +2,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import FileSlot, Parameters, parameter
-from .common import OUTPUT, overlap_parameter, region_parameter, samples_parameter, seed_parameter, steps_parameter
+from .base import Parameters, parameter
+from .common import (
+    ORGANS,
+    OUTPUT,
+    overlap_parameter,
+    region_parameter,
+    samples_parameter,
+    seed_parameter,
+    steps_parameter,
+)
 
 LEVEL_CHOICES = ("image", "double", "patch", "image,double", "image,patch", "double,patch", "image,double,patch")
 
@@ -12,15 +20,7 @@ LEVEL_CHOICES = ("image", "double", "patch", "image,double", "image,patch", "dou
 class SynthesizeParameters(Parameters):
     """Synthesize a CT of no real person, of any size, from a label map of its anatomy."""
 
-    files = (
-        FileSlot(
-            "anatomy",
-            "labels",
-            "Label map with its names or TotalSegmentator's numbers, 118 for other parts of the body; or a folder "
-            "with a file for each organ.",
-        ),
-        OUTPUT,
-    )
+    files = (ORGANS, OUTPUT)
     synthetic = True
 
     region: str = region_parameter()

@@ -132,14 +132,14 @@ class SynthesizePlan:
     @property
     def costs(self) -> list[float]:
         """The tiles of each progress step of all samples."""
-        return [cost for one in self.regions for cost in one.costs * self.params.samples]
+        return [cost for region in self.regions for cost in region.costs * self.params.samples]
 
     def estimate(self) -> dict:
         """Region and costs, as `look` returns them."""
-        stage = next((stage for one in self.regions for stage in one.stages if stage.eps.active), None)
+        stage = next((stage for region in self.regions for stage in region.stages if stage.eps.active), None)
         noise = stage and torch.zeros(stage.level.shape, device=stage.eps.model.device)
         return {
-            "region": " + ".join(one.span.region.name for one in self.regions),
+            "region": " + ".join(region.span.region.name for region in self.regions),
             "network_evaluations": sum(self.costs),
             "seconds_each": stage and stage.eps.seconds_of_a_tile(noise, stage.steps[0]),
         }
@@ -153,14 +153,14 @@ class SynthesizePlan:
         """The result of `run`, for a reporter that counts these steps among others."""
         seeds = [self.params.seed + number for number in range(self.params.samples)]
         samples = [RegionBlender(self.frame.hu.shape) for _ in seeds]
-        for one in self.regions:
-            for whole, hu in zip(samples, one.samples(seeds), strict=True):
-                whole.add(one.span, hu)
+        for region in self.regions:
+            for whole, hu in zip(samples, region.samples(seeds), strict=True):
+                whole.add(region.span, hu)
         source = self.frame.source
         restored = [np.rint(self.frame.restore(whole.values)).astype(np.int16) for whole in samples]
         volumes = tuple(replace(source, voxels=voxels, source="") for voxels in restored)
         body = f"estimated: the organs' hull and {WALL_MM:g} mm" if self.estimated else "given"
-        regions = [one.facts(self.params.samples) for one in self.regions]
+        regions = [region.facts(self.params.samples) for region in self.regions]
         return SynthesizeResult(volumes, SynthesizeFacts(body, seeds, regions))
 
 

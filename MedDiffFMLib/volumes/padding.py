@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from .volume import Volume
 
-AIR_HU = -950.0
+DARK_HU = -950.0  # areas that are darker count as air anyway
 SIDE = 7  # voxels
 EQUAL_HU = 0.5  # neighbors that differ by less are alike: a resampled area is not quite even
 LEAST_SHARE = 0.001  # of the volume that one value must fill
@@ -33,7 +33,7 @@ def find_padding(hu: np.ndarray) -> np.ndarray | None:
         area = _area(hu, value)
         if value < hu.max() - EQUAL_HU or _touches_border(area):
             padding |= area
-    return padding if padding.any() and _has_noise(hu, (hu > AIR_HU) & ~padding) else None
+    return padding if padding.any() and _has_noise(hu, (hu > DARK_HU) & ~padding) else None
 
 
 def with_padding_warning(volume: Volume) -> Volume:
@@ -52,10 +52,10 @@ def with_padding_warning(volume: Volume) -> Volume:
 def _constant_values(hu: np.ndarray) -> list[float]:
     """The values that fill many squares, the most frequent first."""
     counts: dict[float, int] = {}
-    for one in hu:
-        corners = _squares(one, SIDE)
-        found = one[: corners.shape[0], : corners.shape[1]][corners]
-        for value, count in zip(*np.unique(np.rint(found[found > AIR_HU]), return_counts=True), strict=True):
+    for slice_ in hu:
+        corners = _squares(slice_, SIDE)
+        found = slice_[: corners.shape[0], : corners.shape[1]][corners]
+        for value, count in zip(*np.unique(np.rint(found[found > DARK_HU]), return_counts=True), strict=True):
             counts[float(value)] = counts.get(float(value), 0) + int(count)
     often = sorted(counts, key=counts.get, reverse=True)[:_MOST_VALUES]
     return [value for value in often if counts[value] >= LEAST_SHARE * hu.size]
@@ -64,21 +64,21 @@ def _constant_values(hu: np.ndarray) -> list[float]:
 def _area(hu: np.ndarray, value: float) -> np.ndarray:
     """The squares of a value, and smaller ones of 3 × 3 that are joined to them: bool (Z, Y, X)."""
     area = np.zeros(hu.shape, bool)
-    for one, part in zip(hu, area, strict=True):
-        equal = np.abs(one.astype(np.float32) - value) <= EQUAL_HU
+    for slice_, part in zip(hu, area, strict=True):
+        equal = np.abs(slice_.astype(np.float32) - value) <= EQUAL_HU
         seeds = _filled(equal, SIDE)
         if seeds.any():
             part[:] = ndimage.binary_propagation(seeds, np.ones((3, 3)), _filled(equal, 3))
     return area
 
 
-def _squares(one: np.ndarray, side: int) -> np.ndarray:
+def _squares(slice_: np.ndarray, side: int) -> np.ndarray:
     """The voxels where a square of equal voxels of a slice begins: bool (Y − side + 1, X − side + 1)."""
-    if min(one.shape) < side:
+    if min(slice_.shape) < side:
         return np.zeros((0, 0), bool)
-    one = one.astype(np.float32, copy=False)
-    across = _all_of(np.abs(np.diff(one, axis=1)) < EQUAL_HU, side - 1, axis=1)
-    down = _all_of(np.abs(np.diff(one, axis=0)) < EQUAL_HU, side - 1, axis=0)
+    slice_ = slice_.astype(np.float32, copy=False)
+    across = _all_of(np.abs(np.diff(slice_, axis=1)) < EQUAL_HU, side - 1, axis=1)
+    down = _all_of(np.abs(np.diff(slice_, axis=0)) < EQUAL_HU, side - 1, axis=0)
     return _all_of(across, side, axis=0) & down[:, : across.shape[1]]
 
 
@@ -108,8 +108,8 @@ def _touches_border(area: np.ndarray) -> bool:
 def _has_noise(hu: np.ndarray, where: np.ndarray) -> bool:
     """Whether most neighbors along x differ, of those that both lie in `where`; False if there are none."""
     alike = total = 0
-    for one, part in zip(hu, where, strict=True):
+    for slice_, part in zip(hu, where, strict=True):
         both = part[:, 1:] & part[:, :-1]
         total += int(np.count_nonzero(both))
-        alike += int(np.count_nonzero(np.abs(np.diff(one.astype(np.float32), axis=1)[both]) < EQUAL_HU))
+        alike += int(np.count_nonzero(np.abs(np.diff(slice_.astype(np.float32), axis=1)[both]) < EQUAL_HU))
     return alike < total / 2

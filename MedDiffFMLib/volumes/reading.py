@@ -29,6 +29,7 @@ _READERS = {
     ".mha": "MetaImageIO",
     ".mhd": "MetaImageIO",
 }
+READABLE = tuple(_READERS)  # the endings of files that can be read
 
 
 def read_volume(path: str | os.PathLike) -> Volume:

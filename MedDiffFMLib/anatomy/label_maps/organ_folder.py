@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...volumes.io import read_volume
+from ...volumes.reading import READABLE, read_volume
 from ...volumes.volume import Volume
 from ..classes import BODY
 from .class_mapping import ClassMap, check_spelling, shorten, with_warnings
@@ -15,13 +15,11 @@ from .numbers import organ_in_name
 from .sidecar_names import stems_of
 from .values import present, whole_labels
 
-READABLE = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
-
 
 def mask_files(folder: Path) -> list[Path]:
     """The files of a folder that may be masks, without hidden ones, as a Mac leaves beside each."""
-    files = (one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith("."))
-    return [one for one in files if one.name.lower().endswith(READABLE)]
+    files = (file for file in sorted(folder.iterdir()) if file.is_file() and not file.name.startswith("."))
+    return [file for file in files if file.name.lower().endswith(READABLE)]
 
 
 def read_organ_folder(folder: Path) -> tuple[Volume, int]:
@@ -74,7 +72,7 @@ def _mask(file: Path) -> Volume | None:
 
 
 def _no_organs(folder: Path, others: list[str], left_out: list[str]) -> str:
-    within = next((one for one in sorted(folder.iterdir()) if one.is_dir() and mask_files(one)), None)
+    within = next((path for path in sorted(folder.iterdir()) if path.is_dir() and mask_files(path)), None)
     if others:
         found = f"only {shorten(others)}"
     else:

@@ -31,20 +31,20 @@ def read_hu(slices: list[DicomSlice]) -> np.ndarray:
     """
     voxels = np.empty((len(slices), *slices[0].shape), np.int16)
     pixels = None
-    for k, one in enumerate(slices):
-        if pixels is None or one.path != pixels.path:
-            pixels = Pixels(one.path)
-        hu = slice_hu(one, pixels)
+    for k, image in enumerate(slices):
+        if pixels is None or image.path != pixels.path:
+            pixels = Pixels(image.path)
+        hu = slice_hu(image, pixels)
         if hu.dtype == np.float32 and voxels.dtype == np.int16:
             voxels = voxels.astype(np.float32)
         voxels[k] = hu
     return voxels
 
 
-def slice_hu(one: DicomSlice, pixels: Pixels) -> np.ndarray:
+def slice_hu(image: DicomSlice, pixels: Pixels) -> np.ndarray:
     """A slice's HU (rows, columns), int16 or float32, from its file's pixels."""
-    slope, intercept = (1.0, 0.0) if one.slope is None else (one.slope, one.intercept)
-    hu = pixels.stored(one.frame) * slope + intercept  # in float64
+    slope, intercept = (1.0, 0.0) if image.slope is None else (image.slope, image.intercept)
+    hu = pixels.stored(image.frame) * slope + intercept  # in float64
     limits = np.iinfo(np.int16)
     whole_numbers = float(slope).is_integer() and float(intercept).is_integer()
     if whole_numbers and limits.min <= hu.min() and hu.max() <= limits.max:
@@ -100,8 +100,8 @@ def _plain(ds: Dataset, path: Path) -> np.ndarray:
     kind = np.dtype(f"{order}u{integer(ds, 'BitsAllocated', 0) // 8}")
     shape = frames(ds), integer(ds, "Rows", 0), integer(ds, "Columns", 0)
     count, data = int(np.prod(shape)), ds.PixelData
-    one = count // shape[0] * kind.itemsize
-    if count == 0 or len(data) < count * kind.itemsize or len(data) >= count * kind.itemsize + one:
+    frame_bytes = count // shape[0] * kind.itemsize
+    if count == 0 or len(data) < count * kind.itemsize or len(data) >= count * kind.itemsize + frame_bytes:
         raise damaged(path)
     return np.frombuffer(data, kind, count).reshape(shape)
 

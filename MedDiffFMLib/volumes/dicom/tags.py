@@ -146,7 +146,7 @@ def nearest_slices(volume: Volume, source: Sequence[DicomSlice]) -> list[Sequenc
     axes, normal = np.reshape(volume.direction, (3, 3)), source[0].normal
     if abs(axes[:, 2] @ normal) < 0.999:
         return [source] * len(volume.voxels)
-    source_positions = np.array([one.position for one in source]) @ normal
+    source_positions = np.array([image.position for image in source]) @ normal
     step = axes[:, 2] * volume.spacing[2]
     positions = [(np.array(volume.origin) + step * k) @ normal for k in range(len(volume.voxels))]
     return [[source[int(np.argmin(np.abs(source_positions - at)))]] for at in positions]
@@ -154,7 +154,7 @@ def nearest_slices(volume: Volume, source: Sequence[DicomSlice]) -> list[Sequenc
 
 def reference_sources(ds: Dataset, source: Sequence[DicomSlice]) -> None:
     """Name the images that this one was computed from, as far as they have names."""
-    instances = [instance for one in source if (instance := _instance(one))]
+    instances = [instance for image in source if (instance := _instance(image))]
     if not instances:
         return
     if uid := text(source[0].header, "SeriesInstanceUID"):
@@ -166,13 +166,13 @@ def reference_sources(ds: Dataset, source: Sequence[DicomSlice]) -> None:
         instance.PurposeOfReferenceCodeSequence = [_code(codes.cid7202.SourceImageForImageProcessingOperation)]
 
 
-def _instance(one: DicomSlice) -> Dataset | None:
+def _instance(image: DicomSlice) -> Dataset | None:
     """A reference to a slice, or to its frame of a multi-frame file."""
-    kind = text(one.header, "SOPClassUID")
-    if not kind or not one.uid:
+    kind = text(image.header, "SOPClassUID")
+    if not kind or not image.uid:
         return None
     instance = Dataset()
-    instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = kind, one.uid
-    if frames(one.header) > 1:
-        instance.ReferencedFrameNumber = one.frame + 1
+    instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = kind, image.uid
+    if frames(image.header) > 1:
+        instance.ReferencedFrameNumber = image.frame + 1
     return instance

@@ -95,13 +95,13 @@ def write_series(volume: Volume, folder: Path, record: dict) -> None:
         common.WindowCenter, common.WindowWidth = WINDOW_HU
     folder.mkdir()
     for k, (pixels, made_of) in enumerate(zip(stored, nearest_slices(volume, source), strict=True)):
-        one = Dataset()
-        one.update(common)
-        place(one, volume, k)
-        reference_sources(one, made_of)
-        one.PixelData = np.ascontiguousarray(pixels, "<i2").tobytes()
-        one.file_meta = _meta(one)
-        save(one, folder / f"{k + 1:04d}.dcm")
+        image = Dataset()
+        image.update(common)
+        place(image, volume, k)
+        reference_sources(image, made_of)
+        image.PixelData = np.ascontiguousarray(pixels, "<i2").tobytes()
+        image.file_meta = _meta(image)
+        save(image, folder / f"{k + 1:04d}.dcm")
 
 
 def _right_handed(volume: Volume) -> Volume:
