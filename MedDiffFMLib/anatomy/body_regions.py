@@ -100,8 +100,8 @@ def _split(
         return []
     edges = [0, first if length(0, first) >= SHORTEST_MM else 0]
     edges += [last if length(last, len(body)) >= SHORTEST_MM else len(body), len(body)]
-    found = [(r, a, b) for r, a, b in zip(_UPWARDS, edges[:-1], edges[1:], strict=True) if b > a]
-    return _faded(found, spacing[0]) if len(found) > 1 else []
+    extents = [(r, a, b) for r, a, b in zip(_UPWARDS, edges[:-1], edges[1:], strict=True) if b > a]
+    return _faded(extents, spacing[0]) if len(extents) > 1 else []
 
 
 def _contradictions(
@@ -133,17 +133,17 @@ def _best_cuts(against: np.ndarray) -> tuple[int, int]:
     return int(np.argmin(below[: last + 1])), last
 
 
-def _faded(found: Sequence[tuple[Region, int, int]], spacing: float) -> list[RegionSpan]:
+def _faded(extents: Sequence[tuple[Region, int, int]], spacing: float) -> list[RegionSpan]:
     """Neighboring parts, each longer by half the overlap on both sides of a cut, with their weights."""
-    slices = found[-1][2]
+    slices = extents[-1][2]
     half = max(1, round(FADE_MM / 2 / spacing))
     center = np.arange(slices) + 0.5
     # how much lies above each cut: 0, then sin² (cos² from above), then 1
-    above = [np.sin(np.clip((center - cut) / (2 * half) + 0.5, 0, 1) * np.pi / 2) ** 2 for _, cut, _ in found[1:]]
+    above = [np.sin(np.clip((center - cut) / (2 * half) + 0.5, 0, 1) * np.pi / 2) ** 2 for _, cut, _ in extents[1:]]
     above = [np.ones(slices), *above, np.zeros(slices)]
     parts = []
-    for i, (region, start, stop) in enumerate(found):
-        first, last = max(0, start - half * (i > 0)), min(slices, stop + half * (i < len(found) - 1))
+    for i, (region, start, stop) in enumerate(extents):
+        first, last = max(0, start - half * (i > 0)), min(slices, stop + half * (i < len(extents) - 1))
         weights = (above[i] - above[i + 1])[first:last].astype(np.float32)
         parts.append(RegionSpan(region, first, last, weights))
     return parts

@@ -42,12 +42,12 @@ def _span(first: str, last: str) -> tuple[int, ...]:
 
 def _pairs() -> dict[str, tuple[int, ...]]:
     """kidney → both kidneys, and so for everything that has a left and a right."""
-    found = {}
+    pairs = {}
     for name, number in _NUMBERS.items():
         other = name.replace("_left", "_right")
         if other != name and other in _NUMBERS:
-            found[name.replace("_left", "")] = (number, _NUMBERS[other])
-    return found
+            pairs[name.replace("_left", "")] = (number, _NUMBERS[other])
+    return pairs
 
 
 _VERTEBRAE, _RIBS = _span("vertebrae_S1", "vertebrae_C1"), _span("rib_left_1", "rib_right_12")

@@ -68,11 +68,11 @@ def volume_ml(mask: np.ndarray, spacing: Sequence[float]) -> float:
 
 def bounding_box(mask: np.ndarray) -> list[tuple[int, int]]:
     """The box of a mask: along z, y and x its first voxel and the one after its last. The mask must not be empty."""
-    found = []
+    ends = []
     for axis in range(3):
         where = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        found.append((int(where[0]), int(where[-1]) + 1))
-    return found
+        ends.append((int(where[0]), int(where[-1]) + 1))
+    return ends
 
 
 def blend_weights(lesion: np.ndarray, spacing: Sequence[float], blend_mm: float) -> np.ndarray:

@@ -61,15 +61,15 @@ def choose_mode(device: torch.device | None = None) -> str:
     modes = ["total_fast", "total"]
     if device is not None and device.type == "cuda":
         modes.reverse()
-    found = modes_with_weights()
-    if not found:
+    available = modes_with_weights()
+    if not available:
         numbers = ", ".join(map(str, _MODES[modes[0]][1]))
         raise InputError(
             f"TotalSegmentator's weights are not in {weights_folder()}: run totalseg_download_weights -t {modes[0]}, "
             f"or copy its folder(s) Dataset{numbers}_… there from a computer that has them (or set "
             f"TOTALSEG_WEIGHTS_PATH to where they are), {_INSTEAD}."
         )
-    return next(mode for mode in modes if mode in found)
+    return next(mode for mode in modes if mode in available)
 
 
 def is_installed() -> bool:

@@ -95,10 +95,10 @@ PACKAGES = ("torch", "monai", "numpy", "SimpleITK")
 
 def versions() -> dict:
     """The versions of this package, Python, and the packages that compute."""
-    found = {"meddiff-fm": __version__, "python": platform.python_version()}
+    package_versions = {"meddiff-fm": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            package_versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+            package_versions[package] = "unknown"
+    return package_versions

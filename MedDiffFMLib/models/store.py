@@ -74,7 +74,7 @@ def find_model(name_or_path: str | os.PathLike | None = None) -> ModelFolder:
     """The model folder of a path, a name, a Hub id OWNER/NAME[@REVISION], or the default. MissingModelError says what
     was looked for.
     """
-    local = {found.folder.name: found for found in installed() if not found.source.startswith("hub:")}
+    local = {entry.folder.name: entry for entry in installed() if not entry.source.startswith("hub:")}
     if name_or_path is None:
         for name in DEFAULT_MODELS:
             if name in local:

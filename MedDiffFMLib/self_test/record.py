@@ -102,18 +102,18 @@ def compare(model: Model, tasks: Sequence[str] = (), progress: ProgressCallback 
     if entry["recorded_for"] != _digest(model):
         raise _stale(model)
     lines = []
-    for task, found in measure(model, tasks or entry["statistics"], progress):
-        lines += _lines(model, task, entry["statistics"][task], found)
+    for task, measured in measure(model, tasks or entry["statistics"], progress):
+        lines += _lines(model, task, entry["statistics"][task], measured)
     return lines
 
 
-def _lines(model: Model, task: str, recorded: dict, found: Sequence[Statistic] | InputError) -> list[StatisticCheck]:
-    """The checks of a task's statistics. found: measured here, or why they could not be."""
-    if isinstance(found, InputError):
-        return [StatisticCheck(task, name, None, **entry, problem=str(found)) for name, entry in recorded.items()]
-    if [statistic.name for statistic in found] != list(recorded):
+def _lines(model: Model, task: str, recorded: dict, measured: Sequence[Statistic] | InputError) -> list[StatisticCheck]:
+    """The checks of a task's statistics. measured: measured here, or why they could not be."""
+    if isinstance(measured, InputError):
+        return [StatisticCheck(task, name, None, **entry, problem=str(measured)) for name, entry in recorded.items()]
+    if [statistic.name for statistic in measured] != list(recorded):
         raise _stale(model)
-    return [StatisticCheck(task, statistic.name, statistic.value, **recorded[statistic.name]) for statistic in found]
+    return [StatisticCheck(task, statistic.name, statistic.value, **recorded[statistic.name]) for statistic in measured]
 
 
 def problem_of(lines: Sequence[StatisticCheck], model: Model) -> str | None:

@@ -50,19 +50,19 @@ def meta_statement(path: Path) -> Statement:
 def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> list[str]:
     """The warnings about what the header leaves open. axes: affine with the axes' directions."""
     header = dict(fields)
-    found = []
+    warnings = []
     if header.keys().isdisjoint(("TransformMatrix", "Rotation", "Orientation")):
-        found.append(
+        warnings.append(
             f"{path.name} does not say where its axes point (no TransformMatrix): they were taken to run to the left, "
             "the back and the head, as 3D Slicer does; check left and right."
         )
     if header.keys().isdisjoint(("Offset", "Position", "Origin")):
-        found.append(f"{path.name} does not say where it lies (no Offset): its first voxel was put at 0, 0, 0 mm.")
+        warnings.append(f"{path.name} does not say where it lies (no Offset): its first voxel was put at 0, 0, 0 mm.")
     to = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(axes[:3, :3].ravel().tolist())
     code = header.get("AnatomicalOrientation", "").upper()
     of_matrix = "".join(_LETTERS.get(letter, "") for letter in to)
     if len(code) == 3 and set(code) <= set(_LETTERS) and code not in (of_matrix, to):  # some programs name the ends
-        found.append(
+        warnings.append(
             f"{path.name} says two things about its axes, AnatomicalOrientation {code} and a TransformMatrix that is "
             f"{of_matrix}: the matrix was taken, as 3D Slicer does; check left and right."
         )
@@ -71,11 +71,11 @@ def _warnings(fields: list[tuple[str, str]], axes: np.ndarray, path: Path) -> li
         and "ElementSpacing" in header
         and _numbers(header["ElementSize"]) != _numbers(header["ElementSpacing"])
     ):
-        found.append(
+        warnings.append(
             f"{path.name} has voxels of {header['ElementSize']} mm (ElementSize) at distances of "
             f"{header['ElementSpacing']} mm (ElementSpacing): the distances were taken."
         )
-    return found
+    return warnings
 
 
 def _check_values(fields: list[tuple[str, str]], path: Path) -> None:
@@ -121,13 +121,13 @@ def _only(fields: list[tuple[str, str]], keys: tuple[str, ...], path: Path) -> l
     """The numbers of one field that has several names; empty without it. InputError if it is there twice and differs,
     or if a number is NaN, which ITK takes for 0.
     """
-    found = [(key, _numbers(value)) for key, value in fields if key in keys]
-    if len({tuple(numbers) for _, numbers in found}) > 1:
-        names = " and ".join(key for key, _ in found)
+    matches = [(key, _numbers(value)) for key, value in fields if key in keys]
+    if len({tuple(numbers) for _, numbers in matches}) > 1:
+        names = " and ".join(key for key, _ in matches)
         raise InputError(f"{path} says two things about its grid ({names} differ); {_AGAIN}.")
-    if found and not np.isfinite(found[0][1]).all():
-        raise InputError(f"{path} has numbers that are NaN or infinite in its {found[0][0]}; {_AGAIN}.")
-    return found[0][1] if found else []
+    if matches and not np.isfinite(matches[0][1]).all():
+        raise InputError(f"{path} has numbers that are NaN or infinite in its {matches[0][0]}; {_AGAIN}.")
+    return matches[0][1] if matches else []
 
 
 def _numbers(text: str) -> list[float]:

@@ -92,8 +92,8 @@ def _axes(fields: dict[str, str], path: Path) -> list[list[float]] | None:
 
 def _vectors(text: str) -> list[list[float]]:
     """The vectors in a text like (1,0,0) none (0,1,0), each of three numbers; NaN for what is no number."""
-    found = [[_number(word) for word in part.split(",")] for part in re.findall(r"\(([^)]*)\)", text)]
-    return [vector for vector in found if len(vector) == 3]
+    vectors = [[_number(word) for word in part.split(",")] for part in re.findall(r"\(([^)]*)\)", text)]
+    return [vector for vector in vectors if len(vector) == 3]
 
 
 def _number(word: str) -> float:

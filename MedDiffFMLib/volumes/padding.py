@@ -54,8 +54,10 @@ def _constant_values(hu: np.ndarray) -> list[float]:
     counts: dict[float, int] = {}
     for slice_ in hu:
         corners = _squares(slice_, SIDE)
-        found = slice_[: corners.shape[0], : corners.shape[1]][corners]
-        for value, count in zip(*np.unique(np.rint(found[found > DARK_HU]), return_counts=True), strict=True):
+        corner_values = slice_[: corners.shape[0], : corners.shape[1]][corners]
+        for value, count in zip(
+            *np.unique(np.rint(corner_values[corner_values > DARK_HU]), return_counts=True), strict=True
+        ):
             counts[float(value)] = counts.get(float(value), 0) + int(count)
     often = sorted(counts, key=counts.get, reverse=True)[:_MOST_VALUES]
     return [value for value in often if counts[value] >= LEAST_SHARE * hu.size]

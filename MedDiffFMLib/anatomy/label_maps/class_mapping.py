@@ -61,10 +61,12 @@ def to_model_classes(layers: list[Volume], segments: list[Segment], path: Path) 
     none of the names is an organ's, if one is an organ's misspelled, or if one label has two organs' names.
     """
     layers = [whole_labels(layer) for layer in layers]
-    found = [set(present(layer)) for layer in layers]
-    segments = [s for s in segments if s.layer < len(layers) and s.value in found[s.layer]]
+    present_values = [set(present(layer)) for layer in layers]
+    segments = [s for s in segments if s.layer < len(layers) and s.value in present_values[s.layer]]
     named = {(s.layer, s.value) for s in segments}
-    nameless = [Segment(f"label {v}", v, i) for i, values in enumerate(found) for v in values if (i, v) not in named]
+    nameless = [
+        Segment(f"label {v}", v, i) for i, values in enumerate(present_values) for v in values if (i, v) not in named
+    ]
     classes = {s: class_of(s) for s in segments}
     unknown = [s for s, number in classes.items() if number is None]
     if len(unknown) == len(segments) and (unknown or nameless):

@@ -76,7 +76,7 @@ def _segment(seg, number: int, value: int, layer: int) -> Segment:
 def _only_seg(path: Path, pydicom) -> Path:
     """The one SEG file at a path. InputError if there is none, or several."""
     files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
-    found: dict[str, list[Path]] = {}
+    by_modality: dict[str, list[Path]] = {}
     for file in files:
         try:
             header = pydicom.dcmread(
@@ -84,12 +84,12 @@ def _only_seg(path: Path, pydicom) -> Path:
             )
         except (pydicom.errors.InvalidDicomError, OSError, ValueError):
             continue
-        found.setdefault(str(header.get("Modality")), []).append(file)
-    segs = found.get("SEG", [])
-    if not segs and "RTSTRUCT" in found:
+        by_modality.setdefault(str(header.get("Modality")), []).append(file)
+    segs = by_modality.get("SEG", [])
+    if not segs and "RTSTRUCT" in by_modality:
         raise InputError(
-            f"{path} holds contours (RT structure set, {found['RTSTRUCT'][0].name}), which are not read: export the "
-            "segmentation as DICOM SEG, NIfTI or .seg.nrrd."
+            f"{path} holds contours (RT structure set, {by_modality['RTSTRUCT'][0].name}), which are not read: export "
+            "the segmentation as DICOM SEG, NIfTI or .seg.nrrd."
         )
     if len(segs) != 1:
         expected = "the file of one" if segs or not path.is_dir() else "the file of one, or a folder with organs' masks"

@@ -75,7 +75,7 @@ def segments_in_nrrd(path: Path) -> list[Segment]:
     Where it gives no label values, as versions before 4.11 did, each segment is a layer of its own with the value 1, or
     the only layer has them in their order. A segment without a usable number is left out.
     """
-    found: dict[int, dict[str, str]] = {}
+    fields_by_number: dict[int, dict[str, str]] = {}
     fields: dict[str, str] = {}
     with open(path, "rb") as file:
         for line in file:
@@ -83,13 +83,15 @@ def segments_in_nrrd(path: Path) -> list[Segment]:
                 break
             text = text_of(line.rstrip(b"\r\n"))
             if match := _SEGMENT.match(text):
-                found.setdefault(int(match.group(1)), {})[match.group(2)] = match.group(3).strip()
+                fields_by_number.setdefault(int(match.group(1)), {})[match.group(2)] = match.group(3).strip()
             elif ": " in text:
                 name, _, value = text.partition(": ")
                 fields[name.strip().lower()] = value
-    layered = not any({"LabelValue", "Layer"} & set(facts) for facts in found.values()) and _layers(fields) > 1
+    layered = (
+        not any({"LabelValue", "Layer"} & set(facts) for facts in fields_by_number.values()) and _layers(fields) > 1
+    )
     segments = []
-    for number, facts in sorted(found.items()):
+    for number, facts in sorted(fields_by_number.items()):
         usual = (1, number) if layered else (number + 1, 0)
         value, layer = facts.get("LabelValue", str(usual[0])), facts.get("Layer", str(usual[1]))
         identity, tags = facts.get("ID", ""), facts.get("Tags", "")

@@ -40,11 +40,11 @@ def read_lesion_mask(path: str | os.PathLike, like: Volume | None = None) -> Vol
 
 def _lesion(layers: list[Volume], segments: list[Segment], path: Path) -> Volume:
     """The lesion's mask: the segments of all layers that are no organs."""
-    found = [set(present(layer)) for layer in layers]
-    segments = [s for s in segments if s.layer < len(layers) and s.value in found[s.layer]]
+    present_values = [set(present(layer)) for layer in layers]
+    segments = [s for s in segments if s.layer < len(layers) and s.value in present_values[s.layer]]
     organs = [s for s in segments if class_of(s) is not None and class_of(s) != BODY]
     named = {(s.layer, s.value) for s in segments}
-    nameless = [f"label {v}" for i, values in enumerate(found) for v in values if (i, v) not in named]
+    nameless = [f"label {v}" for i, values in enumerate(present_values) for v in values if (i, v) not in named]
     lesions = [s.name for s in segments if s not in organs] + nameless
     if organs and not lesions and len(organs) > 1:
         raise InputError(

@@ -108,11 +108,11 @@ def _by_smallest(regions: dict[str, tuple[int, ...]]) -> dict[int, str] | None:
     alone = [numbers for numbers in regions.values() if len(numbers) == 1]
     if len(set(alone)) < len(alone):
         return None
-    found = {}
+    names = {}
     for name, numbers in sorted(regions.items(), key=lambda region: len(region[1])):
         for number in numbers:
-            found.setdefault(number, name)
-    return found
+            names.setdefault(number, name)
+    return names
 
 
 def _plain(key: object) -> str:

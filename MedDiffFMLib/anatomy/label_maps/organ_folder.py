@@ -74,11 +74,11 @@ def _mask(file: Path) -> Volume | None:
 def _no_organs(folder: Path, others: list[str], left_out: list[str]) -> str:
     within = next((path for path in sorted(folder.iterdir()) if path.is_dir() and mask_files(path)), None)
     if others:
-        found = f"only {shorten(others)}"
+        content = f"only {shorten(others)}"
     else:
-        found = f"only {shorten(left_out)}, which show more than one organ" if left_out else "no files at all"
+        content = f"only {shorten(left_out)}, which show more than one organ" if left_out else "no files at all"
     hint = f"; give the folder {within.name} in it" if within else ""
     return (
-        f"{folder} holds no mask that is named after an organ, {found}: name each file as TotalSegmentator does, for "
+        f"{folder} holds no mask that is named after an organ, {content}: name each file as TotalSegmentator does, for "
         f"example liver.nii.gz{hint}."
     )

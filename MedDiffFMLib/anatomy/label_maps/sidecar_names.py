@@ -61,20 +61,26 @@ def stems_of(path: Path) -> list[str]:
 
 def _candidates(path: Path, stems: list[str]) -> list[tuple[Path, bool]]:
     """The files beside a label map that may hold names, and whether each is named after it, the likeliest first."""
-    file_by_name = {one.name.lower(): one for one in _files(path.parent)}
+    file_by_name = {file.name.lower(): file for file in _files(path.parent)}
     of_map = [f"{stem}{end}" for stem in stems for end in (".json", *_TABLES)]
     of_map += [f"{stem}_colortable{end}" for stem in stems for end in _TABLES]
     shared = [f"{stem}{end}" for stem in _OF_THE_FOLDER for end in (".json", *_TABLES)]
-    found = {file_by_name[name.lower()]: True for name in of_map if name.lower() in file_by_name}
-    found |= {file_by_name[name]: False for name in shared if name in file_by_name and file_by_name[name] not in found}
+    candidates = {file_by_name[name.lower()]: True for name in of_map if name.lower() in file_by_name}
+    candidates |= {
+        file_by_name[name]: False for name in shared if name in file_by_name and file_by_name[name] not in candidates
+    }
     if path.absolute().parent.name.lower().startswith(_FOLDERS_OF_A_DATASET):
-        found |= {one: False for one in _files(path.absolute().parent.parent) if one.name.lower() == "dataset.json"}
-    return [(file, of_it) for file, of_it in found.items() if file.name != path.name]
+        candidates |= {
+            file: False for file in _files(path.absolute().parent.parent) if file.name.lower() == "dataset.json"
+        }
+    return [(file, of_it) for file, of_it in candidates.items() if file.name != path.name]
 
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(one for one in folder.iterdir() if one.suffix.lower() in (".json", *_TABLES) and one.is_file())
+        return sorted(
+            file for file in folder.iterdir() if file.suffix.lower() in (".json", *_TABLES) and file.is_file()
+        )
     except OSError:
         return []
 

@@ -58,7 +58,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def files_below(folder: Path) -> list[Path]:
     """All files of a folder and its subfolders, sorted; hidden ones and `__MACOSX` left out, links followed once."""
-    found: list[Path] = []
+    files: list[Path] = []
     seen = set()
 
     def refuse(error: OSError) -> None:
@@ -71,10 +71,10 @@ def files_below(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        found += files_in(Path(at))
-        if len(found) > _MOST_FILES:
+        files += files_in(Path(at))
+        if len(files) > _MOST_FILES:
             raise InputError(f"{folder} holds more than {_MOST_FILES} files; give the folder of one CT series.")
-    return found
+    return files
 
 
 def is_dicom(path: Path) -> bool:

@@ -131,7 +131,7 @@ def _decoded(ds: Dataset, path: Path, syntax: UID) -> np.ndarray:
         save(bare, Path(folder) / "slice.dcm")
         try:
             with quiet():
-                found = sitk.GetArrayFromImage(sitk.ReadImage(str(Path(folder) / "slice.dcm"), imageIO="GDCMImageIO"))
+                decoded = sitk.GetArrayFromImage(sitk.ReadImage(str(Path(folder) / "slice.dcm"), imageIO="GDCMImageIO"))
         except RuntimeError:
             raise InputError(
                 f"{path} is damaged, or compressed in a way that cannot be read ({syntax.name}); export the series "
@@ -139,10 +139,14 @@ def _decoded(ds: Dataset, path: Path, syntax: UID) -> np.ndarray:
             ) from None
     signed = integer(ds, "PixelRepresentation", 0) == 1
     shape = count, integer(ds, "Rows", 0), integer(ds, "Columns", 0)
-    if found.size != np.prod(shape) or not np.issubdtype(found.dtype, np.integer) or (found.min() < 0 and not signed):
+    if (
+        decoded.size != np.prod(shape)
+        or not np.issubdtype(decoded.dtype, np.integer)
+        or (decoded.min() < 0 and not signed)
+    ):
         raise damaged(path)
     bits = integer(ds, "BitsAllocated", 0)
-    return (found.astype(np.int64) & ((1 << bits) - 1)).astype(f"u{bits // 8}").reshape(shape)
+    return (decoded.astype(np.int64) & ((1 << bits) - 1)).astype(f"u{bits // 8}").reshape(shape)
 
 
 def _has_overlay(ds: Dataset, stored: int) -> bool:

@@ -63,22 +63,22 @@ def _choose(path: Path) -> tuple[Series, list[Series]]:
     """The files of the CT series to read, and those of the other series."""
     if path.is_dir():
         all_series = _series(files_in(path))
-        if not any(_is_ct(one) for one in all_series):
+        if not any(_is_ct(series) for series in all_series):
             all_series = _series(files_below(path))
     else:
         all_series = _series([path])
     if not all_series:
         raise InputError(f"{path} holds no DICOM images; give the folder with the slices of one CT series.")
     listing = _listing(all_series)
-    cts = [one for one in all_series if _is_ct(one)]
+    cts = [series for series in all_series if _is_ct(series)]
     if not cts:
         raise InputError(f"{path} is not a CT ({listing}); give a CT series.")
     if path.is_file() and frames(cts[0][0][1]) == 1:
         raise InputError(f"{path} is one slice of a series; give its folder, {path.parent}.")
-    stacks = [one for one in cts if sum(frames(header) for _, header in one) > 1] or cts
+    stacks = [series for series in cts if sum(frames(header) for _, header in series) > 1] or cts
     if len(stacks) > 1:
         raise InputError(f"{path} holds {len(all_series)} series ({listing}); put one of them alone in a folder.")
-    return stacks[0], [one for one in all_series if one is not stacks[0]]
+    return stacks[0], [series for series in all_series if series is not stacks[0]]
 
 
 def _series(files: list[Path]) -> list[Series]:

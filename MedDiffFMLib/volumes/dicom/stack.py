@@ -74,12 +74,12 @@ def _check_passes(slices: list[DicomSlice], source: Path, listing: str) -> None:
 
 def _check_gaps(slices: list[DicomSlice], source: Path, listing: str) -> None:
     """Check the distances: InputError if slices are missing or unevenly spaced."""
-    found = gaps(slices)
-    usual = float(np.median(found))
+    distances = gaps(slices)
+    usual = float(np.median(distances))
     relative, rounding = _GAP_TOLERANCE
-    uneven = np.flatnonzero(np.abs(found - usual) > relative * usual + rounding)
+    uneven = np.flatnonzero(np.abs(distances - usual) > relative * usual + rounding)
     if uneven.size:
-        sizes = Counter(f"{found[i]:.3g}" for i in uneven)
+        sizes = Counter(f"{distances[i]:.3g}" for i in uneven)
         shown = ", ".join(f"{count} × {mm} mm" for mm, count in sizes.most_common(5))
         raise InputError(
             f"{source} has missing or unevenly spaced slices ({listing}; other gaps: {shown}, the first after slice "
