@@ -24,6 +24,7 @@ def doctor(
     precision: Annotated[
         str, typer.Option(metavar="auto|float32|bfloat16|float16", help="Arithmetic of the network.")
     ] = "auto",
+    runtime: Annotated[str, typer.Option(metavar="auto|torch|openvino", help="What evaluates the network.")] = "auto",
     self_test: Annotated[
         bool,
         typer.Option(
@@ -39,7 +40,7 @@ def doctor(
     facts = {**_computer(), **describe_pytorch(), **_segmenter()}
     lines: Sequence[StatisticCheck] = ()
     try:
-        loaded = _load(model, device, precision)
+        loaded = _load(model, device, precision, runtime)
         facts |= _describe(loaded)
         lines, problem = _self_test(loaded) if self_test else ((), None)
     except InputError as error:
@@ -88,10 +89,10 @@ def _segmenter() -> dict:
     return {"totalsegmentator": describe()}
 
 
-def _load(name: str | None, device: str, precision: str) -> Model:
+def _load(name: str | None, device: str, precision: str, runtime: str) -> Model:
     from ..models.loading import load_model
 
-    return load_model(name, device, precision)
+    return load_model(name, device, precision, runtime)
 
 
 def _describe(model: Model) -> dict:
@@ -103,15 +104,18 @@ def _describe(model: Model) -> dict:
     planes = {"x_t": 1, "position": encoding.position_channels, "anatomy": encoding.anatomy_channels}
     inputs = {key: torch.zeros(1, count, edge, edge, edge, device=model.device) for key, count in planes.items()}
     index = torch.zeros(1, dtype=torch.long, device=model.device)
-    started = time.monotonic()
+    network = model.evaluator(model.network)
     with torch.inference_mode(), model.autocast():
-        noise = model.network(t=index, region=index, **inputs)
+        for _ in range(2):  # the first one compiles it
+            started = time.monotonic()
+            noise = network(inputs["x_t"], index, inputs["position"], inputs["anatomy"], index)
     if not torch.isfinite(noise).all():
         raise InputError(f"The model {model.name} computes no finite numbers here: try --precision float32.")
     return {
         "model": f"{model.name} ({model.source}, verified)",
         "computes_on": str(model.device),
         "precision": str(model.dtype).removeprefix("torch."),
+        "runtime": "; ".join([" and ".join(model.runtimes), *model.problems]),
         "speed": f"a window of {edge}³ in {time.monotonic() - started:.2f} s",
     }
 

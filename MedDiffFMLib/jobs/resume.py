@@ -9,7 +9,7 @@ from pathlib import Path
 from .provenance import provenance_path
 
 _SAME = ("task", "source", "further_sources", "anatomy")
-_FREE = ("device", "model")  # where it ran, and the model's name: its checksum identifies it
+_FREE = ("device", "runtime", "model")  # where and how it ran, and the model's name: its checksum identifies it
 
 
 class OutputState(enum.Enum):
