@@ -115,9 +115,18 @@ def _describe(model: Model) -> dict:
         "model": f"{model.name} ({model.source}, verified)",
         "computes_on": str(model.device),
         "precision": str(model.dtype).removeprefix("torch."),
-        "runtime": "; ".join([" and ".join(model.runtimes), *model.problems]),
+        "runtime": "; ".join([" and ".join(model.runtimes), *model.problems, *_faster_runtime(model)]),
         "speed": f"a window of {edge}³ in {time.monotonic() - started:.2f} s",
     }
+
+
+def _faster_runtime(model: Model) -> list[str]:
+    """What would evaluate the networks faster here, in a sentence, if anything would."""
+    from ..models.openvino_runtime import is_installed
+
+    if model.device.type != "cpu" or is_installed():
+        return []
+    return ["OpenVINO takes a fifth to a half less time for the networks: pip install 'meddiff-fm[cpu]'"]
 
 
 def _self_test(model: Model) -> tuple[Sequence[StatisticCheck], str | None]:
