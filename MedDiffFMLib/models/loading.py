@@ -97,7 +97,8 @@ def load_model(
     """Load a model: a folder, an installed name, a Hub id OWNER/NAME[@REVISION], or (None) the best installed one.
 
     device: auto (or None), cpu, cuda or cuda:N. precision: auto, float32, bfloat16 or float16. runtime: auto, torch or
-    openvino (see `choose_runtime`). The weights' checksum is verified; no pickle is ever read. InputError says what is wrong and what to do.
+    openvino (see `choose_runtime`). The weights' checksum is verified; no pickle is ever read. InputError says what is
+    wrong and what to do.
     """
     where = choose_device(device)
     dtype, engine = choose_dtype(precision, where), choose_runtime(runtime, where)
