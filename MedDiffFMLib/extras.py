@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 EXTRAS = {
+    "cpu": ("openvino",),
     "training": tuple("accelerate astra blosc2 bm3d matplotlib medmetric skimage sklearn tensorboard".split()),
     "batch": ("distributed",),
     "anatomy": ("nibabel", "totalsegmentator"),

@@ -49,6 +49,7 @@ class NoisePredictor:
         """
         self.model, self.conditions, self.air = model, conditions, air
         self.on_tile, self.control = on_tile, control
+        self.network = model.evaluator(model.network, control)
         levels = len(model.network.config.channels) - 1
         self.multiple = 2**levels
         tiling = tiling or Tiling()
@@ -107,8 +108,7 @@ class NoisePredictor:
         times = torch.full((len(tiles),), t, device=device)
         regions = torch.full((len(tiles),), self.conditions.region, device=device)
         with self.model.autocast():
-            residuals = self.control(x, times, position, anatomy, regions, *target) if self.control else None
-            estimate = self.model.network(x, times, position, anatomy, regions, residuals)
+            estimate = self.network(x, times, position, anatomy, regions, *target)
         noise = as_eps(estimate.float(), x, alpha, self.model.network.config.prediction)
         return noise[:, 0, : size[0], : size[1], : size[2]]
 

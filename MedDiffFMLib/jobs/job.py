@@ -25,7 +25,7 @@ from ..volumes.volume import Volume
 from .cache import JobCache
 from .inputs import input_slots, read_inputs
 from .outputs import OutputItem, check_outputs_fit, check_result_path, output_paths, write_results
-from .provenance import describe_run, provenance_path, without_names
+from .provenance import describe_computation, describe_run, provenance_path, without_names
 from .resume import OutputState, existing_outputs, fingerprint
 
 if TYPE_CHECKING:
@@ -146,11 +146,13 @@ class Job:
         plan = self.cache.take_plan(self._plan_key(model, record), progress) if self.cache else None
         result = (plan or self._plan(model, parts, Reporter(progress))).run()
         record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
-        record["warnings"] = [without_names(sentence, self._sources) for sentence in self.warnings]
+        record["computed"] = describe_computation(model)
+        warnings = (*self.warnings, *model.problems)
+        record["warnings"] = [without_names(sentence, self._sources) for sentence in warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)
         report = JobResult(self.task, self.paths, record["facts"], result.summary(), record["seconds"])
-        return replace(report, warnings=self.warnings)
+        return replace(report, warnings=warnings)
 
     def _parts(self) -> list[Part]:
         """The inputs, and the anatomy after them, cut to the box; nothing without one."""
@@ -188,7 +190,8 @@ class Job:
         """The model of the common parameters, by `load` or by `load_model`."""
         if load is None:
             from ..models.loading import load_model as load
-        return load(self.common.model, device=self.common.device, precision=self.common.precision)
+        where = self.common
+        return load(where.model, device=where.device, precision=where.precision, runtime=where.runtime)
 
     def _describe(self, model: Model) -> dict:
         """The provenance of the run, without facts and time."""

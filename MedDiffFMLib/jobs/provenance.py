@@ -43,7 +43,8 @@ def describe_run(
     Its `synthetic` says that the result does not show a real patient. Its `parameters` hold what `--json` needs to
     run again. anatomy: the label map, if one was given.
     """
-    settings = parameters.to_dict() | {"device": common.device, "precision": common.precision, "roi": common.roi}
+    settings = parameters.to_dict()
+    settings |= {name: getattr(common, name) for name in ("device", "precision", "runtime", "roi")}
     if settings.get("anatomy", "auto") not in ANATOMY_WORDS:
         settings["anatomy"] = ANATOMY_FILE
     if common.model and model.source != "folder":  # a folder's path may name a user
@@ -55,12 +56,21 @@ def describe_run(
         "notice": "Made by a model, for research only: not for diagnosis.",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "model": {"name": model.name, "source": model.source, "sha256": model.sha256},
-        "computed": {"device": str(model.device), "precision": str(model.dtype).removeprefix("torch.")},
+        "computed": describe_computation(model),
         "parameters": settings,
         "source": describe_volume(sources[0]),
         "further_sources": [describe_volume(source) for source in sources[1:]],
         "anatomy": describe_volume(anatomy) if anatomy is not None else None,
         "versions": versions(),
+    }
+
+
+def describe_computation(model: Model) -> dict:
+    """Device, precision and runtime that a model computes with; after a run, the runtimes that it needed."""
+    return {
+        "device": str(model.device),
+        "precision": str(model.dtype).removeprefix("torch."),
+        "runtime": " and ".join(model.runtimes),
     }
 
 

@@ -1,12 +1,17 @@
-"""The device and the precision that a model computes with."""
+"""The device, the precision and the runtime that a model computes with."""
 
 from __future__ import annotations
 
+import os
 import platform
 
 import torch
 
 from ..errors import InputError
+from .openvino_runtime import is_installed
+
+RUNTIMES = ("auto", "torch", "openvino")
+RUNTIME_VARIABLE = "MEDDIFF_FM_RUNTIME"
 
 
 def choose_device(device: str | None = None) -> torch.device:
@@ -36,6 +41,26 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "float16" and device.type == "cpu":
         raise InputError("float16 needs a GPU: use --precision auto, float32 or bfloat16.")
     return getattr(torch, precision)
+
+
+def choose_runtime(runtime: str, device: torch.device) -> str:
+    """`torch` or `openvino`. `auto` is what the environment variable MEDDIFF_FM_RUNTIME says, else OpenVINO on a CPU
+    where it is installed, else PyTorch. InputError for OpenVINO on a GPU, or where it is not installed.
+    """
+    if runtime == "auto":
+        runtime = os.environ.get(RUNTIME_VARIABLE) or "auto"
+    if runtime not in RUNTIMES:
+        raise InputError(f"There is no runtime {runtime!r}: use auto, torch or openvino.")
+    possible = device.type == "cpu" and is_installed()
+    if runtime == "auto":
+        return "openvino" if possible else "torch"
+    if runtime == "openvino" and not possible:
+        if device.type != "cpu":
+            raise InputError(
+                f"OpenVINO computes on the processor, not on {device}: use --device cpu or --runtime torch."
+            )
+        raise InputError("OpenVINO is not installed: use --runtime torch, or pip install 'meddiff-fm[cpu]'.")
+    return runtime
 
 
 def has_native_bfloat16(device: torch.device) -> bool:

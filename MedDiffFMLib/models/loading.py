@@ -10,14 +10,15 @@ from pathlib import Path
 import torch
 
 from ..diffusion.schedule import Schedule
-from ..networks.controlnet import ControlNet
+from ..networks.controlnet import ControlledDenoiser, ControlNet
 from ..networks.refiner import Refiner
 from ..networks.unet import Denoiser
 from .components import CONTROLNETS, REFINERS, Component
 from .config import CONFIG, verify
 from .controlnet_folder import check_kind, load_controlnet
-from .device import choose_device, choose_dtype
+from .device import choose_device, choose_dtype, choose_runtime
 from .folder import load_network, read_schedule
+from .openvino_runtime import CompiledNetwork
 from .refiner_folder import load_refiner
 from .store import find_model
 
@@ -27,7 +28,8 @@ class Model:
     """A loaded model. `dtype` is what the network computes in (autocast; the weights stay float32, the schedule
     float64).
 
-    `config` is the folder's config.json; `source` says where it was found (see `models.store.ModelFolder`).
+    `config` is the folder's config.json; `source` says where it was found (see `models.store.ModelFolder`); `runtime`,
+    "torch" or "openvino", evaluates the networks.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     sha256: str
+    runtime: str = "torch"
+    _compiled: dict[int, CompiledNetwork] = field(default_factory=dict, init=False, repr=False, compare=False)
     _loaded: dict[tuple[str, str], tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def controlnet(self, name: str, kinds: Collection[str] = ()) -> ControlNet:
@@ -57,24 +61,50 @@ class Model:
             self._loaded[component.folder, name] = (state, load(self, name))
         return self._loaded[component.folder, name][1]
 
+    def evaluator(self, network: Denoiser | Refiner, control: ControlNet | None = None) -> Callable[..., torch.Tensor]:
+        """A network of this model, with a ControlNet's features added if one is given, as the runtime evaluates it:
+        called with the arguments of `forward`, all positional.
+        """
+        joint = network if control is None else ControlledDenoiser(network, control)
+        if self.runtime == "torch":
+            return joint
+        key = id(control or network)
+        if key not in self._compiled:
+            self._compiled[key] = CompiledNetwork(joint.eval(), self.dtype)
+        return self._compiled[key]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each network that OpenVINO could not evaluate."""
+        return tuple(dict.fromkeys(one.problem for one in self._compiled.values() if one.problem))
+
+    @property
+    def runtimes(self) -> list[str]:
+        """What has evaluated the networks: `runtime`, and "torch" too where OpenVINO could not evaluate one."""
+        return sorted({self.runtime, "torch"}) if self.problems else [self.runtime]
+
     def autocast(self) -> torch.autocast:
         """The context in which networks compute in the model's precision."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
 def load_model(
-    name_or_path: str | os.PathLike | None = None, device: str | None = None, precision: str = "auto"
+    name_or_path: str | os.PathLike | None = None,
+    device: str | None = None,
+    precision: str = "auto",
+    runtime: str = "auto",
 ) -> Model:
     """Load a model: a folder, an installed name, a Hub id OWNER/NAME[@REVISION], or (None) the best installed one.
 
-    device: auto (or None), cpu, cuda or cuda:N. precision: auto, float32, bfloat16 or float16. The weights' checksum
-    is verified; no pickle is ever read. InputError says what is wrong and what to do.
+    device: auto (or None), cpu, cuda or cuda:N. precision: auto, float32, bfloat16 or float16. runtime: auto, torch or
+    openvino (see `choose_runtime`). The weights' checksum is verified; no pickle is ever read. InputError says what is
+    wrong and what to do.
     """
     where = choose_device(device)
-    dtype = choose_dtype(precision, where)
+    dtype, engine = choose_dtype(precision, where), choose_runtime(runtime, where)
     found = find_model(name_or_path)
     config = verify(found.folder)
     schedule = read_schedule(found.folder, config)
     network = load_network(found.folder, config).to(where)
     checksum = config["weights"]["sha256"]
-    return Model(config["name"], found.folder, found.source, config, network, schedule, where, dtype, checksum)
+    return Model(config["name"], found.folder, found.source, config, network, schedule, where, dtype, checksum, engine)

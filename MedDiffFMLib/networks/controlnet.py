@@ -77,3 +77,24 @@ class ControlNet(torch.nn.Module):
         inputs = join_inputs(x_t, position, anatomy)
         context = region_context(self.net, self.network, region)
         return self.net(inputs, t, target.to(x_t.dtype), context=context, class_labels=region)
+
+
+class ControlledDenoiser(torch.nn.Module):
+    """A U-Net with the features of a ControlNet added, as one network."""
+
+    def __init__(self, denoiser: Denoiser, control: ControlNet):
+        super().__init__()
+        self.denoiser, self.control = denoiser, control
+
+    def forward(
+        self,
+        x_t: torch.Tensor,
+        t: torch.Tensor,
+        position: torch.Tensor,
+        anatomy: torch.Tensor,
+        region: torch.Tensor,
+        target: torch.Tensor,
+    ) -> torch.Tensor:
+        """Arguments as `ControlNet.forward`. Returns what the U-Net does, (B, 1, Z, Y, X)."""
+        residuals = self.control(x_t, t, position, anatomy, region, target)
+        return self.denoiser(x_t, t, position, anatomy, region, residuals)

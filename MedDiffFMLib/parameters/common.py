@@ -61,6 +61,14 @@ class CommonParameters(Parameters):
         choices=("auto", "float32", "bfloat16", "float16"),
         advanced=True,
     )
+    runtime: str = parameter(
+        "auto",
+        "choice",
+        "What evaluates the network: auto takes OpenVINO on a processor, where it is installed, else PyTorch.",
+        label="Runtime",
+        choices=("auto", "torch", "openvino"),
+        advanced=True,
+    )
     roi: str | None = parameter(
         None,
         "text",

@@ -122,7 +122,9 @@ class RegionDenoiser:
         if self.refiner is None:
             return of_model.lerp(inputs.nlm, self.settings.nlm_share)
         with torch.inference_mode(), self.eps.model.autocast():
-            refined = inputs.apply_refiner(self.refiner, self.settings.mirrored, reporter.part)
+            refined = inputs.apply_refiner(
+                self.eps.model.evaluator(self.refiner), self.settings.mirrored, reporter.part
+            )
         reporter.next_step()
         found = inputs.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.part)
         reporter.next_step()

@@ -104,7 +104,7 @@ def apply_refiner(
         thin[split.axis] = slice(box[split.axis].start * split.factor, box[split.axis].stop * split.factor)
         inputs = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), split).to(device)
         with torch.inference_mode(), model.autocast():
-            x0 = inputs.apply_refiner(refiner, mirrored, reporter.part)
+            x0 = inputs.apply_refiner(model.evaluator(refiner), mirrored, reporter.part)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, split.axis).cpu().numpy(), scan.window)
     reporter.next_step()
     return result

@@ -202,17 +202,17 @@ class Worker:
         if self._ending or self._open[key]:
             raise Cancelled
 
-    def _load(self, name: str | None, device: str, precision: str) -> Model:
+    def _load(self, name: str | None, device: str, precision: str, runtime: str = "auto") -> Model:
         """The model kept from the job before if it is the same one, else the one asked for."""
         from ..models.loading import load_model
 
-        key = (name, device, precision)
+        key = (name, device, precision, runtime)
         self._stop_if_cancelled(self._running)
         if self._model is None or self._model[0] != key:
             self._model = None  # two at once may not fit, and a plan holds its own
             if self._cache:
                 self._cache.drop_plan()
-            self._model = (key, load_model(name, device, precision))
+            self._model = (key, load_model(*key))
         self._stop_if_cancelled(self._running)
         return self._model[1]
 
