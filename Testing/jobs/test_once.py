@@ -132,14 +132,14 @@ def worker(chest, model, tmp_path):
 
 def test_a_run_takes_the_plan_of_the_estimate_and_makes_what_it_makes_without(worker, calls):
     alone = worker.run()
-    reported = [(now.step, now.window) for now in worker.reported]
-    worker.reported.clear()
+    reported = [(now.step, now.window) for now in worker.events]
+    worker.events.clear()
     worker.look()
     assert calls["analyze_scan"] == 2
     made = worker.run()
     assert calls["analyze_scan"] == 2 and np.array_equal(made, alone)
-    steps = [(now.step, now.window) for now in worker.reported]
-    assert steps == reported[-len(steps) :] and len(steps) > 2 and worker.reported[-1].fraction == 1.0
+    steps = [(now.step, now.window) for now in worker.events]
+    assert steps == reported[-len(steps) :] and len(steps) > 2 and worker.events[-1].fraction == 1.0
     worker.run()
     assert calls["analyze_scan"] == 3, "a plan is kept for one run"
 
