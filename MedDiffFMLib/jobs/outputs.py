@@ -122,9 +122,9 @@ def output_paths(task: str, files: dict[str, Path | None], parameters: Parameter
         several = samples > 1 and slot.kind != "table"
         paths[slot.name] = [_numbered(Path(path), n) for n in range(1, samples + 1)] if several else [Path(path)]
         for output in paths[slot.name]:
-            files = {output} if slot.kind == "table" else {output, provenance_path(output)}
-            check_name(max(files, key=lambda file: len(file.name)))
-            for file in {file.resolve() for file in files}:
+            written = {output} if slot.kind == "table" else {output, provenance_path(output)}
+            check_name(max(written, key=lambda file: len(file.name)))
+            for file in {file.resolve() for file in written}:
                 if file in output_of:
                     raise InputError(
                         f"Two outputs of {task}, {output_of[file].name} and {output.name}, would both write "
