@@ -32,7 +32,7 @@ class MedDiffFMDenoiseWidget(PanelWidget):
     taskPart = DenoisePart
 
     def makeLogic(self):
-        return MedDiffFMDenoiseLogic()
+        return MedDiffFMDenoiseLogic(keepsFull=True)
 
 
 class MedDiffFMDenoiseLogic(DenoiseLogic):

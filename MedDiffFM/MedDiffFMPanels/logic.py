@@ -151,6 +151,10 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     # what a subclass may override
 
+    def requestParameters(self, values):
+        """The parameters that the worker is asked with, for a run and for its estimate."""
+        return values
+
     def resultName(self, sourceNode, number=0):
         """The name of a result node: `<input> <task>`. number: what distinguishes several results, such as the seed."""
         return f"{sourceNode.GetName()} {self.task}"
@@ -191,7 +195,7 @@ class PanelLogic(ScriptedLoadableModuleLogic):
                 name: path.name if backend.remote else sharedWorker().relativePath(path)
                 for name, path in outputs.items()
             }
-        values = {name: value for name, value in values.items() if value not in (None, "")}
+        values = self.requestParameters({name: value for name, value in values.items() if value not in (None, "")})
         if not isinstance(values.get("anatomy", ""), str):
             path = folder / "anatomy.nrrd"
             yield from _writeLabels(path, values["anatomy"], first, backend.remote)

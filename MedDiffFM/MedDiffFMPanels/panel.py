@@ -79,9 +79,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def _makeSections(self):
-        self.input = self.inputPart(self.ui, self.bindings, self.update)
-        self.run, self.preview = RunPart(self.ui), Preview()
-        self.task = self.taskPart(self.ui, self.bindings, self._actions())
+        self.input, self.run = self.inputPart(self.ui, self.bindings, self.update), RunPart(self.ui)
+        self.preview, self.task = Preview(), self.taskPart(self.ui, self.bindings, self._actions())
         self.result = ResultPart(self.ui, self.task)
         self.estimate = EstimatePart(
             self.makeLogic(), self.inputs, self.parameters, self.run.showEstimate, self.task.showFacts, self.onEstimate
@@ -96,7 +95,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             refresh=self.update,
             showMessage=self.run.showMessage,
             isOpen=lambda: self.parent.isEntered,
-            shownResultId=lambda: self.result.shownId,
+            shownResult=lambda: self.result.shown,
+            renewResult=lambda: self.result.renew(),
             showNextResult=lambda step=1: self.result.showNext(step),
         )
 

@@ -9,11 +9,8 @@ from pathlib import Path
 from .provenance import provenance_path
 
 _COMPARED = ("task", "source", "further_sources", "anatomy")
-_NOT_COMPARED = (
-    "device",
-    "runtime",
-    "model",
-)  # parameters: where and how it ran, and the model's name: its checksum identifies it
+# parameters: where and how it ran, and the model's name: its checksum identifies it
+_NOT_COMPARED = ("device", "runtime", "model")
 
 
 class OutputState(enum.Enum):

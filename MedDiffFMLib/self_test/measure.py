@@ -22,6 +22,7 @@ from ..diffusion.slice_operators import block_mean, interpolate_slices
 from ..errors import InputError
 from ..models.loading import Model
 from ..parameters import TASKS
+from ..parameters.denoise import FULL_STRENGTH
 from ..progress import ProgressCallback, sub_progress
 from ..tasks.denoise import denoise
 from ..tasks.detect_anomalies import detect_anomalies
@@ -106,9 +107,8 @@ def _denoise(case: SelfTestCase, model: Model, progress: ProgressCallback | None
     liver = ndimage.binary_erosion(case.where(LIVER), iterations=2)
     for number, region in enumerate(("chest", "abdomen", "head-neck")):
         on_progress = sub_progress(progress, number / 3, (number + 1) / 3)
-        result = denoise(
-            case.ct, model, case.anatomy, on_progress, sigma=NOISE_HU, quality="fast", **SAME | {"region": region}
-        )
+        settings = SAME | {"region": region, "quality": "fast", "strength": FULL_STRENGTH}
+        result = denoise(case.ct, model, case.anatomy, on_progress, sigma=NOISE_HU, **settings)
         change = _hu(result.volume) - _hu(case.ct)
         if region == "chest":
             yield Statistic("noise before in the liver (HU)", float(_hu(case.ct)[liver].std()), 0.01)

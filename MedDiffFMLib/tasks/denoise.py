@@ -20,6 +20,7 @@ from ..models.components import REFINERS
 from ..models.loading import Model, load_model
 from ..networks.refiner import Refiner
 from ..parameters import DenoiseParameters
+from ..parameters.denoise import STRENGTHS
 from ..progress import ProgressCallback, Reporter
 from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, LowDoseInputs
 from ..volumes.checks import ensure_ct
@@ -30,6 +31,7 @@ from .facts import DenoiseFacts, RegionFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
 from .settings import settings_for
+from .strength import mix, summary
 
 GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
 
@@ -50,12 +52,7 @@ class DenoiseResult:
         return {"output": [self.volume]}
 
     def summary(self) -> str:
-        before, after = _in_words(self.noise_before_hu), _in_words(self.noise_after_hu)
-        return f"Noise {before} → {after} (σ {_in_words(self.sigma_hu)}, {self.facts.region})"
-
-
-def _in_words(hu: float | None) -> str:
-    return "not measurable" if hu is None else f"{hu:.1f} HU"
+        return summary(self.facts.to_dict())
 
 
 def denoise(
@@ -68,12 +65,12 @@ def denoise(
     """Remove the noise of a low-dose CT.
 
     volume: HU on any grid. anatomy: a label map (0–121) on the same grid, or a word (see `KnownAnatomy`): "auto" is
-    the body by threshold. parameters: those of `DenoiseParameters` (sigma in HU, quality, region, steps, seed).
+    the body by threshold. parameters: those of `DenoiseParameters` (sigma in HU, quality, strength, region, seed).
     With region "auto", a scan of several regions is computed part by part, each with its own region and HU window, and
     joined without a seam. Outside the body, and beyond the model's HU window, the input's HU are kept, and no voxel
-    changes by more than 4 σ; with quality `paper` the model has the last word within the window. InputError when σ is
-    to be found and there is too little soft tissue for it; what `progress` raises passes through, and then nothing is
-    left behind.
+    changes by more than 4 σ; with quality `paper` the model has the last word within the window. The result is a mix
+    of all that with the input, by `strength` (see `tasks.strength`). InputError when σ is to be found and there is too
+    little soft tissue for it; what `progress` raises passes through, and then nothing is left behind.
     """
     return plan(volume, DenoiseParameters.from_dict(parameters), model, anatomy, Reporter(progress)).run()
 
@@ -140,7 +137,7 @@ class DenoisePlan:
 
     def estimate(self) -> dict:
         """Noise, region and costs, as `look` returns them."""
-        facts, seconds_each = self._facts(noise_after_hu=None), self._seconds_each()
+        facts, seconds_each = self._facts({}), self._seconds_each()
         return {
             "noise_hu": self.noise_hu,
             "region": facts.region,
@@ -160,10 +157,19 @@ class DenoisePlan:
             estimate = one.estimate(self.params.seed, self.reporter, before=done)
             done += len(one.costs)
             whole.add(one.span, one.merge_with_input(estimate))
-        after = estimate_noise(whole.values, self.scan.body, self.scan.frame.spacing)
-        source = self.scan.frame.source
-        restored = source.with_voxels(cast_like(self._on_input_grid(whole.values), like=source))
-        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, after, self._facts(after))
+        source, strength = self.scan.frame.source, self.params.strength_percent
+        full = cast_like(self._on_input_grid(whole.values), like=source)
+        facts = self._facts(self._noise_by_strength(whole.values))
+        restored = source.with_voxels(mix(source.voxels, full, strength))
+        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, facts.noise_after_hu, facts)
+
+    def _noise_by_strength(self, full: np.ndarray) -> dict[str, float | None]:
+        """The noise in HU at the run's strength and at those with a name, by their percentages."""
+        hu, body, spacing = self.scan.frame.hu, self.scan.body, self.scan.frame.spacing
+        strengths = sorted({*STRENGTHS.values(), self.params.strength_percent} - {0.0})
+        return {"0": self.noise_hu} | {
+            f"{one:g}": estimate_noise(mix(hu, full, one), body, spacing) for one in strengths
+        }
 
     def _seconds_each(self) -> float | None:
         """The time of one network evaluation, measured; None if there is nothing but air."""
@@ -198,12 +204,15 @@ class DenoisePlan:
                 end.add(one.span, np.full((1, 1, 1), hu, np.float32))
         return tuple(self.scan.frame.restore(end.values) for end in ends)
 
-    def _facts(self, noise_after_hu: float | None) -> DenoiseFacts:
+    def _facts(self, noise_by_strength: dict[str, float | None]) -> DenoiseFacts:
+        strength = self.params.strength_percent
         refiner, spacing_mm = self.regions[0].refiner, self.settings.spacing_mm
         return DenoiseFacts(
             sigma_hu=self.sigma_hu,
             noise_before_hu=self.noise_hu,
-            noise_after_hu=noise_after_hu,
+            noise_after_hu=noise_by_strength.get(f"{strength:g}"),
+            strength_percent=strength,
+            noise_by_strength_hu=noise_by_strength,
             anatomy=str(self.anatomy),
             grid="own" if spacing_mm is None else f"{spacing_mm} mm",
             non_local_means=NLM_SHARE if refiner else self.settings.nlm_share,

@@ -60,8 +60,8 @@ class RegionFacts(Facts):
 
 @dataclass(frozen=True)
 class DenoiseFacts(_FactsByRegion, Facts):
-    """The facts of denoising. sigma_hu: the noise that was removed; before and after: as measured, None where it cannot
-    be.
+    """The facts of denoising. sigma_hu: the noise of the input; before and after: as measured, None where it cannot
+    be; noise_by_strength_hu: after it at several strengths, {"70": 12.5}.
 
     grid: own or its spacing; non_local_means: their weight; refiner: its name or none.
     """
@@ -69,6 +69,8 @@ class DenoiseFacts(_FactsByRegion, Facts):
     sigma_hu: float
     noise_before_hu: float | None
     noise_after_hu: float | None
+    strength_percent: float
+    noise_by_strength_hu: dict[str, float | None]
     anatomy: str
     grid: str
     non_local_means: float

@@ -144,8 +144,10 @@ def test_denoise_by_keys_alone(slicer, opened):
     press(ui.inputSection, qt.Qt.Key_Q, qt.Qt.AltModifier)
     press(focused(), qt.Qt.Key_Q)
     assert ui.qualityBox.currentData == "fast"
-    press(focused(), qt.Qt.Key_Tab)
-    assert focused() is ui.runButton
+    slider = (ui.strengthSlider, ui.strengthSlider)  # and its number
+    for field in (ui.lightButton, ui.mediumButton, ui.fullButton, *slider, ui.runButton):
+        press(focused(), qt.Qt.Key_Tab)
+        assert focused() is field or field.isAncestorOf(focused()), field.objectName
     press(focused(), qt.Qt.Key_Return)
     assert panel.logic.busy and ui.runButton.text == "Cancel" and focused() is ui.runButton
     wait_until(lambda: not panel.logic.busy, PATIENCE)

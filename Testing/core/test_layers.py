@@ -23,7 +23,7 @@ STANDARD = (
     *("", "parameters", "errors", "atomic", "crash_message", "processes", "extras"),
     *("anatomy.classes", "anatomy.regions", "models.config", "worker.protocol", "worker.client"),
 )
-WITH_NUMPY = ("tasks.threshold",)  # the same with numpy, which Slicer has
+WITH_NUMPY = ("tasks.strength", "tasks.threshold")  # the same with numpy, which Slicer has
 MATHEMATICS, MAY_IMPORT = "diffusion", {"torch", "numpy", "scipy"}
 ABOVE_ALL = {"MedDiffFMPanels", "MedDiffFMTraining", "slicer", "qt", "ctk", "vtk"}  # that the library never imports
 

@@ -25,7 +25,11 @@ SMALL = 2.5  # mm: a label map of one region shall be small where it is computed
 COARSE = {"spacing_mm": 5.0}  # in place of 1 mm: another grid than the scan's, and few windows
 
 OPTIONS = {
-    "denoise": {"fast": {"sigma": 20}, "balanced": {}, "paper": {"sigma": 20, "steps": 3}},
+    "denoise": {
+        "fast": {"sigma": 20, "strength": "full"},  # the others as their qualities have it
+        "balanced": {},
+        "paper": {"sigma": 20, "steps": 3},
+    },
     "detect-anomalies": {"": {"organ": "lungs", "draws": 2, "threshold": 20}},
     "synthesize": {"fast": {"steps": 3}, "balanced": {"steps": 3}, "paper": {"steps": 3, "samples": 2}},
     "super-resolve": {"fast": {"factor": 2}, "balanced": {"factor": 2}, "paper": {"factor": 2, "steps": 3}},

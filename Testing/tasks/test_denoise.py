@@ -40,7 +40,7 @@ def test_result_keeps_the_grid_and_type(ct, tiny_model):
 
 def test_hu_outside_body_and_window_are_untouched(ct, tiny_model):
     """Bit-identical: outside the body, and more than 3 σ beyond the abdomen's window of [-120, 240] HU."""
-    result = denoise(ct, tiny_model, sigma=20, quality="balanced", steps=2, region="abdomen")
+    result = denoise(ct, tiny_model, sigma=20, quality="balanced", steps=2, region="abdomen", strength="full")
     body = body_mask(np.asarray(sitk.GetArrayFromImage(sitk.DICOMOrient(ct.to_sitk(), "RAS")), np.float32))
     body = body[:, ::-1, ::-1]  # the file is LPS: x and y turned
     beyond = (ct.voxels < -120 - 60) | (ct.voxels > 240 + 60)
@@ -68,7 +68,7 @@ def test_hu_are_untouched_when_computed_on_another_grid(ct, tiny_model):
 def test_a_wrong_sigma_cannot_do_much(ct, tiny_model):
     """Even if the network is made to see forty times the noise, no voxel moves by more than 4 σ."""
     model = _with_config(tiny_model, {"tasks": {"denoise": {"fast": {"sigma_scale": 40}}}})
-    result = denoise(ct, model, sigma=5, quality="fast", region="abdomen")
+    result = denoise(ct, model, sigma=5, quality="fast", region="abdomen", strength="full")
     change = np.abs(result.volume.voxels.astype(int) - ct.voxels)
     assert change.max() == 20
 

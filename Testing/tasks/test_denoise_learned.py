@@ -22,7 +22,7 @@ from MedDiffFMLib.volumes.intensity import to_hu
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
 
-ARGUMENTS = {"sigma": 20, "quality": "fast", "region": "abdomen"}
+ARGUMENTS = {"sigma": 20, "quality": "fast", "region": "abdomen", "strength": "full"}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from MedDiffFMLib.refinement.low_dose import LOW_DOSE
 from MedDiffFMLib.tasks.denoise import denoise
 from MedDiffFMLib.volumes.volume import Volume
 
-OPTIONS = {"sigma": 20, "quality": "fast"}
+OPTIONS = {"sigma": 20, "quality": "fast", "strength": "full"}
 PARTS = {"abdomen": (0, 14), "chest": (10, 26), "head-neck": (22, 34)}  # the slices, 20 mm beyond each cut
 
 

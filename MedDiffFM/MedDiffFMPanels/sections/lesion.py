@@ -214,7 +214,7 @@ class LesionPart(TaskPart):
 
     def onSavePair(self, checked=False):
         """Ask for a folder, and write the result in the views and its mask into it."""
-        node = slicer.mrmlScene.GetNodeByID(self.actions.shownResultId() or "")
+        node = self.actions.shownResult()
         lesion = node.GetNodeReference(LESION_MASK) if node else None
         if lesion is None or digestOf(lesion) != node.GetAttribute(LESION_MASK):
             self.actions.showMessage(

@@ -30,7 +30,7 @@ class ResultPart:
         }
         for mode, button in self._buttons.items():
             button.connect("clicked(bool)", lambda checked, mode=mode: self.compare(mode))
-            button.connect("toggled(bool)", lambda checked, button=button: _markChosen(button, checked))
+            button.connect("toggled(bool)", lambda checked, button=button: markChosen(button, checked))
         ui.samplesBox.connect("activated(int)", self._onSample)
 
     def setPending(self, nodes):
@@ -50,13 +50,22 @@ class ResultPart:
         """Show the first result in the views, and offer the others to choose from."""
         self._resultId = nodes[0].GetID()
         self._views.setVolumes(source, nodes[0])
-        record = exchange.provenanceOf(nodes[0])
-        self.ui.resultLabel.text = self._task.resultText(nodes, record) + warningsText(record.get("warnings", ()))
+        self._showText(nodes)
         self.ui.resultSection.visible = True
         if not self._task.showResult(nodes, source):
             self.compare("result")
         fillCombo(self.ui.samplesBox, [(node.GetID(), node.GetName()) for node in nodes])
         self.ui.samplesBox.visible = len(nodes) > 1
+
+    def _showText(self, nodes):
+        record = exchange.provenanceOf(nodes[0])
+        self.ui.resultLabel.text = self._task.resultText(nodes, record) + warningsText(record.get("warnings", ()))
+
+    def renew(self):
+        """Show the numbers and the difference of the result anew, after its voxels were changed."""
+        if self.shown is not None:
+            self._showText([self.shown])
+            self._views.renewDifference(isShown=self._mode == "difference")
 
     def _onSample(self, index):
         node = slicer.mrmlScene.GetNodeByID(self.ui.samplesBox.currentData or "")
@@ -69,6 +78,11 @@ class ResultPart:
     def shownId(self):
         """The id of the result that is compared with the input, or None."""
         return self._resultId
+
+    @property
+    def shown(self):
+        """The node of the result that is compared with the input, or None."""
+        return slicer.mrmlScene.GetNodeByID(self._resultId or "")
 
     def showNext(self, step=1):
         """Show the next of several results in the views, or with -1 the previous one."""
@@ -107,7 +121,7 @@ class ResultPart:
             self.clear()
 
 
-def _markChosen(button, chosen):
+def markChosen(button, chosen):
     """Print the button of the present mode in bold: in a dark style a pressed button looks like the others."""
     font = button.font
     font.setBold(chosen)

@@ -14,7 +14,8 @@ class PanelActions:
     refresh: Callable  # () → None: updates the panel
     showMessage: Callable  # (sentence) → None: shows a message to the user
     isOpen: Callable  # () → bool: whether this panel is open
-    shownResultId: Callable  # () → the ID of the result in the views, or None
+    shownResult: Callable  # () → the node of the result in the views, or None
+    renewResult: Callable  # () → None: shows the numbers of that result anew, after its voxels were changed
     showNextResult: Callable  # (step=1) → None: shows the next of several results in the views, with -1 the previous
 
 

@@ -2,17 +2,45 @@
 
 from slicer.i18n import tr as _
 
+from MedDiffFMLib.parameters import TASKS
+from MedDiffFMLib.parameters.denoise import FULL_STRENGTH
+
 from ..logic import PanelLogic
+from ..scene.mixed_results import addMixed
 from ..sections.run import timeText
+from ..sections.strength import StrengthPart
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillCombo, fillQualities
 
+STRENGTH_NAMES = ("strength", "quality", "alone")  # the parameters that decide on it
+
 
 class DenoiseLogic(PanelLogic):
+    """Denoises, for a script with the strength that it names, for a panel so that the strength can be changed later.
+
+    keepsFull: whether the full result is asked for, kept, and mixed here with the input.
+    """
+
     task = "denoise"
+
+    def __init__(self, keepsFull=False):
+        PanelLogic.__init__(self)
+        self._keepsFull, self._percent = keepsFull, 100.0
 
     def resultName(self, sourceNode, number=0):
         return _("{name} denoised").format(name=sourceNode.GetName())
+
+    def requestParameters(self, values):
+        if not self._keepsFull:
+            return values
+        params = TASKS[self.task].from_dict({name: values[name] for name in STRENGTH_NAMES if name in values})
+        self._percent = params.strength_percent
+        return values | {"strength": FULL_STRENGTH}
+
+    def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
+        if not self._keepsFull:
+            return PanelLogic.addOutputToScene(self, slot, voxels, matrix, provenance, source, target)
+        return addMixed(source, voxels, matrix, self.resultName(source), provenance, target, self._percent)
 
 
 class DenoisePart(TaskPart):
@@ -22,6 +50,7 @@ class DenoisePart(TaskPart):
         TaskPart.__init__(self, ui, bindings, actions)
         fillCombo(self.ui.sigmaBox, [("auto", _("As measured")), ("own", _("My own value"))])
         fillQualities(self.ui.qualityBox)
+        self.strength = StrengthPart(ui, bindings, actions)
 
     def parameters(self):
         ownValue = self.bindings.value("sigmaKind") == "own"
@@ -30,6 +59,14 @@ class DenoisePart(TaskPart):
     def update(self):
         ownValue = self.bindings.value("sigmaKind") == "own"
         self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = ownValue
+        self.strength.update()
+
+    def leave(self, sceneCloses=False):
+        self.strength.stop()
+
+    def showResult(self, nodes, source):
+        self.strength.mixShown()  # the slider may have been moved during the run
+        return False
 
     def showFacts(self, facts):
         self.ui.noiseLabel.visible = self.ui.noiseLabelLabel.visible = facts is not None

@@ -90,6 +90,11 @@ class Bindings:
         """The parameter node, or None."""
         return self._node
 
+    @property
+    def synchronizing(self):
+        """Whether the widgets are just being set from the parameter node, or the other way around."""
+        return self._busy
+
     def setNode(self, node):
         """Synchronize with another parameter node, or with none."""
         if self._node is not None and self._tag is not None:

@@ -36,6 +36,12 @@ class CompareViews:
             self._showsResult = mode != "input"
             self._background(self._node("result" if self._showsResult else "input"))
 
+    def renewDifference(self, isShown):
+        """Forget the difference, because the result was changed; compute it anew if it is shown."""
+        self._removeDifference()
+        if isShown:
+            self.show("difference")
+
     def swap(self):
         """Show the other one of input and result."""
         self._showsResult = not self._showsResult

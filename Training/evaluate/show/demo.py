@@ -10,6 +10,7 @@ import numpy as np
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.atomic import check_place
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.parameters.denoise import FULL_STRENGTH
 from MedDiffFMLib.volumes.noise_level import estimate_noise
 from MedDiffFMLib.volumes.volume import Volume
 
@@ -41,7 +42,7 @@ def run_demo(output: Path, model_name: str | None = None, device: str = "auto", 
     from MedDiffFMLib.cli.bar import progress_bar
 
     with progress_bar("Denoise") as progress:
-        result = denoise(case.low, model, progress=progress, region=REGION, seed=seed)
+        result = denoise(case.low, model, progress=progress, region=REGION, seed=seed, strength=FULL_STRENGTH)
     volumes = dict(zip(NAMES, (case.full, case.low, result.volume), strict=True))
     print_table(case, volumes)
     write(volumes, output, model.name)

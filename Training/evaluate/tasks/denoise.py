@@ -12,6 +12,7 @@ import numpy as np
 
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.models.loading import Model
+from MedDiffFMLib.parameters.denoise import FULL_STRENGTH
 from MedDiffFMLib.tasks.denoise import denoise
 
 from ..baselines.classical import NAMES, SETTINGS, denoise_classically
@@ -92,7 +93,7 @@ class DenoisingMethods:
         self, case: LowDoseCase, quality_name: str, sigma: float | str, alone: bool = False
     ) -> tuple[np.ndarray, float]:
         options = {"quality": quality_name, "region": case.region, "seed": self.seed, "alone": alone}
-        result = denoise(case.low, self.model, case.anatomy, sigma=sigma, **options)
+        result = denoise(case.low, self.model, case.anatomy, sigma=sigma, strength=FULL_STRENGTH, **options)
         return result.volume.voxels, result.sigma_hu
 
 
