@@ -23,7 +23,7 @@ from MedDiffFMTraining.evaluate.baselines.classical import SETTINGS
 from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import ImageQuality, quality
 from MedDiffFMTraining.evaluate.show import demo
-from MedDiffFMTraining.evaluate.tasks.denoise import DenoisingResult, report_of
+from MedDiffFMTraining.evaluate.tasks.denoise_report import DenoisingResult, report_of
 from MedDiffFMTraining.learn.red_cnn import RedCnn, RedCnnConfig, start_run
 
 MODEL = ["model, fast", "model, fast, σ auto", "foundation model alone, fast"]
@@ -88,7 +88,7 @@ def test_what_was_simulated_is_used_again(small_ct, tmp_path):
     np.save(kept, first.low.voxels + 1)
     again = cases.load_case(file, "chest", slices=2, cache=tmp_path)
     assert np.array_equal(again.low.voxels, first.low.voxels + 1)
-    other = cases.load_case(file, "chest", slices=2, cache=tmp_path, seed=1)
+    other = cases.load_case(file, "chest", slices=2, cache=tmp_path, dose=cases.Dose(seed=1))
     assert not np.allclose(other.low.voxels, again.low.voxels) and len(list(tmp_path.iterdir())) == 2
 
 

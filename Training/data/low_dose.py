@@ -99,12 +99,21 @@ def calibrate(noise: np.ndarray, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
 
     Both (Z, Y, X). InputError if the image holds no soft tissue (−50 … 150 HU) or sigma_hu is not positive.
     """
+    soft = soft_tissue(hu, sigma_hu)
+    return noise * np.float32(sigma_hu / noise[soft].std())
+
+
+def soft_tissue(hu: np.ndarray, sigma_hu: float) -> np.ndarray:
+    """The soft tissue (−50 … 150 HU) of the body that noise of `sigma_hu` is set by, bool (Z, Y, X).
+
+    InputError if there is hardly any, or sigma_hu is not positive.
+    """
     if not sigma_hu > 0:
         raise InputError(f"The noise to simulate must be a positive number of HU, but it is {sigma_hu}.")
     soft = body_mask(hu) & (hu > SOFT_TISSUE_HU[0]) & (hu < SOFT_TISSUE_HU[1])
     if np.count_nonzero(soft) < 100:
         raise InputError("The image has no soft tissue to set the noise by; give a CT of a body in HU.")
-    return noise * np.float32(sigma_hu / noise[soft].std())
+    return soft
 
 
 def _noise_of_slice(scanner: Scanner, hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
