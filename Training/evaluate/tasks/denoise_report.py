@@ -56,9 +56,15 @@ class DenoisingResult:
 
     @property
     def ceiling(self) -> float | None:
-        """The PSNR in dB that a result without any error has against a reference with noise of its own."""
+        """The best PSNR in dB against a reference whose own noise, σ₀, nothing can foretell: its error is σ₀ in real
+        low dose. Simulated noise σ₁ is added to the same σ₀, of which the best estimate keeps a share, and errs by
+        σ₀σ₁/√(σ₀² + σ₁²) (one spectrum for both). None where σ₀ is not known.
+        """
+        if not self.own_hu:
+            return None
+        error = self.own_hu if self.dose is None else 1 / math.hypot(1 / self.own_hu, 1 / self.sigma_hu)
         low, high = self.counted
-        return 20 * math.log10((high - low) / self.own_hu) if self.own_hu else None
+        return 20 * math.log10((high - low) / error)
 
     @property
     def group(self) -> str:
@@ -157,8 +163,8 @@ def _notes(rows: Sequence[DenoisingResult], whole_image: bool) -> list[str]:
     simulated = "Low dose is simulated (photon noise in the sinogram, filtered back-projection); the paper's is real. "
     where = "all voxels" if whole_image else "the body's voxels"
     notes = [
-        ("" if _dose(rows) == "real" else simulated) + "Full dose, the reference, is noisy itself: without any error "
-        "a result would still differ from it by that noise, which the ceiling says of soft tissue.",
+        ("" if _dose(rows) == "real" else simulated) + "Full dose, the reference, is noisy itself: the ceiling is "
+        "the best PSNR against noise as in its soft tissue, and where it is low, keeping noise is rewarded.",
         f"PSNR over {where}, SSIM (Gaussian 11, σ 1.5) of axial slices averaged over the same; the window is the data "
         "range. Time, if any, is beside 3D non-local means on the same computer.",
         "95 %: bootstrap over the slices of the PSNR gain; of other patients it says nothing.",
