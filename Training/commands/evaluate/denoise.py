@@ -117,9 +117,7 @@ def evaluate_denoise(
     from ...evaluate.tasks.denoise import DenoisingMethods, evaluate_denoising
 
     chosen_tools, chosen_qualities = methods.chosen()
-    pairs = dose.cases(shared)
-    cases, doses = pairs or simulated_cases(shared), [None] if pairs else dose.doses(shared.seed)
-    dose.check_others(len(doses), other.write_inputs, other.result)
+    cases, doses = _cases_and_doses(shared, dose, other)
     load = partial(_load, slices=slices, measured=dose.measured, cache=cache)
     if other.write_inputs:
         return write_inputs(other.write_inputs, ((case.name, {"low": load(case, *doses).low}) for case in cases))
@@ -133,6 +131,17 @@ def evaluate_denoise(
     compared = (chosen_tools, chosen_qualities, model, shared.seed, other.networks(), other.result or [])
     report = evaluate_denoising(slabs, DenoisingMethods(*compared), counted)
     shared.emit(report, model, slices=slices, anatomy=anatomy, whole_image=counted.whole_image)
+
+
+def _cases_and_doses(
+    shared: SharedOptions, dose: DoseOptions, other: OtherMethods
+) -> tuple[Sequence[ListedCase], Sequence[Dose | None]]:
+    """The cases, and the doses of each: None for the real one of a pair."""
+    if pairs := dose.cases(shared):
+        return pairs, [None]
+    doses = dose.doses(shared.seed)
+    dose.check_others(len(doses), other.write_inputs, other.result)
+    return simulated_cases(shared), doses
 
 
 def simulated_cases(shared: SharedOptions) -> Sequence[ListedCase]:
