@@ -73,6 +73,7 @@ REFUSED = {
     "evaluate condition store model control": "training",
     "train prepare manifest.csv store": "training",
     "train simulate-noise store": "training",
+    "train noise-bank store bank": "training",
     "train pretrain store run": "training",
     "train finetune store run base --config c.json": "training",
     "train distill store run base --config c.json": "training",

@@ -23,7 +23,7 @@ from MedDiffFMTraining.evaluate.baselines.classical import SETTINGS
 from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import ImageQuality, quality
 from MedDiffFMTraining.evaluate.show import demo
-from MedDiffFMTraining.evaluate.tasks.denoise import DenoisingResult, report_of
+from MedDiffFMTraining.evaluate.tasks.denoise_report import DenoisingResult, report_of
 from MedDiffFMTraining.learn.red_cnn import RedCnn, RedCnnConfig, start_run
 
 MODEL = ["model, fast", "model, fast, σ auto", "foundation model alone, fast"]
@@ -88,7 +88,7 @@ def test_what_was_simulated_is_used_again(small_ct, tmp_path):
     np.save(kept, first.low.voxels + 1)
     again = cases.load_case(file, "chest", slices=2, cache=tmp_path)
     assert np.array_equal(again.low.voxels, first.low.voxels + 1)
-    other = cases.load_case(file, "chest", slices=2, cache=tmp_path, seed=1)
+    other = cases.load_case(file, "chest", slices=2, cache=tmp_path, dose=cases.Dose(seed=1))
     assert not np.allclose(other.low.voxels, again.low.voxels) and len(list(tmp_path.iterdir())) == 2
 
 
@@ -212,3 +212,37 @@ def test_evaluations_without_the_projects_folder_ask_for_data(run, tmp_path, mon
     monkeypatch.setattr(cases, "TESTING_DATA", tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"in the project's folder and not in the package: name a folder .* --data"):
         run(*words)
+
+
+def test_the_other_simulator_measures_kernels_noises_and_seeds(run, small_ct, tmp_path):
+    """Every noise by every kernel with every seed; the strength that was asked for, another noise in each."""
+    report, cache = tmp_path / "report.json", tmp_path / "cache"
+    options = ("--simulator", "fan", "--sigma", "30,60", "--kernels", "hann,ram-lak", "--seeds", 2, "--cache", cache)
+    methods = ("--tools", "tv", "--qualities", "none", "--slices", 2, "--json", report)
+    printed = run("evaluate", "denoise", "--data", small_ct, "--cases", "chest_small:chest", *options, *methods)
+    result = json.loads(report.read_text(encoding="utf-8"))
+    doses = [row["dose"] for row in result["cases"] if row["method"] == "input"]
+    assert [(d["sigma_hu"], d["kernel"], d["seed"]) for d in doses] == [
+        (sigma, kernel, seed) for sigma in (30, 60) for kernel in ("hann", "ram-lak") for seed in (0, 1)
+    ]
+    assert {d["simulator"] for d in doses} == {"fan"} and len(list(cache.iterdir())) == 8
+    assert len(result["table"]) == 10 and len(result["intervals"]) == 4 and "60 HU, fan," in printed
+    for line in result["table"]:
+        if line["method"] != "input":
+            assert line["95 % from"] <= line["PSNR gain (dB)"] <= line["95 % to"]
+        elif line["group"] != "mean":
+            assert line["ceiling (dB)"] > line["PSNR (dB)"]
+    before = {row["dose"]["sigma_hu"]: row["after"]["psnr"] for row in result["cases"] if row["method"] == "input"}
+    assert before[30.0] - before[60.0] == pytest.approx(6, abs=1.0)
+
+
+def test_validation_is_named_by_one_word(tmp_path):
+    """Patients of low noise that nothing was trained on; the one with 29 HU of its own chooses nothing."""
+    from MedDiffFMTraining.commands.evaluate.denoise import simulated_cases
+    from MedDiffFMTraining.commands.option_groups import SharedOptions
+
+    for name in cases.DENOISING:
+        (tmp_path / f"{name}.nii.gz").touch()
+    found = simulated_cases(SharedOptions(data=tmp_path, cases="validation"))
+    assert {case.name: case.region for case in found} == cases.DENOISING and "sarcoma_sts015" not in cases.DENOISING
+    assert not any(map(cases.trained_on, cases.DENOISING)) and "sarcoma_sts015" in cases.VALIDATION

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from MedDiffFMLib.errors import InputError
-
 from ..option_groups import SharedOptions, with_option_groups
 from ..options import (
     CLASSICAL,
@@ -20,7 +18,6 @@ from ..options import (
     Cache,
     CentralSlices,
     InputsOption,
-    PairsOption,
     Qualities,
     ResultOption,
     Tools,
@@ -29,56 +26,15 @@ from ..options import (
     chosen,
     require_packages,
 )
+from .dose_options import DoseOptions
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.case_list import ListedCase
-    from ...evaluate.cases.volumes import LowDoseCase
+    from ...evaluate.cases.volumes import Dose, LowDoseCase
     from ...evaluate.metrics.psnr_ssim import Counting
-
-
-@dataclass(frozen=True)
-class DoseOptions:
-    """Real pairs of low and full dose, and the noise that methods are given."""
-
-    pairs: PairsOption = None
-    low: Annotated[Path | None, typer.Option("--low", metavar="FILE", help="A scan in low dose …")] = None
-    full: Annotated[Path | None, typer.Option("--full", metavar="FILE", help="… and the same in full dose.")] = None
-    region: Annotated[str, typer.Option("--region", help="Region of --low and --full.")] = "abdomen"
-    sigma: Annotated[
-        float | None, typer.Option("--sigma", min=0.1, metavar="HU", help="Noise of real low dose. Default: measured.")
-    ] = None
-
-    def check(self) -> None:
-        """InputError for half a pair, or pairs named in two ways."""
-        if (self.low is None) != (self.full is None):
-            raise InputError("--low and --full are two doses of one scan: give both files, or neither.")
-        if self.low is not None and self.pairs is not None:
-            raise InputError("--pairs lists all pairs: give it, or --low and --full, not both.")
-        if self.sigma is not None and self.low is None and self.pairs is None:
-            raise InputError("--sigma is the noise of real low dose: give it with --pairs, or --low and --full.")
-
-    def cases(self, shared: SharedOptions) -> list[ListedCase] | None:
-        """The real pairs; None if none is named."""
-        from ...evaluate.cases.case_list import ListedCase, read_case_list
-        from ...evaluate.cases.dose_pairs import DOSE_LIST
-        from ...evaluate.cases.volumes import PROTOCOL
-
-        if self.low is None and self.pairs is None:
-            return None
-        if shared.data or shared.cases:
-            raise InputError("Real pairs are all that is measured: leave out --data and --cases.")
-        if self.pairs is not None:
-            return read_case_list(self.pairs, DOSE_LIST)
-        if self.region not in PROTOCOL:
-            raise InputError(f"There is no region {self.region!r}: use {', '.join(PROTOCOL)}.")
-        for file in (self.low, self.full):
-            if not file.exists():
-                raise InputError(f"{file} does not exist; check the path.")
-        name = self.low.name.removesuffix(".gz").removesuffix(".nii")
-        return [ListedCase(name, self.region, {"low": self.low, "full": self.full})]
 
 
 @dataclass(frozen=True)
@@ -152,6 +108,7 @@ def evaluate_denoise(
 
     Low dose is simulated: with --data of the three test volumes, without it of the small ones of the repository. Or
     real: --low FILE --full FILE, or --pairs with the columns low, full and region (and anatomy, name, patient).
+    Choose settings with --cases validation, --simulator fan, --sigma 8,12,30,60 and --seeds 3.
     """
     require_packages("astra", "skimage", "bm3d", "matplotlib")
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
@@ -160,40 +117,63 @@ def evaluate_denoise(
     from ...evaluate.tasks.denoise import DenoisingMethods, evaluate_denoising
 
     chosen_tools, chosen_qualities = methods.chosen()
-    cases = (pairs := dose.cases(shared)) or simulated_cases(shared)
-    load = partial(_load, real=pairs is not None, settings=(slices, dose.sigma, shared.seed, cache))
+    cases, doses = _cases_and_doses(shared, dose, other)
+    load = partial(_load, slices=slices, measured=dose.measured, cache=cache)
     if other.write_inputs:
-        return write_inputs(other.write_inputs, ((case.name, {"low": load(case).low}) for case in cases))
+        return write_inputs(other.write_inputs, ((case.name, {"low": load(case, *doses).low}) for case in cases))
     names = [case.name for case in cases]
     check_results(other.result or [], names)
     if chosen_qualities or anatomy:
         AnatomyCondition(anatomy).check(names, [case.anatomy for case in cases])
     model = shared.load_model() if chosen_qualities else None
     condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
-    slabs, counted = (load(case, condition) for case in cases), counting.counted
+    slabs, counted = (load(case, one, condition) for case in cases for one in doses), counting.counted
     compared = (chosen_tools, chosen_qualities, model, shared.seed, other.networks(), other.result or [])
     report = evaluate_denoising(slabs, DenoisingMethods(*compared), counted)
     shared.emit(report, model, slices=slices, anatomy=anatomy, whole_image=counted.whole_image)
 
 
+def _cases_and_doses(
+    shared: SharedOptions, dose: DoseOptions, other: OtherMethods
+) -> tuple[Sequence[ListedCase], Sequence[Dose | None]]:
+    """The cases, and the doses of each: None for the real one of a pair."""
+    if pairs := dose.cases(shared):
+        return pairs, [None]
+    doses = dose.doses(shared.seed)
+    dose.check_others(len(doses), other.write_inputs, other.result)
+    return simulated_cases(shared), doses
+
+
 def simulated_cases(shared: SharedOptions) -> Sequence[ListedCase]:
     """The volumes of --data, or of the repository, whose low dose is simulated."""
     from ...evaluate.cases.case_list import ListedCase
-    from ...evaluate.cases.volumes import REPOSITORY, TEST, find_volume, named_cases
+    from ...evaluate.cases.volumes import DENOISING, REPOSITORY, TEST, find_volume, named_cases
 
-    regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
+    if shared.cases == "validation":
+        regions = DENOISING
+    else:
+        regions = named_cases(shared.cases, TEST if shared.data else REPOSITORY)
     return [ListedCase(n, region, {"full": find_volume(shared.data, n)}) for n, region in regions.items()]
 
 
-def _load(case: ListedCase, condition: AnatomyCondition | None = None, *, real: bool, settings: tuple) -> LowDoseCase:
-    """A case in low and full dose. condition: its anatomy, None for the body alone."""
+def _load(
+    case: ListedCase,
+    dose: Dose | None,
+    condition: AnatomyCondition | None = None,
+    *,
+    slices: int | None,
+    measured: float | None,
+    cache: Path | None,
+) -> LowDoseCase:
+    """A case in low and full dose. dose: what to simulate, None for a real pair; measured: the noise that methods are
+    given of that, None to measure it; condition: the model's anatomy, None for the body alone.
+    """
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.dose_pairs import read_dose_pair
     from ...evaluate.cases.volumes import load_case
 
     condition = condition or AnatomyCondition("auto")
-    slices, sigma_hu, seed, cache = settings
-    if real:
-        return read_dose_pair(case, condition, slices, sigma_hu)
-    loaded = load_case(case.files["full"], case.region, slices, seed, cache)
+    if dose is None:
+        return read_dose_pair(case, condition, slices, measured)
+    loaded = load_case(case.files["full"], case.region, slices, dose, cache)
     return replace(loaded, anatomy=condition.of(case.name, loaded.low))

@@ -19,14 +19,15 @@ def tune_classical(
 ) -> None:
     """Choose the classical tools' settings on the validation patients: the best mean PSNR gain of a small grid."""
     require_packages("astra", "skimage", "bm3d")
-    from ...evaluate.cases.volumes import VALIDATION, find_volume, load_case
+    from ...evaluate.cases.volumes import DENOISING, Dose, find_volume, load_case
 
     names = chosen(tools, CLASSICAL, "tool")
-    files = {name: find_volume(data, name) for name in VALIDATION}
+    files = {name: find_volume(data, name) for name in DENOISING}
     from ...evaluate.baselines.tune import tune
 
-    cases = [load_case(files[name], region, slices, seed, cache) for name, region in VALIDATION.items()]
-    print("PSNR gain (dB) on", ", ".join(VALIDATION))
+    dose = Dose(seed=seed)
+    cases = [load_case(files[name], region, slices, dose, cache) for name, region in DENOISING.items()]
+    print("PSNR gain (dB) on", ", ".join(DENOISING))
     for tool in names:
         best = tune(tool, cases, lambda settings, gains, tool=tool: print(_line(tool, settings, gains), flush=True))
         print(f"{tool}: best {best}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ import numpy as np
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.volumes.volume import Volume
 
-from ...data import low_dose
+from ...data import fan_dose, low_dose
 
 TESTING_DATA = Path(__file__).resolve().parents[3] / "Testing" / "Data"
 
@@ -25,11 +25,21 @@ PROTOCOL = {
     "abdomen": ((-160.0, 240.0), 30.0),
 }
 TEST = {"abd_crlm1004": "abdomen", "chest_lungfcp01": "chest", "head_aquilion2": "head-neck"}
-VALIDATION = {
+# Validation patients whose own noise is low beside what is simulated; the limbs are measured in the abdomen's window
+DENOISING = {
     "hn_cerr1": "head-neck",
+    "head_gate2mm": "head-neck",
     "chest_ricord1012": "chest",
     "chest_ricord1012_thin": "chest",
-    "sarcoma_sts015": "abdomen",
+    "abd_cortliver": "abdomen",
+    "sarcoma_sts028": "abdomen",
+    "sarcoma_sts047": "abdomen",
+}
+VALIDATION = {**DENOISING, "sarcoma_sts015": "abdomen"}  # that has 29 HU of noise itself, and rewards keeping noise
+# How low dose can be simulated: that of training, and another that nothing was trained on; and its version
+SIMULATORS = {
+    "parallel": lambda: (low_dose.simulate_low_dose, low_dose.VERSION),
+    "fan": lambda: (fan_dose.simulate_by_fan, fan_dose.VERSION),
 }
 REPOSITORY = {"chest_ts_aorta": "chest", "abd_ts_example": "abdomen"}
 # What the bundled model was trained on (RUNS.md)
@@ -41,11 +51,27 @@ TRAINED_ON = set(
 
 
 @dataclass(frozen=True)
+class Dose:
+    """A low dose to simulate. simulator: one of `SIMULATORS`; sigma_hu: its noise in soft tissue, None for the
+    region's; kernel: the filter of the back-projection; seed: of the noise.
+    """
+
+    simulator: str = "parallel"
+    sigma_hu: float | None = None
+    kernel: str = "hann"
+    seed: int = 0
+
+    def sigma_in(self, region: str) -> float:
+        """The noise in HU for a CT of a region."""
+        return PROTOCOL[region][1] if self.sigma_hu is None else self.sigma_hu
+
+
+@dataclass(frozen=True)
 class LowDoseCase:
     """A full-dose slab (axial slices, z to superior) and the same with low dose, float32 HU on one grid.
 
-    measured_hu: the noise of a real low dose, None where it was simulated. anatomy: the model's condition, as for the
-    tasks.
+    measured_hu: the noise of a real low dose, None where it was simulated, by `dose`. anatomy: the model's condition,
+    as for the tasks.
     """
 
     name: str
@@ -54,6 +80,7 @@ class LowDoseCase:
     low: Volume
     measured_hu: float | None = None
     anatomy: Volume | str = "auto"
+    dose: Dose = Dose()
 
     @property
     def real(self) -> bool:
@@ -66,7 +93,7 @@ class LowDoseCase:
 
     @property
     def sigma_hu(self) -> float:
-        return PROTOCOL[self.region][1] if self.measured_hu is None else self.measured_hu
+        return self.dose.sigma_in(self.region) if self.measured_hu is None else self.measured_hu
 
 
 def testing_data(otherwise: str) -> Path:
@@ -120,7 +147,11 @@ def find_volume(folder: Path | None, name: str) -> Path:
 
 
 def load_case(
-    file: Path, region: str, slices: int | None = None, seed: int = 0, cache: Path | None = None
+    file: Path,
+    region: str,
+    slices: int | None = None,
+    dose: Dose = Dose(),
+    cache: Path | None = None,
 ) -> LowDoseCase:
     """Read a CT, take its central `slices` (all if None) and simulate low dose. See `simulate_slab` for the cache."""
     from MedDiffFMLib.volumes.checks import check_ct
@@ -129,8 +160,9 @@ def load_case(
     volume = read_volume(file)
     check_ct(volume)
     full = axial_slab(volume, slices)
-    low = full.with_voxels(simulate_slab(full, PROTOCOL[region][1], seed, cache))
-    return LowDoseCase(Path(file).name.removesuffix(".nii.gz"), region, full, low)
+    dose = replace(dose, sigma_hu=dose.sigma_in(region))
+    low = full.with_voxels(simulate_slab(full, dose, cache))
+    return LowDoseCase(Path(file).name.removesuffix(".nii.gz"), region, full, low, dose=dose)
 
 
 def axial_slab(volume: Volume, slices: int | None = None) -> Volume:
@@ -143,7 +175,7 @@ def axial_slab(volume: Volume, slices: int | None = None) -> Volume:
     return Volume.from_sitk(image[:, :, first : first + count], volume.source)
 
 
-def simulate_slab(full: Volume, sigma_hu: float, seed: int, cache: Path | None = None) -> np.ndarray:
+def simulate_slab(full: Volume, dose: Dose, cache: Path | None = None) -> np.ndarray:
     """Low dose of a slab (float32 HU); taken from the folder `cache` if the same was simulated before.
 
     InputError unless the pixels are square.
@@ -151,8 +183,9 @@ def simulate_slab(full: Volume, sigma_hu: float, seed: int, cache: Path | None =
     x, y, _ = full.spacing
     if not math.isclose(x, y, rel_tol=1e-3):
         raise InputError(f"Low dose is simulated in square pixels, but those of {full.source} are {x:g} × {y:g} mm.")
-    content = (full.voxels, x, sigma_hu, seed, low_dose.VERSION)
-    return load_or_make(cache, content, lambda: low_dose.simulate_low_dose(full.voxels, x, sigma_hu, seed))
+    simulate, version = SIMULATORS[dose.simulator]()
+    content = (full.voxels, x, dose, version)
+    return load_or_make(cache, content, lambda: simulate(full.voxels, x, dose.sigma_hu, dose.seed, dose.kernel))
 
 
 def load_or_make(folder: Path | None, content: Sequence, make) -> np.ndarray:

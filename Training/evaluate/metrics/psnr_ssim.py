@@ -41,11 +41,35 @@ def quality(hu: np.ndarray, reference: np.ndarray, body: np.ndarray, window: tup
     et al. 2004: Gaussian of σ 1.5 in 11 × 11 pixels, K 0.01 and 0.03) is computed slice by slice, its map averaged
     over the body's voxels. Infinite PSNR if the two are equal.
     """
+    return slice_sums(hu, reference, body, window).quality()
+
+
+@dataclass(frozen=True)
+class SliceSums:
+    """The sums over the counted voxels of each slice (Z) that quality is made of: squared errors of the window scaled
+    to 1, SSIM, and the voxels themselves.
+    """
+
+    squared: np.ndarray
+    ssim: np.ndarray
+    voxels: np.ndarray
+
+    def quality(self, weights: np.ndarray | None = None) -> ImageQuality:
+        """The quality of all slices, or of each `weights` times (…, Z): then of arrays (…)."""
+        weights = np.ones(len(self.voxels)) if weights is None else weights
+        squared, ssim, voxels = (weights @ sums for sums in (self.squared, self.ssim, self.voxels))
+        with np.errstate(divide="ignore"):
+            psnr = -10 * np.log10(squared / voxels)
+        return ImageQuality(psnr, ssim / voxels) if np.ndim(psnr) else ImageQuality(float(psnr), float(ssim / voxels))
+
+
+def slice_sums(hu: np.ndarray, reference: np.ndarray, body: np.ndarray, window: tuple[float, float]) -> SliceSums:
+    """What `quality` is made of, slice by slice; arguments as there."""
     from skimage.metrics import structural_similarity
 
     image, truth = to_unit(hu, window), to_unit(reference, window)
-    error = np.mean((image[body].astype(np.float64) - truth[body]) ** 2)
-    psnr = -10 * np.log10(error) if error > 0 else np.inf
+    squared = ((image.astype(np.float64) - truth) ** 2 * body).sum(axis=(1, 2))
     wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
     maps = [structural_similarity(a, b, full=True, **wang)[1] for a, b in zip(image, truth, strict=True)]
-    return ImageQuality(float(psnr), float(np.stack(maps)[body].mean(dtype=np.float64)))
+    ssim = [one[counted].sum(dtype=np.float64) for one, counted in zip(maps, body, strict=True)]
+    return SliceSums(squared, np.array(ssim), body.sum(axis=(1, 2)).astype(np.float64))

@@ -14,7 +14,7 @@ from MedDiffFMLib.parameters.denoise import FULL_STRENGTH
 from MedDiffFMLib.volumes.noise_level import estimate_noise
 from MedDiffFMLib.volumes.volume import Volume
 
-from ..cases.volumes import TESTING_DATA, LowDoseCase, load_case
+from ..cases.volumes import TESTING_DATA, Dose, LowDoseCase, load_case
 from ..metrics.psnr_ssim import quality
 
 CASE, REGION = "chest_ts_aorta", "chest"  # never trained on
@@ -38,7 +38,7 @@ def run_demo(output: Path, model_name: str | None = None, device: str = "auto", 
     _make_folder(output)
     model = load_model(model_name, device=device)
     print(f"Simulating low dose of a real chest CT ({SLICES} slices at most) …", flush=True)
-    case = _as_scanners_store(load_case(file, REGION, SLICES, seed))
+    case = _as_scanners_store(load_case(file, REGION, SLICES, Dose(seed=seed)))
     from MedDiffFMLib.cli.bar import progress_bar
 
     with progress_bar("Denoise") as progress:
