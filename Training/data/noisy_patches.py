@@ -39,6 +39,22 @@ class NoiseSource(Protocol):
 
 
 @dataclass(frozen=True)
+class MixedNoise:
+    """Noise of one source, and for a share of the draws of another."""
+
+    usual: NoiseSource
+    other: NoiseSource
+    share: float
+
+    def draw(
+        self, rng: np.random.Generator, hu: np.ndarray, spacing: tuple[float, float, float], sigma_hu: float
+    ) -> np.ndarray:
+        """See `NoiseSource`."""
+        source = self.other if rng.random() < self.share else self.usual
+        return source.draw(rng, hu, spacing, sigma_hu)
+
+
+@dataclass(frozen=True)
 class PatchConfig:
     """The settings of patches. edge: pixels; centers: slices of one patch that are restored, with their neighbors
     beside them; sources: shares of dead leaves, binned scans, scans as they are; sigma_hu: limits of a log-uniform σ.

@@ -19,7 +19,7 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.networks.restorer import Restorer, RestorerConfig
 from MedDiffFMLib.refinement.noise_inputs import INPUTS
 
-from ..data.noisy_patches import Patch, PatchSource
+from ..data.noisy_patches import PatchSource
 from ..data.store import Case
 from .checkpoint import read_state, write_state
 from .restore_config import RestoreConfig
@@ -38,7 +38,7 @@ class Batches(Dataset):
         return self.config.steps
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
-        """The patches of an update, all slices along the first axis, see `Patch`."""
+        """The patches of an update, all slices along the first axis, see `noisy_patches.Patch`."""
         seeds = ([self.config.seed, step, place] for place in range(self.config.places))
         patches = [self.source.patch(np.random.default_rng(seed), self.config.patch) for seed in seeds]
         return {name: torch.cat([getattr(patch, name) for patch in patches]) for name in FIELDS}

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from ...learn.restore_validation import ValidationPart
 
 
+FILTERED = 0.25  # share of patches whose noise is not from the bank, but filtered white noise
+
+
 def restore(
     store: Store,
     run: RunFolder,
     config: Annotated[Path, typer.Option(help="Settings (JSON): recipes/small/restore.json.")],
     leaves: Annotated[Path, typer.Option(help="Store of clean volumes, written by dead-leaves.")],
-    noise: Annotated[Path | None, typer.Option(help="Bank of noise; without one it is filtered white noise.")] = None,
+    noise: Annotated[Path | None, typer.Option(help="Bank of noise; without one all is filtered white noise.")] = None,
     start_from: Annotated[Path | None, typer.Option(help="State of another run, to begin with its weights.")] = None,
     device: TrainingDevice = "auto",
     workers: Workers = 1,
@@ -59,8 +62,9 @@ def _noise(folder: Path | None) -> NoiseSource:
     if folder is None:
         return SpectralNoise()
     from ...data.noise_bank import NoiseBank
+    from ...data.noisy_patches import MixedNoise
 
-    return NoiseBank(folder)
+    return MixedNoise(NoiseBank(folder), SpectralNoise(), FILTERED)
 
 
 def _same_run(run: Path, settings: RestoreConfig) -> None:
