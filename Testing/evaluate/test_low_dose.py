@@ -10,13 +10,13 @@ from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.data.low_dose import (
     NOISE_HU,
-    Scanner,
     calibrate,
     low_dose_noise,
     ray_variance,
     simulate_low_dose,
     simulate_noise,
 )
+from MedDiffFMTraining.data.scanner import Scanner
 from MedDiffFMTraining.data.store import CaseFacts, open_store
 
 
@@ -86,7 +86,7 @@ def test_noise_grows_with_the_path_as_the_physics_says():
 
 def test_path_attenuation_and_its_variance():
     """200 mm of water: p = 0.019 · 200 = 3.8; N = 1e5·e^−3.8 = 2237.1, var = 1/N + 100/N² = 4.670e−4."""
-    path = Scanner((128, 128), 2.0).path_attenuation(_disc(128, 100, 100))
+    path = Scanner((128, 128), 2.0).path_attenuation(_disc(128, 100, 100), angles=150)
     assert path.max(axis=1) == pytest.approx(np.full(len(path), 3.8), rel=0.02)
     assert ray_variance(np.array(3.8)) == pytest.approx(4.670e-4, rel=1e-3)
     assert ray_variance(np.array(100.0)) == pytest.approx(101)  # never fewer than one quantum

@@ -21,15 +21,14 @@ import numpy as np
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import InputError
 
+from .scanner import Scanner
 from .store import Case, write_noise
 
 VERSION = 1  # of the simulation: count up when the same seed gives other noise, so that no cache answers with the old
-MU_WATER = 0.019  # per mm, at about 70 keV, the mean energy of a 120 kV scan
 QUANTA = 1e5  # N₀, quanta a detector element would see without a patient; low, so that thick paths starve
 ELECTRONICS = 10.0  # σₑ, in quanta
 ANGLES = 600
 PATH_ANGLES = 150  # path attenuation changes slowly with the angle: every fourth view is enough for a variance
-DETECTOR_MM = 1.0
 SOFT_TISSUE_HU = (-50.0, 150.0)
 NOISE_HU = 30.0  # of what a training store holds; crops scale it
 
@@ -88,7 +87,7 @@ def low_dose_noise(
     scanner = Scanner(hu.shape[1:], pixel_mm, kernel)
     noise = np.empty(hu.shape, dtype=np.float32)
     for z, one_slice in enumerate(hu):
-        noise[z] = scanner.noise(one_slice, np.random.default_rng([seed, z]))
+        noise[z] = _noise_of_slice(scanner, one_slice, np.random.default_rng([seed, z]))
         if progress:
             progress(z + 1, len(hu))
     return noise
@@ -108,60 +107,11 @@ def calibrate(noise: np.ndarray, hu: np.ndarray, sigma_hu: float) -> np.ndarray:
     return noise * np.float32(sigma_hu / noise[soft].std())
 
 
-class Scanner:
-    """Parallel rays over one slice grid: path attenuations forward, a sinogram back to HU. Rays cover the whole slice;
-    around it is air.
-
-    shape: (Y, X) of the slices, square pixels of `pixel_mm`.
-    """
-
-    def __init__(self, shape: tuple[int, int], pixel_mm: float, kernel: str = "hann"):
-        self.astra = _import_astra()
-        height, width = (n * pixel_mm / 2 for n in shape)
-        self.detectors = math.ceil(2 * math.hypot(height, width) / DETECTOR_MM) + 2
-        self.grid = self.astra.create_vol_geom(*shape, -width, width, -height, height)
-        self.kernel = kernel
-
-    def path_attenuation(self, hu: np.ndarray, angles: int = PATH_ANGLES) -> np.ndarray:
-        """The path attenuation p = ∫µ dl of every ray through a slice (Y, X) in HU. Returns float32 (angles over 180°,
-        detectors).
-        """
-        mu = np.maximum(hu.astype(np.float32) / 1000 + 1, 0) * np.float32(MU_WATER)
-        projector = self._projector(angles)
-        try:
-            data_id, sinogram = self.astra.create_sino(mu, projector)
-            self.astra.data2d.delete(data_id)
-        finally:
-            self.astra.projector.delete(projector)
-        return sinogram
-
-    def reconstruct(self, sinogram: np.ndarray) -> np.ndarray:
-        """Filtered back-projection of a sinogram (angles, detectors). Returns float32 (Y, X): differences in HU."""
-        astra = self.astra
-        projector = self._projector(len(sinogram))
-        rays = astra.data2d.create("-sino", astra.projector.projection_geometry(projector), sinogram)
-        image = astra.data2d.create("-vol", self.grid)
-        data = {"ProjectorId": projector, "ProjectionDataId": rays, "ReconstructionDataId": image}
-        option = {"option": {"FilterType": self.kernel}}
-        algorithm = astra.algorithm.create(astra.astra_dict("FBP") | data | option)
-        try:
-            astra.algorithm.run(algorithm)
-            return astra.data2d.get(image) * np.float32(1000 / MU_WATER)
-        finally:
-            astra.algorithm.delete(algorithm)
-            astra.data2d.delete([rays, image])
-            astra.projector.delete(projector)
-
-    def noise(self, hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The noise image of one slice (Y, X) in HU at N₀ quanta. Returns float32 (Y, X), HU."""
-        sigma = np.sqrt(ray_variance(self.path_attenuation(hu)))
-        sigma = np.repeat(sigma, ANGLES // PATH_ANGLES, axis=0)
-        return self.reconstruct(sigma * rng.standard_normal(sigma.shape, dtype=np.float32))
-
-    def _projector(self, angles: int) -> int:
-        views = np.linspace(0, np.pi, angles, endpoint=False)
-        rays = self.astra.create_proj_geom("parallel", DETECTOR_MM, self.detectors, views)
-        return self.astra.create_projector("linear", rays, self.grid)
+def _noise_of_slice(scanner: Scanner, hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The noise image of one slice (Y, X) in HU at N₀ quanta. Returns float32 (Y, X), HU."""
+    sigma = np.sqrt(ray_variance(scanner.path_attenuation(hu, PATH_ANGLES)))
+    sigma = np.repeat(sigma, ANGLES // PATH_ANGLES, axis=0)
+    return scanner.reconstruct(sigma * rng.standard_normal(sigma.shape, dtype=np.float32))
 
 
 def ray_variance(path: np.ndarray) -> np.ndarray:
@@ -170,14 +120,3 @@ def ray_variance(path: np.ndarray) -> np.ndarray:
     """
     quanta = np.maximum(QUANTA * np.exp(-path), 1.0)
     return 1 / quanta + (ELECTRONICS / quanta) ** 2
-
-
-def _import_astra():
-    try:
-        import astra
-    except ImportError:
-        raise InputError(
-            "Low dose is simulated with astra-toolbox, which is not installed; "
-            "install it with: pip install 'meddiff-fm[training]'"
-        ) from None
-    return astra

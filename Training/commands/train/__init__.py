@@ -11,6 +11,7 @@ from .export_control import export_control
 from .export_refiner import export_refiner
 from .finetune import finetune
 from .manifest import manifest
+from .noise_bank import noise_bank
 from .prepare import prepare
 from .pretrain import pretrain
 from .red_cnn import red_cnn
@@ -24,6 +25,7 @@ for command in (manifest, prepare, pretrain, finetune, restore, refine, distill,
     train_app.command()(command)
 train_app.command("dead-leaves")(dead_leaves)
 train_app.command("simulate-noise")(simulate_noise)
+train_app.command("noise-bank")(noise_bank)
 train_app.command("export-control")(export_control)
 train_app.command("export-refiner")(export_refiner)
 train_app.command("red-cnn")(red_cnn)
