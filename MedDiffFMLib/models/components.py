@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 class Component:
     """A kind of network that a model folder may hold beside its main one.
 
-    folder: the subfolder with a folder for each, by name; word: what messages call it.
+    folder: the subfolder with a folder for each, by name; word: what messages call it; bound:
+    whether it belongs to the main one's weights, or stands by itself.
     """
 
     folder: str
     word: str
+    bound: bool = True
 
     def names(self, model: Path) -> list[str]:
         """The names of the components of this kind in a model folder, sorted."""
@@ -66,7 +68,8 @@ class Component:
                 )
             save_file(tensors, part / WEIGHTS, metadata={"format": "pt"})
             file = {"file": WEIGHTS, "sha256": sha256_of(part / WEIGHTS), "dtype": str(dtype).split(".")[-1]}
-            config = {"name": name, **facts, "base_sha256": weights, "weights": file, "training": training or {}}
+            base = {"base_sha256": weights} if self.bound else {}
+            config = {"name": name, **facts, **base, "weights": file, "training": training or {}}
             (part / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)
             os.replace(part, target)
@@ -95,7 +98,7 @@ class Component:
             )
         config = self.config(model, name)
         try:
-            checksum, base = config["weights"]["sha256"], config["base_sha256"]
+            checksum, base = config["weights"]["sha256"], config["base_sha256"] if self.bound else None
             of_model = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{place / CONFIG} is damaged or not a {self.word}'s: get the model again.") from error
@@ -104,7 +107,7 @@ class Component:
                 f"{place / WEIGHTS} does not have the checksum that config.json states, so it is damaged or was "
                 "changed: get the model again."
             )
-        if base != of_model:
+        if self.bound and base != of_model:
             raise InputError(
                 f"The {self.word} {name!r} in {model} was trained for other weights than those beside it: "
                 f"get model and {self.word}s together."
@@ -116,4 +119,6 @@ class Component:
         return model / self.folder / name / WEIGHTS
 
 
-CONTROLNETS, REFINERS = COMPONENTS = Component("controlnets", "ControlNet"), Component("refiners", "refiner")
+CONTROLNETS, REFINERS = Component("controlnets", "ControlNet"), Component("refiners", "refiner")
+RESTORERS = Component("restorers", "restorer", bound=False)
+COMPONENTS = CONTROLNETS, REFINERS, RESTORERS

@@ -1,4 +1,4 @@
-"""The restorer: a U-Net that predicts a scan's noise, slice by slice, from the slice and its neighbors; beyond the paper.
+"""The restorer: a U-Net that predicts a scan's noise in a slice, from it and its neighbors; beyond the paper.
 
 It works at half of the resolution and below, on 2 × 2 pixels as channels: there convolutions are quick on a processor,
 and four levels see more than 100 pixels far. Slices are channels, so that it costs what a network in 2D does. Inputs
@@ -8,6 +8,7 @@ and how its output is used: `refinement.noise_inputs`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -40,8 +41,8 @@ class Restorer(nn.Module):
         widths, n = config.channels, config.blocks
         self.enter = _convolution(4 * config.inputs, widths[0])
         self.before = nn.ModuleList([_blocks(width, n) for width in widths])
-        self.down = nn.ModuleList([_halving(a, b) for a, b in zip(widths, widths[1:], strict=False)])
-        self.up = nn.ModuleList([_doubling(b, a) for a, b in zip(widths, widths[1:], strict=False)])
+        self.down = nn.ModuleList([_halving(a, b) for a, b in pairwise(widths)])
+        self.up = nn.ModuleList([_doubling(b, a) for a, b in pairwise(widths)])
         self.after = nn.ModuleList([_blocks(width, n) for width in widths[:-1]])
         self.leave = nn.Conv2d(widths[0], 4, kernel_size=3, padding=1)
         nn.init.zeros_(self.leave.weight)
@@ -62,7 +63,7 @@ class Restorer(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + c(s(c(s(x)))): s: SiLU, c: a 3 × 3 convolution, the second begun small, so that a deep network begins flat."""
+    """x + c(s(c(s(x)))): s: SiLU, c: a 3 × 3 convolution, the second begun small."""
 
     def __init__(self, width: int):
         super().__init__()

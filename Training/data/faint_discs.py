@@ -1,4 +1,4 @@
-"""Faint discs planted in clean CT: what a denoiser trained for least squares loses first, and a reader must not miss."""
+"""Faint discs planted in clean CT: what least squares lose first, and a reader must not miss."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class SpectralNoise:
 
 
 def _amplitude(rng: np.random.Generator, shape: tuple[int, int], pixel_mm: float) -> np.ndarray:
-    """√(power) on the half grid of `rfft2`: a kernel from smooth to edge-enhancing, and stronger along one direction."""
+    """√(power) on the half grid of `rfft2`: a kernel, smooth to sharp, and stronger along one direction."""
     fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
     f, cutoff = np.hypot(fy, fx), rng.uniform(*CUTOFF)
     window = np.where(f < cutoff, 0.5 + 0.5 * np.cos(np.pi * np.minimum(f / cutoff, 1.0)), 0.0) ** rng.uniform(0.5, 1.5)

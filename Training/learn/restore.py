@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.models.restorer_folder import LOW_DOSE, save_restorer
 from MedDiffFMLib.networks.restorer import Restorer, RestorerConfig
 from MedDiffFMLib.refinement.noise_inputs import INPUTS
 
@@ -120,6 +121,14 @@ class RestoreTrainer:
             self.average.module.load_state_dict(state["average"])
         except RuntimeError:
             raise InputError(f"{self.folder} or its start is of another network: name another folder.") from None
+
+
+def export_restorer(state: Path, model: Path) -> Path:
+    """Write the averaged restorer of a run's state into a model folder, and return where."""
+    config, saved = RestoreConfig.from_json(state.parent / "config.json"), read_state(state)
+    restorer = Restorer(RestorerConfig(INPUTS, config.channels, config.blocks))
+    restorer.load_state_dict(saved["average"])
+    return save_restorer(model, LOW_DOSE, restorer, {"steps": saved["step"], "config": config.to_dict()})
 
 
 def training_scans(cases: list[Case], config: RestoreConfig) -> list[tuple[Case, float]]:

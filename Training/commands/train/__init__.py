@@ -9,6 +9,7 @@ from .distill import distill
 from .export import export
 from .export_control import export_control
 from .export_refiner import export_refiner
+from .export_restorer import export_restorer
 from .finetune import finetune
 from .manifest import manifest
 from .noise_bank import noise_bank
@@ -28,5 +29,6 @@ train_app.command("simulate-noise")(simulate_noise)
 train_app.command("noise-bank")(noise_bank)
 train_app.command("export-control")(export_control)
 train_app.command("export-refiner")(export_refiner)
+train_app.command("export-restorer")(export_restorer)
 train_app.command("red-cnn")(red_cnn)
 train_app.command("self-test")(self_test)

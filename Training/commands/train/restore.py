@@ -33,7 +33,7 @@ def restore(
     device: TrainingDevice = "auto",
     workers: Workers = 1,
 ) -> None:
-    """Train a restorer, the network that removes noise from all tissues. A run that was stopped goes on where it was."""
+    """Train a restorer: it removes noise from all tissues. A run that was stopped goes on where it was."""
     require_packages("blosc2")
     from MedDiffFMLib.models.device import choose_device
 
@@ -107,7 +107,7 @@ def train(trainer: RestoreTrainer, source: object, parts: list[ValidationPart], 
 
 
 def _measured(trainer: RestoreTrainer, parts: list[ValidationPart]) -> dict[str, float]:
-    """The average's gains on validation, in dB, beside those of non-local means; the state is kept if it is the best."""
+    """The average's gains on validation, in dB, and non-local means' mean; the state is kept if it is the best."""
     from ...learn.restore_validation import non_local_means_gains, restorer_gains
 
     if not parts:
