@@ -9,7 +9,7 @@ import torch
 from MedDiffFMLib.networks.refiner import ORIENTATIONS
 from MedDiffFMLib.networks.restorer import Restorer, RestorerConfig
 from MedDiffFMLib.refinement.noise_inputs import INPUTS, NoiseInputs, compand
-from MedDiffFMLib.refinement.noise_map import grain, local_noise, scan_noise
+from MedDiffFMLib.refinement.noise_map import NoiseMap, grain, local_noise, scan_noise
 
 SPACING = (2.0, 1.0, 1.0)
 
@@ -133,9 +133,8 @@ def test_orientations_are_averaged():
     """A quarter turn of the scan turns the mean over all eight, and not the answer of one."""
     y, network = scan(shape=(8, 48, 48)), restorer()
     assert len(ORIENTATIONS) == 8
-    told, turned = inputs(y), inputs(y.mT.contiguous())
-    turned = NoiseInputs(
-        turned.y, type(told.sigma)(told.sigma.blocks.mT, told.sigma.edge, (48, 48)), told.grain, SPACING
-    )
+    told = inputs(y)
+    sigma = NoiseMap(told.sigma.blocks.mT, told.sigma.edge, (48, 48))
+    turned = NoiseInputs(y.mT.contiguous(), sigma, told.grain, SPACING)
     assert torch.allclose(told.restored(network, 8), turned.restored(network, 8).mT, atol=1e-3)
     assert not torch.allclose(told.restored(network, 1), turned.restored(network, 1).mT, atol=1e-3)

@@ -15,9 +15,9 @@ from ..options import RunFolder, Store, TrainingDevice, Workers, require_package
 
 if TYPE_CHECKING:
     from ...data.noisy_patches import NoiseSource
+    from ...evaluate.probes.restorer_gains import ValidationPart
     from ...learn.restore import RestoreTrainer
     from ...learn.restore_config import RestoreConfig
-    from ...learn.restore_validation import ValidationPart
 
 
 FILTERED = 0.25  # share of patches whose noise is not from the bank, but filtered white noise
@@ -39,9 +39,9 @@ def restore(
 
     from ...data.noisy_patches import PatchSource
     from ...data.store import open_store
+    from ...evaluate.probes.restorer_gains import open_parts
     from ...learn.restore import RestoreTrainer, training_scans
     from ...learn.restore_config import RestoreConfig
-    from ...learn.restore_validation import open_parts
 
     settings = RestoreConfig.from_json(config)
     scans = training_scans(open_store(store, "train"), settings)
@@ -108,7 +108,7 @@ def train(trainer: RestoreTrainer, source: object, parts: list[ValidationPart], 
 
 def _measured(trainer: RestoreTrainer, parts: list[ValidationPart]) -> dict[str, float]:
     """The average's gains on validation, in dB, and non-local means' mean; the state is kept if it is the best."""
-    from ...learn.restore_validation import non_local_means_gains, restorer_gains
+    from ...evaluate.probes.restorer_gains import non_local_means_gains, restorer_gains
 
     if not parts:
         return {}

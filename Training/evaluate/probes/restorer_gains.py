@@ -20,9 +20,9 @@ from MedDiffFMLib.networks.restorer import Restorer
 from MedDiffFMLib.refinement.noise_inputs import NoiseInputs
 from MedDiffFMLib.refinement.noise_map import scan_noise
 
-from ..data.low_dose import calibrate, low_dose_noise
-from ..data.store import Case
-from ..evaluate.baselines.classical import denoise_classically
+from ...data.low_dose import calibrate, low_dose_noise
+from ...data.store import Case
+from ..baselines.classical import denoise_classically
 
 PARTS = {"hn_cerr1": 0.3, "chest_ricord1012": 0.5, "abd_cortliver": 0.55}  # their middle slice, as a share of the body
 SIGMAS_HU = (12.0, 30.0, 60.0)
