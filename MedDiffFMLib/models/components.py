@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Component:
     """A kind of network that a model folder may hold beside its main one.
 
-    folder: the subfolder with a folder for each, by name; word: what messages call it; bound:
-    whether it belongs to the main one's weights, or stands by itself.
+    folder: the subfolder with a folder for each, by name; word: what messages call it; bound: whether it
+    belongs to the main one's weights, or stands by itself.
     """
 
     folder: str
@@ -53,7 +53,7 @@ class Component:
         import torch  # the rest of this module needs neither
         from safetensors.torch import save_file
 
-        weights = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
+        base = self._base(model)
         target = model / self.folder / name
         target.parent.mkdir(exist_ok=True)
         remove_partial_files(target.parent, older_than=DAY)
@@ -68,7 +68,6 @@ class Component:
                 )
             save_file(tensors, part / WEIGHTS, metadata={"format": "pt"})
             file = {"file": WEIGHTS, "sha256": sha256_of(part / WEIGHTS), "dtype": str(dtype).split(".")[-1]}
-            base = {"base_sha256": weights} if self.bound else {}
             config = {"name": name, **facts, **base, "weights": file, "training": training or {}}
             (part / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)
@@ -76,6 +75,11 @@ class Component:
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return target
+
+    def _base(self, model: Path) -> dict:
+        """The checksum of the main weights, which a component that is bound to them states; nothing for others."""
+        main = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
+        return {"base_sha256": main} if self.bound else {}
 
     def config(self, model: Path, name: str) -> dict:
         """The content of a component's config.json. InputError if it cannot be read."""
