@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 class Component:
     """A kind of network that a model folder may hold beside its main one.
 
-    folder: the subfolder with a folder for each, by name; word: what messages call it.
+    folder: the subfolder with a folder for each, by name; word: what messages call it; bound: whether it
+    belongs to the main one's weights, or stands by itself.
     """
 
     folder: str
     word: str
+    bound: bool = True
 
     def names(self, model: Path) -> list[str]:
         """The names of the components of this kind in a model folder, sorted."""
@@ -51,7 +53,7 @@ class Component:
         import torch  # the rest of this module needs neither
         from safetensors.torch import save_file
 
-        weights = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
+        base = self._base(model)
         target = model / self.folder / name
         target.parent.mkdir(exist_ok=True)
         remove_partial_files(target.parent, older_than=DAY)
@@ -66,13 +68,18 @@ class Component:
                 )
             save_file(tensors, part / WEIGHTS, metadata={"format": "pt"})
             file = {"file": WEIGHTS, "sha256": sha256_of(part / WEIGHTS), "dtype": str(dtype).split(".")[-1]}
-            config = {"name": name, **facts, "base_sha256": weights, "weights": file, "training": training or {}}
+            config = {"name": name, **facts, **base, "weights": file, "training": training or {}}
             (part / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)
             os.replace(part, target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return target
+
+    def _base(self, model: Path) -> dict:
+        """The checksum of the main weights, which a component that is bound to them states; nothing for others."""
+        main = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
+        return {"base_sha256": main} if self.bound else {}
 
     def config(self, model: Path, name: str) -> dict:
         """The content of a component's config.json. InputError if it cannot be read."""
@@ -95,7 +102,7 @@ class Component:
             )
         config = self.config(model, name)
         try:
-            checksum, base = config["weights"]["sha256"], config["base_sha256"]
+            checksum, base = config["weights"]["sha256"], config["base_sha256"] if self.bound else None
             of_model = json.loads((model / CONFIG).read_text(encoding="utf-8"))["weights"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{place / CONFIG} is damaged or not a {self.word}'s: get the model again.") from error
@@ -104,7 +111,7 @@ class Component:
                 f"{place / WEIGHTS} does not have the checksum that config.json states, so it is damaged or was "
                 "changed: get the model again."
             )
-        if base != of_model:
+        if self.bound and base != of_model:
             raise InputError(
                 f"The {self.word} {name!r} in {model} was trained for other weights than those beside it: "
                 f"get model and {self.word}s together."
@@ -116,4 +123,6 @@ class Component:
         return model / self.folder / name / WEIGHTS
 
 
-CONTROLNETS, REFINERS = COMPONENTS = Component("controlnets", "ControlNet"), Component("refiners", "refiner")
+CONTROLNETS, REFINERS = Component("controlnets", "ControlNet"), Component("refiners", "refiner")
+RESTORERS = Component("restorers", "restorer", bound=False)
+COMPONENTS = CONTROLNETS, REFINERS, RESTORERS

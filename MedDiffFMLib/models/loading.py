@@ -12,14 +12,16 @@ import torch
 from ..diffusion.schedule import Schedule
 from ..networks.controlnet import ControlledDenoiser, ControlNet
 from ..networks.refiner import Refiner
+from ..networks.restorer import Restorer
 from ..networks.unet import Denoiser
-from .components import CONTROLNETS, REFINERS, Component
+from .components import CONTROLNETS, REFINERS, RESTORERS, Component
 from .config import CONFIG, verify
 from .controlnet_folder import check_kind, load_controlnet
 from .device import choose_device, choose_dtype, choose_runtime
 from .folder import load_network, read_schedule
 from .openvino_runtime import CompiledNetwork
 from .refiner_folder import load_refiner
+from .restorer_folder import load_restorer
 from .store import find_model
 
 
@@ -53,7 +55,11 @@ class Model:
         """A refiner of the model's folder, loaded and verified once. Errors as of `load_refiner`."""
         return self._once(REFINERS, kind, load_refiner)
 
-    def _once(self, component: Component, name: str, load: Callable) -> ControlNet | Refiner:
+    def restorer(self, name: str) -> Restorer:
+        """A restorer of the model's folder, loaded and verified once. Errors as of `load_restorer`."""
+        return self._once(RESTORERS, name, load_restorer)
+
+    def _once(self, component: Component, name: str, load: Callable) -> ControlNet | Refiner | Restorer:
         """The component that `load` gives, kept until its files change."""
         files = (component.weights(self.folder, name), component.weights(self.folder, name).with_name(CONFIG))
         state = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from .dead_leaves import dead_leaves
 from .distill import distill
 from .export import export
 from .export_control import export_control
 from .export_refiner import export_refiner
+from .export_restorer import export_restorer
 from .finetune import finetune
 from .manifest import manifest
 from .noise_bank import noise_bank
@@ -15,15 +17,18 @@ from .prepare import prepare
 from .pretrain import pretrain
 from .red_cnn import red_cnn
 from .refine import refine
+from .restore import restore
 from .self_test import self_test
 from .simulate_noise import simulate_noise
 
 train_app = typer.Typer(no_args_is_help=True, help="Make the weights: prepare data, pre-train, fine-tune, export.")
-for command in (manifest, prepare, pretrain, finetune, refine, distill, export):
+for command in (manifest, prepare, pretrain, finetune, restore, refine, distill, export):
     train_app.command()(command)
+train_app.command("dead-leaves")(dead_leaves)
 train_app.command("simulate-noise")(simulate_noise)
 train_app.command("noise-bank")(noise_bank)
 train_app.command("export-control")(export_control)
 train_app.command("export-refiner")(export_refiner)
+train_app.command("export-restorer")(export_restorer)
 train_app.command("red-cnn")(red_cnn)
 train_app.command("self-test")(self_test)

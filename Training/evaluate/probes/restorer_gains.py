@@ -1,0 +1,118 @@
+"""What a restorer in training gains on patients that it does not learn from, with noise that it does not learn from.
+
+The noise is the sinogram simulation of `data.low_dose`, three strengths in parts of three patients; beside it stands
+non-local means in 3D with the best of several strengths, chosen anew for each, knowing the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from MedDiffFMLib.anatomy.tissue import body_mask
+from MedDiffFMLib.networks.restorer import Restorer
+from MedDiffFMLib.refinement.noise_inputs import NoiseInputs
+from MedDiffFMLib.refinement.noise_map import scan_noise
+
+from ...data.low_dose import calibrate, low_dose_noise
+from ...data.store import Case
+from ..baselines.classical import denoise_classically
+
+PARTS = {"hn_cerr1": 0.3, "chest_ricord1012": 0.5, "abd_cortliver": 0.55}  # their middle slice, as a share of the body
+SIGMAS_HU = (12.0, 30.0, 60.0)
+SLICES, EDGE = 12, 176
+SEED = 977
+STRENGTHS = {"nlm": (0.6, 0.8), "nlm3": (0.85, 1.0)}  # of non-local means, see `classical`
+
+
+@dataclass(frozen=True)
+class ValidationPart:
+    """A part of a patient: truth and noise of 1 HU, float32 (Z, Y, X), and the body, bool."""
+
+    name: str
+    truth: np.ndarray
+    noise: np.ndarray
+    body: np.ndarray
+    spacing: tuple[float, float, float]
+
+    def noisy(self, sigma_hu: float) -> np.ndarray:
+        """The part with noise of sigma_hu in soft tissue, nothing below −1024 HU."""
+        return np.maximum(self.truth + sigma_hu * self.noise, np.float32(-1024))
+
+    def gain(self, result: np.ndarray, sigma_hu: float) -> float:
+        """How much smaller the errors in the body are than the noise was, in dB."""
+        before, after = (float(np.mean((x - self.truth)[self.body] ** 2)) for x in (self.noisy(sigma_hu), result))
+        return 10 * math.log10(before / max(after, 1e-9))
+
+
+def open_parts(cases: list[Case], folder: Path) -> list[ValidationPart]:
+    """The parts whose patients a store's validation split has; made once and kept in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    named = [case for case in cases if case.facts.name in PARTS]
+    for case in named:
+        file = folder / f"{case.facts.name}.npz"
+        if not file.exists():
+            made = _make(case, PARTS[case.facts.name])
+            np.savez(file, truth=made.truth, noise=made.noise, body=made.body)
+    return [_read(case, folder / f"{case.facts.name}.npz") for case in named]
+
+
+def _make(case: Case, height: float) -> ValidationPart:
+    (z0, z1), *plane = case.body_box
+    first = round(z0 + height * (z1 - z0)) - SLICES // 2
+    hu = case.hu[slice(first, first + SLICES), slice(None), slice(None)].astype(np.float32)
+    noise = calibrate(low_dose_noise(hu, case.facts.spacing[1], SEED), hu, 1.0)
+    body = body_mask(hu)
+    middle = [(a + b) // 2 for a, b in plane]
+    window = tuple(slice(max(0, m - EDGE // 2), m + EDGE // 2) for m in middle)
+    part = (slice(None), *window)
+    return ValidationPart(case.facts.name, hu[part], noise[part], body[part], case.facts.spacing)
+
+
+def _read(case: Case, file: Path) -> ValidationPart:
+    with np.load(file, allow_pickle=False) as arrays:
+        return ValidationPart(case.facts.name, **{name: arrays[name] for name in arrays}, spacing=case.facts.spacing)
+
+
+def non_local_means_gains(parts: list[ValidationPart], file: Path) -> dict[str, float]:
+    """The best gain of non-local means for each part and σ; kept in a file."""
+    if not file.exists():
+        gains = _gains(parts, _best_non_local_means)
+        file.write_text(json.dumps(gains, indent=1), encoding="utf-8")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _best_non_local_means(part: ValidationPart, sigma_hu: float) -> float:
+    noisy = part.noisy(sigma_hu)
+    results = (
+        denoise_classically(tool, noisy, sigma_hu, {"h_factor": strength})
+        for tool, strengths in STRENGTHS.items()
+        for strength in strengths
+    )
+    return max(part.gain(result, sigma_hu) for result in results)
+
+
+def restorer_gains(parts: list[ValidationPart], restorer: Restorer, mirrored: int = 1) -> dict[str, float]:
+    """The restorer's gain for each part and σ, and their mean. It is given σ, as non-local means are."""
+    device = next(restorer.parameters()).device
+
+    def gain(part: ValidationPart, sigma_hu: float) -> float:
+        noisy, body = torch.from_numpy(part.noisy(sigma_hu)).to(device), torch.from_numpy(part.body).to(device)
+        inputs = NoiseInputs(noisy, *scan_noise(noisy, part.spacing, sigma_hu, body), part.spacing)
+        with torch.inference_mode():
+            return part.gain(inputs.restored(restorer, mirrored).cpu().numpy(), sigma_hu)
+
+    return _gains(parts, gain)
+
+
+def _gains(parts: list[ValidationPart], gain: Callable[[ValidationPart, float], float]) -> dict[str, float]:
+    found = {f"{part.name} {sigma:g} HU": gain(part, sigma) for part in parts for sigma in SIGMAS_HU}
+    return {name: round(value, 3) for name, value in found.items()} | {
+        "mean": round(float(np.mean([*found.values()])), 3)
+    }
