@@ -47,20 +47,21 @@ class BodyImage:
 
     @property
     def lungs(self) -> np.ndarray:
-        """The voxels that look like lung (`lung_mask`) in the body, bool (Z, Y, X)."""
-        return self._body_and_lungs[1]
+        """The voxels that look like lung (`lung_mask`) in the body, bool (Z, Y, X); a new array each time."""
+        return np.unpackbits(self._body_and_lungs[1], axis=-1, count=self.hu.shape[-1]).view(bool)
 
     @cached_property
     def _body_and_lungs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The body, and the lungs as bits along x: they are kept for as long as the scan."""
         lung = lung_mask(self.hu)
         body = body_mask(self.hu, lung) if self._given is None else self._given
-        return body, lung & body
+        return body, np.packbits(lung & body, axis=-1)
 
     def slices(self, z: slice) -> BodyImage:
         """The image of some of the slices, with the body and the lungs found in the whole."""
         part = BodyImage(self.hu[z], self.spacing, self.body[z])
         if "_body_and_lungs" in vars(self):
-            part._body_and_lungs = part.body, self.lungs[z]
+            part._body_and_lungs = part.body, self._body_and_lungs[1][z]
         return part
 
 
