@@ -178,7 +178,7 @@ def colorMap(mapNode):
     node.SetNumberOfColors(COLORS_OF_MAP)
     for number, (hu, opacity) in enumerate(zip(away, strength, strict=True)):
         color = COLORS[BRIGHTER if hu > 0 else DARKER]
-        node.SetColor(number, f"{hu + rule.centre:.0f} HU", *color, 0.0 if outside[number] else float(opacity))
+        node.SetColor(number, f"{hu + rule.center:.0f} HU", *color, 0.0 if outside[number] else float(opacity))
     display = mapNode.GetDisplayNode()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(width, rule.center)
