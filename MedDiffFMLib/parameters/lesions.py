@@ -62,8 +62,17 @@ class InpaintLesionParameters(Parameters):
     kind: str = kind_parameter()
     region: str = region_parameter()
     anatomy: str = anatomy_parameter()
+    quality: str = parameter(
+        "balanced",
+        "choice",
+        "balanced: the model's own settings; paper: the published method's, every timestep from noise and no blending "
+        "at the mask's edge (slow).",
+        label="Quality",
+        choices=("balanced", "paper"),
+        advanced=True,
+    )
     samples: int = samples_parameter()
-    steps: int | None = steps_parameter("Steps of the sampler, in place of the model's own number.")
+    steps: int | None = steps_parameter("Steps of the sampler, in place of the quality's own number.")
     resample: int | None = resample_parameter()
     overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ from scipy import ndimage
 
 from ..anatomy.lesion_masks import blend_weights, bounding_box, check_place, lesion_voxels, volume_ml
 from ..anatomy.regions import Region
-from ..diffusion.samplers import Inpainting, clip, randn_like, repaint, repaint_evaluations
-from ..diffusion.schedule import T_START, add_noise, quadratic_steps
+from ..diffusion.samplers import Inpainting, clip, identity, randn_like, repaint, repaint_evaluations
+from ..diffusion.schedule import T_START, add_noise, quadratic_steps, uniform_steps
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor
 from ..models.controlnet_folder import controlnet_names
@@ -38,21 +39,26 @@ USUAL_KINDS = {"chest": ("lung", "lung-tumor"), "abdomen": ("liver", "liver-tumo
 
 @dataclass(frozen=True)
 class LesionSettings(TiledSettings):
-    """The settings of drawing a lesion; the paper names only RePaint and 1 mm. A model's config may hold others
-    (inpaint-lesion).
+    """The settings of drawing a lesion. A model's config may hold others (inpaint-lesion).
 
     spacing_mm: the grid that is computed on, None for the scan's own. steps: timesteps from t_start to 0, close
-    together at little noise. resample: RePaint's U, evaluations a step. margin: share of a tile that surrounds the
-    lesion at least, where the volume reaches so far. blend_mm: depth over which the lesion replaces what was there.
+    together at little noise, None for all. resample: RePaint's U, evaluations a step. margin: share of a tile that
+    surrounds the lesion at least, where the volume reaches so far. blend_mm: depth over which the lesion replaces what
+    was there. plain: the equation as it stands, estimates of x_0 as they are, steps evenly spaced, and none of the
+    kind's own settings.
     """
 
     spacing_mm: float | None = 1.0
     t_start: int = T_START
-    steps: int = 40
+    steps: int | None = 40
     resample: int = 4
     margin: float = 0.125
     blend_mm: float = 2.0
     tile_weights: str = "fade"
+    plain: bool = False
+
+
+PAPER = LesionSettings(steps=None, resample=1, blend_mm=0.0, tile_weights="mean", plain=True)
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,13 @@ class KindSettings:
 
 
 def lesion_settings(model: Model, params: InpaintLesionParameters | GenerateLesionParameters) -> LesionSettings:
-    """The settings of a run: the defaults, overridden by the model's, and those by the parameters."""
-    settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=params.overlap)
+    """The settings of a run: the quality's, overridden by the model's unless it is the paper's, and those by the
+    parameters.
+    """
+    if params.quality == "paper":
+        settings = PAPER if params.overlap is None else replace(PAPER, overlap=params.overlap)
+    else:
+        settings = settings_for(model, "inpaint-lesion", LesionSettings(), overlap=params.overlap)
     return replace(settings, steps=params.steps or settings.steps, resample=params.resample or settings.resample)
 
 
@@ -139,7 +150,7 @@ class LesionInpainter:
         source = scan.frame.source
         self.voxels = lesion_voxels(mask, source)
         self.kind = choose_kind(model, kind, scan.region)
-        self.kind_settings = settings_for(model, self.kind, KindSettings())
+        self.kind_settings = KindSettings() if settings.plain else settings_for(model, self.kind, KindSettings())
         self.settings = replace(settings, t_start=self.kind_settings.t_start or settings.t_start)
         lesion = scan.frame.labels(source.with_voxels(self.voxels.astype(np.uint8))) > 0
         check_place(lesion, scan.body, mask.source)
@@ -156,7 +167,8 @@ class LesionInpainter:
             on_tile=reporter.part,
             control=control,
         )
-        self.steps = quadratic_steps(self.settings.t_start, settings.steps)
+        spaced = uniform_steps if settings.plain else quadratic_steps
+        self.steps = spaced(self.settings.t_start, settings.steps or self.settings.t_start + 1)
         self.mask = mask
 
     @property
@@ -176,7 +188,6 @@ class LesionInpainter:
         generator = torch.Generator().manual_seed(seed)
         schedule = self.eps.model.schedule
         begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
-        low, high = (float(to_model(end, self.scan.window)) for end in self.kind_settings.range_hu)
         start = add_noise(begin, self.steps[0], schedule, randn_like(known, generator))
         done = self.reporter.done
         x0 = repaint(
@@ -184,7 +195,7 @@ class LesionInpainter:
             start,
             schedule,
             self.steps,
-            lambda x0, t: torch.where(inside, x0.clamp(low, high), clip(x0, t)),
+            identity if self.settings.plain else partial(self._within_range, inside=inside),
             generator,
             lambda i, t, x0: self.reporter.step(done + i, t, x0),
             inpainting=Inpainting(known, inside, self.settings.resample),
@@ -193,6 +204,11 @@ class LesionInpainter:
         new[self.box.slices] = _beyond_the_edge(x0.cpu().numpy(), self.lesion)
         hu = self.scan.frame.restore(to_hu(new, self.scan.window))
         return replace(self.scan.frame.source, voxels=self._blended(hu))
+
+    def _within_range(self, x0: torch.Tensor, t: int, inside: torch.Tensor) -> torch.Tensor:
+        """An estimate of x_0 kept in the kind's HU where the lesion is, elsewhere in the window."""
+        low, high = (float(to_model(end, self.scan.window)) for end in self.kind_settings.range_hu)
+        return torch.where(inside, x0.clamp(low, high), clip(x0, t))
 
     def _begin(self, known: torch.Tensor) -> torch.Tensor:
         """The image that noise is added to at the start: the CT, with the lesion in the kind's HU."""

@@ -19,6 +19,7 @@ from MedDiffFMLib.progress import Reporter
 from MedDiffFMLib.tasks import denoise, super_resolve
 from MedDiffFMLib.tasks.detect_anomalies import detect_anomalies
 from MedDiffFMLib.tasks.generate_lesion import generate_lesion
+from MedDiffFMLib.tasks.inpaint_lesion import inpaint_lesion
 from MedDiffFMLib.volumes.intensity import keep_beyond
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume
@@ -154,3 +155,29 @@ def test_a_model_of_the_papers_form(corner, tmp_path):
     wrong = model_config("wrong", config) | {"conditions": conditions("bits")}
     with pytest.raises(InputError, match="other HU windows or conditions"):
         load_model(save_model_folder(tmp_path / "wrong", Denoiser(config).state_dict(), wrong), "cpu")
+
+
+def test_a_lesion_is_inpainted_as_equation_13_says(corner, tiny_model_with_controls):
+    """Whatever the model's own settings: at 1 mm from noise, every timestep once, no start and no bounds of the kind's
+    HU, plain means of windows, and up to the mask's edge all of it new.
+    """
+    kind = {"start_hu": 0.0, "t_start": 200, "range_hu": [-90, 90]}
+    own = {"inpaint-lesion": {"spacing_mm": None, "steps": 6, "blend_mm": 2.8}, "lesion-lung": kind}
+    network = ExactNetwork(Prior({118: 230.0}, ABDOMEN, other=230.0, deviation_hu=1.0), patch=16)
+    model = dataclasses.replace(
+        tiny_model_with_controls, network=network, config=tiny_model_with_controls.config | {"tasks": own}
+    )
+    voxels = np.zeros(corner.voxels.shape, np.uint8)
+    body = np.argwhere(corner.voxels > -50)
+    middle = body[np.abs(body - body.mean(axis=0)).sum(axis=1).argmin()]
+    voxels[tuple(slice(c - 2, c + 2) for c in middle)] = 1
+    mask = corner.with_voxels(voxels)
+    result = inpaint_lesion(corner, mask, model, quality="paper", region="abdomen", kind="lung")
+    facts, made = result.facts, result.volumes[0].voxels
+    assert facts.timesteps == list(range(990, -1, -1)) and facts.network_evaluations == 991 * facts.windows
+    assert (facts.resample, facts.grid, facts.blend_mm, facts.begun_from_hu) == (1, "1.0 mm", 0.0, None)
+    assert np.abs(made[voxels > 0] - 230.0).max() < 6  # the mask's outermost voxels, too, and beyond the kind's 90 HU
+    assert np.array_equal(made[voxels == 0], corner.voxels[voxels == 0])
+    assert inpaint_lesion(corner, mask, model, region="abdomen", kind="lung").facts.timesteps[0] == 200
+    asked = inpaint_lesion(corner, mask, model, quality="paper", region="abdomen", kind="lung", steps=3, resample=2)
+    assert (asked.facts.timesteps, asked.facts.resample) == ([990, 495, 0], 2)
