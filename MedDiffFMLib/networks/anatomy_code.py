@@ -44,7 +44,8 @@ class MaskConvolution(torch.nn.Module):
         labels = inputs[:, others:].round().clamp(max=BODY)
         total = self._convolve(inputs[:, :others], weight[:, :others]) + self.conv.bias.view(1, -1, 1, 1, 1)
         present = labels.unique().long()
-        for numbers_at_once in present[present > 0].split(MASKS_AT_ONCE):
+        present = present[present > 0]
+        for numbers_at_once in present.split(MASKS_AT_ONCE) if len(present) else ():
             kernel = weight[:, others - 1 + numbers_at_once]
             total = total + checkpoint(self._convolve_masks, labels, kernel, numbers_at_once, use_reentrant=False)
         return total

@@ -77,6 +77,15 @@ def test_masks_are_the_plain_networks():
     torch.testing.assert_close(network(x, t, position, labels, region), expected, atol=1e-5, rtol=1e-4)
 
 
+def test_a_window_without_any_label_is_the_plain_convolution_too():
+    """Air, or an anatomy that is not told: all 118 masks are zero."""
+    torch.manual_seed(0)
+    plain = torch.nn.Conv3d(2 + 118, 4, 3, padding=1)
+    others, labels = torch.randn(1, 2, 6, 6, 6), torch.zeros(1, 1, 6, 6, 6)
+    expected = plain(torch.cat([others, one_hot(labels)], dim=1))
+    torch.testing.assert_close(MaskConvolution(plain)(torch.cat([others, labels], dim=1)), expected)
+
+
 def test_gradients_of_masks_are_the_plain_convolutions():
     torch.manual_seed(0)
     plain = torch.nn.Conv3d(2 + 118, 4, 3, padding=1)
