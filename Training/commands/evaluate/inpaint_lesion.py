@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..option_groups import KeptLesions, ListOptions, SharedOptions, with_option_groups
-from ..options import AnatomyOption, Diameters, KindOption, SamplerSteps, Slab, require_packages
+from ..options import AnatomyOption, Diameters, KindOption, SamplerSteps, Slab, check_choice, require_packages
 from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start, write_places
 
 if TYPE_CHECKING:
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.lesions import LesionPlace
 
-DRAWN, BODY_ALONE = "Drawn on the CT's own grid.", "Given the list's anatomy, else the body alone."
+DRAWN, DRAWN_AT_1_MM = "Drawn on the grid of the model's settings.", "Drawn at 1 mm, as the paper."
+BODY_ALONE = "Given the list's anatomy, else the body alone."
+InpaintingQuality = Annotated[
+    str, typer.Option("--quality", metavar="balanced|paper", help="As of inpaint-lesion; paper is slow.")
+]
 RealMasks = Annotated[
     bool, typer.Option("--real-masks", help="Draw over the real lesions too; without ellipsoids always.")
 ]
@@ -23,14 +27,16 @@ RealMasks = Annotated[
 
 @dataclass(frozen=True)
 class DrawnLesions:
-    """The lesions to draw: their kind, and the ellipsoids or real masks that they fill."""
+    """The lesions to draw: their kind, the ellipsoids or real masks that they fill, and the quality."""
 
     kind: KindOption = "lung"
     diameters: Diameters = None
     real_masks: RealMasks = False
+    quality: InpaintingQuality = "balanced"
 
     def check(self) -> None:
-        """Nothing: the kind and the diameters are checked with the cases."""
+        """InputError for a quality that there is not; the kind and the diameters are checked with the cases."""
+        check_choice("quality", self.quality, ("balanced", "paper"))
 
 
 @with_option_groups
@@ -69,10 +75,18 @@ def evaluate_inpaint_lesion(
         add_real(lesions, found.real, kept.real)
         where = _with_anatomy(where, found, AnatomyCondition(anatomy, model.device))
         with progress_bar("Lesions") as progress:
-            inpaint_all(lesions, where, model, progress, kind=kind, steps=steps, seed=shared.seed)
+            drawing = {"kind": kind, "quality": drawn.quality, "steps": steps, "seed": shared.seed}
+            inpaint_all(lesions, where, model, progress, **drawing)
         inpaint_elsewhere(lesions, where, found.elsewhere)
-    facts = {"kind": kind, "diameters_mm": found.diameters_mm, "steps": steps, "slab_mm": slab, "anatomy": anatomy}
-    finish(shared, lesions, model, [DRAWN if anatomy else f"{DRAWN} {BODY_ALONE}"], facts)
+    facts = {
+        "kind": kind,
+        "diameters_mm": found.diameters_mm,
+        "quality": drawn.quality,
+        "steps": steps,
+        "slab_mm": slab,
+    }
+    words = DRAWN if drawn.quality == "balanced" else DRAWN_AT_1_MM
+    finish(shared, lesions, model, [words if anatomy else f"{words} {BODY_ALONE}"], facts | {"anatomy": anatomy})
 
 
 def _with_anatomy(places: list[LesionPlace], found: LesionCases, condition: AnatomyCondition) -> list[LesionPlace]:
