@@ -1,0 +1,47 @@
+"""The script that runs the documented commands: it finds them all, runs blocks as written, and sees what fails."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra 'training')")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'training')")
+
+sys.path.insert(0, str(Path(__file__).parent))
+import blocks
+from raw_data import write_bmad
+from run_documented_commands import Runner
+from tiny_model import save_tiny_model
+
+on_unix = pytest.mark.skipif(sys.platform == "win32", reason="bash runs the blocks")
+
+
+def test_no_document_with_commands_is_forgotten():
+    files = [path.relative_to(blocks.REPOSITORY).as_posix() for path in blocks.REPOSITORY.glob("**/*.md")]
+    ignored = subprocess.run(["git", "check-ignore", *files], cwd=blocks.REPOSITORY, capture_output=True, text=True)
+    hidden = set(ignored.stdout.split()) | {"Docs/worker.md", "Docs/architecture.md"}  # jobs; folders
+    assert {file for file in files if blocks.blocks_of(file)} - hidden == set(blocks.DOCUMENTS)
+
+
+def test_the_words_of_a_command_in_small():
+    said = "train pretrain store run --config a.json --device cuda --workers 8"
+    assert blocks.in_small(said.split()) == "train pretrain store run --config a.json --device cpu --workers 0".split()
+    assert blocks.in_small(["evaluate", "condition", "s", "m", "n"])[-2:] == ["--crops", "1"]
+    assert blocks.reason_not_to_run("train prepare m s --scheduler tcp://HOST:8786".split()) == "needs a Dask cluster"
+
+
+@on_unix
+def test_the_table_of_anomalies_is_made_from_raw_slices(tmp_path):
+    """Table VI's own block, by bash; and of another block what fails is seen, and what follows runs."""
+    write_bmad(tmp_path / "raw" / "BMAD" / "liver")
+    save_tiny_model(tmp_path / "base-model", patch=16)
+    runner = Runner(tmp_path, log=lambda outcome: None)
+    (block,) = [b for b in blocks.blocks_of("Docs/reproducing-the-paper.md") if b.heading.startswith("Table VI:")]
+    runner.run_block(block)
+    runner.run_block(blocks.Block("", "", "meddiff-fm train export a b c\ntensorboard --logdir run\n"))
+    table, failed, other = runner.outcomes
+    assert table.ran and not table.reason and (tmp_path / "table6.json").is_file()
+    assert failed.ran and "exit code 2: meddiff-fm: b cannot be read" in failed.reason
+    assert not other.ran and other.reason == "waits for a browser"
