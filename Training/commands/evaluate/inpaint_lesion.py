@@ -38,6 +38,16 @@ class DrawnLesions:
         """InputError for a quality that there is not; the kind and the diameters are checked with the cases."""
         check_choice("quality", self.quality, ("balanced", "paper"))
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """The options by the names that a report has them under."""
+        return {"kind": self.kind, "quality": self.quality}
+
+    @property
+    def note(self) -> str:
+        """The grid that lesions are drawn on, in words."""
+        return DRAWN if self.quality == "balanced" else DRAWN_AT_1_MM
+
 
 @with_option_groups
 def evaluate_inpaint_lesion(
@@ -75,18 +85,10 @@ def evaluate_inpaint_lesion(
         add_real(lesions, found.real, kept.real)
         where = _with_anatomy(where, found, AnatomyCondition(anatomy, model.device))
         with progress_bar("Lesions") as progress:
-            drawing = {"kind": kind, "quality": drawn.quality, "steps": steps, "seed": shared.seed}
-            inpaint_all(lesions, where, model, progress, **drawing)
+            inpaint_all(lesions, where, model, progress, **drawn.facts, steps=steps, seed=shared.seed)
         inpaint_elsewhere(lesions, where, found.elsewhere)
-    facts = {
-        "kind": kind,
-        "diameters_mm": found.diameters_mm,
-        "quality": drawn.quality,
-        "steps": steps,
-        "slab_mm": slab,
-    }
-    words = DRAWN if drawn.quality == "balanced" else DRAWN_AT_1_MM
-    finish(shared, lesions, model, [words if anatomy else f"{words} {BODY_ALONE}"], facts | {"anatomy": anatomy})
+    facts = {**drawn.facts, "diameters_mm": found.diameters_mm, "steps": steps, "slab_mm": slab, "anatomy": anatomy}
+    finish(shared, lesions, model, [drawn.note if anatomy else f"{drawn.note} {BODY_ALONE}"], facts)
 
 
 def _with_anatomy(places: list[LesionPlace], found: LesionCases, condition: AnatomyCondition) -> list[LesionPlace]:
