@@ -272,7 +272,7 @@ def test_previews_are_small_volumes_of_the_estimate(shared, folder, model):
 
 def test_a_large_volume_is_thinned_for_a_preview():
     voxels = np.arange(200 * 10 * 30, dtype=np.float32).reshape(200, 10, 30) + 0.4
-    small = shrink(Volume(voxels, spacing=(1.0, 2.0, 3.0), origin=(5.0, 6.0, 7.0)), most=10_000)
+    small = shrink(Volume(voxels, spacing=(1.0, 2.0, 3.0), origin=(5.0, 6.0, 7.0)), limit=10_000)
     assert small.voxels.shape == (100, 5, 15) and small.voxels.dtype == np.int16
     assert small.spacing == (2.0, 4.0, 6.0) and small.origin == (5.0, 6.0, 7.0)
     np.testing.assert_array_equal(small.voxels[3, 2, 1], min(6 * 300 + 4 * 30 + 2, 32767))
