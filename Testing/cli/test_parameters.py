@@ -26,7 +26,12 @@ from MedDiffFMLib.worker.protocol import check_request
 
 def test_defaults_are_those_of_the_contract():
     values = {"sigma": "auto", "quality": "balanced", "region": "auto", "anatomy": "auto", "steps": None}
-    assert DenoiseParameters().validate().to_dict() == values | {"alone": False, "overlap": None, "seed": 0}
+    assert DenoiseParameters().validate().to_dict() == values | {
+        "strength": None,
+        "alone": False,
+        "overlap": None,
+        "seed": 0,
+    }
     common = {"model": None, "device": "auto", "precision": "auto", "roi": None, "overwrite": False}
     assert CommonParameters().validate().to_dict() == common
 
@@ -53,7 +58,7 @@ def test_text_becomes_numbers_and_json_gives_the_same_back():
         ("overlap", "0.76", "use a number from 0 to 0.75"),
         ("overlap", "-0.1", "use a number from 0 to 0.75"),
         ("overlap", "nan", "use a number from 0 to 0.75"),
-        ("sead", "1", "the parameters are sigma, quality, alone, region, anatomy, steps, overlap, seed"),
+        ("sead", "1", "the parameters are sigma, quality, strength, alone, region, anatomy, steps, overlap, seed"),
     ],
 )
 def test_what_cannot_be_is_refused_with_advice(name, value, advice):

@@ -32,6 +32,11 @@ def addMixed(source, full, matrix, name, provenance, target, percent):
     return node
 
 
+def canBeMixed(provenance):
+    """Whether a provenance has what a mix needs; that of another version of the worker may not."""
+    return "source" in provenance and "noise_by_strength_hu" in provenance.get("facts", {})
+
+
 def _newHidden(node):
     hidden = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
     hidden.UnRegister(None)  # the scene and this reference hold it

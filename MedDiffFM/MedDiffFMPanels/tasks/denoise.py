@@ -6,7 +6,7 @@ from MedDiffFMLib.parameters import TASKS
 from MedDiffFMLib.parameters.denoise import FULL_STRENGTH
 
 from ..logic import PanelLogic
-from ..scene.mixed_results import addMixed
+from ..scene.mixed_results import addMixed, canBeMixed
 from ..sections.run import timeText
 from ..sections.strength import StrengthPart
 from ..sections.task import TaskPart
@@ -38,7 +38,7 @@ class DenoiseLogic(PanelLogic):
         return values | {"strength": FULL_STRENGTH}
 
     def addOutputToScene(self, slot, voxels, matrix, provenance, source, target):
-        if not self._keepsFull:
+        if not self._keepsFull or not canBeMixed(provenance):
             return PanelLogic.addOutputToScene(self, slot, voxels, matrix, provenance, source, target)
         return addMixed(source, voxels, matrix, self.resultName(source), provenance, target, self._percent)
 
