@@ -32,7 +32,7 @@ def test_defaults_are_those_of_the_contract():
         "overlap": None,
         "seed": 0,
     }
-    common = {"model": None, "device": "auto", "precision": "auto", "roi": None, "overwrite": False}
+    common = {"model": None, "device": "auto", "precision": "auto", "runtime": "auto", "roi": None, "overwrite": False}
     assert CommonParameters().validate().to_dict() == common
 
 

@@ -42,7 +42,7 @@ def files(data, tmp_path):
 def run(task, files, parameters):
     own = {"tasks": {"detect-anomalies": {"spacing_mm": None}}}
 
-    def load(name, device, precision):
+    def load(name, device, precision, runtime):
         return exact_model(Prior(MEANS, WINDOW, other=20.0), config=own)
 
     return run_job(task, files, parameters, CommonParameters(), load=load)
