@@ -17,6 +17,7 @@ from MedDiffFMTraining.learn.batches import StepBatches, draw_batch
 from MedDiffFMTraining.learn.config import PretrainConfig
 from MedDiffFMTraining.learn.red_cnn import RedCnnConfig
 from MedDiffFMTraining.learn.refine import RefineConfig
+from MedDiffFMTraining.learn.restore_config import RestoreConfig
 from MedDiffFMTraining.learn.trainer import Trainer, summary
 
 CONFIG = PretrainConfig(network=TINY, crops=CropConfig(patch=(8, 16, 16)), steps=10, batch=2, accumulate=2)
@@ -65,8 +66,8 @@ def test_the_recipes_of_controlnets_are_the_papers(name):
 
 @pytest.mark.parametrize("path", sorted(p for p in RECIPES.glob("*/*.json") if p.name != "tasks.json"), ids=str)
 def test_every_recipe_can_be_read_and_written(path, tmp_path):
-    kinds = {"refine": RefineConfig, "red": RedCnnConfig}
-    kind = kinds.get(path.name.split("-")[0], PretrainConfig)
+    kinds = {"refine": RefineConfig, "red": RedCnnConfig, "restore": RestoreConfig}
+    kind = kinds.get(path.stem.split("-")[0], PretrainConfig)
     config = kind.from_json(path)
     (tmp_path / "again.json").write_text(json.dumps(asdict(config)))
     assert kind.from_json(tmp_path / "again.json") == config
