@@ -47,7 +47,7 @@ class ScanRestorer:
 
     @property
     def span(self) -> RegionSpan:
-        """All slices."""
+        """The span of slices that is restored: all of the scan."""
         return whole_scan(self.scan.region, len(self.scan.body))
 
     @property

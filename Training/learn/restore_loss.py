@@ -29,7 +29,11 @@ COARSE_PIXELS, COARSE_WEIGHT = (4, 8), 0.1
 def restorer_loss(
     found: torch.Tensor, noise: torch.Tensor, truth: torch.Tensor, emphasis: torch.Tensor
 ) -> torch.Tensor:
-    """L. All (N, Y, X): the noise found and the true one in units of σ, the truth in HU, how much a pixel counts."""
+    """The loss L of a batch of slices, a scalar.
+
+    All are (N, Y, X). found, noise: the noise found and the true one, in units of σ; truth: the clean slices in HU;
+    emphasis: how much each pixel counts.
+    """
     weights = tissue_weights(truth) * emphasis
     error = found - noise
     fine = (weights * pseudo_huber(error)).sum() / weights.sum()
