@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import UsageError
 from .base import Parameters, parameter
 from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_parameter, seed_parameter, steps_parameter
 
@@ -61,6 +62,16 @@ class DenoiseParameters(Parameters):
     )
     overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()
+
+    def validate(self):
+        """This object, if every value is usable; else UsageError, also for a strength that may be meant as a share."""
+        super().validate()
+        if isinstance(self.strength, (int, float)) and 0 < self.strength <= 1:
+            levels = ", ".join(STRENGTHS)
+            raise UsageError(
+                f"--strength {self.strength:g} could be a share or a percentage: give percent, as 70, or one of {levels}."
+            )
+        return self
 
     @property
     def strength_percent(self) -> float:

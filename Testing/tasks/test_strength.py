@@ -56,6 +56,14 @@ def test_the_largest_values_of_a_type_do_not_wrap_around():
     assert mix(after, before, 25).tolist() == [[[16383, 16383]]]
 
 
+@pytest.mark.parametrize("strength", [0.7, 1, 1.0, "0.7"])
+def test_a_share_is_not_taken_for_a_percentage(strength):
+    """0.7 % would leave the noise, and nobody would see why."""
+    with pytest.raises(UsageError, match=r"--strength (0\.7|1) could be a share or a percentage: give percent"):
+        DenoiseParameters.from_dict({"strength": strength})
+    assert DenoiseParameters.from_dict({"strength": 0}).strength_percent == 0
+
+
 def test_nothing_and_everything_are_the_voxels_themselves(ct, full, tiny_model):
     """Floats too, of which y + (x − y) is not always x."""
     rng = np.random.default_rng(2)

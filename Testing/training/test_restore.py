@@ -153,7 +153,12 @@ def test_settings_are_read_as_they_are_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "word"),
-    [({"steps": 0}, "steps"), ({"patch": {"edge": 30}}, "edge"), ({"patch": {"sigma_hu": [9, 4]}}, "sigma_hu")],
+    [
+        ({"steps": 0}, "steps"),
+        ({"patch": {"edge": 30}}, "edge"),
+        ({"patch": {"sigma_hu": [9, 4]}}, "sigma_hu"),
+        ({"kind": "low-dose"}, "settings that a restorer does not have"),
+    ],
 )
 def test_settings_that_cannot_be(tmp_path, change, word):
     file = tmp_path / "restore.json"

@@ -58,7 +58,9 @@ class RestoreConfig:
         """InputError if the file cannot be read, or holds an unknown setting or an impossible value."""
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except TypeError:
+            raise InputError(f"{path} holds settings that a restorer does not have: start from restore.json.") from None
+        except (OSError, ValueError, AttributeError) as error:
             raise InputError(f"{path} cannot be read as settings ({error}): name a file like restore.json.") from None
 
     @classmethod
