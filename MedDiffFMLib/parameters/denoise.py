@@ -69,7 +69,7 @@ class DenoiseParameters(Parameters):
         if isinstance(self.strength, (int, float)) and 0 < self.strength <= 1:
             levels = ", ".join(STRENGTHS)
             raise UsageError(
-                f"--strength {self.strength:g} could be a share or a percentage: give percent, as 70, or one of {levels}."
+                f"--strength {self.strength:g} may be a share or a percentage: give percent, as 70, or {levels}."
             )
         return self
 

@@ -59,7 +59,7 @@ def test_the_largest_values_of_a_type_do_not_wrap_around():
 @pytest.mark.parametrize("strength", [0.7, 1, 1.0, "0.7"])
 def test_a_share_is_not_taken_for_a_percentage(strength):
     """0.7 % would leave the noise, and nobody would see why."""
-    with pytest.raises(UsageError, match=r"--strength (0\.7|1) could be a share or a percentage: give percent"):
+    with pytest.raises(UsageError, match=r"--strength (0\.7|1) may be a share or a percentage: give percent"):
         DenoiseParameters.from_dict({"strength": strength})
     assert DenoiseParameters.from_dict({"strength": 0}).strength_percent == 0
 
