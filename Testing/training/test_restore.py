@@ -1,6 +1,8 @@
 """Training of the restorer: clean volumes, patches, the loss, a run that goes on to the bit, and its export."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 import torch
 from tiny_model import save_tiny_model
 
-from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.models.loading import load_model
+from MedDiffFMTraining.commands.train.restore import train
 from MedDiffFMTraining.data.dead_leaves import RADII_MM, dead_leaves, radius, write_volumes
 from MedDiffFMTraining.data.faint_discs import plant_discs
 from MedDiffFMTraining.data.leaf_shapes import Canvas, paint_ellipsoid, paint_tube
@@ -143,6 +146,23 @@ def test_a_stopped_run_goes_on_to_the_bit_and_is_exported(tmp_path, source):
     record = json.loads((model / "restorers" / "low-dose" / "config.json").read_text())
     assert record["training"]["steps"] == 6
     assert "base_sha256" not in record  # it depends on no other weights
+
+
+def test_a_run_that_is_asked_to_stop_saves_its_last_update(tmp_path, source, monkeypatch):
+    trainer = RestoreTrainer(CONFIG, tmp_path, torch.device("cpu"))
+    update = trainer.update
+
+    def interrupted(batch):
+        if trainer.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(batch)
+
+    monkeypatch.setattr(trainer, "update", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Cancelled, match="saved at step 3"):
+        train(trainer, source, [], workers=0)
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 3
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_settings_are_read_as_they_are_written(tmp_path):

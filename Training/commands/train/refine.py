@@ -14,6 +14,7 @@ import typer
 from MedDiffFMLib.errors import InputError
 
 from ..options import PairsRun, require_packages
+from .running import save_and_stop, stop_signals
 
 if TYPE_CHECKING:
     from MedDiffFMLib.models.loading import Model
@@ -67,22 +68,28 @@ def _same_run(run: Path, settings: RefineConfig, model: Model) -> None:
 
 
 def train(trainer: RefineTrainer) -> None:
-    """Run a trainer to its last update; every `save_every` updates its state is saved and a line printed."""
-    rows, started, first = [], time.monotonic(), trainer.step
-    config = trainer.config
-    while trainer.step < config.steps:
-        rows.append(trainer.update())
-        if trainer.step % config.save_every and trainer.step < config.steps:
-            continue
-        trainer.save()
-        before, after = (sum(row[name] for row in rows) for name in ("before", "loss"))
-        seconds = (time.monotonic() - started) / (trainer.step - first)
-        gain = 10 * math.log10(before / after) if before and after else 0.0
-        row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(seconds, 3)}
-        with (trainer.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(row) + "\n")
-        left = seconds * (config.steps - trainer.step) / 60
-        print(
-            f"step {trainer.step}/{config.steps}  gain {gain:.2f} dB  {seconds:.2f} s  {left:.0f} min left", flush=True
-        )
-        rows = []
+    """Run a trainer to its last update; every `save_every` updates its state is saved and a line printed. Cancelled,
+    and saved, if it is asked to stop.
+    """
+    config, rows, started, first = trainer.config, [], time.monotonic(), trainer.step
+    with stop_signals() as signals:
+        while trainer.step < config.steps:
+            rows.append(trainer.update())
+            save_and_stop(trainer, signals)
+            if trainer.step % config.save_every and trainer.step < config.steps:
+                continue
+            trainer.save()
+            _report(trainer, rows, (time.monotonic() - started) / (trainer.step - first))
+            rows = []
+
+
+def _report(trainer: RefineTrainer, rows: list[dict], seconds: float) -> None:
+    """Log and print the gain of the updates in `rows`. seconds: of an update."""
+    steps = trainer.config.steps
+    before, after = (sum(row[name] for row in rows) for name in ("before", "loss"))
+    gain = 10 * math.log10(before / after) if before and after else 0.0
+    row = {"step": trainer.step, "gain_db": round(gain, 3), "seconds": round(seconds, 3)}
+    with (trainer.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(row) + "\n")
+    left = seconds * (steps - trainer.step) / 60
+    print(f"step {trainer.step}/{steps}  gain {gain:.2f} dB  {seconds:.2f} s  {left:.0f} min left", flush=True)

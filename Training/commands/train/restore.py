@@ -12,6 +12,7 @@ import typer
 from MedDiffFMLib.errors import InputError
 
 from ..options import RunFolder, Store, TrainingDevice, Workers, require_packages
+from .running import save_and_stop, stop_signals
 
 if TYPE_CHECKING:
     from ...data.noisy_patches import NoiseSource
@@ -84,25 +85,29 @@ def _same_run(run: Path, settings: RestoreConfig) -> None:
 
 
 def train(trainer: RestoreTrainer, source: object, parts: list[ValidationPart], workers: int) -> None:
-    """Run a trainer to its last update; its state is saved and measured on validation every so many updates."""
+    """Run a trainer to its last update; its state is saved and measured on validation every so many updates. Cancelled,
+    and saved, if it is asked to stop.
+    """
     from ...learn.log import RunLog
 
     log, config, rows = RunLog(trainer.folder, trainer.step), trainer.config, []
     started, first, cpu = time.monotonic(), trainer.step, time.process_time()
-    for batch in trainer.batches(source, workers):
-        rows.append(trainer.update(batch))
-        if trainer.step % config.save_every and trainer.step < config.steps:
-            continue
-        trainer.save()
-        seconds = (time.monotonic() - started) / (trainer.step - first)
-        row = {name: sum(one[name] for one in rows) / len(rows) for name in rows[0]}
-        row |= {"step": trainer.step, "lr": trainer.learning_rate(), "seconds": seconds}
-        row["cpu_seconds"] = (time.process_time() - cpu) / (trainer.step - first)  # of this process alone
-        rows = []
-        if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
-            row |= _measured(trainer, parts)
-        log({name: round(value, 6) for name, value in row.items()})
-        print(_line(trainer, row), flush=True)
+    with stop_signals() as signals:
+        for batch in trainer.batches(source, workers):
+            rows.append(trainer.update(batch))
+            save_and_stop(trainer, signals)
+            if trainer.step % config.save_every and trainer.step < config.steps:
+                continue
+            trainer.save()
+            done = trainer.step - first
+            row = {name: sum(one[name] for one in rows) / len(rows) for name in rows[0]}
+            row |= {"step": trainer.step, "lr": trainer.learning_rate(), "seconds": (time.monotonic() - started) / done}
+            row["cpu_seconds"] = (time.process_time() - cpu) / done  # of this process alone
+            rows = []
+            if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
+                row |= _measured(trainer, parts)
+            log({name: round(value, 6) for name, value in row.items()})
+            print(_line(trainer, row), flush=True)
     log.close()
 
 

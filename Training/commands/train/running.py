@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from MedDiffFMLib.errors import Cancelled, InputError
 
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
     from ...learn.config import PretrainConfig
     from ...learn.log import RunLog
     from ...learn.trainer import Trainer
+
+
+class SavedTrainer(Protocol):
+    """A trainer that counts its updates and saves its state into its run's folder."""
+
+    step: int
+
+    def save(self) -> None: ...
 
 
 def training_cases(store: Path, run: Path, settings: PretrainConfig, for_controlnet: bool = False) -> list[Case]:
@@ -75,7 +85,7 @@ def _run(trainer: Trainer, workers: int) -> None:
     from ...learn.pretrain import pretrain as loop
 
     log = _open_log(trainer) if trainer.processes.main else None
-    signals, first, skipped = _stop_on_signal(), trainer.step + 1, []
+    first, skipped = trainer.step + 1, []
 
     def on_step(row: dict) -> None:
         log(row)
@@ -84,7 +94,8 @@ def _run(trainer: Trainer, workers: int) -> None:
         if row["step"] % 20 == 0 or row["step"] in (first, trainer.config.steps):
             print(_line(row, trainer.config.steps, len(skipped)), flush=True)
 
-    loop(trainer, on_step, lambda: bool(signals), workers, log.show if log else None)
+    with stop_signals() as signals:
+        loop(trainer, on_step, lambda: bool(signals), workers, log.show if log else None)
     if log:
         log.close()
     if trainer.step < trainer.config.steps:
@@ -123,9 +134,21 @@ def _check_settings(trainer: Trainer) -> None:
         )
 
 
-def _stop_on_signal() -> list[int]:
-    """A list of the signals SIGINT and SIGTERM that have come; the step under way is finished and saved."""
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A context with a list of the signals SIGINT and SIGTERM that have come; the step under way is finished first."""
     received: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: received.append(number))
-    return received
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, frame: received.append(number)) for number in numbers]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def save_and_stop(trainer: SavedTrainer, signals: list[int]) -> None:
+    """Save the trainer's state and raise Cancelled if a signal has come."""
+    if signals:
+        trainer.save()
+        raise Cancelled(f"Stopped and saved at step {trainer.step}: the same command goes on from there.")

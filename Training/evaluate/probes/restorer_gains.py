@@ -1,7 +1,8 @@
 """What a restorer in training gains on patients that it does not learn from, with noise that it does not learn from.
 
-The noise is the sinogram simulation of `data.low_dose`, three strengths in parts of three patients; beside it stands
-non-local means in 3D with the best of several strengths, chosen anew for each, knowing the truth.
+The noise is that of the second simulator (`data.fan_dose`), of which no training knows anything, four strengths in
+parts of five patients; beside it stands non-local means in 3D with the best of several strengths, chosen anew for each,
+knowing the truth.
 """
 
 from __future__ import annotations
@@ -20,30 +21,40 @@ from MedDiffFMLib.networks.restorer import Restorer
 from MedDiffFMLib.refinement.noise_inputs import NoiseInputs
 from MedDiffFMLib.refinement.noise_map import scan_noise
 
-from ...data.low_dose import calibrate, low_dose_noise
+from ...data.fan_dose import simulate_by_fan
 from ...data.store import Case
 from ..baselines.classical import denoise_classically
 
-PARTS = {"hn_cerr1": 0.3, "chest_ricord1012": 0.5, "abd_cortliver": 0.55}  # their middle slice, as a share of the body
-SIGMAS_HU = (12.0, 30.0, 60.0)
+PARTS = {  # their middle slice, as a share of the body
+    "hn_cerr1": 0.3,
+    "head_gate2mm": 0.6,
+    "chest_ricord1012": 0.5,
+    "chest_ricord1012_thin": 0.5,
+    "abd_cortliver": 0.55,
+    "sarcoma_sts028": 0.5,
+}
+SIGMAS_HU = (8.0, 12.0, 30.0, 60.0)
 SLICES, EDGE = 12, 176
 SEED = 977
+KERNEL = "shepp-logan"
 STRENGTHS = {"nlm": (0.6, 0.8), "nlm3": (0.85, 1.0)}  # of non-local means, see `classical`
 
 
 @dataclass(frozen=True)
 class ValidationPart:
-    """A part of a patient: truth and noise of 1 HU, float32 (Z, Y, X), and the body, bool."""
+    """A part of a patient. truth: HU, float32 (Z, Y, X); low_dose: the same with the noise of each of SIGMAS_HU, in
+    their order, (4, Z, Y, X); body: bool (Z, Y, X); spacing: mm (z, y, x).
+    """
 
     name: str
     truth: np.ndarray
-    noise: np.ndarray
+    low_dose: np.ndarray
     body: np.ndarray
     spacing: tuple[float, float, float]
 
     def noisy(self, sigma_hu: float) -> np.ndarray:
-        """The part with noise of sigma_hu in soft tissue, nothing below −1024 HU."""
-        return np.maximum(self.truth + sigma_hu * self.noise, np.float32(-1024))
+        """The part with noise of sigma_hu, one of SIGMAS_HU, in soft tissue."""
+        return self.low_dose[SIGMAS_HU.index(sigma_hu)]
 
     def gain(self, result: np.ndarray, sigma_hu: float) -> float:
         """How much smaller the errors in the body are than the noise was, in dB."""
@@ -59,7 +70,7 @@ def open_parts(cases: list[Case], folder: Path) -> list[ValidationPart]:
         file = folder / f"{case.facts.name}.npz"
         if not file.exists():
             made = _make(case, PARTS[case.facts.name])
-            np.savez(file, truth=made.truth, noise=made.noise, body=made.body)
+            np.savez(file, truth=made.truth, low_dose=made.low_dose, body=made.body)
     return [_read(case, folder / f"{case.facts.name}.npz") for case in named]
 
 
@@ -67,12 +78,13 @@ def _make(case: Case, height: float) -> ValidationPart:
     (z0, z1), *plane = case.body_box
     first = round(z0 + height * (z1 - z0)) - SLICES // 2
     hu = case.hu[slice(first, first + SLICES), slice(None), slice(None)].astype(np.float32)
-    noise = calibrate(low_dose_noise(hu, case.facts.spacing[1], SEED), hu, 1.0)
+    low = [simulate_by_fan(hu, case.facts.spacing[1], sigma, SEED, KERNEL) for sigma in SIGMAS_HU]
     body = body_mask(hu)
     middle = [(a + b) // 2 for a, b in plane]
     window = tuple(slice(max(0, m - EDGE // 2), m + EDGE // 2) for m in middle)
     part = (slice(None), *window)
-    return ValidationPart(case.facts.name, hu[part], noise[part], body[part], case.facts.spacing)
+    low_dose = np.stack([one[part] for one in low])
+    return ValidationPart(case.facts.name, hu[part], low_dose, body[part], case.facts.spacing)
 
 
 def _read(case: Case, file: Path) -> ValidationPart:
