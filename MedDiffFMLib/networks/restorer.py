@@ -7,6 +7,7 @@ and how its output is used: `refinement.noise_inputs`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,6 +27,11 @@ class RestorerConfig:
     inputs: int
     channels: tuple[int, ...] = CHANNELS
     blocks: int = 1
+
+    @property
+    def multiple(self) -> int:
+        """What Y and X of its features must be multiples of."""
+        return 2 ** len(self.channels)
 
     @classmethod
     def from_dict(cls, values: dict) -> RestorerConfig:
@@ -49,9 +55,10 @@ class Restorer(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """The noise, in units of σ, of features (slices, inputs, Y, X), any Y and X: (slices, Y, X)."""
-        height, width = features.shape[2:]
-        found, kept = self.enter(F.pixel_unshuffle(_padded(features, 2 ** len(self.before)), 2)), []
+        """The noise, in units of σ, of features (slices, inputs, Y, X): (slices, Y, X). Y and X must be multiples of
+        `config.multiple`; see `on_any_size`.
+        """
+        found, kept = self.enter(F.pixel_unshuffle(features, 2)), []
         for level, blocks in enumerate(self.before):
             if level:
                 kept.append(found)
@@ -59,7 +66,7 @@ class Restorer(nn.Module):
             found = blocks(found)
         for level in reversed(range(len(self.after))):
             found = self.after[level](kept[level] + self.up[level](found))
-        return F.pixel_shuffle(self.leave(found), 2)[:, 0, :height, :width]
+        return F.pixel_shuffle(self.leave(found), 2)[:, 0]
 
 
 class ResidualBlock(nn.Module):
@@ -94,7 +101,13 @@ def _doubling(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, 4 * outputs, kernel_size=1), nn.PixelShuffle(2))
 
 
-def _padded(features: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Features whose edge pixels are repeated until Y and X are multiples."""
-    height, width = features.shape[2:]
-    return F.pad(features, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+def on_any_size(restorer: Restorer) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The restorer, or its compiled form, for features of any Y and X: edge pixels are repeated as far as it needs."""
+
+    def evaluate(features: torch.Tensor) -> torch.Tensor:
+        height, width = features.shape[2:]
+        multiple = restorer.config.multiple
+        padded = F.pad(features, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+        return restorer(padded)[..., :height, :width]
+
+    return evaluate

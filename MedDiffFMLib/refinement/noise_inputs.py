@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from ..networks.refiner import apply_slabwise, at
-from ..networks.restorer import Restorer
+from ..networks.restorer import Restorer, on_any_size
 from .noise_map import NoiseMap, gaussian_mean
 
 NEIGHBORS = 3  # slices on either side
@@ -53,8 +53,8 @@ class NoiseInputs:
     def restored(
         self, restorer: Restorer, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
     ) -> torch.Tensor:
-        """x̂, float32 (Z, Y, X) in HU. mirrored, on_part: see `refiner.apply_slabwise`."""
-        noise = apply_slabwise(restorer, self.features, self.y, mirrored, on_part)
+        """x̂, float32 (Z, Y, X) in HU. restorer: may be compiled; mirrored, on_part: see `apply_slabwise`."""
+        noise = apply_slabwise(on_any_size(restorer), self.features, self.y, mirrored, on_part)
         for z in torch.arange(len(noise), device=noise.device).split(8):
             noise[z] = self.y[z] - self.sigma.at(z) * noise[z]
         return noise

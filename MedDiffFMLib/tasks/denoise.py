@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from ..anatomy.body_regions import RegionBlender, whole_scan
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor
 from ..models.components import REFINERS
 from ..models.loading import Model, load_model
+from ..models.restorer_folder import LOW_DOSE as RESTORER
 from ..networks.refiner import Refiner
 from ..parameters import DenoiseParameters
 from ..parameters.denoise import STRENGTHS
@@ -27,7 +27,8 @@ from ..volumes.checks import ensure_ct
 from ..volumes.noise_level import estimate_noise
 from ..volumes.volume import Volume, cast_like
 from .denoise_region import QUALITIES, DenoiseSettings, RegionDenoiser, merge
-from .facts import DenoiseFacts, RegionFacts
+from .denoise_restorer import MIRRORED, ScanRestorer, restorer_for
+from .facts import DenoiseFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
 from .settings import settings_for
@@ -105,21 +106,39 @@ def plan(
     volume = ensure_ct(volume)
     check_anatomy(anatomy, volume)
     model = model or load_model()
+    restorer, settings = restorer_for(model, params), _settings(model, params)
+    if restorer:  # it needs neither organs nor windows, and works on the scan's own grid
+        anatomy, settings = "none", replace(settings, spacing_mm=None)
     known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
-    settings = _settings(model, params)
     scan = analyze_scan(volume, params.region, reporter, settings.spacing_mm, settings.windows_hu)
-    labels = known.labels(scan)
     noise_hu = estimate_noise(scan.frame.hu, scan.body, scan.frame.spacing)
     reporter.heartbeat()
     sigma_hu = _sigma(params.sigma, GUESSED_HU if for_estimate and noise_hu is None else noise_hu)
+    if restorer:
+        regions = [ScanRestorer(scan, model, restorer, sigma_hu, MIRRORED[params.quality])]
+    else:
+        regions = _diffusion(scan, model, settings, params, known, sigma_hu, reporter)
+    return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter)
+
+
+def _diffusion(
+    scan: Scan,
+    model: Model,
+    settings: DenoiseSettings,
+    params: DenoiseParameters,
+    known: KnownAnatomy,
+    sigma_hu: float,
+    reporter: Reporter,
+) -> list[RegionDenoiser]:
+    """The regions of a scan, ready to be denoised by the foundation model and what refines its estimate."""
+    labels, refiner, regions = known.labels(scan), _refiner(model, settings), []
     spans = scan.regions(labels) if params.region == "auto" else [whole_scan(scan.region, len(scan.body))]
-    refiner, regions = _refiner(model, settings), []
     for span in spans:
         part = scan.part(span, settings.windows_hu)
         conditions = part.conditions(model, labels[span.z])
         eps = NoisePredictor(model, conditions, part.body, part.air, settings.tiling, on_tile=reporter.part)
         regions.append(RegionDenoiser(span, part, eps, sigma_hu, settings, refiner))
-    return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter)
+    return regions
 
 
 @dataclass(frozen=True)
@@ -132,7 +151,7 @@ class DenoisePlan:
     params: DenoiseParameters
     noise_hu: float | None
     sigma_hu: float
-    regions: list[RegionDenoiser]
+    regions: list[RegionDenoiser] | list[ScanRestorer]
     reporter: Reporter
 
     def estimate(self) -> dict:
@@ -172,11 +191,8 @@ class DenoisePlan:
         }
 
     def _seconds_each(self) -> float | None:
-        """The time of one network evaluation, measured; None if there is nothing but air."""
-        for one in self.regions:
-            if one.eps.active:
-                return one.eps.seconds_of_a_tile(torch.from_numpy(one.scan.x).to(one.eps.model.device), one.steps[0])
-        return None
+        """The time of a unit of `costs`, measured; None if there is nothing but air."""
+        return next((seconds for one in self.regions if (seconds := one.seconds_each) is not None), None)
 
     def _on_input_grid(self, hu: np.ndarray) -> np.ndarray:
         """The merged result on the input's grid. From another grid only the change comes back, so that interpolation
@@ -206,7 +222,9 @@ class DenoisePlan:
 
     def _facts(self, noise_by_strength: dict[str, float | None]) -> DenoiseFacts:
         strength = self.params.strength_percent
-        refiner, spacing_mm = self.regions[0].refiner, self.settings.spacing_mm
+        first, spacing_mm = self.regions[0], self.settings.spacing_mm
+        restored = isinstance(first, ScanRestorer)
+        refined = not restored and first.refiner is not None
         return DenoiseFacts(
             sigma_hu=self.sigma_hu,
             noise_before_hu=self.noise_hu,
@@ -215,20 +233,10 @@ class DenoisePlan:
             noise_by_strength_hu=noise_by_strength,
             anatomy=str(self.anatomy),
             grid="own" if spacing_mm is None else f"{spacing_mm} mm",
-            non_local_means=NLM_SHARE if refiner else self.settings.nlm_share,
-            refiner=LOW_DOSE.kind if refiner else "none",
-            regions=[self._region_facts(one) for one in self.regions],
-        )
-
-    def _region_facts(self, one: RegionDenoiser) -> RegionFacts:
-        return RegionFacts(
-            region=one.scan.region.name,
-            window_hu=list(one.scan.window),
-            timesteps=one.steps,
-            windows=len(one.eps.active),
-            windows_of_air=len(one.eps.skipped),
-            network_evaluations=len(one.steps) * len(one.eps.active),
-            mm_superior=list(self.scan.span_mm(one.span)),
+            non_local_means=0.0 if restored else NLM_SHARE if refined else self.settings.nlm_share,
+            refiner=LOW_DOSE.kind if refined else "none",
+            restorer=RESTORER if restored else "none",
+            regions=[one.facts(self.scan.span_mm(one.span)) for one in self.regions],
         )
 
 

@@ -30,6 +30,7 @@ from ..refinement.low_dose import MEANS_COST, LowDoseInputs
 from ..refinement.non_local_means import COST as NLM_COST
 from ..refinement.non_local_means import non_local_means
 from ..volumes.intensity import keep_beyond, to_hu
+from .facts import RegionFacts
 from .scan import Scan
 from .settings import TiledSettings
 
@@ -105,6 +106,13 @@ class RegionDenoiser:
                 costs += [self.eps.worth(voxels, cost) for cost in (REFINER_COST * self.settings.mirrored, MEANS_COST)]
         return costs
 
+    @cached_property
+    def seconds_each(self) -> float | None:
+        """The time of one network evaluation, measured; None if there is nothing but air."""
+        if not self.eps.active:
+            return None
+        return self.eps.seconds_of_a_tile(torch.from_numpy(self.scan.x).to(self.eps.model.device), self.steps[0])
+
     def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
         """The denoised region in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
         y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
@@ -158,6 +166,18 @@ class RegionDenoiser:
         if self.settings.guarded:
             return merge(hu, estimate, self.scan.body, window, self.sigma_hu)
         return keep_beyond(hu, estimate, window)
+
+    def facts(self, mm_superior: tuple[float, float]) -> RegionFacts:
+        """What was computed, for the provenance. mm_superior: the lowest and highest end of the region."""
+        return RegionFacts(
+            region=self.scan.region.name,
+            window_hu=list(self.scan.window),
+            timesteps=self.steps,
+            windows=len(self.eps.active),
+            windows_of_air=len(self.eps.skipped),
+            network_evaluations=len(self.steps) * len(self.eps.active),
+            mm_superior=list(mm_superior),
+        )
 
 
 def merge(

@@ -37,13 +37,15 @@ def restorer_for(model: Model, params: DenoiseParameters) -> Restorer | None:
 
 @dataclass(frozen=True)
 class ScanRestorer:
-    """A scan ready to be restored. sigma_hu: the noise in soft tissue; mirrored: orientations, 1 to 8."""
+    """A scan ready to be restored by a model's restorer. sigma_hu: the noise in soft tissue; mirrored: orientations, 1
+    to 8.
+    """
 
     scan: Scan
+    model: Model
     restorer: Restorer
     sigma_hu: float
     mirrored: int
-    device: torch.device
 
     @property
     def span(self) -> RegionSpan:
@@ -60,25 +62,26 @@ class ScanRestorer:
         """The time of a unit of `costs`, measured; None if there is nothing but air."""
         if not self.scan.voxels_in_box:
             return None
-        features = torch.zeros(1, self.restorer.config.inputs, PROBE, PROBE, device=self.device)
-        with torch.inference_mode():
+        network = self.model.evaluator(self.restorer)
+        features = torch.zeros(1, self.restorer.config.inputs, PROBE, PROBE, device=self.model.device)
+        with torch.inference_mode(), self.model.autocast():
             for _ in range(2):  # the first one of a process is slow
                 started = time.monotonic()
-                float(self.restorer(features).sum())  # waits for a GPU
+                float(network(features).sum())  # waits for a GPU
                 seconds = time.monotonic() - started
         return seconds / PROBE**2
 
     def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
         """The restored scan in HU, float32 (Z, Y, X). seed and before do not matter here: nothing is drawn."""
-        found = self.scan.frame.hu.astype(np.float32)
+        found, network = self.scan.frame.hu.astype(np.float32), self.model.evaluator(self.restorer)
         for box in self.scan.body_box:
-            y = torch.from_numpy(np.ascontiguousarray(found[box])).to(self.device)
-            body = torch.from_numpy(self.scan.body[box]).to(self.device)
+            y = torch.from_numpy(np.ascontiguousarray(found[box])).to(self.model.device)
+            body = torch.from_numpy(self.scan.body[box]).to(self.model.device)
             spacing = self.scan.frame.spacing
             sigma, grain = scan_noise(y, spacing, self.sigma_hu, body)
             inputs = NoiseInputs(y, sigma, grain, spacing)
-            with torch.inference_mode():
-                restored = inputs.restored(self.restorer, self.mirrored, reporter.part)
+            with torch.inference_mode(), self.model.autocast():
+                restored = inputs.restored(network, self.mirrored, reporter.part)
                 limit = LARGEST_CHANGE * sigma.at(torch.arange(len(y), device=y.device))
                 found[box] = (y + (restored - y).clamp(-limit, limit)).cpu().numpy()
         reporter.next_step()
@@ -88,7 +91,7 @@ class ScanRestorer:
         """The estimate in the body, the input around it."""
         return np.where(self.scan.body, estimate, self.scan.frame.hu)
 
-    def facts(self) -> RegionFacts:
+    def facts(self, mm_superior: tuple[float, float]) -> RegionFacts:
         """What was computed, for the provenance: no window and no timesteps of a diffusion model."""
         return RegionFacts(
             region=self.scan.region.name,
@@ -97,5 +100,5 @@ class ScanRestorer:
             windows=0,
             windows_of_air=0,
             network_evaluations=len(self.scan.body) * self.mirrored,
-            mm_superior=list(self.scan.span_mm(self.span)),
+            mm_superior=list(mm_superior),
         )

@@ -63,7 +63,7 @@ class DenoiseFacts(_FactsByRegion, Facts):
     """The facts of denoising. sigma_hu: the noise of the input; before and after: as measured, None where it cannot
     be; noise_by_strength_hu: after it at several strengths, {"70": 12.5}.
 
-    grid: own or its spacing; non_local_means: their weight; refiner: its name or none.
+    grid: own or its spacing; non_local_means: their weight; refiner, restorer: their names or none.
     """
 
     sigma_hu: float
@@ -75,13 +75,14 @@ class DenoiseFacts(_FactsByRegion, Facts):
     grid: str
     non_local_means: float
     refiner: str
+    restorer: str
     regions: list[RegionFacts]
 
     def to_dict(self) -> dict:
         """For JSON: one region among the other facts, several as `parts`."""
         facts = asdict(self)
         parts = facts.pop("regions")
-        how = {key: facts.pop(key) for key in ("grid", "non_local_means", "refiner")}
+        how = {key: facts.pop(key) for key in ("grid", "non_local_means", "refiner", "restorer")}
         if len(parts) > 1:
             return facts | {"region": self.region} | how | self._counts() | {"parts": parts}
         del parts[0]["mm_superior"]

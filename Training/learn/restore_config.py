@@ -42,7 +42,8 @@ class RestoreConfig:
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("edge", "centers"):
             require(getattr(self.patch, name) >= 1, name, getattr(self.patch, name), "1 or more")
-        require(self.patch.edge % 8 == 0, "edge", self.patch.edge, "a multiple of 8 pixels")
+        multiple = 2 ** len(self.channels)
+        require(self.patch.edge % multiple == 0, "edge", self.patch.edge, f"a multiple of {multiple} pixels")
         low, high = self.patch.sigma_hu
         require(0 < low < high, "sigma_hu", self.patch.sigma_hu, "two rising numbers of HU above 0")
         sources = self.patch.sources
