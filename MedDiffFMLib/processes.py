@@ -17,7 +17,9 @@ def own_group() -> dict:
 
 
 def end_process_group(process: subprocess.Popen, patience: float = 0.5) -> None:
-    """End a process started with `own_group` and all of its group: asked first, killed after `patience` seconds."""
+    """End a process started with `own_group` and all of its group: asked first, killed after `patience` seconds. What it
+    started ends even if it has ended itself; another process that has got its number by now is left alone.
+    """
     if os.name != "posix":  # the interpreter is a launcher there: its child must go too
         with contextlib.suppress(subprocess.TimeoutExpired):  # no signal can ask it, but its closed stdin does
             process.wait(patience)
@@ -26,6 +28,8 @@ def end_process_group(process: subprocess.Popen, patience: float = 0.5) -> None:
         subprocess.run(command, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(1)
+        return
+    if process.poll() is not None and _exists(process.pid):
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -36,3 +40,14 @@ def end_process_group(process: subprocess.Popen, patience: float = 0.5) -> None:
                 time.sleep(0.01)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(1)
+
+
+def _exists(pid: int) -> bool:
+    """Whether a process has this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True

@@ -80,6 +80,19 @@ def test_a_group_that_is_gone_is_none_of_our_business(tmp_path):
     assert process.returncode == 0
 
 
+def test_a_process_that_got_the_number_of_an_ended_one_is_left_alone(tmp_path):
+    """The numbers go round: a long-lived Slicer would end what another program has just started."""
+    other = subprocess.Popen(parent(tmp_path), **own_group())
+    child = child_of(tmp_path)
+    ended = subprocess.Popen([sys.executable, "-c", ""], **own_group())
+    ended.wait()
+    ended.pid = other.pid
+    end_process_group(ended)
+    assert other.poll() is None and not is_gone(child)
+    end_process_group(other)
+    wait_until(lambda: is_gone(child))
+
+
 @pytest.mark.parametrize("how", ["closed", "not understood"])
 def test_a_workers_client_leaves_no_child_of_it(tmp_path, monkeypatch, how):
     """One that does not end by itself, and one that says what is no event and goes on."""
