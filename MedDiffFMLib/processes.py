@@ -17,8 +17,9 @@ def own_group() -> dict:
 
 
 def end_process_group(process: subprocess.Popen, patience: float = 0.5) -> None:
-    """End a process started with `own_group` and all of its group: asked first, killed after `patience` seconds. What it
-    started ends even if it has ended itself; another process that has got its number by now is left alone.
+    """End a process started with `own_group` and all of its group: asked first, killed after `patience` seconds.
+
+    What it started ends even if it has ended itself; another process that has got its number by now is left alone.
     """
     if os.name != "posix":  # the interpreter is a launcher there: its child must go too
         with contextlib.suppress(subprocess.TimeoutExpired):  # no signal can ask it, but its closed stdin does

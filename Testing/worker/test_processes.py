@@ -88,6 +88,7 @@ def test_a_process_that_got_the_number_of_an_ended_one_is_left_alone(tmp_path):
     ended.wait()
     ended.pid = other.pid
     end_process_group(ended)
+    time.sleep(0.3)  # what was killed would be gone by then
     assert other.poll() is None and not is_gone(child)
     end_process_group(other)
     wait_until(lambda: is_gone(child))
