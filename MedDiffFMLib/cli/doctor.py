@@ -98,7 +98,7 @@ def _load(name: str | None, device: str, precision: str, runtime: str) -> Model:
 
 
 def _describe(model: Model) -> dict:
-    """A loaded model, where it computes, and the time of one window. InputError if its output is not finite."""
+    """A loaded model, where it computes, and the time of one window."""
     import torch
 
     edge = 32  # enough to run every layer, in seconds on any computer
@@ -110,9 +110,7 @@ def _describe(model: Model) -> dict:
     with torch.inference_mode(), model.autocast():
         for _ in range(2):  # the first one compiles it
             started = time.monotonic()
-            noise = network(inputs["x_t"], index, inputs["position"], inputs["anatomy"], index)
-    if not torch.isfinite(noise).all():
-        raise InputError(f"The model {model.name} computes no finite numbers here: try --precision float32.")
+            network(inputs["x_t"], index, inputs["position"], inputs["anatomy"], index)
     return {
         "model": f"{model.name} ({model.source}, verified)",
         "computes_on": str(model.device),

@@ -18,6 +18,7 @@ from .components import CONTROLNETS, REFINERS, RESTORERS, Component
 from .config import CONFIG, verify
 from .controlnet_folder import check_kind, load_controlnet
 from .device import choose_device, choose_dtype, choose_runtime
+from .finite_network import FiniteNetwork
 from .folder import load_network, read_schedule
 from .openvino_runtime import CompiledNetwork
 from .refiner_folder import load_refiner
@@ -69,15 +70,15 @@ class Model:
 
     def evaluator(self, network: Denoiser | Refiner, control: ControlNet | None = None) -> Callable[..., torch.Tensor]:
         """A network of this model, with a ControlNet's features added if one is given, as the runtime evaluates it:
-        called with the arguments of `forward`, all positional.
+        called with the arguments of `forward`, all positional. Its output is finite, see `FiniteNetwork`.
         """
         joint = network if control is None else ControlledDenoiser(network, control)
         if self.runtime == "torch":
-            return joint
+            return FiniteNetwork(joint, joint, self.name)
         key = id(control or network)
         if key not in self._compiled:
             self._compiled[key] = CompiledNetwork(joint.eval(), self.dtype)
-        return self._compiled[key]
+        return FiniteNetwork(joint, self._compiled[key], self.name)
 
     @property
     def problems(self) -> tuple[str, ...]:

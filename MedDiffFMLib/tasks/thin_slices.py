@@ -27,6 +27,7 @@ from ..parameters.super_resolve import THIN_MM, THINNEST_MM, factor_for
 from ..progress import Reporter
 from ..volumes.frame import AIR_HU, prepare
 from ..volumes.intensity import keep_beyond, to_model
+from ..volumes.resampling import resample_cubic
 from ..volumes.volume import Volume, cast_like
 from .scan import Scan
 
@@ -151,7 +152,7 @@ def on_input_axes(scan: Scan, hu: torch.Tensor, split: SliceSplit) -> Volume:
         grid = split_slices(
             thick, split.axis, split.factor, np.repeat(thick.voxels, split.factor, split.axis)
         ).to_sitk()
-        image = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkBSpline, AIR_HU, sitk.sitkFloat32)
+        image = resample_cubic(image, grid, AIR_HU)
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
     thin = Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)
     return thin.with_voxels(cast_like(thin.voxels, like=source))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from .resampling import resample_cubic
 from .volume import Volume
 
 AIR_HU = -1000.0
@@ -48,7 +49,7 @@ class Frame:
         source = self.source.to_sitk()
         if self.resampled:
             native = sitk.DICOMOrient(source, "RAS")
-            image = sitk.Resample(image, native, sitk.Transform(), sitk.sitkBSpline, outside, sitk.sitkFloat32)
+            image = resample_cubic(image, native, outside)
         code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.GetDirection())
         return sitk.GetArrayFromImage(sitk.DICOMOrient(image, code))
 
@@ -78,6 +79,8 @@ def _resample(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
     native = image.GetSpacing()
     size = [max(1, round(n * s / d)) for n, s, d in zip(image.GetSize(), native, spacing, strict=True)]
     shift = [0.5 * (d / s - 1.0) for s, d in zip(native, spacing, strict=True)]  # the first voxel's face stays
-    origin = image.TransformContinuousIndexToPhysicalPoint(shift)
-    grid = (spacing, image.GetDirection(), AIR_HU, sitk.sitkFloat32)
-    return sitk.Resample(image, size, sitk.Transform(), sitk.sitkBSpline, origin, *grid)
+    grid = sitk.Image(size, sitk.sitkUInt8)
+    grid.SetSpacing(spacing)
+    grid.SetDirection(image.GetDirection())
+    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(shift))
+    return resample_cubic(image, grid, AIR_HU)
