@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("skimage", reason="scikit-image is not installed (extra 'training')")
 
+from MedDiffFMLib.errors import InputError
 from MedDiffFMTraining.evaluate.metrics.psnr_ssim import ImageQuality, quality, to_unit
 
 WINDOW = (-160.0, 240.0)
@@ -65,3 +66,9 @@ def test_slices_are_axial_each_by_itself():
 
 def test_gain_is_a_difference():
     assert ImageQuality(25.0, 0.9) - ImageQuality(20.0, 0.5) == ImageQuality(5.0, 0.4)
+
+
+def test_slices_without_a_body_are_one_sentence():
+    """Else PSNR would be 0/0."""
+    with pytest.raises(InputError, match="There is no body in these slices, so nothing can be measured"):
+        quality(np.full(SHAPE, 80.0), np.full(SHAPE, 40.0), np.zeros(SHAPE, bool), WINDOW)

@@ -176,6 +176,15 @@ def test_maps_of_bmads_slices_count_on_the_black_ground_too(run, slices, tmp_pat
         run("--bmad", slices, "--baselines-only", "--result", tmp_path / "ground")
 
 
+def test_slices_whose_lesions_lie_on_the_ground_are_one_sentence(run, slices):
+    """A label on black alone: nothing in the organ is a lesion, and no curve has two classes."""
+    label = np.zeros((24, 24))
+    label[0:2, 0:2] = 255
+    picture(slices / "test" / "Ungood" / "label" / "p1_10.png", label)
+    with pytest.raises(InputError, match="There is no lesion in the organ of these slices, so nothing can be"):
+        run("--bmad", slices, "--baselines-only")
+
+
 def test_stacks_and_their_organ_are_written_for_others(run, slices, tmp_path):
     run("--bmad", slices, "--gray-window", -160, 240, "--write-inputs", tmp_path / "given")
     one, _ = read_bmad(slices, (-160.0, 240.0), 1.0)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from MedDiffFMLib.errors import InputError
+
 
 @dataclass(frozen=True)
 class ImageQuality:
@@ -64,9 +66,11 @@ class SliceSums:
 
 
 def slice_sums(hu: np.ndarray, reference: np.ndarray, body: np.ndarray, window: tuple[float, float]) -> SliceSums:
-    """What `quality` is made of, slice by slice; arguments as there."""
+    """What `quality` is made of, slice by slice; arguments as there. InputError if no voxel is counted."""
     from skimage.metrics import structural_similarity
 
+    if not body.any():
+        raise InputError("There is no body in these slices, so nothing can be measured: choose others.")
     image, truth = to_unit(hu, window), to_unit(reference, window)
     squared = ((image.astype(np.float64) - truth) ** 2 * body).sum(axis=(1, 2))
     wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}

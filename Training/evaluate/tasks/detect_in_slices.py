@@ -53,6 +53,9 @@ def evaluate_slices(
             scores[method].append(run().astype(np.float32))
             seconds[method] += time.perf_counter() - started
     lesion, organ = np.concatenate(lesions), np.concatenate(organs)
+    if not (lesion & organ).any() or not (organ & ~lesion).any():
+        what = "lesion" if not (lesion & organ).any() else "healthy tissue"
+        raise InputError(f"There is no {what} in the organ of these slices, so nothing can be measured: give others.")
     lines, rows = [], []
     for group, counted in ((WHOLE, np.ones(lesion.shape, bool)), (ORGAN, organ)):
         for method, parts in scores.items():
