@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 from exact_model import Prior, exact_model
 from scipy import ndimage
-from tiny_model import save_tiny_controls, save_tiny_model
+from tiny_model import TINY, make_tiny_network, save_tiny_controls, save_tiny_model
 from whole_body import whole_body
 
 pytest.importorskip("medmetric", reason="medmetric is not installed (extra 'training')")
@@ -19,6 +19,8 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 from MedDiffFMLib.anatomy.segmenter import choose_mode, is_installed
 from MedDiffFMLib.anatomy.tissue import BodyImage, find_tissue
 from MedDiffFMLib.errors import InputError
+from MedDiffFMLib.models.controlnet_folder import save_controlnet
+from MedDiffFMLib.networks.controlnet import ControlNet, ControlNetConfig
 from MedDiffFMLib.volumes.io import write_volume
 from MedDiffFMTraining.commands.evaluate.lesion_runs import _real_lesions
 from MedDiffFMTraining.commands.evaluate.synthesize import choose_segmenter
@@ -207,6 +209,19 @@ def test_generation_is_held_against_the_real_ct_and_its_own_twin(run, folder, mo
     assert [case["case"] for case in drawn] == ["healthy_14mm", "sick_own_mask"]
     assert all(case["changed_outside"] == 0 and case["mean_change"] > 0 and case["lpips"] > 0 for case in drawn)
     assert result["table"][1]["FID"] > 0 and "Table VIII" in printed
+
+
+def test_in_quality_paper_the_twin_takes_as_many_steps_as_the_lesion(run, folder, tmp_path):
+    """A ControlNet that was not trained changes nothing: then CT and twin are one, if both take the steps asked for."""
+    model, control = save_tiny_model(tmp_path / "new", patch=16), ControlNet(TINY, ControlNetConfig(kind="lesion-mask"))
+    control.start_from(make_tiny_network())
+    save_controlnet(model, "lesion-lung", control)
+    named = ("--data", folder, "--cases", "healthy:chest", "--real-cases", "none", "--model", model, "--device", "cpu")
+    options = ("--diameters", "14", "--quality", "paper", "--steps", "2", "--spacing", "4", "--features", "none")
+    run("evaluate", "generate-lesion", *named, *options, "--json", tmp_path / "r.json")
+    result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    (drawn,) = [case for case in result["cases"] if case["method"] == "tiny"]
+    assert result["steps"] == 2 and drawn["mean_change"] == drawn["changed_outside"] == 0
 
 
 def test_lesions_come_into_lung_that_is_free(folder):

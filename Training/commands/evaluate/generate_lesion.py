@@ -59,7 +59,10 @@ def evaluate_generate_lesion(
         network = load_features(features, model)
         add_real(lesions, found.real, kept.real)
         where = places_in(found, kind, options, shared.seed)
-        sampling = {"kind": kind, "quality": synthesis.quality, "steps": synthesis.steps, "seed": shared.seed}
+        steps = (
+            "synthesis_steps" if synthesis.quality == "paper" else "steps"
+        )  # the paper's draws CT and lesion at once
+        sampling = {"kind": kind, "quality": synthesis.quality, steps: synthesis.steps, "seed": shared.seed}
         kernel = _generate(lesions, where, model, network, sampling, found.elsewhere)
         notes = similarity_notes(network, kernel)
     facts = {"kind": kind, "diameters_mm": found.diameters_mm, **synthesis.facts, "anatomy": anatomy}

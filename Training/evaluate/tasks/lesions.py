@@ -120,7 +120,7 @@ def generate_all(
     """
     rows: list[Measured] = []
     without: dict[str, np.ndarray] = {}
-    same = {name: parameters[name] for name in ("quality", "seed")}
+    same = {"quality": parameters["quality"], "seed": parameters["seed"], "steps": parameters.get("synthesis_steps")}
     for place in places:
         pair = place.pair
         if pair.name not in without:
