@@ -72,6 +72,6 @@ def test_the_table(folders, run, tmp_path):
     assert "0.7991" not in text and "0.8524" in text
     report = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     methods = [case["method"] for case in report["cases"]]
-    assert methods == ["patch-level baseline", "labels in their median HU", "+ position embedding"]
+    assert methods == ["patch-level baseline", "+ position embedding", "labels in their median HU"]
     assert [fact["model"] for fact in report["models"].values()] == ["patch", "encoding"]
     assert report["quality"] == "paper"

@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from MedDiffFMTraining.commands.option_groups import KeptLesions, SharedOptions
 from MedDiffFMTraining.evaluate.cases import volumes as cases
 from MedDiffFMTraining.evaluate.cases.lesions import places, read_diameters, region_of_kind
 from MedDiffFMTraining.evaluate.cases.synthesis import PairOptions, load_pair, load_pairs
-from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, ImageMetrics, compare, compare_elsewhere, measure
+from MedDiffFMTraining.evaluate.tasks.synthesize import PAINTED, ImageMetrics, compare, kernel_of, measure
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,9 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
     medians = {int(n): float(np.median(pair.ct.voxels[pair.labels.voxels == n])) for n in numbers if n}
     knowing = exact_model(Prior(medians, pair.window), patch=32)
     ignorant = exact_model(Prior({}, pair.window, other=-100.0), patch=32)
-    metrics = ImageMetrics(None, None)
+    metrics = ImageMetrics(None)
     settings = {"levels": "image,patch", "steps": 6}
-    (good, paint), (bad, _) = (compare([pair], m, metrics, **settings) for m in (knowing, ignorant))
+    (good, paint), (bad, _) = (compare([pair], [m], metrics, **settings) for m in (knowing, ignorant))
     assert (good.method, paint.method) == ("exact", PAINTED)
     assert good.values["hu_error"] == pytest.approx(paint.values["hu_error"], abs=10)
     assert bad.values["hu_error"] > good.values["hu_error"] + 100
@@ -83,7 +84,7 @@ def test_a_model_that_knows_the_anatomy_is_found_good():
     assert good.values["ms_ssim"] is None and good.values["lpips"] is None
 
     without = np.where(pair.organs == 52, 118, pair.organs)  # a segmenter that finds all organs but the aorta
-    seen = measure(pair, pair.ct.voxels, "real", ImageMetrics(None, None, segment=lambda ct: without))
+    seen = measure(pair, pair.ct.voxels, "real", ImageMetrics(None, segment=lambda ct: without))
     assert seen.values["dice_of"] == {"lungs": 1, "heart": 1, "aorta": 0} and seen.values["hu_error"] == 0
 
 
@@ -167,10 +168,42 @@ def test_a_ct_made_elsewhere_is_measured_on_the_same_grid(folder, tmp_path):
     for name, part in (("maisi", image), ("half", image[:, :, :20])):
         (tmp_path / name).mkdir()
         sitk.WriteImage(part, str(tmp_path / name / "healthy.nii.gz"))
-    (row,) = compare_elsewhere([pair], [tmp_path / "maisi"], ImageMetrics(None, None))
+    _, row = compare([pair], [], ImageMetrics(None), [tmp_path / "maisi"])
     assert row.method == "maisi" and row.values["hu_error"] < 2 and row.values["dice"] > 0.95
     with pytest.raises(InputError, match=r"shows only 5\d% of its case"):
-        compare_elsewhere([pair], [tmp_path / "half"], ImageMetrics(None, None))
+        compare([pair], [], ImageMetrics(None), [tmp_path / "half"])
+
+
+def test_one_case_is_in_memory_at_a_time(folder):
+    """Of those before only numbers are left; the kernel of MS-SSIM is the one that fits the smallest, as it was when
+    all were known beforehand.
+    """
+    seen = []
+
+    def pairs():
+        for spacing in (1.5, 1.0):
+            assert not any(pair() for pair in seen), "an earlier case is still held"
+            options = PairOptions(spacing, slab_mm=55)
+            (pair,) = load_pairs(folder / "healthy.nii.gz", "chest", options, name=f"{spacing}")
+            seen.append(weakref.ref(pair))
+            yield pair
+            del pair
+
+    rows = compare(pairs(), [], ImageMetrics(Means()))
+    assert [row.case for row in rows] == ["1.5", "1.0"] and kernel_of(rows) is None  # 37 slices are too few for 3
+    assert [list(row.values["ms_ssim_by_kernel"]) for row in rows] == [[], [3]]
+    assert [row.values["ms_ssim"] for row in rows] == [None, None] and rows[0].features[0].shape == (1, 1)
+    (large,) = compare(load_pairs(folder / "healthy.nii.gz", "chest", PairOptions(1.0)), [], ImageMetrics(None))
+    assert large.values["ms_ssim"] == large.values["ms_ssim_by_kernel"][3] > 0.2
+
+
+class Means:
+    """Features of one channel: the mean of an image."""
+
+    note = name = "means"
+
+    def maps(self, image, region):
+        return [torch.tensor(float(image.mean())).view(1, 1, 1, 1, 1)]
 
 
 def test_lesions_are_drawn_kept_and_joined_by_an_nnunets_dice(run, folder, model, tmp_path):

@@ -51,13 +51,13 @@ def evaluate_ablation(
     from ...evaluate.tasks.ablation import components_of, report_of_ablation
     from ...evaluate.tasks.synthesize import compare, notes_on
 
-    folders = components_of(models)
-    pairs, metrics = prepared.read(shared.load_model())
-    rows, found = [], {}
+    folders, metrics = components_of(models), prepared.metrics(shared.load_model())
+    chosen, found = [], {}
     for component, folder in folders.items():
         model = load_model(folder, device=shared.device, precision=shared.precision)
         found[component] = {"model": model.name, "sha256": model.sha256}
-        with progress_bar(component) as progress:
-            rows += compare(pairs, replace(model, name=component), metrics, progress, **prepared.sampling)
+        chosen.append(replace(model, name=component))
+    with progress_bar("Ablation") as progress:
+        rows = compare(prepared.pairs(chosen[0].device), chosen, metrics, progress=progress, **prepared.sampling)
     notes = notes_on(rows, metrics, synthesis.spacing or None)
     shared.emit(report_of_ablation(rows, notes, prepared.facts(metrics) | {"models": found}), None)

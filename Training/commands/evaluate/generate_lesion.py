@@ -87,7 +87,7 @@ def _generate(
     from ...evaluate.tasks.synthesize import ImageMetrics
 
     kernel = kernel_that_fits([place.pair.ct.voxels.shape for place in where])
-    metrics = ImageMetrics(network, kernel)
+    metrics = ImageMetrics(network)
     with progress_bar("Lesions") as progress:
         generate_all(lesions, where, model, metrics, progress, **sampling)
     generate_elsewhere(lesions, where, elsewhere, metrics)

@@ -56,18 +56,18 @@ def evaluate_synthesize(
 
     from ...evaluate.cases.inputs import write_inputs
     from ...evaluate.cases.results import check_results
-    from ...evaluate.tasks.synthesize import compare, compare_elsewhere, notes_on, report_of
+    from ...evaluate.tasks.synthesize import compare, notes_on, report_of
 
     if inputs:
         pairs = prepared.pairs(choose_device(shared.device))
         return write_inputs(inputs, ((pair.name, {"labels": pair.labels}) for pair in pairs))
     check_results(result or [], [])
     model = shared.load_model()
-    pairs, metrics = prepared.read(model)
-    check_results(result or [], [pair.name for pair in pairs])
+    if result:
+        check_results(result, prepared.names(model.device))
+    metrics, pairs = prepared.metrics(model), prepared.pairs(model.device)
     with progress_bar("Synthesis") as progress:
-        rows = compare(pairs, model, metrics, progress, **prepared.sampling)
-    rows += compare_elsewhere(pairs, result or [], metrics)
+        rows = compare(pairs, [model], metrics, result or [], progress, **prepared.sampling)
     notes = notes_on(rows, metrics, synthesis.spacing or None)
     shared.emit(report_of(rows, notes, prepared.facts(metrics)), model)
 
@@ -108,16 +108,21 @@ class PreparedSynthesis:
         for case in self.cases:
             yield from load_pairs(case.files["ct"], case.region, options, case.anatomy, case.name)
 
-    def read(self, model: Model) -> tuple[list[LabeledCt], ImageMetrics]:
-        """The pairs of real CT and label map, and their metrics; the features may come from the model's encoder."""
+    def names(self, device: torch.device | None = None) -> list[str]:
+        """The names of the pairs. Where a line's region is auto, the CTs are read for it: they show which there are."""
+        from ...evaluate.cases.case_list import AUTO
+
+        if all(case.region != AUTO for case in self.cases):
+            return [case.name for case in self.cases]
+        return [pair.name for pair in self.pairs(device)]
+
+    def metrics(self, model: Model) -> ImageMetrics:
+        """The metrics of a synthetic CT; the features may come from the model's encoder."""
         from ...evaluate.metrics.features import load_features
-        from ...evaluate.metrics.similarity import kernel_that_fits
         from ...evaluate.tasks.synthesize import ImageMetrics
 
-        segment, network = choose_segmenter(self.segmenter, model.device), load_features(self.features, model)
-        pairs = list(self.pairs(model.device))
-        kernel = kernel_that_fits([pair.ct.voxels.shape for pair in pairs])
-        return pairs, ImageMetrics(network, kernel, segment and (lambda ct: segment(ct).voxels))
+        segment = choose_segmenter(self.segmenter, model.device)
+        return ImageMetrics(load_features(self.features, model), segment and (lambda ct: segment(ct).voxels))
 
     @property
     def sampling(self) -> dict[str, object]:

@@ -21,6 +21,11 @@ def kernel_that_fits(shapes: Sequence[Sequence[int]]) -> int | None:
     return max(fitting, default=None)
 
 
+def kernels(shape: Sequence[int]) -> list[int]:
+    """The kernels from 3 to 11 with which a volume has MS-SSIM."""
+    return list(range(3, (kernel_that_fits([shape]) or 0) + 1, 2))
+
+
 def ms_ssim(image: np.ndarray, reference: np.ndarray, kernel: int) -> float:
     """Multi-scale SSIM (Wang et al. 2003) of volumes (Z, Y, X) in [0, 1], in 3D, five scales, by MONAI. 1 if equal."""
     from monai.metrics import MultiScaleSSIMMetric

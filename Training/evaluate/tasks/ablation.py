@@ -12,7 +12,7 @@ from MedDiffFMLib.models.config import read_config
 from ...data.crop_config import LEVELS
 from ..reports import paper
 from ..reports.report import Report
-from .synthesize import PAINTED, Measured, report_of
+from .synthesize import Measured, report_of
 
 ROWS = (paper.BASELINE, paper.MULTI_LEVEL, paper.POSITION, paper.POSITION_EMBEDDING)
 BY_POSITION = {"coordinates": paper.POSITION, "encoding": paper.POSITION_EMBEDDING}
@@ -50,13 +50,7 @@ def component_of(config: dict, folder: Path) -> str:
 
 
 def report_of_ablation(rows: Sequence[Measured], notes: Sequence[str], facts: dict) -> Report:
-    """The table in the layout of Table III, and once the labels painted."""
-    first = next(row.method for row in rows)
-    kept, painted_of = [], first
-    for row in rows:
-        painted_of = row.method if row.method != PAINTED else painted_of
-        if row.method != PAINTED or painted_of == first:
-            kept.append(row)
-    report = report_of(kept, [SHORT_RUN, *notes], facts)
+    """The table in the layout of Table III."""
+    report = report_of(rows, [SHORT_RUN, *notes], facts)
     title = "Ablation: synthesis from the label maps of real CT, each component added to those above it"
     return replace(report, task="ablation", title=title, paper_table="Table III", paper=paper.TABLE_III)

@@ -27,7 +27,7 @@ from ..metrics.lesions import measure_change, measure_lesion
 from ..reports import paper
 from ..reports.report import Metric, Report, ReportRow
 from . import nnunet
-from .synthesize import ImageMetrics, Measured, distances, measure
+from .synthesize import ImageMetrics, Measured, distances, measure, with_ms_ssim
 
 REAL, HEALTHY = "real", "the same place, before"
 LOOKS = {
@@ -72,6 +72,15 @@ class Lesions:
             nnunet.write_case(self.keep, file, ct, lesion)
             values["file"] = file
         self.cases.append(values)
+
+    def add_similarity(self, method: str, rows: Sequence[Measured]) -> None:
+        """Add to a method's cases, in their order, how similar their CTs are to the real ones, and to the method what
+        only all of them together have.
+        """
+        own = [case for case in self.cases if case["method"] == method]
+        for case, row in zip(own, with_ms_ssim(rows), strict=True):
+            case |= {name: row.values[name] for name in ("ms_ssim", "lpips")}
+        self.together[method] = dict(zip(("fid", "mmd"), distances(rows), strict=True))
 
     def save(self, facts: dict, notes: list[str]) -> None:
         """Beside the kept images, so that the Dice of an nnU-Net can join later."""
@@ -129,11 +138,9 @@ def generate_all(
         result = generate_lesion(pair.labels, place.mask, model, progress, region=pair.region, **parameters)
         volume = result.volumes[0]
         rows.append(measure(pair, volume.voxels, model.name, metrics))
-        similar = {name: rows[-1].values[name] for name in ("ms_ssim", "lpips", "trained_on")}
         change = measure_change(volume.voxels, without[pair.name], place.lesion)
-        lesions.add(place.name, model.name, volume, place.lesion, **similar, **change)
-    fid, mmd = distances(rows)
-    lesions.together[model.name] = {"fid": fid, "mmd": mmd}
+        lesions.add(place.name, model.name, volume, place.lesion, trained_on=trained_on(pair.name), **change)
+    lesions.add_similarity(model.name, rows)
 
 
 def inpaint_elsewhere(lesions: Lesions, places: Iterable[LesionPlace], folders: Sequence[Path]) -> None:
@@ -156,10 +163,8 @@ def generate_elsewhere(
             ct = place.pair.ct
             hu = resampled_result(folder, place.case, ct)
             rows.append(measure(place.pair, hu, method, metrics))
-            similar = {name: rows[-1].values[name] for name in ("ms_ssim", "lpips")}
-            lesions.add(f"{place.name}_{method}", method, ct.with_voxels(hu), place.lesion, elsewhere=True, **similar)
-        fid, mmd = distances(rows)
-        lesions.together[method] = {"fid": fid, "mmd": mmd}
+            lesions.add(f"{place.name}_{method}", method, ct.with_voxels(hu), place.lesion, elsewhere=True)
+        lesions.add_similarity(method, rows)
 
 
 def with_dice(keep: Path, predictions: Path, task: str, lesion_labels: Sequence[int] = ()) -> Lesions:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +48,9 @@ PAINTED = "labels in their median HU"
 
 @dataclass(frozen=True)
 class ImageMetrics:
-    """Settings of an image's metrics. kernel: of MS-SSIM, None for none. segment: a CT to labels, None for tissues."""
+    """Settings of an image's metrics. segment: a CT to labels, None for tissues."""
 
     features: Features | None
-    kernel: int | None
     segment: Callable[[Volume], np.ndarray] | None = None
 
 
@@ -66,29 +65,42 @@ class Measured:
 
 
 def compare(
-    pairs: Sequence[LabeledCt],
-    model: Model,
+    pairs: Iterable[LabeledCt],
+    models: Sequence[Model],
     metrics: ImageMetrics,
+    elsewhere: Sequence[Path] = (),
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> list[Measured]:
-    """A synthetic CT of each pair's labels, and the labels painted, beside its real CT. parameters: of `synthesize`."""
-    rows = []
-    for pair in pairs:
-        result = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
-        borders = _borders(result.facts, pair, model, parameters)
-        rows.append(measure(pair, result.volumes[0].voxels, model.name, metrics, borders))
+    """A synthetic CT of each pair's labels by each model, the labels painted, and the CTs that other methods made (a
+    folder a method), beside the real CT. One pair is in memory at a time: of those before only numbers are kept.
+    parameters: of `synthesize`.
+    """
+
+    def rows_of(pair: LabeledCt) -> list[Measured]:
+        rows = []
+        for model in models:
+            result = synthesize(pair.labels, model, progress, region=pair.region, **parameters)
+            borders = _borders(result.facts, pair, model, parameters)
+            rows.append(measure(pair, result.volumes[0].voxels, model.name, metrics, borders))
         rows.append(measure(pair, paint_labels(pair).voxels, PAINTED, metrics))
-    return rows
+        for folder in elsewhere:
+            hu = resampled_result(folder, pair.name, pair.ct)
+            rows.append(measure(pair, hu, folder.resolve().name, metrics))
+        return rows
+
+    return with_ms_ssim([row for rows in map(rows_of, pairs) for row in rows])  # a loop would hold a pair too long
 
 
-def compare_elsewhere(pairs: Sequence[LabeledCt], folders: Sequence[Path], metrics: ImageMetrics) -> list[Measured]:
-    """The CTs that other methods made of the same label maps, beside the real: a folder a method."""
-    return [
-        measure(pair, resampled_result(folder, pair.name, pair.ct), folder.resolve().name, metrics)
-        for pair in pairs
-        for folder in folders
-    ]
+def with_ms_ssim(rows: Sequence[Measured]) -> list[Measured]:
+    """The rows with the MS-SSIM of the kernel that fits all of them (None if none does)."""
+    kernel = kernel_of(rows)
+    return [replace(row, values=row.values | {"ms_ssim": row.values["ms_ssim_by_kernel"].get(kernel)}) for row in rows]
+
+
+def kernel_of(rows: Sequence[Measured]) -> int | None:
+    """The largest kernel with which all images have MS-SSIM, None if none fits."""
+    return similarity.kernel_that_fits([row.values["size"] for row in rows])
 
 
 def measure(
@@ -107,7 +119,8 @@ def measure(
         "labels": pair.made_by,
         "size": list(hu.shape[::-1]),
         "spacing_mm": [round(s, 3) for s in pair.ct.spacing],
-        "ms_ssim": similarity.ms_ssim(*units, metrics.kernel) if metrics.kernel else None,
+        "ms_ssim": None,  # see `with_ms_ssim`: which kernel fits all images is known at the end
+        "ms_ssim_by_kernel": {kernel: similarity.ms_ssim(*units, kernel) for kernel in similarity.kernels(hu.shape)},
         "lpips": None,
         "dice": mean(list(parts.values())),
         "dice_of": parts,
@@ -198,8 +211,8 @@ def notes_on(rows: Sequence[Measured], metrics: ImageMetrics, spacing_mm: float 
     notes = [f"{name}: {values['region']}, labels by {values['labels']}" for name, values in _of_first(rows, first)]
     grid = f"{spacing_mm:g} mm" if spacing_mm else "the CT's own"
     notes.append(f"Grid: {grid} (the paper: 1 mm). Images in the region's HU window, air outside the body.")
-    if metrics.kernel:
-        notes.append(f"MS-SSIM: 3D, five scales, kernel {metrics.kernel}³: 11³ needs 176 voxels along every axis.")
+    if kernel := kernel_of(rows):
+        notes.append(f"MS-SSIM: 3D, five scales, kernel {kernel}³: 11³ needs 176 voxels along every axis.")
     else:
         notes.append("MS-SSIM: not measured, its five scales need 48 voxels along every axis.")
     if metrics.features is None:
