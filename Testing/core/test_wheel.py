@@ -78,7 +78,8 @@ REFUSED = {
     "train finetune store run base --config c.json": "training",
     "train distill store run base --config c.json": "training",
     "train refine store run base --config c.json": "training",
-    "train red-cnn store run": "training",
+    "train baseline red-cnn store run": "training",
+    "train baseline ddpm store run": "training",
     "batch denoise scans out --scheduler tcp://127.0.0.1:1": "batch",
     "denoise ct.nii.gz a.nii.gz --anatomy totalsegmentator": "anatomy",
 }

@@ -148,3 +148,20 @@ def known_settings(cls: type, values: dict) -> dict:
 
 def _tuples(value: Sequence | object) -> object:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+PLAIN_LEVELS = (0.0, 0.0, 1.0, 0.0)  # the patch level alone
+
+
+def plain_ddpm() -> PretrainConfig:
+    """The settings of a plain DDPM of the small network's size: no levels but the patch's, no position (Table III's
+    first row).
+    """
+    crops = CropConfig(levels=PLAIN_LEVELS, keep_organs=1.0, keep_position=1.0)
+    return PretrainConfig(network=replace(SMALL, position="none"), crops=crops)
+
+
+def is_plain(config: PretrainConfig) -> bool:
+    """Whether these settings make a plain DDPM, whatever the size."""
+    trained_at = [share > 0 for share in config.crops.levels]
+    return config.network.position == "none" and trained_at == [share > 0 for share in PLAIN_LEVELS]

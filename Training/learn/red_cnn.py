@@ -189,5 +189,7 @@ def load_red_cnn(folder: Path, device: torch.device | str = "cpu") -> RedCnn:
         network = RedCnn(config.filters)
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"{folder} holds no RED-CNN ({error}): name the folder of a `train red-cnn` run.") from None
+        raise InputError(
+            f"{folder} holds no RED-CNN ({error}): name the folder of a `train baseline red-cnn` run."
+        ) from None
     return network.eval().requires_grad_(False).to(device)

@@ -63,7 +63,8 @@ class OtherMethods:
     result: ResultOption = None
     write_inputs: InputsOption = None
     red_cnn: Annotated[
-        Path | None, typer.Option("--red-cnn", metavar="DIR", help="A run of `train red-cnn`, as one more method.")
+        Path | None,
+        typer.Option("--red-cnn", metavar="DIR", help="A run of train baseline red-cnn: one more method."),
     ] = None
 
     def check(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .baseline import baseline_app
 from .dead_leaves import dead_leaves
 from .distill import distill
 from .export import export
@@ -15,7 +16,6 @@ from .manifest import manifest
 from .noise_bank import noise_bank
 from .prepare import prepare
 from .pretrain import pretrain
-from .red_cnn import red_cnn
 from .refine import refine
 from .restore import restore
 from .self_test import self_test
@@ -30,5 +30,5 @@ train_app.command("noise-bank")(noise_bank)
 train_app.command("export-control")(export_control)
 train_app.command("export-refiner")(export_refiner)
 train_app.command("export-restorer")(export_restorer)
-train_app.command("red-cnn")(red_cnn)
+train_app.add_typer(baseline_app, name="baseline")
 train_app.command("self-test")(self_test)

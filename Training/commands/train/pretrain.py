@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from MedDiffFMLib.errors import InputError
 
 from ..options import DryRun, RunFolder, Store, TrainingDevice, Workers, require_packages
 from .running import processes_and_validation, run_trainer, training_cases
+
+if TYPE_CHECKING:
+    from ...learn.config import PretrainConfig
 
 
 def pretrain(
@@ -26,11 +29,25 @@ def pretrain(
 
     On several GPUs: accelerate launch --num_processes 8 -m MedDiffFMTraining pretrain …
     """
-    require_packages("blosc2", "tensorboard")
     from ...learn.config import PretrainConfig
-    from ...learn.trainer import Trainer
 
     settings = PretrainConfig.from_json(config) if config else PretrainConfig()
+    train_network(settings, store, run, start_from, device, workers, dry_run)
+
+
+def train_network(
+    settings: PretrainConfig,
+    store: Path,
+    run: Path,
+    start_from: Path | None,
+    device: str,
+    workers: int,
+    dry_run: bool,
+) -> None:
+    """Train a network from settings, or from weights. Arguments as of `pretrain`."""
+    require_packages("blosc2", "tensorboard")
+    from ...learn.trainer import Trainer
+
     if start_from and not start_from.exists():
         raise InputError(f"{start_from} does not exist: name a run's state or a model folder to start from.")
     cases = training_cases(store, run, settings)

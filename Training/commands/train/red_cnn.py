@@ -1,4 +1,4 @@
-"""`meddiff-fm train red-cnn`: the baseline of low-dose denoising."""
+"""`meddiff-fm train baseline red-cnn`: the baseline of low-dose denoising."""
 
 from __future__ import annotations
 
