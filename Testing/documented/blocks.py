@@ -24,13 +24,13 @@ SMALLER = {  # options in small: what a document says, what runs, and why
     "--features medicalnet": ("--features model", "the weights are a download"),
     "--spacing 1": ("--spacing 3", "time"),
     "--from 32": ("--from 4", "time"),
-    "--tools nlm,bm3d": ("--tools nlm", "BM3D takes minutes"),
+    "--count 150": ("--count 2", "time"),
     "--qualities paper": (
         "--qualities fast",
         "time: 88 and 100 evaluations a window; Testing/tasks/test_paper_quality.py",
     ),
 }
-STEPS = {  # options added, where a quality has hundreds of steps, or a model's folder is the documents' alone
+ADDED = {  # options added for time, where a quality has hundreds of steps, or a case hundreds of slices
     "evaluate synthesize": ["--steps", "2"],
     "evaluate ablation": ["--steps", "2", "--spacing", "3"],
     "evaluate generate-lesion": ["--steps", "2"],
@@ -38,20 +38,20 @@ STEPS = {  # options added, where a quality has hundreds of steps, or a model's 
     "evaluate condition": ["--crops", "1"],
     "evaluate denoise": ["--slices", "4"],
 }
-NOT_RUN = {  # commands by a word of theirs: why they are not run by the script
-    "--scheduler": "needs a Dask cluster",
+LEFT_OUT = {  # what is not run, by a word of the command or by its program, and why
+    "--scheduler": "needs a Dask cluster; Testing/batch and Testing/training run one",
     "--num_machines": "needs several machines",
     "demo": "minutes with the bundled model; Testing/evaluate/test_pictures.py runs its parts",
     "worker": "waits for jobs; Testing/worker runs it",
-}
-OTHER_PROGRAMS = {  # programs of others in the blocks: why they are not run
     "pip": "installs packages",
+    "pytest": "is the tests themselves",
     "tensorboard": "waits for a browser",
-    "nnUNetv2_convert_MSD_dataset": "nnU-Net needs a GPU",
-    "nnUNetv2_plan_and_preprocess": "nnU-Net needs a GPU",
-    "nnUNetv2_train": "nnU-Net needs a GPU",
-    "nnUNetv2_predict": "nnU-Net needs a GPU",
+    "nnUNetv2_convert_MSD_dataset": "nnU-Net is a program of others and needs a GPU",
+    "nnUNetv2_plan_and_preprocess": "nnU-Net is a program of others and needs a GPU",
+    "nnUNetv2_train": "nnU-Net is a program of others and needs a GPU",
+    "nnUNetv2_predict": "nnU-Net is a program of others and needs a GPU",
 }
+PROGRAMS = ("meddiff-fm", "accelerate", "pip", "tensorboard", *(name for name in LEFT_OUT if name.startswith("nnUNet")))
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ def in_small(words: list[str]) -> list[str]:
     for said, (instead, _) in SMALLER.items():
         text = text.replace(said.replace(" ", "\n") + "\n", instead.replace(" ", "\n") + "\n")
     made = text.splitlines()
-    added = STEPS.get(" ".join(words[:2]), [])
+    added = ADDED.get(" ".join(words[:2]), [])
     wanted = added and added[0] not in made and "--segmentations" not in made and "--write-inputs" not in made
     return made + (added if wanted else [])
 
 
-def reason_not_to_run(words: list[str]) -> str | None:
+def reason_not_to_run(program: str, words: list[str]) -> str | None:
     """Why a command is not run; None if it is."""
-    return next((reason for word, reason in NOT_RUN.items() if word in words), None)
+    return next((reason for word, reason in LEFT_OUT.items() if word in (program, *words)), None)

@@ -37,7 +37,6 @@ with socket.socket(socket.AF_UNIX) as line:
     line.sendall(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]).encode() + b"\\n")
     sys.exit(int(line.makefile().readline()))
 """
-PROGRAMS = ("meddiff-fm", "accelerate", *blocks.OTHER_PROGRAMS)
 
 
 @dataclass
@@ -91,7 +90,7 @@ class Runner:
                     self._answer(connection)
 
     def _write_shims(self, home: Path, address: str) -> None:
-        for program in PROGRAMS:
+        for program in blocks.PROGRAMS:
             shim = home / program
             shim.write_text(SHIM.format(python=sys.executable, address=address), encoding="utf-8")
             shim.chmod(0o755)
@@ -108,7 +107,7 @@ class Runner:
 
     def run_command(self, program: str, words: list[str]) -> Outcome:
         """Run one command of this project in small in this process; of others only the reason why they are not run."""
-        reason = blocks.OTHER_PROGRAMS.get(program) or blocks.reason_not_to_run(words)
+        reason = blocks.reason_not_to_run(program, words)
         if reason:
             return Outcome([program, *words], 0, False, reason)
         if program == "accelerate":  # one process for several

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from blocks import REPOSITORY
 
 NETWORK = {"channels": [8, 8, 16], "attention_levels": [False, False, True], "head_channels": 8, "norm_groups": 8}
+WINDOW = 32  # voxels along an axis that a model is used in: fewer windows, where a quality has hundreds of steps
 SMALL = {  # settings by the name that any recipe has them under
     "patch": [16, 16, 16],
     "steps": 1,
@@ -64,7 +65,7 @@ def _small(settings: dict) -> dict:
         if part in made or "crops" in made:
             made[part] = {name: SMALL.get(name, value) for name, value in made.get(part, {}).items()}
     if "crops" in made:
-        made["network"] |= NETWORK | {"patch": 16}
+        made["network"] |= NETWORK | {"patch": WINDOW}
         made["crops"].pop("case_weights", None)
     made.pop("case_weights", None)
     if settings.get("kind") in CUT:
