@@ -28,7 +28,6 @@ OWN = {  # of the project's own data: region, and what number a lesion has in it
     "sarcoma_sts015": ("abdomen", 1),
 }
 FACTOR = 5  # of the thick slices in pairs
-PAIR_SHAPE = (20, 32, 32)  # of the CTs of pairs, for time
 _numbers = count(1)
 
 
@@ -43,25 +42,21 @@ def write_raw_folders(folder: Path) -> None:
     _write_own(folder / "DATA")
 
 
-def ct_of(region: str, shape: tuple[int, int, int] = (40, 60, 60)) -> sitk.Image:
-    """A piece of the repository's chest or abdomen, (z, y, x) voxels of 1.5 mm, with noise of its own: no two are
-    copies.
-    """
+def ct_of(region: str) -> sitk.Image:
+    """A piece of the repository's chest or abdomen, 40 slices of 1.5 mm, with noise of its own: no two are copies."""
     name, corner = ("chest_ts_aorta", (20, 30, 60)) if region == "chest" else ("abd_ts_example", (25, 25, 50))
     image = sitk.ReadImage(str(DATA / f"{name}.nii.gz"))
     x, y, z = corner
-    slices, rows, columns = shape
-    piece = image[x : x + columns, y : y + rows, z : z + slices]
-    hu = sitk.GetArrayFromImage(piece) + np.random.default_rng(next(_numbers)).normal(0, 12, shape)
-    for around in (hu[:, :4], hu[:, -4:]):
-        around[:] = np.random.default_rng(0).normal(-1000, 12, around.shape)  # air
+    piece = image[x : x + 60, y : y + 60, z : z + 40]
+    hu = sitk.GetArrayFromImage(piece) + np.random.default_rng(next(_numbers)).normal(0, 12, (40, 60, 60))
+    hu[:, :4], hu[:, -4:] = (np.random.default_rng(0).normal(-1000, 12, (40, 4, 60)) for _ in range(2))  # air around
     made = sitk.GetImageFromArray(np.rint(hu).astype(np.int16))
     made.SetSpacing((1.5, 1.5, 1.5))
     return made
 
 
 def _write_case(raw: Path, path: str, region: str, further: dict[str, str]) -> None:
-    image = ct_of(region, PAIR_SHAPE) if "pair" in further else ct_of(region)
+    image = ct_of(region)
     _write(image, raw / path)
     if "lesion" in further:
         numbers = further.get("lesion_labels") or "1"
