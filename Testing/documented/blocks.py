@@ -67,11 +67,11 @@ def blocks_of(document: str) -> list[Block]:
     """The blocks of a document that hold a command of this project, in their order."""
     found, heading = [], ""
     text = (REPOSITORY / document).read_text(encoding="utf-8")
-    for part in re.finditer(r"^#+ ([^\n]*)$|^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+    for part in re.finditer(r"^#+ ([^\n]*)$|^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         if part[1]:
             heading = part[1]
-        elif OURS.search(part[2]):
-            found.append(Block(document, heading, part[2]))
+        elif part[2] != "python" and OURS.search(part[3]):
+            found.append(Block(document, heading, part[3]))
     return found
 
 

@@ -25,6 +25,10 @@ def test_no_document_with_commands_is_forgotten():
     assert {file for file in files if blocks.blocks_of(file)} - hidden == set(blocks.DOCUMENTS)
 
 
+def test_python_in_a_document_is_no_block_for_bash():
+    assert not [block for block in blocks.blocks_of("Training/README.md") if "NoiseBank(" in block.text]
+
+
 def test_the_words_of_a_command_in_small():
     said = "train pretrain store run --config a.json --device cuda --workers 8"
     assert blocks.in_small(said.split()) == "train pretrain store run --config a.json --device cpu --workers 0".split()
