@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from MedDiffFMLib.errors import InputError
 
 from ..options import require_packages
+from .running import save_and_stop, stop_signals
+
+if TYPE_CHECKING:
+    from ...learn.red_cnn import RedCnnTrainer
 
 
 def red_cnn(
@@ -35,17 +39,23 @@ def red_cnn(
     start_run(settings, run)
     if (run / "last.pt").exists():
         trainer.restore()
-    started, first = time.monotonic(), trainer.step
+    train(trainer)
+
+
+def train(trainer: RedCnnTrainer) -> None:
+    """Run a trainer to its last update; every `save_every` updates its state is saved and a line printed. Cancelled,
+    and saved, if it is asked to stop.
+    """
+    started, first, steps = time.monotonic(), trainer.step, trainer.config.steps
     losses: list[float] = []
-    while trainer.step < settings.steps:
-        losses.append(trainer.update())
-        if trainer.step % settings.save_every and trainer.step < settings.steps:
-            continue
-        trainer.save()
-        seconds = (time.monotonic() - started) / (trainer.step - first)
-        left = seconds * (settings.steps - trainer.step) / 60
-        mean = sum(losses) / len(losses)
-        print(
-            f"step {trainer.step}/{settings.steps}  loss {mean:.3g}  {seconds:.2f} s  {left:.0f} min left", flush=True
-        )
-        losses = []
+    with stop_signals() as signals:
+        while trainer.step < steps:
+            losses.append(trainer.update())
+            save_and_stop(trainer, signals)
+            if trainer.step % trainer.config.save_every and trainer.step < steps:
+                continue
+            trainer.save()
+            seconds = (time.monotonic() - started) / (trainer.step - first)
+            left, mean = seconds * (steps - trainer.step) / 60, sum(losses) / len(losses)
+            print(f"step {trainer.step}/{steps}  loss {mean:.3g}  {seconds:.2f} s  {left:.0f} min left", flush=True)
+            losses = []
