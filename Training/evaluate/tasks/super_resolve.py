@@ -59,10 +59,8 @@ def evaluate_super_resolution(
     """
     lines, cases = [], []
     for pair in pairs:
-        log(
-            f"{pair.name}: {len(pair.thick.voxels)} slices {pair.thick.spacing[2]:g} mm apart, factor {pair.factor}; "
-            f"{pair.thickness_text}"
-        )
+        distance = f"{len(pair.thick.voxels)} slices {pair.thick.spacing[2]:g} mm apart"
+        log(f"{pair.name}: {distance}, factor {pair.factor}; {pair.thickness_text}")
         elsewhere = result_methods(results, pair.name, pair.grid)
         for method, run in elsewhere + _methods(pair, qualities, model, seed, counted.plain_too):
             started = time.perf_counter()
@@ -70,8 +68,7 @@ def evaluate_super_resolution(
             seconds = time.perf_counter() - started
             values = measure(pair, hu, counted)
             lines.append(ReportRow(_group(pair, counted), method, values))
-            named = dict(zip(("psnr", "ssim", "block_mean_error_hu"), values, strict=True))
-            cases.append(_facts(pair) | {"method": method, **named, "seconds": seconds})
+            cases.append(_facts(pair, method, values, seconds))
             log(f"  {method}: {values[0]:.2f} dB, SSIM {values[1]:.3f}, off by {values[2]:.2f} HU, {seconds:.0f} s")
     return Report(
         task="super-resolve",
@@ -87,8 +84,8 @@ def evaluate_super_resolution(
     )
 
 
-def _facts(pair: SlicePair) -> dict:
-    """The facts of a pair, for each of its rows in JSON."""
+def _facts(pair: SlicePair, method: str, values: tuple[float, float, float], seconds: float) -> dict:
+    """The facts of a row in JSON: of its pair, and what was measured."""
     return {
         "case": pair.name,
         "region": pair.region,
@@ -97,6 +94,9 @@ def _facts(pair: SlicePair) -> dict:
         "factor": pair.factor,
         "slice_thickness_mm": pair.thickness,
         "thin_slice_thickness_mm": pair.thin_thickness,
+        "method": method,
+        **dict(zip(("psnr", "ssim", "block_mean_error_hu"), values, strict=True)),
+        "seconds": seconds,
     }
 
 
