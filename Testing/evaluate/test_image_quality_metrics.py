@@ -75,3 +75,5 @@ def test_the_ratio_of_the_same_images_is_one():
     assert Responses(before.present / 2, before.absent / 2).ratio_interval(before) == pytest.approx((1, 1))
     worse = Responses(before.present + RNG.normal(0, 2, 300), before.absent + RNG.normal(0, 2, 300))
     assert worse.ratio_interval(before)[1] < 0.7
+    unseen = Responses(RNG.normal(0, 1, 300), RNG.normal(0, 1, 300) + 0.05)
+    assert np.isnan(before.ratio_interval(unseen)).all()

@@ -55,7 +55,11 @@ class Responses:
         return interval(self.draws())
 
     def ratio_interval(self, before: Responses) -> tuple[float, float]:
-        """The 95 % interval of d′ over that of the same images before a method."""
+        """The 95 % interval of d′ over that of the same images before a method; NaN where those do not show the signal
+        for certain, as nothing can be told then.
+        """
+        if before.interval()[0] <= 0:
+            return float("nan"), float("nan")
         return interval(self.draws() / before.draws())
 
 

@@ -84,7 +84,7 @@ def _insert_places(scene: Scene) -> list[tuple[tuple[int, int], float]]:
 
 
 def measure(scene: Scene, images: Images) -> Quality:
-    """What a method's images show. Noise is half the difference of two repeats; what is planted, the difference from
+    """What a method's images show. Noise is the difference of two repeats over √2; what is planted, the difference from
     the scene without it.
     """
     hu = scene.plain.voxels

@@ -67,7 +67,7 @@ def facts_of(scene: Scene, method: str, quality: Quality, before: Quality, secon
 
 def notes(repeats: int) -> list[str]:
     return [
-        "Noise: half the difference of two images in even tissue; its spectrum's mean frequency is its grain (TG-233).",
+        "Noise: the difference of two images over √2, in even tissue; its spectrum's mean frequency is its grain.",
         "TTF50: where half of an edge's contrast is left, of cylinders across the slab; the mean of all slices.",
         "d′: non-prewhitening observer with an eye filter (Burgess 1994), the known disc as its template, life-size "
         "from half a meter. Of the input's at least: the lower 95 % bound of the ratio, by bootstrap over places, "
