@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from .samplers import DataStep, clip
 from .schedule import Schedule
-from .slice_operators import block_mean, replicate
+
+Projection = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def denoising_data_step(y: torch.Tensor, sigma_n: float, lam: float, schedule: Schedule) -> DataStep:
@@ -20,18 +23,22 @@ def denoising_data_step(y: torch.Tensor, sigma_n: float, lam: float, schedule: S
 
 
 def super_resolution_data_step(
-    y: torch.Tensor, factor: int, axis: int, sigma_n: float, lam: float, schedule: Schedule
+    y: torch.Tensor,
+    project: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    sigma_n: float,
+    lam: float,
+    schedule: Schedule,
 ) -> DataStep:
-    """The data step of super-resolution: x̂_0 = x_0 + Hᵀ(y_0 − H·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq.
-    12].
+    """The data step of super-resolution: x̂_0 = x_0 + H⁺(y_0 − H·x_0)/(1 + ρ_t) with ρ_t = λσ_n²/σ̄_t²   [paper eq.
+    12, where H is the plain mean and H⁺ its transpose, as H·Hᵀ = I].
 
-    `lam` is λ; y: the thick slices; H: the mean of `factor` slices along `axis` (−3, −2 or −1). x_0 is first clipped to
-    the model's range, since the walk begins where a small error of ε is a large one of x_0.
+    `lam` is λ; y: the thick slices; project(x_0, y): x_0 + H⁺(y − H·x_0). x_0 is first clipped to the model's range,
+    since the walk begins where a small error of ε is a large one of x_0.
     """
 
     def step(x0: torch.Tensor, t: int) -> torch.Tensor:
         x0 = clip(x0, t)
         rho = lam * sigma_n**2 / schedule.sigma_bar(t) ** 2
-        return x0 + replicate(y - block_mean(x0, factor, axis), factor, axis) / (1 + rho)
+        return x0 + (project(x0, y) - x0) / (1 + rho)
 
     return step

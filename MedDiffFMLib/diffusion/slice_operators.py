@@ -11,6 +11,10 @@ import torch
 import torch.nn.functional as F
 from scipy.interpolate import CubicSpline
 
+GAS_HU, SOFT_HU = -300.0, (-50.0, 120.0)  # of thick slices: with lung or gas in them; of soft tissue at most
+RIM_HU = 20.0  # above the neighbors; real thin slices of the validation patient are brighter in 9 % of such voxels
+BISECTIONS = 24
+
 
 def block_mean(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:
     """The thick slices H·thin: every `factor` neighboring slices averaged. Their number must divide by `factor`."""
@@ -76,6 +80,38 @@ def limit_within_blocks(
     top, bottom = apart.amax(axis).clamp(min=1e-6), (-apart.amin(axis)).clamp(min=1e-6)
     fraction = torch.minimum((high - thick) / top, (thick - low) / bottom).clamp(0, 1)
     return (thick.unsqueeze(axis) + fraction.unsqueeze(axis) * apart).flatten(axis - 1, axis)
+
+
+def lower_within_blocks(
+    thin: torch.Tensor, thick: torch.Tensor, factor: int, axis: int, ceiling: torch.Tensor
+) -> torch.Tensor:
+    """The nearest image to `thin` with the block means `thick` and no voxel above `ceiling`, which is like `thick` and
+    nowhere below it: min(thin + λ, ceiling) with a λ of each block.
+
+    Blocks below their ceiling already stay as they are.
+    """
+    blocks = thin.unflatten(axis, (-1, factor)).movedim(axis, 0).clone()
+    touched = blocks.amax(0) > ceiling
+    above, mean, top = blocks[:, touched], thick[touched], ceiling[touched]
+    low, high = torch.zeros_like(mean), (top - above.amin(0)).clamp(min=0)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        short = torch.minimum(above + middle, top).mean(0) < mean
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    blocks[:, touched] = torch.minimum(above + high, top)
+    return blocks.movedim(0, axis).flatten(axis - 1, axis)
+
+
+def rim_ceiling(thick: torch.Tensor, axis: int = -3) -> torch.Tensor:
+    """The highest HU plausible in each thick slice (HU, any axes): where soft tissue meets lung or gas across slices,
+    the highest of the slice and its neighbors and a little more; elsewhere infinite.
+
+    Interpolation, and exact means of an edge that is put a little too far, overshoot there by a tenth of 900 HU: a
+    bright rim along heart and diaphragm.
+    """
+    lowest, highest = neighbor_range(thick, axis)
+    edge = (lowest < GAS_HU) & (highest > SOFT_HU[0]) & (highest < SOFT_HU[1])
+    return torch.where(edge, highest + RIM_HU, torch.inf)
 
 
 def round_in_blocks(thin: torch.Tensor, factor: int, axis: int = -3) -> torch.Tensor:

@@ -8,6 +8,7 @@ from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_par
 
 THIN_MM = 1.0  # what the slices become where nothing is asked for
 THINNEST_MM = 0.3
+THICKNESS_MM = (0.1, 30.0)  # of a slice, the least and the most
 MAX_FACTOR = 20  # thin slices for each thick one, at most
 
 
@@ -20,7 +21,7 @@ def factor_for(thick: float, goal: float = THIN_MM) -> int:
 
 @dataclass(frozen=True)
 class SuperResolveParameters(Parameters):
-    """Make thin slices from thick ones. The mean of the new slices is the old slice, and its pixel grid stays."""
+    """Make thin slices from thick ones. The new slices have the old ones as their means; the pixel grid stays."""
 
     files = (CT, OUTPUT)
 
@@ -43,11 +44,24 @@ class SuperResolveParameters(Parameters):
         maximum=10,
         metavar="MM",
     )
+    thickness: float | None = parameter(
+        None,
+        "number",
+        "Thickness of the slices, which may overlap or leave gaps: each is the mean of the new ones by its profile. "
+        "Without it that of the DICOM files; where there is none, they are taken to be as thick as they are apart, and "
+        "for the plain means of the new ones.",
+        label="Slice thickness",
+        unit="mm",
+        minimum=THICKNESS_MM[0],
+        maximum=THICKNESS_MM[1],
+        metavar="MM",
+    )
     quality: str = parameter(
         "balanced",
         "choice",
         "fast: the least work, a single evaluation where the model has a ControlNet for it; balanced: more for a "
-        "better result, as a mean or in steps; paper: the published method (slow), whose slices do not keep the means.",
+        "better result, as a mean or in steps; paper: the published method (slow), for which slices are plain means, "
+        "and which does not keep them.",
         label="Quality",
         choices=("fast", "balanced", "paper"),
     )
@@ -68,7 +82,9 @@ class SuperResolveParameters(Parameters):
     seed: int = seed_parameter()
 
     def validate(self):
-        """This object, if every value is usable and only one of factor and spacing is given; else UsageError."""
+        """This object, if every value is usable and says one thing; else UsageError."""
         if self.factor is not None and self.spacing is not None:
             raise InputError("--factor and --spacing say the same in two ways: give one of them.")
+        if self.quality == "paper" and self.thickness is not None:
+            raise InputError("--quality paper takes slices for plain means, as published: leave out --thickness.")
         return super().validate()

@@ -169,10 +169,11 @@ class SynthesizeFacts(_FactsByRegion, Facts):
 @dataclass(frozen=True)
 class SuperResolveFacts(_FactsByRegion, Facts):
     """The facts of super-resolution. slices, slice_distance_mm: before and after; slice_distance_asked_mm: None where a
-    factor was asked for.
+    factor was asked for. slice_thickness_mm: before, and from where it is known: dicom, option, or distance, where it
+    was taken to be that. slice_means: profile, by the thickness, or plain, of `factor` new slices.
 
-    block_mean_error_hu: how far the means of thin slices are from the thick ones at most. control, refiner: their names
-    or none.
+    block_mean_error_hu: how far these means of the new slices are from the old ones at most. control, refiner: their
+    names or none.
     """
 
     plane: str
@@ -180,6 +181,9 @@ class SuperResolveFacts(_FactsByRegion, Facts):
     slices: list[int]
     slice_distance_mm: list[float]
     slice_distance_asked_mm: float | None
+    slice_thickness_mm: float
+    slice_thickness_from: str
+    slice_means: str
     block_mean_error_hu: float
     anatomy: str
     control: str

@@ -1,6 +1,7 @@
 """Super-resolution across slices: thin slices whose means are the thick ones (paper, III-E1; paper eq. 12).
 
-y_0 = H·x_0, H the block mean of `factor` slices;  x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
+y_0 = H·x_0, H the mean by the slices' profile, or that of `factor` slices;
+x_start = √ᾱ·(y_0 interpolated) + √(1 − ᾱ)·z,  then DiffPIR with the
 data step of paper eq. 12, conditioned on the thick slices by a ControlNet. A model that has a ControlNet for a single
 evaluation (`one_step_slices`) uses that instead, followed by its refiner `thick-slices`, except in quality `paper`.
 """
@@ -13,7 +14,6 @@ import numpy as np
 import torch
 
 from ..anatomy.body_regions import RegionBlender, RegionSpan, whole_scan
-from ..diffusion.slice_operators import block_mean, project_to_block_means
 from ..models.loading import Model, load_model
 from ..parameters import SuperResolveParameters
 from ..parameters.super_resolve import THIN_MM
@@ -27,7 +27,15 @@ from .one_step_slices import thick_slices_refiner
 from .scan import Scan, analyze_scan
 from .settings import settings_for
 from .super_resolve_region import QUALITIES, SliceSplitter, choose_controlnet
-from .thin_slices import SliceSplit, choose_factor, in_plane_grid, on_input_axes, slice_axis
+from .thin_slices import (
+    SliceSplit,
+    SliceThickness,
+    choose_factor,
+    in_plane_grid,
+    on_input_axes,
+    slice_axis,
+    slice_thickness,
+)
 
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
@@ -45,8 +53,10 @@ class SuperResolveResult:
 
     def summary(self) -> str:
         (few, many), (before, after) = self.facts.slices, self.facts.slice_distance_mm
+        known = self.facts.slice_thickness_from != "distance"
+        thick = f"{self.facts.slice_thickness_mm:g} mm thick, " if known else "as thick as they are "
         return (
-            f"{few} {self.facts.plane} slices {before:g} mm apart → {many} slices {after:g} mm apart "
+            f"{few} {self.facts.plane} slices {thick}{before:g} mm apart → {many} slices {after:g} mm apart "
             f"({self.facts.region}; their means differ from the scan by at most "
             f"{self.facts.block_mean_error_hu:g} HU)"
         )
@@ -63,7 +73,9 @@ def super_resolve(
 
     volume: HU on any grid. anatomy: a label map (0–121) on its grid, or a word (see `known_anatomy.KnownAnatomy`).
     parameters: those of `SuperResolveParameters`. The result covers the same space; the means of its slices are the
-    input's slices: exactly where these are whole numbers, else within 0.01 HU. What lies outside the body, or beyond
+    input's slices: by the profile that their thickness gives (`SliceProfile`; within 1/4 HU where the input is whole
+    numbers), or, where that is unknown, plainly, and exactly where these are whole numbers; else within 0.01 HU. What
+    lies outside the body, or beyond
     the model's HU window, comes from cubic interpolation. Quality `paper` promises neither: within the window the model
     has the last word, at 1 mm in plane. InputError if the slices are thin already, or the model has no ControlNet for
     this and `control` is not "none".
@@ -79,8 +91,8 @@ def look(
     **parameters,
 ) -> dict:
     """An estimate of `super_resolve` with these arguments, without running it: `region`, `factor`,
-    `network_evaluations`, `seconds_each`, measured on one tile, and `seconds`, of all, the refiner included. Errors as
-    of `super_resolve`.
+    `slice_thickness_mm` and the like, as the facts name them, `network_evaluations`, `seconds_each`, measured on one
+    tile, and `seconds`, of all, the refiner included. Errors as of `super_resolve`.
     """
     params = SuperResolveParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -107,12 +119,17 @@ def plan(
     refiner = thick_slices_refiner(model, control)
     known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
     scan = analyze_scan(volume, params.region, reporter, in_plane_grid(volume, settings.pixel_mm))
-    split, labels = SliceSplit(slice_axis(scan.frame.spacing), factor), known.labels(scan)
+    axis = slice_axis(scan.frame.spacing)
+    thickness = slice_thickness(volume, params)
+    by_profile = settings.exact_means and thickness.source != "distance"
+    split = SliceSplit(axis, factor, thickness.mm / scan.frame.spacing[axis] if by_profile else None)
+    labels = known.labels(scan)
     by_region = params.region == "auto" and split.axis == -3
     spans = scan.regions(labels) if by_region else [whole_scan(scan.region, len(scan.body))]
     whole_numbers = np.issubdtype(volume.voxels.dtype, np.integer)
     splitter = SliceSplitter(split, model, control, refiner, settings, params, reporter, whole_numbers)
-    return SuperResolvePlan(scan, known, labels, [(span, scan.part(span)) for span in spans], splitter)
+    parts = [(span, scan.part(span)) for span in spans]
+    return SuperResolvePlan(scan, known, labels, parts, splitter, thickness)
 
 
 @dataclass(frozen=True)
@@ -124,6 +141,7 @@ class SuperResolvePlan:
     labels: np.ndarray
     regions: list[tuple[RegionSpan, Scan]]
     splitter: SliceSplitter
+    thickness: SliceThickness
 
     def estimate(self) -> dict:
         """Region, factor and costs, as `look` returns them."""
@@ -136,8 +154,8 @@ class SuperResolvePlan:
                 seconds = self.splitter.seconds_each(part, self.labels[span.z])
                 break
         region = " + ".join(part.region.name for _, part in self.regions)
-        times = {"seconds_each": seconds, "seconds": seconds and seconds * cost}
-        return {"region": region, "factor": self.splitter.split.factor, "network_evaluations": count, **times}
+        found = {"region": region, "factor": self.splitter.split.factor, **self._thickness_facts()}
+        return {**found, "network_evaluations": count, "seconds_each": seconds, "seconds": seconds and seconds * cost}
 
     def run(self) -> SuperResolveResult:
         """The thin slices of each region, joined without a seam. A thick slice counts in a region as a whole, so that
@@ -162,24 +180,34 @@ class SuperResolvePlan:
         hu = torch.from_numpy(whole.values)
         if not self.splitter.settings.exact_means:
             return hu
-        return self.splitter.as_stored(project_to_block_means(hu, thick, split.factor, split.axis))
+        return self.splitter.as_stored(split.with_means(hu, thick))
 
     def _facts(self, hu: torch.Tensor) -> SuperResolveFacts:
         scan, split, params = self.scan, self.splitter.split, self.splitter.params
         before, count = scan.frame.spacing[split.axis], scan.frame.hu.shape[split.axis]
-        error = block_mean(hu, split.factor, split.axis) - torch.from_numpy(scan.frame.hu)
+        error = split.means(hu) - torch.from_numpy(scan.frame.hu)
         return SuperResolveFacts(
             plane=PLANES[split.axis],
             factor=split.factor,
             slices=[count, count * split.factor],
             slice_distance_mm=[round(before, 4), round(before / split.factor, 4)],
             slice_distance_asked_mm=None if params.factor else params.spacing or THIN_MM,
+            **self._thickness_facts(),
             block_mean_error_hu=round(float(error.abs().max()), 4),
             anatomy=str(self.anatomy),
             control=self.splitter.control_name,
             refiner=THICK_SLICES.kind if self.splitter.refiner else "none",
             regions=[self._region_facts(span, part) for span, part in self.regions],
         )
+
+    def _thickness_facts(self) -> dict:
+        """Thickness, from where it is known, and which means follow."""
+        means = "plain" if self.splitter.split.thickness is None else "profile"
+        return {
+            "slice_thickness_mm": round(self.thickness.mm, 4),
+            "slice_thickness_from": self.thickness.source,
+            "slice_means": means,
+        }
 
     def _region_facts(self, span: RegionSpan, part: Scan) -> RegionFacts:
         tiles, active = self.splitter.tile_plan(part)

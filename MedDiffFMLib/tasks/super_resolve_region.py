@@ -12,7 +12,7 @@ import torch
 from ..diffusion.data_steps import super_resolution_data_step
 from ..diffusion.samplers import diffpir, randn_like
 from ..diffusion.schedule import T_START, add_noise, uniform_steps
-from ..diffusion.slice_operators import CONTROL_INPUTS, round_in_blocks
+from ..diffusion.slice_operators import CONTROL_INPUTS
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor, tile_plan
 from ..inference.tiles import TilePlan
@@ -121,8 +121,8 @@ class SliceSplitter:
         return self.as_stored(compose_thin_slices(estimate, part, self.split))
 
     def as_stored(self, hu: torch.Tensor) -> torch.Tensor:
-        """HU rounded where the input's are whole numbers, so that block means stay."""
-        return round_in_blocks(hu, self.split.factor, self.split.axis) if self.whole_numbers else hu
+        """HU rounded where the input's are whole numbers, so that the means stay."""
+        return self.split.rounded(hu) if self.whole_numbers else hu
 
     def _eps(self, part: Scan, labels: np.ndarray) -> NoisePredictor:
         """The noise prediction on the thin grid of a region."""
@@ -148,7 +148,7 @@ class SliceSplitter:
         x = add_noise(interpolated, steps[0], schedule, randn_like(interpolated, generator))
         thick = torch.from_numpy(part.x).to(self.model.device)
         data_step = super_resolution_data_step(
-            thick, split.factor, split.axis, settings.sigma_n, settings.prior_weight, schedule
+            thick, split.with_means, settings.sigma_n, settings.prior_weight, schedule
         )
 
         def callback(i: int, t: int, x0: torch.Tensor) -> None:

@@ -10,12 +10,17 @@ import torch
 
 from ..diffusion.slice_operators import (
     CONTROL_INPUTS,
+    block_mean,
     cubic_slices,
     limit_within_blocks,
+    lower_within_blocks,
     neighbor_range,
     project_to_block_means,
     replicate,
+    rim_ceiling,
+    round_in_blocks,
 )
+from ..diffusion.slice_profile import SliceProfile, round_sums, slice_profile
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor
 from ..inference.tiles import Tiling
@@ -31,15 +36,57 @@ from ..volumes.resampling import resample_cubic
 from ..volumes.volume import Volume, cast_like
 from .scan import Scan
 
+MOST_OVERLAP = 10  # thickness over distance
 CT_SCALE_HU = (-1024.0, 3071.0)  # no new slice leaves it, unless the thick ones do
 
 
 @dataclass(frozen=True)
 class SliceSplit:
-    """The split of the scan's frame: every slice along `axis` (−3, −2 or −1) into `factor` slices."""
+    """The split of the scan's frame: every slice along `axis` (−3, −2 or −1) into `factor` slices.
+
+    thickness: of the thick slices as a share of their distance, which gives them their profile; None: they are the
+    plain means of `factor` slices.
+    """
 
     axis: int
     factor: int
+    thickness: float | None = None
+
+    def _profile(self, thick: torch.Tensor) -> SliceProfile:
+        return slice_profile(thick.shape[self.axis], self.factor, self.thickness)
+
+    def means(self, thin: torch.Tensor) -> torch.Tensor:
+        """The thick slices that thin ones make."""
+        if self.thickness is None:
+            return block_mean(thin, self.factor, self.axis)
+        return slice_profile(thin.shape[self.axis] // self.factor, self.factor, self.thickness).means(thin, self.axis)
+
+    def interpolated(self, thick: torch.Tensor) -> torch.Tensor:
+        """Smooth thin slices whose means are the thick ones."""
+        if self.thickness is None:
+            return cubic_slices(thick, self.factor, self.axis)
+        return self._profile(thick).smoothest(thick, self.axis)
+
+    def with_means(self, thin: torch.Tensor, thick: torch.Tensor) -> torch.Tensor:
+        """The nearest image to `thin` whose means are `thick`."""
+        if self.thickness is None:
+            return project_to_block_means(thin, thick, self.factor, self.axis)
+        return self._profile(thick).project(thin, thick, self.axis)
+
+    def limited(self, thin: torch.Tensor, thick: torch.Tensor) -> torch.Tensor:
+        """The thin slices in HU, whose means are `thick`, on the scale of CT and without bright rims."""
+        floor, top = min(CT_SCALE_HU[0], float(thick.min())), max(CT_SCALE_HU[1], float(thick.max()))
+        ceiling = rim_ceiling(thick, self.axis)
+        if self.thickness is not None:
+            return self._profile(thick).limit(thin, thick, self.axis, floor, top, ceiling)
+        thin = lower_within_blocks(thin, thick, self.factor, self.axis, ceiling)
+        return limit_within_blocks(thin, thick, self.factor, self.axis, floor, top)
+
+    def rounded(self, thin: torch.Tensor) -> torch.Tensor:
+        """The thin slices as whole numbers: plain means stay exactly, those of a profile within 1/4."""
+        if self.thickness is None:
+            return round_in_blocks(thin, self.factor, self.axis)
+        return round_sums(thin, self.axis)
 
 
 def choose_factor(volume: Volume, params: SuperResolveParameters) -> int:
@@ -58,6 +105,31 @@ def choose_factor(volume: Volume, params: SuperResolveParameters) -> int:
             "name a smaller --factor."
         )
     return factor
+
+
+@dataclass(frozen=True)
+class SliceThickness:
+    """The thickness of slices in mm. source: option, dicom, or distance, where it was taken to be that."""
+
+    mm: float
+    source: str
+
+
+def slice_thickness(volume: Volume, params: SuperResolveParameters) -> SliceThickness:
+    """The thickness asked for, or that of the volume's own slices, if these are those to be split; else their distance.
+    InputError for one that cannot be.
+    """
+    distance = max(volume.spacing)
+    own = volume.slice_thickness if volume.spacing[2] > 0.99 * distance else None
+    mm = params.thickness or own
+    if mm is None:
+        return SliceThickness(distance, "distance")
+    if mm > MOST_OVERLAP * distance:
+        raise InputError(
+            f"{volume.source or 'The volume'} has slices {distance:g} mm apart, and {mm:g} mm thick: they share too "
+            "much to be told apart; name another --thickness."
+        )
+    return SliceThickness(mm, "option" if params.thickness else "dicom")
 
 
 def slice_axis(spacing: tuple[float, float, float]) -> int:
@@ -97,7 +169,7 @@ def thin_noise_predictor(
 
 
 def compose_thin_slices(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> torch.Tensor:
-    """Thin slices in HU on the scan's frame: the estimate where the model applies, with the block means exact.
+    """Thin slices in HU on the scan's frame: the estimate where the model applies, their means the thick ones.
 
     estimate: HU within the window. What the slices have beyond the window (bone, lung, gas) is added to it as cubic
     interpolation gives it. Outside the body the result is interpolation alone, and also where a thick slice and both
@@ -106,12 +178,10 @@ def compose_thin_slices(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> 
     thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
     (low, high), (lowest, highest) = scan.window, neighbor_range(thick, split.axis)
     known = ~body | (lowest > high) | (highest < low)
-    smooth = cubic_slices(thick, split.factor, split.axis)
+    smooth = split.interpolated(thick)
     change = torch.from_numpy(estimate) - smooth.clamp(low, high)
     change[replicate(known, split.factor, split.axis)] = 0
-    hu = project_to_block_means(smooth.add_(change), thick, split.factor, split.axis)
-    floor, ceiling = min(CT_SCALE_HU[0], float(thick.min())), max(CT_SCALE_HU[1], float(thick.max()))
-    return limit_within_blocks(hu, thick, split.factor, split.axis, floor, ceiling)
+    return split.limited(split.with_means(smooth.add_(change), thick), thick)
 
 
 def thin_slices_as_estimated(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> torch.Tensor:

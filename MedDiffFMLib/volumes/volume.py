@@ -20,7 +20,8 @@ class Volume:
     `grid_record` holds the file header's own bytes about the grid, so that the same format gives them back unchanged.
     `resampled` is True for a label map that was brought onto another grid (nearest neighbor). `in_hu` is True once
     `check_ct` has passed the volume, and for a box of that volume, which may show too little to judge by. `warnings`
-    are sentences about how the file was read where more than one reading was possible.
+    are sentences about how the file was read where more than one reading was possible. `slice_thickness` is that of
+    the slices along z in mm, None where the file does not state it.
     """
 
     voxels: np.ndarray
@@ -32,6 +33,7 @@ class Volume:
     resampled: bool = False
     in_hu: bool = False
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    slice_thickness: float | None = None
 
     def with_warning(self, sentence: str) -> Volume:
         """This volume with one more warning, which is logged too."""

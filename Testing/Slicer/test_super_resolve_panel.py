@@ -86,6 +86,59 @@ def test_a_run_from_the_first_click_to_the_result(slicer, thin, thick, panel):
     assert (slicer.util.arrayFromVolume(again) == voxels).all(), "the same seed gave other voxels"
 
 
+def from_dicom(node, *texts, opened=True):
+    """A volume as the DICOM module leaves it, and the thickness that the first and the last file state."""
+    from harness.application import DicomDatabase, dicom
+
+    node.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4 1.2.5")
+    values = {(uid, "0018,0050"): text for uid, text in zip(("1.2.3", "1.2.5"), texts, strict=True)}
+    dicom.database = DicomDatabase(values, opened)
+
+
+@pytest.fixture
+def no_dicom(slicer):
+    from harness.application import dicom
+
+    yield
+    dicom.database = None
+
+
+def test_the_thickness_comes_from_dicom_and_the_user_has_the_last_word(slicer, thick, panel, no_dicom):
+    """It is shown, and goes into a run, but not into a batch, whose files have their own."""
+    box = panel.ui.thicknessBox
+    assert box.text == "Unknown: as they are apart" and "thickness" not in panel.parameters()
+    from_dicom(thick, "7.5", " 7.5 ")
+    panel.update()
+    assert box.text == "7.5 mm, from DICOM" and panel.parameters()["thickness"] == "7.5"
+    assert "thickness" not in panel.chosen()
+    box.value = 5
+    assert panel.parameters()["thickness"] == "5" == panel.chosen()["thickness"]
+    choose(panel.ui.qualityBox, "paper")
+    assert not panel.ui.runButton.enabled and "plain means, whatever their thickness" in panel.ui.runButton.toolTip
+    box.value = 0
+    assert panel.ui.runButton.enabled and "thickness" not in panel.parameters()
+    choose(panel.ui.qualityBox, "fast")
+    run(panel)
+    result = slicer.util.getNode("Thick, 1 mm slices")
+    facts = json.loads(result.GetAttribute("MedDiffFM.provenance"))["facts"]
+    assert (facts["slice_thickness_mm"], facts["slice_thickness_from"], facts["slice_means"]) == (
+        7.5,
+        "option",
+        "profile",
+    )
+    assert "weighted as in a slice 7.5 mm thick, is the old slice" in panel.ui.resultLabel.text
+
+
+@pytest.mark.parametrize(
+    ("texts", "opened"),
+    [(("", ""), True), (("7.5", "6"), True), (("0", "0"), True), (("nan", "nan"), True), (("7.5", "7.5"), False)],
+)
+def test_a_thickness_that_dicom_does_not_tell(slicer, thick, panel, no_dicom, texts, opened):
+    from_dicom(thick, *texts, opened=opened)
+    panel.update()
+    assert panel.ui.thicknessBox.text == "Unknown: as they are apart" and "thickness" not in panel.parameters()
+
+
 def test_thin_slices_are_refused_with_a_reason(slicer, thin, panel):
     ui = panel.ui
     ui.inputSelector.setCurrentNode(thin)

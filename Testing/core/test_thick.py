@@ -1,6 +1,7 @@
 """Thick and thin slices against explicit matrices, values by hand, and a Gaussian image whose posterior is known."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from MedDiffFMLib.diffusion.slice_operators import (
     cubic_slices,
     interpolate_slices,
     limit_within_blocks,
+    lower_within_blocks,
     project_to_block_means,
     replicate,
+    rim_ceiling,
     round_in_blocks,
 )
 from MedDiffFMLib.tasks.super_resolve import QUALITIES
@@ -38,6 +41,11 @@ def columns(volume, axis) -> np.ndarray:
 
 def a_volume(shape, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32))
+
+
+def plain(factor, axis=-3):
+    """The projection onto plain means, as the data step takes it."""
+    return partial(project_to_block_means, factor=factor, axis=axis)
 
 
 @pytest.mark.parametrize("axis", AXES)
@@ -66,14 +74,14 @@ def test_data_step_of_equation_12_is_the_least_squares_solution(axis):
     A = np.vstack([H, math.sqrt(rho) * np.eye(n)])
     b = np.vstack([math.sqrt(factor) * columns(y, axis), math.sqrt(rho) * columns(x0, axis)])
     expected = np.linalg.lstsq(A, b, rcond=None)[0]
-    got = super_resolution_data_step(y, factor, axis, sigma_n, weight, SCHEDULE)(x0, t)
+    got = super_resolution_data_step(y, plain(factor, axis), sigma_n, weight, SCHEDULE)(x0, t)
     np.testing.assert_allclose(columns(got, axis), expected, atol=1e-5)
 
 
 def test_data_step_clips_what_little_light_makes_large():
     y = torch.zeros(1, 1, 1)
     x0 = torch.tensor([5.0, -1.0]).reshape(2, 1, 1)
-    step = super_resolution_data_step(y, 2, -3, 1e-6, 1.0, SCHEDULE)
+    step = super_resolution_data_step(y, plain(2), 1e-6, 1.0, SCHEDULE)
     assert step(x0, 900).flatten().tolist() == pytest.approx([1.0, -1.0])
 
 
@@ -168,7 +176,7 @@ class GaussianImage:
         a = float(SCHEDULE.alpha_bar[t_start])
         x = interpolate_slices(y, self.factor)
         x = math.sqrt(a) * x + math.sqrt(1 - a) * torch.randn(x.shape, generator=generator)
-        step = super_resolution_data_step(y, self.factor, -3, sigma_n, 1.0, SCHEDULE)
+        step = super_resolution_data_step(y, plain(self.factor), sigma_n, 1.0, SCHEDULE)
         x0 = diffpir(self.epsilon, x, SCHEDULE, uniform_steps(t_start, steps), step, generator, zeta=zeta)
         return columns(project_to_block_means(x0, y, self.factor), 0)
 
@@ -189,7 +197,7 @@ def test_one_step_is_the_posterior_mean_and_equation_12():
     )
     rho = 0.3**2 / SCHEDULE.sigma_bar(t) ** 2
     expected = prior + image.factor * image.H.T @ (y - image.H @ prior) / (1 + rho)
-    step = super_resolution_data_step(torch.from_numpy(y).float()[..., None], 5, -3, 0.3, 1.0, SCHEDULE)
+    step = super_resolution_data_step(torch.from_numpy(y).float()[..., None], plain(5), 0.3, 1.0, SCHEDULE)
     got = diffpir(image.epsilon, torch.from_numpy(x_t).float()[..., None], SCHEDULE, [t], step)
     np.testing.assert_allclose(columns(got, 0), expected, atol=1e-5)
 
@@ -217,3 +225,21 @@ def test_the_quick_qualities_are_near_the_posterior(quality):
     y = torch.from_numpy(image.H @ truth).float().reshape(image.slices, 8, 8)
     got = image.restore(y, settings.t_start, settings.steps, settings.sigma_n, settings.zeta, seed=0)
     assert rms(got - truth) < math.sqrt(2) * image.posterior_sigma() < rms(columns(interpolate_slices(y, 5), 0) - truth)
+
+
+def test_lowering_by_hand():
+    """A ceiling of 50 over 90, 50, −20, mean 40: the others share out the 40 HU, until the second is at 50 as well.
+    The block of −10, 0, 10 lies below and stays.
+    """
+    thin, thick = torch.tensor([90.0, 50, -20, -10, 0, 10]).reshape(6, 1, 1), torch.tensor([40.0, 0]).reshape(2, 1, 1)
+    lowered = lower_within_blocks(thin, thick, 3, -3, torch.full_like(thick, 50))
+    assert lowered.flatten().tolist() == pytest.approx([50, 50, 20, -10, 0, 10], abs=1e-3)
+    sideways = lower_within_blocks(thin.movedim(0, 2), thick.movedim(0, 2), 3, -1, torch.full((1, 1, 2), 50.0))
+    assert torch.equal(sideways.movedim(2, 0), lowered)
+
+
+def test_where_soft_tissue_meets_lung_there_is_a_ceiling():
+    """Liver of 60 HU beside lung; liver within; a rib beside lung; a vessel of the lung."""
+    columns = torch.tensor([[60.0, 60, -850], [60, 60, 60], [300, 300, -850], [-60, -700, -850]]).T[..., None]
+    ceiling = rim_ceiling(columns)[1, :, 0].tolist()
+    assert ceiling == [80, math.inf, math.inf, math.inf]

@@ -61,6 +61,7 @@ print(json.dumps({"file": MedDiffFMLib.__file__, "results": results}))
 REFUSED = {
     "demo": "training",
     "evaluate denoise": "training",
+    "evaluate image-quality": "training",
     "evaluate super-resolve": "training",
     "evaluate detect-anomalies": "training",
     "evaluate synthesize": "training",

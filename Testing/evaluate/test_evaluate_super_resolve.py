@@ -108,6 +108,33 @@ def test_a_box_is_the_middle_or_from_to(chest):
         cut_box(chest, read_box("120:130,:,:"))
 
 
+def test_thick_slices_by_their_profile():
+    """5 mm every 5 mm of 1 mm: weights 1 at 0, ±1, ±2 and ½ at ±3. A blank scan with 120 HU in slice 8: the second
+    slice, about 7, gets 20 of it, the third, about 12, none; with 120 in slice 9 they get 20 and 10.
+    """
+    blank = np.zeros((20, 16, 16), np.float32)
+    for lit, expected in ((8, [0, 20, 0, 0]), (9, [0, 20, 10, 0])):
+        voxels = blank.copy()
+        voxels[lit] = 120
+        thick = thick_slices(Volume(voxels), 5, 5.0)
+        assert thick.voxels[:, 0, 0].tolist() == expected and thick.spacing[2] == 5 and thick.origin[2] == 2
+    pair = simulated_pair("chest_lungfcp01", "chest", Volume(voxels), 5, 5.0)
+    assert measure(pair, voxels, SlicesCounted())[2] < 0.51 and pair.split.thickness == 1
+    assert pair.thickness_text == "slices 5 mm thick, thin ones 2 mm thick"
+
+
+def test_the_command_takes_a_thickness_and_plain_means_beside_it(run, tmp_path):
+    model, report = save_tiny_model(tmp_path / "tiny"), tmp_path / "r.json"
+    save_tiny_controls(model)
+    options = ("--box", "40,40,40", "--qualities", "fast", "--model", model, "--device", "cpu", "--thickness", 7.5)
+    printed = run(*options, "--plain-too", "--json", report)
+    made, plain = json.loads(report.read_text(encoding="utf-8"))["cases"][3:]
+    assert (made["method"], plain["method"]) == ("model, fast", "model, fast, as plain means")
+    assert made["slice_thickness_mm"] == plain["slice_thickness_mm"] == 7.5
+    assert made["block_mean_error_hu"] < 0.35 < 5 < plain["block_mean_error_hu"]
+    assert "slices 7.5 mm thick, thin ones of unknown thickness" in printed
+
+
 @pytest.fixture
 def run(run):
     """Of `evaluate super-resolve`."""
@@ -120,13 +147,14 @@ def test_the_command_measures_interpolation_and_the_model_on_real_ct(run, tmp_pa
     options = ("--box", "40,40,40", "--qualities", "fast", "--model", model, "--device", "cpu", "--seed", 3)
     printed = run(*options, "--json", report, "--plot", plot)
     read = json.loads(report.read_text(encoding="utf-8"))
-    methods = ["linear", "cubic", "spline that keeps block means", "model, fast"]
+    methods = ["linear", "cubic", "spline that keeps the means", "model, fast"]
     assert [row["method"] for row in read["cases"]] == methods
     assert (read["model"], read["seed"], read["end_slices"], read["box"]) == ("tiny", 3, 5, "40,40,40")
     linear, _, spline, made = read["cases"]
     assert made["case"] == "chest_ts_aorta" and not made["trained_on"] and made["factor"] == 5
     assert linear["psnr"] < spline["psnr"] and made["block_mean_error_hu"] <= 0.01 < linear["block_mean_error_hu"]
-    assert "Table VII" in printed and "block means of the thin ones" in printed and plot.is_file()
+    assert "Table VII" in printed and "means of the thin ones" in printed and plot.is_file()
+    assert made["slice_thickness_mm"] is None and "plain means of slices of unknown thickness" in printed
 
 
 def test_the_command_takes_a_real_pair(run, tmp_path, data):
@@ -140,7 +168,8 @@ def test_the_command_takes_a_real_pair(run, tmp_path, data):
     printed = run("--thick", tmp_path / "thick.nii.gz", "--thin", tmp_path / "thin.nii.gz", "--qualities", "none")
     again = simulated_pair("x", "chest", cut_box(thin, (":", ":", "3:23")), 4)
     spline = evaluate_super_resolution([again], [], log=lambda line: None).lines[2]
-    assert f"{spline.values[0]:.2f}" in printed and "6 → 1.5 mm" in printed and "block means of the thin" not in printed
+    assert f"{spline.values[0]:.2f}" in printed and "6 → 1.5 mm" in printed and "means of the thin" not in printed
+    assert "slices of unknown thickness, thin ones of unknown thickness" in printed
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 
 from MedDiffFMLib.anatomy.tissue import BodyImage
 from MedDiffFMLib.diffusion.slice_operators import cubic_slices, replicate
+from MedDiffFMLib.diffusion.slice_profile import SliceProfile
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.inference.noise_predictor import NoisePredictor
 from MedDiffFMLib.parameters import SuperResolveParameters
@@ -44,6 +45,69 @@ def test_block_means_are_the_input_to_the_last_bit(thick, tiny_model_with_contro
     np.testing.assert_allclose(means(result.volume, factor, 0), thick.voxels, atol=1e-9)
     assert result.facts.block_mean_error_hu == 0
     assert result.volume.voxels.min() >= -1024 and result.volume.voxels.std() > 100
+
+
+def test_the_profile_of_a_thickness_keeps_its_means(thick, tiny_model_with_controls):
+    """By the matrix of the profile: 7 mm every 5 mm from the volume's header; within 1/4 HU as whole numbers."""
+    known = replace(thick, slice_thickness=7.0)
+    result = super_resolve(known, tiny_model_with_controls, factor=5, **QUICK)
+    profile, hu = SliceProfile(6, 5, 1.4), result.volume.voxels.astype(np.float64)
+    apart = np.tensordot(profile.matrix, hu, 1) - thick.voxels
+    assert np.abs(apart).max() < 0.26 and result.facts.block_mean_error_hu == pytest.approx(
+        np.abs(apart).max(), abs=1e-3
+    )
+    assert (result.facts.slice_thickness_mm, result.facts.slice_thickness_from) == (7, "dicom")
+    assert result.facts.slice_means == "profile" and "7 mm thick, 5 mm apart" in result.summary()
+    assert np.abs(means(result.volume, 5, 0) - thick.voxels).max() > 5
+    shifted = known.with_voxels(thick.voxels.astype(np.float32) + np.float32(0.37))
+    floats = super_resolve(shifted, tiny_model_with_controls, factor=5, thickness=1.5, **QUICK)
+    apart = np.tensordot(SliceProfile(6, 5, 0.3).matrix, floats.volume.voxels.astype(np.float64), 1) - shifted.voxels
+    assert np.abs(apart).max() < 0.02 and floats.facts.slice_thickness_from == "option"
+
+
+def test_where_no_thickness_is_known_slices_are_plain_means(thick, tiny_model_with_controls):
+    result = super_resolve(thick, tiny_model_with_controls, factor=5, **QUICK)
+    facts = result.facts.to_dict()
+    assert (facts["slice_thickness_mm"], facts["slice_thickness_from"], facts["slice_means"]) == (
+        5,
+        "distance",
+        "plain",
+    )
+    assert "as thick as they are 5 mm apart" in result.summary()
+    across = replace(thick, slice_thickness=2.0, spacing=(7.0, 1.25, 2.0))  # columns are split, which have no thickness
+    found = look(across, tiny_model_with_controls, **QUICK)
+    assert (found["slice_thickness_mm"], found["slice_thickness_from"]) == (7, "distance")
+
+
+def test_a_thickness_that_cannot_be_is_refused(thick, tiny_model_with_controls):
+    with pytest.raises(InputError, match=r"51 mm|0\.1 to 30"):
+        SuperResolveParameters.from_dict({"thickness": 51})
+    with pytest.raises(InputError, match="plain means, as published: leave out --thickness"):
+        SuperResolveParameters.from_dict({"thickness": 5, "quality": "paper"})
+    near = replace(thick, spacing=(1.5, 1.25, 2.0))
+    with pytest.raises(InputError, match="2 mm apart, and 21 mm thick: they share too much"):
+        look(near, tiny_model_with_controls, thickness=21)
+
+
+def test_no_bright_rim_where_an_estimate_puts_an_edge_too_far():
+    """Liver of 60 HU below lung of −850, the edge three slices of five into the third block; the estimate has it a
+    slice lower. Its mean was made right by 182 HU on all five: now the liver is never above 80 HU, the means stay.
+    """
+    truth = np.full((25, 2, 2), -850, np.float32)
+    truth[:13] = 60
+    hu = truth.reshape(5, 5, 2, 2).mean(1)
+    scan = analyze_scan(Volume(hu, source="edge"), "chest", Reporter(None))
+    scan = replace(scan, image=BodyImage(hu, scan.frame.spacing, np.ones(hu.shape, bool)))
+    scan.frame.volume.voxels[:] = hu
+    estimate = np.roll(truth, -1, axis=0)
+    estimate[-1] = -850
+    for thickness in (None, 1.0):
+        split = SliceSplit(-3, 5, thickness)
+        thick = split.means(torch.from_numpy(truth)).numpy()
+        scan.frame.volume.voxels[:] = thick
+        got = compose_thin_slices(estimate, scan, split)
+        assert split.with_means(torch.from_numpy(estimate), torch.from_numpy(thick)).max() > 150
+        assert got.max() < 81 and np.abs(split.means(got).numpy() - thick).max() < 0.1, thickness
 
 
 def test_floats_keep_their_block_means_within_a_hundredth(thick, tiny_model_with_controls):
@@ -263,10 +327,12 @@ def test_cancel_stops_within_one_window(thick, tiny_model_with_controls):
 
 @pytest.mark.parametrize("region", ["auto", "abdomen"])
 def test_looking_tells_what_a_run_does(thick, tiny_model_with_controls, region):
-    asked = {"quality": "fast", "spacing": 1.7, "region": region}
+    asked = {"quality": "fast", "spacing": 1.7, "region": region, "thickness": 8}
     found = look(thick, tiny_model_with_controls, **asked)
     facts = super_resolve(thick, tiny_model_with_controls, **asked).facts
     assert found["factor"] == facts.factor == 3 and found["seconds_each"] > 0
+    for name in ("slice_thickness_mm", "slice_thickness_from", "slice_means"):
+        assert found[name] == getattr(facts, name)
     assert found["network_evaluations"] == facts.network_evaluations > 0 and found["region"] == facts.region
 
 

@@ -23,6 +23,7 @@ DOCUMENTS = [
     "Docs/history/training-runs.md",
     "Training/RUNS.md",
     "Docs/evaluation-restoration.md",
+    "Docs/evaluation-image-quality.md",
     "Docs/evaluation-synthesis.md",
     "Docs/reproducing-the-paper.md",
 ]

@@ -364,6 +364,44 @@ def test_multi_frame_ct_agrees_with_highdicom(ct, tmp_path):
         assert read.spacing == pytest.approx(SPACING)
 
 
+def stated(text):
+    """A slice thickness as text, the same in all slices; None: nothing."""
+
+    def change(ds, k):
+        if text is None:
+            del ds.SliceThickness
+        else:
+            ds.SliceThickness = text
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "thickness"),
+    [
+        (None, 3.0),  # and 2.5 mm apart
+        (stated("1.25"), 1.25),
+        (stated(None), None),
+        (stated("0"), None),
+        (stated("-5"), None),
+        (stated(""), None),
+        (only(2, stated("5")), None),  # the others say 3
+        (only(2, stated(None)), None),
+        (only(2, stated("3.0001")), 3.0),
+    ],
+)
+def test_the_thickness_that_all_slices_state(ct, tmp_path, change, thickness):
+    volume = read_volume(write(ct, tmp_path / "series", change))
+    assert volume.slice_thickness == thickness and volume.spacing[2] == pytest.approx(2.5)
+
+
+def test_the_thickness_of_a_multi_frame_ct(ct, tmp_path):
+    def thick(ds):
+        ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness = 4.0
+
+    assert read_volume(enhanced(ct, tmp_path / "one.dcm", change=thick)).slice_thickness == 4
+
+
 def test_legacy_converted_ct_and_positions_beside_the_frames(ct, tmp_path):
     from .phantom import LEGACY
 

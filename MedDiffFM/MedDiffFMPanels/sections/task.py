@@ -46,6 +46,10 @@ class TaskPart:
         """The parameters that no widget holds under their own names."""
         return {}
 
+    def inputParameters(self, chosen):
+        """The parameters that the input tells by itself, unless they are `chosen`. A batch does not take them."""
+        return {}
+
     def update(self):
         """Show and hide controls after a setting has changed."""
 

@@ -3,11 +3,12 @@
 import numpy as np
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.parameters.super_resolve import THINNEST_MM, factor_for
+from MedDiffFMLib.parameters.super_resolve import THICKNESS_MM, THINNEST_MM, factor_for
 
 from ..failures import Problem
 from ..logic import PanelLogic
 from ..scene import exchange
+from ..scene.slice_thickness import sliceThickness
 from ..sections.run import timeText
 from ..sections.task import TaskPart
 from ..toolkit.bindings import fillQualities
@@ -15,6 +16,11 @@ from ..toolkit.bindings import fillQualities
 
 class SuperResolveLogic(PanelLogic):
     task = "super-resolve"
+
+    def process(self, inputVolume, target=None, backend=None, **parameters):
+        return PanelLogic.process(
+            self, inputVolume, target, backend, **ownThickness(inputVolume, parameters), **parameters
+        )
 
     def resultName(self, sourceNode, number=0):
         return _("{name}, {distance:.3g} mm slices").format(name=sourceNode.GetName(), distance=number)
@@ -34,6 +40,9 @@ class SuperResolvePart(TaskPart):
             "Show each new slice minus the thick slice that it lies in: the added detail."
         )
 
+    def inputParameters(self, chosen):
+        return ownThickness(self.inputNode, chosen)
+
     def _distance(self):
         """The chosen distance of the new slices in mm."""
         return float(self.bindings.value("spacing"))
@@ -43,6 +52,9 @@ class SuperResolvePart(TaskPart):
         hasVoxels = node is not None and node.GetImageData() is not None
         self.ui.thickLabel.text = slicesText(*slicesOf(node)) if hasVoxels else ""
         self.ui.thinLabel.text = self._thinText(*slicesOf(node)) if hasVoxels else ""
+        known = ownThickness(node, {}) if hasVoxels else {}
+        text = _("{thickness} mm, from DICOM").format(**known) if known else _("Unknown: as they are apart")
+        self.ui.thicknessBox.specialValueText = text
 
     def _thinText(self, count, thick, plane):
         """A line on the new slices; empty if there is nothing to split."""
@@ -67,6 +79,11 @@ class SuperResolvePart(TaskPart):
                 _("No scan has slices as thin as {thin:.2g} mm.").format(thin=thick / factor),
                 _("Choose at least {least:g} mm.").format(least=THINNEST_MM),
             )
+        if self.bindings.value("quality") == "paper" and self.bindings.value("thickness"):
+            return Problem(
+                _("The published method takes slices for plain means, whatever their thickness."),
+                _("Choose another quality, or the lowest value of “Thickness”."),
+            )
         return None
 
     def resultText(self, nodes, provenance):
@@ -77,13 +94,35 @@ class SuperResolvePart(TaskPart):
         numbers = _("{thick:.3g} mm → {thin:.3g} mm: {before} slices became {after}").format(
             thick=thick, thin=thin, before=before, after=after
         )
-        means = _("The mean of every {factor} new slices is the old slice (within {error:.2g} HU).").format(
-            factor=facts["factor"], error=facts["block_mean_error_hu"]
-        )
+        means = meansText(facts)
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
         where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Detail between the old slices is made by a model, for research only: not for diagnosis.")
         return f"<b style='font-size:large'>{numbers}</b><br/>{means}<br/>{where}<br/>{notice}"
+
+
+def meansText(facts):
+    """A sentence on the means of the new slices. facts: of a run."""
+    if facts.get("slice_means") == "profile":
+        text = _(
+            "The mean of the new slices, weighted as in a slice {thickness:.3g} mm thick, is the old slice (within "
+            "{error:.2g} HU)."
+        )
+        return text.format(thickness=facts["slice_thickness_mm"], error=facts["block_mean_error_hu"])
+    text = _("The mean of every {factor} new slices is the old slice (within {error:.2g} HU).")
+    return text.format(factor=facts["factor"], error=facts["block_mean_error_hu"])
+
+
+def ownThickness(volumeNode, chosen):
+    """The parameter `thickness` as a volume's DICOM files state it: nothing if they do not, if it is not that of the
+    slices to be split, or if what is `chosen` names another or needs none.
+    """
+    if volumeNode is None or "thickness" in chosen or chosen.get("quality") == "paper":
+        return {}
+    spacing, thickness = volumeNode.GetSpacing(), sliceThickness(volumeNode)
+    low, high = THICKNESS_MM
+    usable = thickness is not None and low <= thickness <= high and spacing[2] > 0.99 * max(spacing)
+    return {"thickness": f"{thickness:.4g}"} if usable else {}
 
 
 def slicesOf(volumeNode):

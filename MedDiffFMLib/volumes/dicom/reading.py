@@ -19,7 +19,17 @@ from ..volume import Volume
 from .files import files_below, files_in, quiet_pydicom, read_header, text
 from .pixels import Pixels, read_hu, slice_hu
 from .slices import DicomSlice, frames, is_ct, is_localizer, slices_of
-from .stack import SAME_PLACE_MM, alike, check_frames_of_reference, check_stack, check_units, gaps, grid, in_order
+from .stack import (
+    SAME_PLACE_MM,
+    alike,
+    check_frames_of_reference,
+    check_stack,
+    check_units,
+    common_thickness,
+    gaps,
+    grid,
+    in_order,
+)
 
 _MOST_LISTED = 8
 _DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
@@ -38,7 +48,7 @@ def read_dicom_folder(path: Path) -> Volume:
     slices, warnings = find_slices(path)
     where = grid(slices)
     check_grid((len(slices), *slices[0].shape), where["spacing"], str(path))
-    volume = Volume(read_hu(slices), **where, source=str(path))
+    volume = Volume(read_hu(slices), **where, source=str(path), slice_thickness=common_thickness(slices))
     for sentence in warnings:
         volume = volume.with_warning(sentence)
     return volume

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _PLACES = {  # the functional groups of multi-frame images, and the attributes i
     "RescaleSlope": "PixelValueTransformationSequence",
     "RescaleIntercept": "PixelValueTransformationSequence",
     "RescaleType": "PixelValueTransformationSequence",
+    "SliceThickness": "PixelMeasuresSequence",
     "StackID": "FrameContentSequence",
     "TemporalPositionIndex": "FrameContentSequence",
     "FrameAcquisitionNumber": "FrameContentSequence",
@@ -35,7 +37,7 @@ class DicomSlice:
 
     position in mm (LPS); axes (2, 3): unit vectors along a row and a column; spacing in mm between rows, between
     columns; HU = slope × stored + intercept, both None if the file states neither; phase: differs between the passes of
-    a scan.
+    a scan; thickness in mm as stated, None where it is not, or not as a positive number.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class DicomSlice:
     intercept: float | None
     rescale_type: str
     phase: tuple[str, ...]
+    thickness: float | None
 
     @property
     def normal(self) -> np.ndarray:
@@ -135,7 +138,17 @@ def _slice(path: Path, header: Dataset, frame: int, groups: list[Dataset]) -> Di
         intercept,
         text(place("RescaleType"), "RescaleType").upper(),
         tuple(text(place(keyword), keyword) for keyword in _PHASE),
+        _thickness(place("SliceThickness")),
     )
+
+
+def _thickness(ds: Dataset) -> float | None:
+    """The stated slice thickness in mm, or None; scanners and anonymizers write 0 and words for “unknown”."""
+    try:
+        thickness = float(text(ds, "SliceThickness"))
+    except ValueError:
+        return None
+    return thickness if 0 < thickness < math.inf else None
 
 
 def _axes(cosines: tuple[float, ...], path: Path) -> np.ndarray:

@@ -16,6 +16,7 @@ SAME_PLACE_MM = 0.01  # slices are no nearer to each other
 _TILT_DEGREES = 0.1  # 0.5 mm at the end of a 300 mm volume; rounded positions stay far below
 _GAP_TOLERANCE = 0.05, 0.1  # share of the usual gap, and mm for rounded positions; a missing slice is a whole gap
 _ROUNDING = 1e-3, 0.1  # of direction cosines between slices, and mm at the last pixel of rounded pixel spacings
+_SAME_THICKNESS = 0.01  # share of it
 _NO_HU = ("OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")  # the standard's other units
 _HU = ("HU", "", "US", "UNSPECIFIED")  # ITK writes the third; whether the values can be HU is checked anyway
 
@@ -130,6 +131,14 @@ def check_frames_of_reference(slices: list[DicomSlice]) -> str:
         f"The slices name {len(several)} frames of reference, so their positions may not be of one coordinate system; "
         "they were taken as if they were."
     )
+
+
+def common_thickness(slices: list[DicomSlice]) -> float | None:
+    """The thickness of the slices in mm, None unless all of them state the same."""
+    stated = [one.thickness for one in slices if one.thickness is not None]
+    if len(stated) < len(slices) or max(stated) - min(stated) > _SAME_THICKNESS * max(stated):
+        return None
+    return stated[0]
 
 
 def grid(slices: list[DicomSlice]) -> dict:

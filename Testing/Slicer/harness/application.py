@@ -16,6 +16,8 @@ from .modules import ModuleManager
 from .properties import remembered
 from .uiloader import stand_in
 
+dicom = types.SimpleNamespace(database=None)  # as long as the DICOM module has opened none
+
 
 @stand_in("Base/QTGUI/qSlicerApplication.h, Base/QTCore/qSlicerCoreApplication.h")
 class qSlicerApplication(QtCore.QObject):
@@ -66,6 +68,9 @@ class qSlicerApplication(QtCore.QObject):
     def extensionsManagerModel(self):
         return self._extensions
 
+    def dicomDatabase(self):
+        return dicom.database
+
     def processEvents(self, *_):
         self._qt.processEvents()
 
@@ -114,6 +119,21 @@ class qSlicerApplication(QtCore.QObject):
 
     def openExtensionsManagerDialog(self):
         raise NotInSlicer("slicer.app.openExtensionsManagerDialog is not in the harness")
+
+
+class DicomDatabase(QtCore.QObject):
+    """ctkDICOMDatabase, as far as it tells values: texts by (instance UID, "group,element"), empty for unknown ones."""
+
+    def __init__(self, values, opened=True):
+        super().__init__()
+        self._values, self._opened = values, opened
+
+    isOpen = Property(bool, lambda self: self._opened)
+
+    def instanceValue(self, uid, tag):
+        if not self._opened:
+            raise RuntimeError("the database is closed")
+        return self._values.get((uid, tag), "")
 
 
 @stand_in("Base/QTCore/qSlicerExtensionsManagerModel.h")

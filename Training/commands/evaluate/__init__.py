@@ -10,6 +10,7 @@ from .denoise import evaluate_denoise
 from .detect_anomalies import evaluate_detect_anomalies
 from .distillation import evaluate_distillation
 from .generate_lesion import evaluate_generate_lesion
+from .image_quality import evaluate_image_quality
 from .inpaint_lesion import evaluate_inpaint_lesion
 from .nnunet_split import nnunet_split
 from .pictures import pictures
@@ -21,6 +22,7 @@ evaluate_app = typer.Typer(help="Measure how good the model is, beside other too
 for name, command in {
     "pictures": pictures,
     "denoise": evaluate_denoise,
+    "image-quality": evaluate_image_quality,
     "super-resolve": evaluate_super_resolve,
     "detect-anomalies": evaluate_detect_anomalies,
     "tune-classical": tune_classical,

@@ -38,6 +38,20 @@ class SlicePairOptions:
 
     box: BoxOption = None
     factor: Annotated[int, typer.Option("--factor", min=2, max=20, help="Thin slices averaged into one.")] = 5
+    thickness: Annotated[
+        float | None,
+        typer.Option(
+            "--thickness",
+            metavar="MM",
+            min=0.1,
+            max=30,
+            help="Thickness of the thick slices, by whose profile they "
+            "are means; without it that in the files of a real pair, and plain means of thin slices.",
+        ),
+    ] = None
+    plain_too: Annotated[
+        bool, typer.Option("--plain-too", help="Also the model where it takes slices of a thickness for plain means.")
+    ] = False
     pairs: PairsOption = None
     thick: Annotated[Path | None, typer.Option("--thick", metavar="FILE", help="A scan in thick slices …")] = None
     thin: Annotated[Path | None, typer.Option("--thin", metavar="FILE", help="… and the same in thin ones.")] = None
@@ -83,7 +97,7 @@ def evaluate_super_resolve(
     result: ResultOption = None,
     inputs: InputsOption = None,
 ) -> None:
-    """Average thin slices and make thin ones of them again, beside interpolation; PSNR, SSIM and block means.
+    """Average thin slices and make thin ones of them again, beside interpolation; PSNR, SSIM and means.
 
     With --data a test and a validation chest, without it the repository's. Real pairs: --thick FILE --thin FILE, or
     --pairs with the columns thick, thin and region (and anatomy, name, patient): the mean over all of them.
@@ -108,7 +122,7 @@ def evaluate_super_resolve(
 
     model = shared.load_model() if chosen_qualities else None
     condition = AnatomyCondition(anatomy, model.device) if model else AnatomyCondition("auto")
-    pairs, counted = _loaded(cases, slices, condition), SlicesCounted(ends, window)
+    pairs, counted = _loaded(cases, slices, condition), SlicesCounted(ends, window, slices.plain_too)
     report = evaluate_super_resolution(pairs, chosen_qualities, model, shared.seed, counted, result or [])
     shared.emit(report, model, box=slices.box, anatomy=anatomy)
 
@@ -119,5 +133,5 @@ def _loaded(cases: Sequence[ListedCase], slices: SlicePairOptions, condition: An
     from ...evaluate.cases.slice_pairs import load_slice_pair
 
     for case in cases:
-        pair = load_slice_pair(case, slices.factor, read_box(slices.box))
+        pair = load_slice_pair(case, slices.factor, read_box(slices.box), slices.thickness)
         yield replace(pair, anatomy=condition.of(case.name, pair.thick, case.anatomy))

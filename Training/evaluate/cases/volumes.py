@@ -172,7 +172,9 @@ def axial_slab(volume: Volume, slices: int | None = None) -> Volume:
     image = sitk.Cast(sitk.DICOMOrient(volume.to_sitk(), "LPS"), sitk.sitkFloat32)
     count = min(slices or image.GetSize()[2], image.GetSize()[2])
     first = (image.GetSize()[2] - count) // 2
-    return Volume.from_sitk(image[:, :, first : first + count], volume.source)
+    slab = Volume.from_sitk(image[:, :, first : first + count], volume.source)
+    axial = abs(volume.direction[8]) > 0.5  # the slices as stored are those of the slab
+    return replace(slab, slice_thickness=volume.slice_thickness if axial else None)
 
 
 def simulate_slab(full: Volume, dose: Dose, cache: Path | None = None) -> np.ndarray:
