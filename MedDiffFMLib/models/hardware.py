@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import os
 import platform
+import re
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from .. import __version__
 
@@ -46,6 +50,22 @@ def _windows_memory() -> int:
     if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
         raise OSError("GlobalMemoryStatusEx failed")
     return status.total
+
+
+@functools.cache
+def processor() -> str:
+    """The processor by name and instructions, as `AMD EPYC 9B14, AVX512`; what the system does not say is left out."""
+    import torch
+
+    found = platform.processor()
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if sys.platform == "darwin":
+            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            found = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        elif sys.platform == "linux":
+            named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+            found = named[1].strip() if named else found
+    return ", ".join(part for part in (found or platform.machine(), torch.backends.cpu.get_cpu_capability()) if part)
 
 
 def report_faults() -> None:

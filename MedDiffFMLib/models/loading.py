@@ -79,6 +79,11 @@ class Model:
             self._compiled[key] = CompiledNetwork(joint.eval(), self.dtype)
         return self._compiled[key]
 
+    def release_memory(self) -> None:
+        """Free what evaluations left in memory: to be called after the last one of a volume."""
+        for compiled in self._compiled.values():
+            compiled.release_memory()
+
     @property
     def problems(self) -> tuple[str, ...]:
         """A sentence for each network that OpenVINO could not evaluate."""
