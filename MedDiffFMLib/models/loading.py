@@ -20,6 +20,7 @@ from .controlnet_folder import check_kind, load_controlnet
 from .device import choose_device, choose_dtype, choose_runtime
 from .folder import load_network, read_schedule
 from .openvino_runtime import CompiledNetwork
+from .precision import Timing, time_precisions
 from .refiner_folder import load_refiner
 from .restorer_folder import load_restorer
 from .store import find_model
@@ -31,7 +32,7 @@ class Model:
     float64).
 
     `config` is the folder's config.json; `source` says where it was found (see `models.store.ModelFolder`); `runtime`,
-    "torch" or "openvino", evaluates the networks.
+    "torch" or "openvino", evaluates the networks; `timing` says why the precision is what it is, if it was measured.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Model:
     dtype: torch.dtype
     sha256: str
     runtime: str = "torch"
+    timing: Timing | None = None
     _compiled: dict[int, CompiledNetwork] = field(default_factory=dict, init=False, repr=False, compare=False)
     _loaded: dict[tuple[str, str], tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -107,9 +109,9 @@ def load_model(
 ) -> Model:
     """Load a model: a folder, an installed name, a Hub id OWNER/NAME[@REVISION], or (None) the best installed one.
 
-    device: auto (or None), cpu, cuda or cuda:N. precision: auto, float32, bfloat16 or float16. runtime: auto, torch or
-    openvino (see `choose_runtime`). The weights' checksum is verified; no pickle is ever read. InputError says what is
-    wrong and what to do.
+    device: auto (or None), cpu, cuda, cuda:N or mps. precision: auto (the faster one, see `models.precision`), float32,
+    bfloat16 or float16. runtime: auto, torch or openvino (see `choose_runtime`). The weights' checksum is verified; no
+    pickle is ever read. InputError says what is wrong and what to do.
     """
     where = choose_device(device)
     dtype, engine = choose_dtype(precision, where), choose_runtime(runtime, where)
@@ -118,4 +120,7 @@ def load_model(
     schedule = read_schedule(found.folder, config)
     network = load_network(found.folder, config).to(where)
     checksum = config["weights"]["sha256"]
-    return Model(config["name"], found.folder, found.source, config, network, schedule, where, dtype, checksum, engine)
+    timing = time_precisions(network, engine, where, checksum) if dtype is None else None
+    dtype = timing.dtype if timing else dtype
+    about = (config["name"], found.folder, found.source, config)
+    return Model(*about, network, schedule, where, dtype, checksum, engine, timing)
