@@ -60,7 +60,8 @@ class Timing:
 def time_precisions(network: Denoiser, runtime: str, device: torch.device, weights: str) -> Timing:
     """The times of a network, measured here or as they were before. weights: its checksum."""
     evaluator = f"{runtime} {version(runtime)}"
-    where = (device_name(device), torch.get_num_threads(), evaluator, weights, sorted(versions().items()))
+    computer = (device_name(device), torch.get_num_threads())
+    where = (*computer, evaluator, weights, EDGE, sorted(versions().items()))
     key = hashlib.sha256(json.dumps(where).encode()).hexdigest()
     kept = _kept()
     with suppress(KeyError, TypeError):
