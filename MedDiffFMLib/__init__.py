@@ -1,6 +1,12 @@
 """MedDiff-FM: one diffusion foundation model of CT, six tasks. Importing this needs only the standard library."""
 
+import os
+import sys
+
 __version__ = "0.1.0"
+
+if sys.platform == "darwin":  # before PyTorch is imported: what an Apple GPU cannot compute, the processor does
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 _WHERE = {
     "load_model": ".models.loading",

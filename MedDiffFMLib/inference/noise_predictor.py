@@ -75,6 +75,7 @@ class NoisePredictor:
             for tile, estimate in zip(group, estimates, strict=True):
                 eps[self.plan.slices(tile)] += estimate.to(x_t.device) * tile.weight().to(x_t.device)
             self.on_tile(first + len(group), len(self.active))
+        self.model.release_memory()
         return eps
 
     def worth(self, voxels: int, cost: float) -> float:

@@ -66,10 +66,13 @@ def describe_run(
 
 
 def describe_computation(model: Model) -> dict:
-    """Device, precision and runtime that a model computes with; after a run, the runtimes that it needed."""
+    """Device, precision and runtime that a model computes with; after a run, the runtimes that it needed. Where the
+    precision was chosen by measurement, what was measured.
+    """
     return {
         "device": str(model.device),
         "precision": str(model.dtype).removeprefix("torch."),
+        "precision_chosen": str(model.timing) if model.timing else "by hand",
         "runtime": " and ".join(model.runtimes),
     }
 

@@ -12,30 +12,42 @@ from .openvino_runtime import is_installed
 
 RUNTIMES = ("auto", "torch", "openvino")
 RUNTIME_VARIABLE = "MEDDIFF_FM_RUNTIME"
+APPLE = "mps"  # as PyTorch calls the GPU of an Apple computer
+
+
+def gpus() -> dict[str, str]:
+    """The GPUs that PyTorch sees, by what `--device` calls them: their names."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = {f"cuda:{number}": torch.cuda.get_device_name(number) for number in range(count)}
+    return found | ({APPLE: "Apple GPU, not tried by the authors"} if torch.backends.mps.is_available() else {})
 
 
 def choose_device(device: str | None = None) -> torch.device:
-    """The device to compute on: `auto` (or None) is the first GPU if there is one, else the CPU. InputError for a GPU
-    that does not exist.
+    """The device to compute on: `auto` (or None) is the first NVIDIA GPU if there is one, else the CPU; an Apple GPU
+    only if asked for. InputError for a GPU that does not exist.
     """
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    seen = gpus()
     if device in (None, "auto"):
-        return torch.device("cuda:0" if gpus else "cpu")
+        return torch.device("cuda:0" if "cuda:0" in seen else "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError:
         chosen = None
-    if chosen is None or chosen.type not in ("cpu", "cuda"):
-        raise InputError(f"There is no device {device!r}: use auto, cpu, cuda or cuda:NUMBER.")
-    if chosen.type == "cuda" and (chosen.index or 0) >= gpus:
-        raise InputError(f"There is no GPU {device!r}, PyTorch sees {gpus}: use --device cpu or another number.")
-    return torch.device("cuda", chosen.index or 0) if chosen.type == "cuda" else chosen
+    if chosen is None or chosen.type not in ("cpu", "cuda", APPLE):
+        raise InputError(f"There is no device {device!r}: use auto, cpu, cuda, cuda:NUMBER or mps.")
+    if chosen.type == "cpu":
+        return chosen
+    name = APPLE if chosen.type == APPLE and not chosen.index else f"{chosen.type}:{chosen.index or 0}"
+    if name not in seen:
+        found = ", ".join(f"{other} ({title})" for other, title in seen.items()) or "none"
+        raise InputError(f"There is no GPU {device!r}, PyTorch sees {found}: use --device cpu or another GPU.")
+    return torch.device(name)
 
 
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The network's precision. `auto` is bfloat16 where the hardware computes it natively, else float32."""
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The network's precision; None for `auto`, which is measured (see `models.precision`)."""
     if precision == "auto":
-        return torch.bfloat16 if has_native_bfloat16(device) else torch.float32
+        return None
     if precision not in ("float32", "bfloat16", "float16"):
         raise InputError(f"There is no precision {precision!r}: use auto, float32, bfloat16 or float16.")
     if precision == "float16" and device.type == "cpu":
@@ -64,9 +76,11 @@ def choose_runtime(runtime: str, device: torch.device) -> str:
 
 
 def has_native_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 here. Emulated bfloat16 works everywhere, slower than float32: it does
-    not count.
+    """Whether this hardware computes bfloat16 itself. Emulated bfloat16 works everywhere, slower than float32: it does
+    not count, nor does an Apple GPU, which could not be tried.
     """
+    if device.type == APPLE:
+        return False
     if device.type == "cuda":
         with torch.cuda.device(device):
             return torch.cuda.is_bf16_supported(including_emulation=False)

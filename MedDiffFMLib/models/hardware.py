@@ -5,12 +5,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import os
 import platform
+import re
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
+
+if TYPE_CHECKING:
+    import torch
 
 
 def memory_gb() -> float | None:
@@ -48,6 +56,29 @@ def _windows_memory() -> int:
     return status.total
 
 
+@functools.cache
+def processor() -> str:
+    """The processor by name and instructions, as `AMD EPYC 9B14, AVX512`; what the system does not say is left out."""
+    import torch
+
+    found = platform.processor()
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if sys.platform == "darwin":
+            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            found = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        elif sys.platform == "linux":
+            named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+            found = named[1].strip() if named else found
+    return ", ".join(part for part in (found or platform.machine(), torch.backends.cpu.get_cpu_capability()) if part)
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the hardware behind a device."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {processor()}"
+
+
 def report_faults() -> None:
     """Report faults of native code on stderr from now on, so that they can be distinguished from a process that was
     ended because the memory ran out.
@@ -57,16 +88,17 @@ def report_faults() -> None:
 
 
 def describe_pytorch() -> dict:
-    """The facts about PyTorch on this computer: device, graphics card, threads, native precision."""
+    """The facts about PyTorch on this computer: device, graphics cards, threads, native precision."""
     import torch
 
-    from .device import choose_device, has_native_bfloat16
+    from .device import choose_device, gpus, has_native_bfloat16
 
     device = choose_device("auto")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
         "device": str(device),
         "gpu": gpu,
+        "gpus": ", ".join(f"{name} {title}" for name, title in gpus().items()) or None,
         "gpu_memory_gb": round(torch.cuda.get_device_properties(device).total_memory / 1e9, 1) if gpu else None,
         "threads": torch.get_num_threads(),
         "native_bfloat16": has_native_bfloat16(device),

@@ -21,6 +21,7 @@ from .device import choose_device, choose_dtype, choose_runtime
 from .finite_network import FiniteNetwork
 from .folder import load_network, read_schedule
 from .openvino_runtime import CompiledNetwork
+from .precision import Timing, time_precisions
 from .refiner_folder import load_refiner
 from .restorer_folder import load_restorer
 from .store import find_model
@@ -32,7 +33,7 @@ class Model:
     float64).
 
     `config` is the folder's config.json; `source` says where it was found (see `models.store.ModelFolder`); `runtime`,
-    "torch" or "openvino", evaluates the networks.
+    "torch" or "openvino", evaluates the networks; `timing` says why the precision is what it is, if it was measured.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Model:
     dtype: torch.dtype
     sha256: str
     runtime: str = "torch"
+    timing: Timing | None = None
     _compiled: dict[int, CompiledNetwork] = field(default_factory=dict, init=False, repr=False, compare=False)
     _loaded: dict[tuple[str, str], tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -80,6 +82,11 @@ class Model:
             self._compiled[key] = CompiledNetwork(joint.eval(), self.dtype)
         return FiniteNetwork(joint, self._compiled[key], self.name)
 
+    def release_memory(self) -> None:
+        """Free what evaluations left in memory: to be called after the last one of a volume."""
+        for compiled in self._compiled.values():
+            compiled.release_memory()
+
     @property
     def problems(self) -> tuple[str, ...]:
         """A sentence for each network that OpenVINO could not evaluate."""
@@ -103,9 +110,9 @@ def load_model(
 ) -> Model:
     """Load a model: a folder, an installed name, a Hub id OWNER/NAME[@REVISION], or (None) the best installed one.
 
-    device: auto (or None), cpu, cuda or cuda:N. precision: auto, float32, bfloat16 or float16. runtime: auto, torch or
-    openvino (see `choose_runtime`). The weights' checksum is verified; no pickle is ever read. InputError says what is
-    wrong and what to do.
+    device: auto (or None), cpu, cuda, cuda:N or mps. precision: auto (the faster one, see `models.precision`), float32,
+    bfloat16 or float16. runtime: auto, torch or openvino (see `choose_runtime`). The weights' checksum is verified; no
+    pickle is ever read. InputError says what is wrong and what to do.
     """
     where = choose_device(device)
     dtype, engine = choose_dtype(precision, where), choose_runtime(runtime, where)
@@ -114,4 +121,7 @@ def load_model(
     schedule = read_schedule(found.folder, config)
     network = load_network(found.folder, config).to(where)
     checksum = config["weights"]["sha256"]
-    return Model(config["name"], found.folder, found.source, config, network, schedule, where, dtype, checksum, engine)
+    timing = time_precisions(network, engine, where, checksum) if dtype is None else None
+    dtype = timing.dtype if timing else dtype
+    about = (config["name"], found.folder, found.source, config)
+    return Model(*about, network, schedule, where, dtype, checksum, engine, timing)

@@ -19,7 +19,7 @@ from functools import cached_property
 import torch
 from monai.networks.layers import GaussianFilter
 
-from ..networks.refiner import SLICES, Refiner, RefinerConfig, apply_slabwise, at
+from ..networks.refiner import Refiner, RefinerConfig, apply_slabwise, at, slice_groups
 from ..progress import part_counter
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
@@ -73,7 +73,7 @@ class LowDoseInputs:
         mm, (y, x). `on_part(done, total)` is called after every few slices, and may raise to stop.
         """
         blur = GaussianFilter(2, [SURROUNDINGS_MM / mm for mm in spacing], truncated=3.0).to(refined.device)
-        found, groups = torch.empty_like(refined), torch.arange(len(refined), device=refined.device).split(SLICES)
+        found, groups = torch.empty_like(refined), slice_groups(refined)
         tick = part_counter(on_part, len(groups))
         for z in groups:
             inside = body[z, None].float()

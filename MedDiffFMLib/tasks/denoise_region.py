@@ -133,6 +133,7 @@ class RegionDenoiser:
             refined = inputs.apply_refiner(
                 self.eps.model.evaluator(self.refiner), self.settings.mirrored, reporter.part
             )
+        self.eps.model.release_memory()
         reporter.next_step()
         found = inputs.restore_local_means(refined, body.to(y.device), self.scan.frame.spacing[1:], reporter.part)
         reporter.next_step()

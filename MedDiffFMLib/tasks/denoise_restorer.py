@@ -84,6 +84,7 @@ class ScanRestorer:
                 restored = inputs.restored(network, self.mirrored, reporter.part)
                 limit = LARGEST_CHANGE * sigma.at(torch.arange(len(y), device=y.device))
                 found[box] = (y + (restored - y).clamp(-limit, limit)).cpu().numpy()
+        self.model.release_memory()
         reporter.next_step()
         return found
 

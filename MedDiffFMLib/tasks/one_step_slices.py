@@ -106,6 +106,7 @@ def apply_refiner(
         with torch.inference_mode(), model.autocast():
             x0 = inputs.apply_refiner(model.evaluator(refiner), mirrored, reporter.part)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, split.axis).cpu().numpy(), scan.window)
+    model.release_memory()
     reporter.next_step()
     return result
 

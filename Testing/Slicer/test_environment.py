@@ -107,6 +107,39 @@ def test_the_dialog_says_what_and_where_and_installs(site, wheels, slicer):
     assert dialog.ui.introLabel.text == "All packages are installed." and not dialog.ui.installButton.enabled
 
 
+def test_what_makes_tasks_faster_is_offered_and_only_installed_if_chosen(site, wheels, slicer, monkeypatch):
+    from MedDiffFMPanels.dialogs.setup import SetUpDialog
+    from MedDiffFMPanels.runner import environment
+
+    monkeypatch.setattr(environment, "OPTIONAL", {NAME: (f"{NAME}>=1.0", 60)})
+    monkeypatch.setattr(environment, "PACKAGES", {"pytest": ("pytest>=1", 1)})
+    dialog = SetUpDialog()
+    dialog.widget.show()
+    box, install = dialog.ui.fasterBox, dialog.ui.installButton
+    assert dialog.ui.introLabel.text == "All packages are installed."
+    assert box.visible and not box.checked and not install.enabled, "tasks run without it"
+    harness.click(box)
+    assert install.enabled and "60 MB" in dialog.ui.introLabel.text
+    harness.click(box)
+    assert not install.enabled
+    harness.click(box)
+    dialog.ui.folderEdit.text = str(wheels)
+    harness.click(install)
+    assert [p.state for p in environment.optionalPackages()] == ["ready"] and environment.missing() == []
+    assert not SetUpDialog().ui.fasterBox.visible, "there is nothing more to offer"
+
+
+def test_what_is_offered_is_the_extra_for_processors(slicer):
+    from pathlib import Path
+
+    import tomllib
+
+    from MedDiffFMPanels.runner.environment import OPTIONAL
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert [requirement for requirement, _ in OPTIONAL.values()] == project["optional-dependencies"]["cpu"]
+
+
 OWN = ("numpy", "scipy", "SimpleITK", "pydicom")
 
 

@@ -185,6 +185,13 @@ def slightly_other_weights(network):
     return other
 
 
+def test_with_openvino_the_bundled_model_computes_what_was_recorded():
+    pytest.importorskip("openvino")
+    model = load_model("meddiff-fm-small", device="cpu", precision="float32", runtime="openvino")
+    assert problem_of(compare(model), model) is None
+    assert model.runtimes == ["openvino"], "U-Net, ControlNets and refiners alike"
+
+
 @pytest.mark.parametrize("wrong", [OtherRegion, slightly_other_weights])
 def test_a_wrong_network_is_seen(bundled, wrong):
     other = replace(bundled, network=wrong(bundled.network))

@@ -11,7 +11,7 @@ from tiny_model import TINY, make_tiny_network, save_tiny_model
 
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models.config import verify
-from MedDiffFMLib.models.device import choose_device, choose_dtype
+from MedDiffFMLib.models.device import choose_device, choose_dtype, gpus, has_native_bfloat16
 from MedDiffFMLib.models.folder import model_config, save_model_folder
 from MedDiffFMLib.models.loading import load_model
 
@@ -146,17 +146,44 @@ def test_saving_keeps_what_stands_unless_told(folder):
 def test_devices_and_precisions_that_are_not_there_are_refused():
     with pytest.raises(InputError, match="no device 'tpu'"):
         choose_device("tpu")
-    with pytest.raises(InputError, match="no GPU 'cuda:99'"):
+    with pytest.raises(InputError, match=r"no GPU 'cuda:99', PyTorch sees none: use --device cpu or another GPU"):
         choose_device("cuda:99")
+    with pytest.raises(InputError, match="no GPU 'mps', PyTorch sees none"):
+        choose_device("mps")
     with pytest.raises(InputError, match="float16 needs a GPU"):
         choose_dtype("float16", torch.device("cpu"))
 
 
+def test_several_gpus_are_chosen_and_refused_by_number_and_name(monkeypatch):
+    """No GPU is here: PyTorch's answers are those of a computer with two, and of a Mac."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", ["NVIDIA A", "NVIDIA B"].__getitem__)
+    assert gpus() == {"cuda:0": "NVIDIA A", "cuda:1": "NVIDIA B"}
+    assert [str(choose_device(name)) for name in ("auto", "cuda", "cuda:1", "cpu")] == [
+        "cuda:0",
+        "cuda:0",
+        "cuda:1",
+        "cpu",
+    ]
+    with pytest.raises(InputError, match=r"'cuda:2', PyTorch sees cuda:0 \(NVIDIA A\), cuda:1 \(NVIDIA B\): use"):
+        choose_device("cuda:2")
+
+
+def test_an_apple_gpu_computes_only_if_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert [str(choose_device(name)) for name in ("auto", "mps", "mps:0")] == ["cpu", "mps", "mps"]
+    assert gpus() == {"mps": "Apple GPU, not tried by the authors"}
+    assert not has_native_bfloat16(torch.device("mps"))
+    with pytest.raises(InputError, match="no GPU 'mps:1'"):
+        choose_device("mps:1")
+
+
 @pytest.mark.skipif(not __import__("pathlib").Path("/proc/cpuinfo").exists(), reason="needs Linux's /proc/cpuinfo")
-def test_automatic_precision_is_bfloat16_only_where_the_processor_has_it():
+def test_bfloat16_is_native_only_where_the_processor_has_it():
     """Against what the kernel says about the processor, not against PyTorch."""
     flags = open("/proc/cpuinfo").read()
     if "avx512f" not in flags and "avx2" not in flags:
         pytest.skip("not an x86 processor")
     native = "avx512_bf16" in flags or "amx_bf16" in flags
-    assert choose_dtype("auto", torch.device("cpu")) == (torch.bfloat16 if native else torch.float32)
+    assert has_native_bfloat16(torch.device("cpu")) == native

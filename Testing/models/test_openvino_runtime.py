@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.jobs.job import run_job
 from MedDiffFMLib.models.device import RUNTIME_VARIABLE, choose_runtime
 from MedDiffFMLib.models.loading import load_model
-from MedDiffFMLib.models.openvino_runtime import FOLDER, CompiledNetwork
+from MedDiffFMLib.models.openvino_runtime import SHAPES, CompiledNetwork
+from MedDiffFMLib.models.representations import FOLDER
 from MedDiffFMLib.networks.unet import Denoiser
 from MedDiffFMLib.parameters import CommonParameters, DenoiseParameters, SuperResolveParameters
 from MedDiffFMLib.refinement.low_dose import LOW_DOSE
@@ -108,6 +110,68 @@ def test_a_network_is_converted_once_for_a_computer(home, folder):
     before = {file: file.stat().st_mtime_ns for entry in entries(home) for file in entry.iterdir()}
     evaluate()
     assert before == {file: file.stat().st_mtime_ns for entry in entries(home) for file in entry.iterdir()}
+
+
+class Watched(CompiledNetwork):
+    """A network that counts its comparisons with PyTorch."""
+
+    comparisons = 0
+
+    def _compare(self, place, inputs):
+        self.comparisons += 1
+        super()._compare(place, inputs)
+
+
+@torch.inference_mode()
+def test_outputs_are_compared_once_for_a_computer_a_precision_and_a_number_of_threads(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path))
+    refiner = load_model(folder, device="cpu", precision="float32", runtime="openvino").refiner("low-dose")
+
+    def comparisons(dtype=torch.float32):
+        watched = Watched(refiner, dtype)
+        watched(torch.randn(4, 10, 24, 24))
+        assert watched.problem is None
+        return watched.comparisons
+
+    assert [comparisons(), comparisons(), comparisons(torch.bfloat16), comparisons(torch.bfloat16)] == [2, 0, 2, 0]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert [comparisons(), comparisons()] == [2, 0]
+    monkeypatch.setattr("MedDiffFMLib.models.representations.processor", lambda: "another")
+    assert [comparisons(), comparisons()] == [2, 0]
+
+
+@torch.inference_mode()
+def test_inputs_of_many_shapes_in_turn_take_the_memory_of_a_few(model):
+    refiner = model.refiner("low-dose")
+    compiled = CompiledNetwork(refiner, torch.float32)
+    for width in (16, 24, 16, 32, 40, 48, 16, 56, 16):
+        features = torch.randn(2, 10, 20, width)
+        torch.testing.assert_close(compiled(features), refiner(features), atol=1e-5, rtol=1e-4)
+    assert compiled.problem is None
+    assert len(compiled._compiled) == SHAPES
+
+
+def resident_mb() -> float:
+    """The memory of this process that is no file's, as the kernel counts it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024
+
+
+@torch.inference_mode()
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_what_lies_between_layers_is_freed_after_a_volume(home):
+    """Between its layers lie some 150 MB of a slice of 512 × 512; another shape and another network free it, too."""
+    model = load_model("meddiff-fm-small", device="cpu", precision="float32", runtime="openvino")
+    refiner = model.evaluator(model.refiner("low-dose"))
+    refiner(torch.randn(1, 10, 64, 64))
+    before = resident_mb()
+    refiner(torch.randn(1, 10, 512, 512))
+    assert resident_mb() > before + 120
+    model.release_memory()
+    assert resident_mb() < before + 60
+    refiner(torch.randn(1, 10, 512, 512))
+    refiner(torch.randn(1, 10, 32, 32))
+    assert resident_mb() < before + 60
 
 
 @torch.inference_mode()

@@ -39,9 +39,9 @@ class SharedOptions:
     ] = None
     cases: Annotated[str | None, typer.Option("--cases", metavar="NAME[:REGION],...", help="Which volumes.")] = None
     model: Annotated[str | None, typer.Option("--model", metavar="NAME|DIR|HUB_ID", help="Model to measure.")] = None
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the model computes.")] = (
-        "auto"
-    )
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the model computes.")
+    ] = "auto"
     precision: Annotated[
         str, typer.Option("--precision", metavar="auto|float32|bfloat16|float16", help="What the network computes in.")
     ] = "auto"

@@ -28,7 +28,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print sizes, memory and
 
 # a model that is shown or probed
 ShownModel = Annotated[str | None, typer.Option("--model", metavar="NAME|DIR|HUB_ID", help="Model to show.")]
-ModelDevice = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the model computes.")]
+ModelDevice = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the model computes.")
+]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every measurement there.")]
 CropsSplit = Annotated[str, typer.Option(help="Its cases: validation, or train.")]
 CropsRegion = Annotated[str | None, typer.Option(help="Only cases of head-neck, chest or abdomen.")]

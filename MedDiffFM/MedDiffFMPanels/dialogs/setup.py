@@ -29,13 +29,15 @@ class SetUpDialog:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.ui.installButton.connect("clicked(bool)", lambda checked: self.install())
         self.ui.closeButton.connect("clicked(bool)", lambda checked: self.widget.reject())
+        self.ui.fasterBox.connect("toggled(bool)", lambda checked: self.show())
         self.ui.folderButton.connect("clicked(bool)", lambda checked: self._chooseFolder())
         self.show()
 
     def show(self):
         """List the packages with their states."""
-        packages = environment.packages()
-        needed = [package for package in packages if package.state != "ready"]
+        packages, needed = environment.packages(), self._toInstall()
+        faster = [package for package in environment.optionalPackages() if package.state != "ready"]
+        self.ui.fasterBox.visible = bool(faster)
         rows = "".join(
             f"<tr><td>{p.name}&nbsp;&nbsp;</td><td>{p.version or '–'}&nbsp;&nbsp;</td><td>{_stateText(p)}</td></tr>"
             for p in packages
@@ -46,8 +48,8 @@ class SetUpDialog:
         self.ui.introLabel.text = obstacle.text if obstacle else _introduction(needed)
 
     def install(self):
-        """Install the missing packages, and close the dialog if that worked."""
-        needed = environment.missing()
+        """Install the missing packages and those chosen, and close the dialog if that worked."""
+        needed = [package.name for package in self._toInstall()]
         self.ui.installButton.enabled = False
         try:
             environment.install(needed, self.ui.folderEdit.text.strip(), self._showStatus)
@@ -56,6 +58,11 @@ class SetUpDialog:
         except RuntimeError as error:
             self._showStatus(_("{error} Click Install to try again; installed packages are kept.").format(error=error))
         self.show()
+
+    def _toInstall(self):
+        """The packages that Install would install: what is missing, and what makes the tasks faster if it is chosen."""
+        offered = environment.optionalPackages() if self.ui.fasterBox.checked else []
+        return [package for package in [*environment.packages(), *offered] if package.state != "ready"]
 
     def _showStatus(self, text):
         self.ui.statusLabel.text = text

@@ -33,6 +33,8 @@ PACKAGES = {
     "SimpleITK": ("SimpleITK>=2.4", 50),
     "pydicom": ("pydicom>=2.4.4,<4", 2),
 }
+# not needed, in the same form: OpenVINO evaluates the networks faster than PyTorch on a processor
+OPTIONAL = {"openvino": ("openvino>=2025.4,<2027", 60)}
 SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")  # never installed or replaced, whatever their state
 CHECKED_FILES = 40  # files of each package whose presence is checked
 IGNORED_FILES = re.compile(r"\.pyc$|^/\.\.|/tests?/")
@@ -50,9 +52,14 @@ class Package:
 
 
 def packages():
-    """All packages with their states, found without importing any of them."""
+    """All packages that are needed, with their states, found without importing any of them."""
     importlib.invalidate_caches()
     return [Package(name, about[0], _megabytes(name), *_state(name, about[0])) for name, about in PACKAGES.items()]
+
+
+def optionalPackages():
+    """The packages that are of use and not needed, as `packages`."""
+    return [Package(name, *about, *_state(name, about[0])) for name, about in OPTIONAL.items()]
 
 
 def missing():
@@ -118,14 +125,13 @@ def unfitText(package):
 def install(names, folder="", log=lambda text: None):
     """Install packages, PyTorch first. Slicer's own packages stay as they are.
 
-    names: keys of PACKAGES. folder: where the wheels are, to install without a network. log: called with a sentence
-    before each step. RuntimeError names the step that failed.
+    names: keys of PACKAGES and OPTIONAL. folder: where the wheels are, to install without a network. log: called with
+    a sentence before each step. RuntimeError names the step that failed.
     """
     for package in unfitPackages():
         raise RuntimeError(unfitText(package))
-    repair = [
-        p.name for p in packages() if p.state == "half installed" and p.name in names and p.name not in SLICERS_OWN
-    ]
+    asked = [p for p in [*packages(), *optionalPackages()] if p.name in names]
+    repair = [p.name for p in asked if p.state == "half installed" and p.name not in SLICERS_OWN]
     steps = [([TORCH], _("PyTorch"))] if TORCH in names else []
     steps.append(([name for name in names if name != TORCH], _("the other packages")))
     for group, title in steps:
@@ -137,7 +143,8 @@ def install(names, folder="", log=lambda text: None):
                 _pip(group, folder, repair)
         except Exception as error:
             raise RuntimeError(_("{what} could not be installed: {error}").format(what=title, error=error)) from error
-    incomplete = [name for name in missing() if name in names]
+    left = missing() + [package.name for package in optionalPackages() if package.state != "ready"]
+    incomplete = [name for name in left if name in names]
     if incomplete:
         raise RuntimeError(_("Still not complete: {names}.").format(names=", ".join(incomplete)))
 
@@ -170,13 +177,14 @@ def _installWithPyTorchExtension(again):
 
 def _pip(names, folder, repair):
     """Install packages by pip; those in `repair` are installed over their incomplete files."""
-    arguments = [PACKAGES[name][0] for name in names]
+    requirements = {name: about[0] for name, about in (PACKAGES | OPTIONAL).items()}
+    arguments = [requirements[name] for name in names]
     if folder:
         arguments += ["--no-index", "--find-links", folder]
     broken = [name for name in names if name in repair]
     with constraintsFile() as constraints:
         if broken:  # a half installed package looks complete to pip, which would skip it
-            again = [PACKAGES[name][0] for name in broken]
+            again = [requirements[name] for name in broken]
             _pipInstall([*again, "--force-reinstall", "--no-deps", *arguments[len(names) :]], constraints)
         _pipInstall(arguments, constraints)
 
