@@ -13,7 +13,7 @@ import torch
 from tiny_model import make_tiny_network, save_tiny_controls, save_tiny_model
 
 from MedDiffFMLib.diffusion.schedule import cosine_schedule
-from MedDiffFMLib.models.device import RUNTIME_VARIABLE
+from MedDiffFMLib.models.device import PRECISION_VARIABLE, RUNTIME_VARIABLE
 from MedDiffFMLib.models.loading import Model, load_model
 from MedDiffFMLib.networks.unet import Denoiser
 
@@ -38,6 +38,7 @@ def one_thread():
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
     os.environ[RUNTIME_VARIABLE] = "torch"  # whose results are recorded; tests of OpenVINO ask for it
+    os.environ[PRECISION_VARIABLE] = "float32"  # measuring it takes seconds in every new data folder
 
 
 @pytest.fixture(autouse=True)

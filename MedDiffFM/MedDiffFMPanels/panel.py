@@ -87,7 +87,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         self.advanced = AdvancedPart(self.ui, self.estimate.stop, self.onBackendChanged, self.run.showMessage)
         ends = (self.onBatchBegin, self.onBatchEnd)
-        self.batch = BatchPart(self.ui, self.logic.task, self.chosen, self.prepareRun, *ends)
+        self.batch = BatchPart(self.ui, self.logic.task, self.parameters, self.prepareRun, *ends)
 
     def _actions(self):
         """The functions that the task's part may call."""
@@ -187,13 +187,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def inputs(self):
         return chosenInputs(self.logic.task, self.task, self.bindings)
 
-    def chosen(self):
-        """The parameters that the widgets hold, which suit any input."""
-        return chosenParameters(self.logic.task, self.task, self.bindings)
-
-    def parameters(self):
-        chosen = self.chosen()
-        return chosen | self.task.inputParameters(chosen)
+    def parameters(self, ofAnyInput=False):
+        return chosenParameters(self.logic.task, self.task, self.bindings, ofAnyInput)
 
     def update(self):
         """Update all sections after a change of a setting, a node or a job."""

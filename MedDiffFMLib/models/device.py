@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 
 import torch
 
 from ..errors import InputError
-from .openvino_runtime import is_installed
 
 RUNTIMES = ("auto", "torch", "openvino")
 RUNTIME_VARIABLE = "MEDDIFF_FM_RUNTIME"
+PRECISION_VARIABLE = "MEDDIFF_FM_PRECISION"
 APPLE = "mps"  # as PyTorch calls the GPU of an Apple computer
 
 
@@ -45,7 +46,11 @@ def choose_device(device: str | None = None) -> torch.device:
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The network's precision; None for `auto`, which is measured (see `models.precision`)."""
+    """The network's precision. `auto` is what the environment variable MEDDIFF_FM_PRECISION says, else None: it is to
+    be measured (see `models.precision`). InputError for one that there is not, or not on this device.
+    """
+    if precision == "auto":
+        precision = os.environ.get(PRECISION_VARIABLE) or "auto"
     if precision == "auto":
         return None
     if precision not in ("float32", "bfloat16", "float16"):
@@ -63,7 +68,7 @@ def choose_runtime(runtime: str, device: torch.device) -> str:
         runtime = os.environ.get(RUNTIME_VARIABLE) or "auto"
     if runtime not in RUNTIMES:
         raise InputError(f"There is no runtime {runtime!r}: use auto, torch or openvino.")
-    possible = device.type == "cpu" and is_installed()
+    possible = device.type == "cpu" and importlib.util.find_spec("openvino") is not None
     if runtime == "auto":
         return "openvino" if possible else "torch"
     if runtime == "openvino" and not possible:

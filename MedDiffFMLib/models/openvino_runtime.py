@@ -8,7 +8,6 @@ is sent anywhere: telemetry is never imported.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Sequence
@@ -26,11 +25,6 @@ EDGE = 16  # voxels or pixels along each axis of the small input that converts a
 LARGEST_ERROR = {torch.float32: 1e-3, torch.bfloat16: 0.05}  # mean |difference| over mean |output|, on that input
 PRECISION_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 SHAPES = 4  # compiled for at once: groups of slices as they lie and turned, and the last, smaller group of each
-
-
-def is_installed() -> bool:
-    """Whether OpenVINO can be imported here."""
-    return importlib.util.find_spec("openvino") is not None
 
 
 class CompiledNetwork:

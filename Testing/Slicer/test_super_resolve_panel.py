@@ -110,9 +110,9 @@ def test_the_thickness_comes_from_dicom_and_the_user_has_the_last_word(slicer, t
     from_dicom(thick, "7.5", " 7.5 ")
     panel.update()
     assert box.text == "7.5 mm, from DICOM" and panel.parameters()["thickness"] == "7.5"
-    assert "thickness" not in panel.chosen()
+    assert "thickness" not in panel.parameters(ofAnyInput=True)
     box.value = 5
-    assert panel.parameters()["thickness"] == "5" == panel.chosen()["thickness"]
+    assert panel.parameters()["thickness"] == "5" == panel.parameters(ofAnyInput=True)["thickness"]
     choose(panel.ui.qualityBox, "paper")
     assert not panel.ui.runButton.enabled and "plain means, whatever their thickness" in panel.ui.runButton.toolTip
     box.value = 0

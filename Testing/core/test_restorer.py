@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from MedDiffFMLib.networks.refiner import ORIENTATIONS
-from MedDiffFMLib.networks.restorer import Restorer, RestorerConfig
+from MedDiffFMLib.networks.restorer import Restorer, RestorerConfig, on_any_size
 from MedDiffFMLib.refinement.noise_inputs import INPUTS, NoiseInputs, compand
 from MedDiffFMLib.refinement.noise_map import NoiseMap, grain, local_noise, scan_noise
 
@@ -38,7 +38,7 @@ def inputs(y: torch.Tensor, sigma_hu: float = 20.0, absolute: bool = True) -> No
 def test_the_usual_network_has_a_million_weights_and_takes_any_size():
     network = Restorer(RestorerConfig(INPUTS))
     assert sum(weights.numel() for weights in network.parameters()) == pytest.approx(1.05e6, rel=0.01)
-    assert network(torch.zeros(2, INPUTS, 37, 50)).shape == (2, 37, 50)
+    assert on_any_size(network)(torch.zeros(2, INPUTS, 37, 50)).shape == (2, 37, 50)
 
 
 def test_a_new_network_changes_nothing():

@@ -20,6 +20,8 @@ sys.path.insert(0, str(TESTING))
 from golden import digest, snapshot  # noqa: E402
 from golden.cases import CASES, make_inputs, make_models, run  # noqa: E402
 
+from MedDiffFMLib.models.device import PRECISION_VARIABLE, RUNTIME_VARIABLE  # noqa: E402
+
 
 def make_digests(folder: Path, words: list[str]) -> None:
     """Compute the cases and write `digests.json`."""
@@ -50,7 +52,7 @@ def make_snapshots(folder: Path) -> None:
 
 def main(words: list[str]) -> None:
     torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", RUNTIME_VARIABLE: "torch", PRECISION_VARIABLE: "float32"}  # as in tests
     with tempfile.TemporaryDirectory() as folder:
         if not words or "snapshots" in words:
             make_snapshots(Path(folder))

@@ -10,7 +10,9 @@ import pytest
 import torch
 from tiny_model import save_tiny_model
 
+from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.models import precision
+from MedDiffFMLib.models.device import PRECISION_VARIABLE
 from MedDiffFMLib.models.loading import load_model
 from MedDiffFMLib.models.precision import FILE, Timing
 
@@ -20,7 +22,8 @@ SLOW = (9.0, 9.0)  # the first of each converts and compiles: it does not count
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A data folder of its own: nothing was measured before."""
+    """A data folder of its own, where nothing was measured before, and no precision that the environment chooses."""
+    monkeypatch.delenv(PRECISION_VARIABLE)
     monkeypatch.setenv("MEDDIFF_FM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -145,3 +148,15 @@ def test_other_work_beside_does_not_count():
     time.sleep(0.3)
     spent = {kind: precision.clock(torch.device(kind)) - before[kind] for kind in before}
     assert spent["cpu"] < 0.1 and spent["cuda"] >= 0.3
+
+
+def test_the_environment_says_what_auto_means(home, folder, clock, monkeypatch):
+    """Nothing is measured then, and a precision given by hand wins."""
+    read = clock(*SLOW, *FASTER)
+    monkeypatch.setenv(PRECISION_VARIABLE, "float32")
+    assert load_model(folder, "cpu").dtype == torch.float32
+    assert load_model(folder, "cpu", precision="bfloat16").dtype == torch.bfloat16
+    assert not read and not (home / FILE).exists()
+    monkeypatch.setenv(PRECISION_VARIABLE, "float8")
+    with pytest.raises(InputError, match="no precision 'float8'"):
+        load_model(folder, "cpu")

@@ -94,7 +94,7 @@ class BatchPart:
     def problem(self):
         """A sentence on why no batch can run now, or an empty text."""
         source, target = self._folders
-        values = self._parameters()
+        values = self._parameters(ofAnyInput=True)
         if not source:
             return _("Choose the folder with the inputs.")
         if not target or source == target:
@@ -130,7 +130,8 @@ class BatchPart:
     def _arguments(self):
         """The arguments of `meddiff-fm` for this batch."""
         source, target = self._folders
-        words = ["batch", self._task, source, target, "--events", *optionWords(self._task, self._parameters())]
+        options = optionWords(self._task, self._parameters(ofAnyInput=True))
+        words = ["batch", self._task, source, target, "--events", *options]
         if self._maskSlot:
             words += [f"--{self._maskSlot.name.replace('_', '-')}", self.ui.batchMaskEdit.text.strip()]
         for slot in self._extraOutputs:

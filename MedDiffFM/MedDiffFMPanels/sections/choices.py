@@ -8,8 +8,10 @@ def chosenInputs(task, part, bindings):
     return {TASKS[task].files[0].name: bindings.chosenNode("input")} | part.inputs()
 
 
-def chosenParameters(task, part, bindings):
-    """The task's parameters by name, without those that are not set. Nodes are returned as nodes."""
+def chosenParameters(task, part, bindings, ofAnyInput=False):
+    """The task's parameters by name, without those that are not set. Nodes are returned as nodes. ofAnyInput: only what
+    the widgets hold, which suits any input, nothing that was read from the chosen one.
+    """
     names = {field["name"] for field in TASKS[task].describe()}
     texts = {name: bindings.value(name) for name in names | {"model", "device"}}
     values = {name: text for name, text in texts.items() if text != ""}
@@ -18,4 +20,5 @@ def chosenParameters(task, part, bindings):
         values["anatomy"] = bindings.chosenNode("anatomySegmentation") if kind == "segmentation" else kind
     if bindings.value("area") == "box":
         values["roi"] = bindings.chosenNode("roi")
-    return values | part.parameters()
+    values |= part.parameters()
+    return values if ofAnyInput else values | part.inputParameters(values)

@@ -59,10 +59,7 @@ def evaluate_generate_lesion(
         network = load_features(features, model)
         add_real(lesions, found.real, kept.real)
         where = places_in(found, kind, options, shared.seed)
-        steps = (
-            "synthesis_steps" if synthesis.quality == "paper" else "steps"
-        )  # the paper's draws CT and lesion at once
-        sampling = {"kind": kind, "quality": synthesis.quality, steps: synthesis.steps, "seed": shared.seed}
+        sampling = {"kind": kind, "seed": shared.seed} | _steps(synthesis)
         kernel = _generate(lesions, where, model, network, sampling, found.elsewhere)
         notes = similarity_notes(network, kernel)
     facts = {"kind": kind, "diameters_mm": found.diameters_mm, **synthesis.facts, "anatomy": anatomy}
@@ -92,6 +89,12 @@ def _generate(
         generate_all(lesions, where, model, metrics, progress, **sampling)
     generate_elsewhere(lesions, where, elsewhere, metrics)
     return kernel
+
+
+def _steps(synthesis: SynthesisOptions) -> dict:
+    """The quality and its steps as `generate_lesion` takes them: the paper's draws CT and lesion at once."""
+    name = "synthesis_steps" if synthesis.quality == "paper" else "steps"
+    return {"quality": synthesis.quality, name: synthesis.steps}
 
 
 def _segmenter(found: LesionCases, device: torch.device | None) -> Callable[[Volume], Anatomy] | None:

@@ -9,7 +9,7 @@ import typer
 
 from MedDiffFMLib.errors import InputError
 
-from ..options import DryRun, RunFolder, Store, TrainingDevice, Workers
+from ..options import DryRun, RunFolder, Store, TrainingDevice, Workers, require_packages
 from .pretrain import train_network
 
 
@@ -26,6 +26,7 @@ def ddpm(
     """Train a plain DDPM, the paper's baseline of synthesis: patches alone, without position. By the same trainer as
     `train pretrain`; what it makes is exported and evaluated as any model.
     """
+    require_packages("blosc2", "tensorboard")
     from ...learn.config import PretrainConfig, is_plain, plain_ddpm
 
     settings = PretrainConfig.from_json(config) if config else plain_ddpm()

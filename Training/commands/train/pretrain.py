@@ -29,6 +29,7 @@ def pretrain(
 
     On several GPUs: accelerate launch --num_processes 8 -m MedDiffFMTraining pretrain …
     """
+    require_packages("blosc2", "tensorboard")
     from ...learn.config import PretrainConfig
 
     settings = PretrainConfig.from_json(config) if config else PretrainConfig()
@@ -45,7 +46,6 @@ def train_network(
     dry_run: bool,
 ) -> None:
     """Train a network from settings, or from weights. Arguments as of `pretrain`."""
-    require_packages("blosc2", "tensorboard")
     from ...learn.trainer import Trainer
 
     if start_from and not start_from.exists():

@@ -53,9 +53,7 @@ def evaluate_slices(
             scores[method].append(run().astype(np.float32))
             seconds[method] += time.perf_counter() - started
     lesion, organ = np.concatenate(lesions), np.concatenate(organs)
-    if not (lesion & organ).any() or not (organ & ~lesion).any():
-        what = "lesion" if not (lesion & organ).any() else "healthy tissue"
-        raise InputError(f"There is no {what} in the organ of these slices, so nothing can be measured: give others.")
+    _check_both_are_there(lesion, organ)
     lines, rows = [], []
     for group, counted in ((WHOLE, np.ones(lesion.shape, bool)), (ORGAN, organ)):
         for method, parts in scores.items():
@@ -74,3 +72,12 @@ def evaluate_slices(
         facts={"settings": asdict(settings), "slices": len(lesion), "stacks": len(lesions)},
         cases=rows,
     )
+
+
+def _check_both_are_there(lesion: np.ndarray, organ: np.ndarray) -> None:
+    """InputError unless the organ shows both lesions and healthy tissue, without which there is no curve."""
+    for what, seen in (("lesion", lesion & organ), ("healthy tissue", organ & ~lesion)):
+        if not seen.any():
+            raise InputError(
+                f"There is no {what} in the organ of these slices, so nothing can be measured: give others."
+            )
