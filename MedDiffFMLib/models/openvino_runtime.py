@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ..networks.anatomy_code import MaskConvolution
-from .representations import MODEL_FILE, convert, import_openvino, is_checked, mark_checked, place_of
+from .representations import MODEL_FILE, convert, core, is_checked, mark_checked, place_of
 
 EDGE = 16  # voxels or pixels along each axis of the small input that converts and checks
 LARGEST_ERROR = {torch.float32: 1e-3, torch.bfloat16: 0.05}  # mean |difference| over mean |output|, on that input
@@ -114,10 +114,9 @@ class _Compiled:
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
         }
-        core = import_openvino().Core()
-        network = core.read_model(place / MODEL_FILE)
+        network = core().read_model(place / MODEL_FILE)
         network.reshape({number: list(shape) for number, shape in enumerate(shapes)})
-        self._model = core.compile_model(network, "CPU", settings)
+        self._model = core().compile_model(network, "CPU", settings)
         self._request = self._model.create_infer_request()
 
     def __call__(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -6,6 +6,7 @@ of the computers on which its outputs were found to be PyTorch's.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -79,6 +80,15 @@ def import_openvino():
     import openvino
 
     return openvino
+
+
+@functools.cache
+def core():
+    """OpenVINO's only `Core` in this process. Each has a plugin of its own, which puts signals of its thread on a stack
+    of its own; where several end in the order of their beginning, a stack is left that was freed, and the next signal
+    ends the process (openvino 2026.4).
+    """
+    return import_openvino().Core()
 
 
 def _mark(place: Path, dtype: torch.dtype) -> Path:
