@@ -121,9 +121,9 @@ def _describe(model: Model) -> dict:
 
 def _faster_runtime(model: Model) -> list[str]:
     """What would evaluate the networks faster here, in a sentence, if anything would."""
-    from ..models.openvino_runtime import is_installed
+    from ..models.device import has_openvino
 
-    if model.device.type != "cpu" or is_installed():
+    if model.device.type != "cpu" or has_openvino():
         return []
     return [
         "OpenVINO would take a fifth to a quarter less time for the networks, and half on a processor that computes in "

@@ -68,7 +68,7 @@ def choose_runtime(runtime: str, device: torch.device) -> str:
         runtime = os.environ.get(RUNTIME_VARIABLE) or "auto"
     if runtime not in RUNTIMES:
         raise InputError(f"There is no runtime {runtime!r}: use auto, torch or openvino.")
-    possible = device.type == "cpu" and importlib.util.find_spec("openvino") is not None
+    possible = device.type == "cpu" and has_openvino()
     if runtime == "auto":
         return "openvino" if possible else "torch"
     if runtime == "openvino" and not possible:
@@ -78,6 +78,11 @@ def choose_runtime(runtime: str, device: torch.device) -> str:
             )
         raise InputError("OpenVINO is not installed: use --runtime torch, or pip install 'meddiff-fm[cpu]'.")
     return runtime
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO can be imported here."""
+    return importlib.util.find_spec("openvino") is not None
 
 
 def has_native_bfloat16(device: torch.device) -> bool:
