@@ -120,7 +120,7 @@ def _run(arguments: list[str], folder: Path, heartbeat: Callable[[], None]) -> N
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": paths},
+            env=os.environ | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"},  # the error comes last
             **own_group(),
         )
         try:

@@ -8,7 +8,7 @@ from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_par
 
 THIN_MM = 1.0  # what the slices become where nothing is asked for
 THINNEST_MM = 0.3
-THICKNESS_MM = (0.1, 30.0)  # of a slice, the least and the most
+THICKNESS_MM = (0.01, 30.0)  # of a slice, the least and the most
 MAX_FACTOR = 20  # thin slices for each thick one, at most
 
 

@@ -136,7 +136,7 @@ def test_what_is_offered_is_the_extra_for_processors(slicer):
 
     from MedDiffFMPanels.runner.environment import OPTIONAL
 
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert [requirement for requirement, _ in OPTIONAL.values()] == project["optional-dependencies"]["cpu"]
 
 

@@ -75,7 +75,7 @@ def test_devices(device):
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:1 "])
 def test_devices_that_are_none(device):
-    with pytest.raises(InputError, match="use auto, cpu, cuda or cuda:NUMBER"):
+    with pytest.raises(InputError, match="use auto, cpu, cuda, mps or cuda:NUMBER"):
         CommonParameters.from_dict({"device": device})
 
 

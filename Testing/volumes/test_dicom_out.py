@@ -8,8 +8,10 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+import torch
 from tiny_model import save_tiny_controls, save_tiny_model
 
+from MedDiffFMLib.diffusion.slice_profile import SliceProfile
 from MedDiffFMLib.errors import InputError
 from MedDiffFMLib.jobs.job import run_job
 from MedDiffFMLib.jobs.outputs import OutputItem, check_result_path, write_results
@@ -307,14 +309,15 @@ def test_a_task_from_dicom_to_dicom(scan, ct, tmp_path, monkeypatch):
     report = run_job("super-resolve", {"input": scan, "output": tmp_path / "thin"}, parameters, common)
     thick, thin = read_volume(scan), read_volume(tmp_path / "thin")
     assert thin.voxels.shape == (40, 40, 50) and thin.spacing[2] == pytest.approx(1.25)
-    means = thin.voxels.reshape(20, 2, 40, 50).astype(float).mean(1)
-    np.testing.assert_allclose(means, thick.voxels)
+    profile = SliceProfile(20, 2, report.facts["slice_thickness_mm"] / 2.5)  # their thickness is among the DICOM tags
+    means = profile.means(torch.from_numpy(thin.voxels.astype(np.float32))).numpy()
+    np.testing.assert_allclose(means, thick.voxels, atol=0.34)  # what rounding to whole HU may change
     first = np.array(thick.origin) - np.reshape(thick.direction, (3, 3))[:, 2] * 0.625
     np.testing.assert_allclose(thin.origin, first, atol=1e-6)
     one = images(tmp_path / "thin")[0]
     assert one.PatientID == "P-1234" and one.SliceThickness == pytest.approx(1.25)
     with_warnings = (tmp_path / "thin.json").read_text(encoding="utf-8")
-    assert json.loads(with_warnings)["facts"] == report.facts and report.facts["block_mean_error_hu"] == 0
+    assert json.loads(with_warnings)["facts"] == report.facts and report.facts["block_mean_error_hu"] < 0.34
     for word in (NAME, "ller", "1234", "1955", "Thorax", str(tmp_path)):
         assert word not in with_warnings
 

@@ -11,6 +11,7 @@ from ..toolkit.timer_loop import Delay
 from ..views.colors import quiet, warning
 from .result import markChosen
 
+LEAST_PERCENT = 2.0  # but 0: less is refused elsewhere, 1 may be meant as a share
 MIX_MS = 60  # from the last step of the slider until the voxels are mixed
 
 
@@ -80,5 +81,8 @@ class StrengthPart:
         self._actions.refresh()  # a second click on a level leaves its button pressed
 
     def _onSlider(self, value):
+        if 0 < value < LEAST_PERCENT:
+            self.ui.strengthSlider.value = LEAST_PERCENT  # comes back here
+            return
         if not self._bindings.synchronizing:  # it was moved by the user, not by a scene that is being loaded
             self._delay.start()
