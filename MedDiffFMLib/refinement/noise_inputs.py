@@ -21,8 +21,9 @@ from .noise_map import NoiseMap, gaussian_mean
 
 NEIGHBORS = 3  # slices on either side
 INPUTS = 2 * NEIGHBORS + 1 + 5
-MEAN_MM = 4.0  # standard deviation of m's Gaussian
+MEAN_MM, MEAN_PIXELS = 4.0, 4.0  # standard deviation of m's Gaussian, the larger of both: m is to have little noise
 LINEAR = 8.0  # σ: larger differences count by their logarithm
+SLICE_MM, PIXEL_MM = (0.5, 8.0), (0.4, 3.0)  # what f is told lies within; it was never trained beyond
 USUAL_SIGMA_HU, USUAL_GRAIN, USUAL_SLICE_MM, USUAL_PIXEL_MM = 20.0, 0.5, 2.5, 0.9  # where their channels are 0
 
 
@@ -38,15 +39,15 @@ class NoiseInputs:
 
     def features(self, z: torch.Tensor) -> torch.Tensor:
         """The inputs of f for the slices z (n,): (n, INPUTS, Y, X)."""
-        mean, sigma = gaussian_mean(at(self.y, z), MEAN_MM / self.spacing[1]), self.sigma.at(z)
+        mean, sigma = gaussian_mean(at(self.y, z), max(MEAN_MM / self.spacing[1], MEAN_PIXELS)), self.sigma.at(z)
         offsets = range(-NEIGHBORS, NEIGHBORS + 1)
         differences = [compand((at(self.y, z + offset) - mean) / sigma) for offset in offsets]
         told = [torch.asinh(mean / 150), torch.log(sigma / USUAL_SIGMA_HU)]
         told = told if self.absolute else [torch.zeros_like(mean)] * 2
         facts = (
             math.log(self.grain / USUAL_GRAIN),
-            math.log(self.spacing[0] / USUAL_SLICE_MM),
-            math.log(self.spacing[1] / USUAL_PIXEL_MM),
+            math.log(min(max(self.spacing[0], SLICE_MM[0]), SLICE_MM[1]) / USUAL_SLICE_MM),
+            math.log(min(max(self.spacing[1], PIXEL_MM[0]), PIXEL_MM[1]) / USUAL_PIXEL_MM),
         )
         return torch.stack([*differences, *told, *(torch.full_like(mean, fact) for fact in facts)], dim=1)
 

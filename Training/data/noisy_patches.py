@@ -1,6 +1,6 @@
 """Patches of clean CT with noise added, and what the restorer is told of them: the training data of `learn.restore`.
 
-What counts as clean: dead leaves (`dead_leaves`); scans binned 2 × 2 in plane, which leaves them little noise and makes
+What counts as clean: dead leaves (`dead_leaves`); scans binned 2 × 2 or 3 × 3 in plane, which leaves them little noise and makes
 anatomy finer on the grid; and scans as they are. Noise is drawn anew for every patch, never weaker than twice what the
 truth has itself, so that its own is hardly ever the question.
 """
@@ -22,7 +22,9 @@ from .faint_discs import plant_discs
 from .store import Case
 
 OWN_NOISE = 2.0  # noise is at least so many times that of the truth
-BINNED = {1: 2.0, 2: 3.0}  # by how many slices are averaged: how many times smaller a scan's own noise is after it
+BINNED = {1: 1.0, 2: 1.5}  # by how many slices are averaged: how many times smaller a scan's own noise is after it,
+# beside the bin's edge in plane
+BROAD, BROADEST_MM = 0.3, 3.0  # share of bins with 3 pixels along an edge, where they stay that narrow
 THICKEST_MM = 6.0  # slices are averaged too where they stay thinner than this
 ERROR_OF_SIGMA, ERROR_OF_GRAIN = 0.1, 0.1  # of the logarithms: neither is known exactly
 CLIPPED = 0.7  # share of patches without HU below −1024, as most scanners store them
@@ -160,12 +162,13 @@ def _as_is(rng: np.random.Generator, case: Case, shape: tuple[int, int, int]) ->
 
 
 def _binned(rng: np.random.Generator, case: Case, shape: tuple[int, int, int]) -> Truth:
-    """2 × 2 pixels, and in half of the draws two slices, averaged."""
+    """2 × 2 pixels or 3 × 3, and in half of the draws two slices, averaged."""
     dz, dy, dx = case.facts.spacing
     deep = 2 if 2 * dz <= THICKEST_MM and rng.random() < 0.5 else 1
-    whole = _in_body(rng, case, (shape[0] * deep, shape[1] * 2, shape[2] * 2))
-    hu = whole.reshape(shape[0], deep, shape[1], 2, shape[2], 2).mean(axis=(1, 3, 5))
-    return Truth(hu, (dz * deep, dy * 2, dx * 2), case.facts.noise_hu / BINNED[deep])
+    wide = 3 if 3 * dy <= BROADEST_MM and rng.random() < BROAD else 2
+    whole = _in_body(rng, case, (shape[0] * deep, shape[1] * wide, shape[2] * wide))
+    hu = whole.reshape(shape[0], deep, shape[1], wide, shape[2], wide).mean(axis=(1, 3, 5))
+    return Truth(hu, (dz * deep, dy * wide, dx * wide), case.facts.noise_hu / (BINNED[deep] * wide))
 
 
 def _in_body(rng: np.random.Generator, case: Case, shape: tuple[int, int, int]) -> np.ndarray:

@@ -25,25 +25,25 @@ from ...data.fan_dose import simulate_by_fan
 from ...data.store import Case
 from ..baselines.classical import denoise_classically
 
-PARTS = {  # their middle slice, as a share of the body
-    "hn_cerr1": 0.3,
-    "head_gate2mm": 0.6,
-    "chest_ricord1012": 0.5,
-    "chest_ricord1012_thin": 0.5,
-    "abd_cortliver": 0.55,
-    "sarcoma_sts028": 0.5,
+PARTS = {  # their middle slice, as a share of the body, and the kernel of their noise: sharp, standard or soft
+    "hn_cerr1": (0.3, "shepp-logan"),
+    "head_gate2mm": (0.6, "shepp-logan"),
+    "chest_ricord1012": (0.5, "hann"),
+    "chest_ricord1012_thin": (0.5, "ram-lak"),
+    "abd_cortliver": (0.55, "shepp-logan"),
+    "sarcoma_sts028": (0.5, "hann"),
 }
 SIGMAS_HU = (8.0, 12.0, 30.0, 60.0)
 SLICES, EDGE = 12, 176
 SEED = 977
-KERNEL = "shepp-logan"
+OWN_NOISE = 1.5  # with less than so many times the truth's own noise, a method that removes both would count as worse
 STRENGTHS = {"nlm": (0.6, 0.8), "nlm3": (0.85, 1.0)}  # of non-local means, see `classical`
 
 
 @dataclass(frozen=True)
 class ValidationPart:
     """A part of a patient. truth: HU, float32 (Z, Y, X); low_dose: the same with the noise of each of SIGMAS_HU, in
-    their order, (4, Z, Y, X); body: bool (Z, Y, X); spacing: mm (z, y, x).
+    their order, (4, Z, Y, X); body: bool (Z, Y, X); spacing: mm (z, y, x); own_noise_hu: that of the truth.
     """
 
     name: str
@@ -51,6 +51,12 @@ class ValidationPart:
     low_dose: np.ndarray
     body: np.ndarray
     spacing: tuple[float, float, float]
+    own_noise_hu: float
+
+    @property
+    def sigmas_hu(self) -> list[float]:
+        """The noises of SIGMAS_HU that are large enough beside the truth's own."""
+        return [sigma for sigma in SIGMAS_HU if sigma >= OWN_NOISE * self.own_noise_hu]
 
     def noisy(self, sigma_hu: float) -> np.ndarray:
         """The part with noise of sigma_hu, one of SIGMAS_HU, in soft tissue."""
@@ -69,27 +75,28 @@ def open_parts(cases: list[Case], folder: Path) -> list[ValidationPart]:
     for case in named:
         file = folder / f"{case.facts.name}.npz"
         if not file.exists():
-            made = _make(case, PARTS[case.facts.name])
+            made = _make(case, *PARTS[case.facts.name])
             np.savez(file, truth=made.truth, low_dose=made.low_dose, body=made.body)
     return [_read(case, folder / f"{case.facts.name}.npz") for case in named]
 
 
-def _make(case: Case, height: float) -> ValidationPart:
+def _make(case: Case, height: float, kernel: str) -> ValidationPart:
     (z0, z1), *plane = case.body_box
     first = round(z0 + height * (z1 - z0)) - SLICES // 2
     hu = case.hu[slice(first, first + SLICES), slice(None), slice(None)].astype(np.float32)
-    low = [simulate_by_fan(hu, case.facts.spacing[1], sigma, SEED, KERNEL) for sigma in SIGMAS_HU]
+    low = [simulate_by_fan(hu, case.facts.spacing[1], sigma, SEED, kernel) for sigma in SIGMAS_HU]
     body = body_mask(hu)
     middle = [(a + b) // 2 for a, b in plane]
     window = tuple(slice(max(0, m - EDGE // 2), m + EDGE // 2) for m in middle)
     part = (slice(None), *window)
     low_dose = np.stack([one[part] for one in low])
-    return ValidationPart(case.facts.name, hu[part], low_dose, body[part], case.facts.spacing)
+    return ValidationPart(case.facts.name, hu[part], low_dose, body[part], case.facts.spacing, case.facts.noise_hu)
 
 
 def _read(case: Case, file: Path) -> ValidationPart:
     with np.load(file, allow_pickle=False) as arrays:
-        return ValidationPart(case.facts.name, **{name: arrays[name] for name in arrays}, spacing=case.facts.spacing)
+        images = {name: arrays[name] for name in arrays}
+    return ValidationPart(case.facts.name, **images, spacing=case.facts.spacing, own_noise_hu=case.facts.noise_hu)
 
 
 def non_local_means_gains(parts: list[ValidationPart], file: Path) -> dict[str, float]:
@@ -124,7 +131,7 @@ def restorer_gains(parts: list[ValidationPart], restorer: Restorer, mirrored: in
 
 
 def _gains(parts: list[ValidationPart], gain: Callable[[ValidationPart, float], float]) -> dict[str, float]:
-    found = {f"{part.name} {sigma:g} HU": gain(part, sigma) for part in parts for sigma in SIGMAS_HU}
+    found = {f"{part.name} {sigma:g} HU": gain(part, sigma) for part in parts for sigma in part.sigmas_hu}
     return {name: round(value, 3) for name, value in found.items()} | {
         "mean": round(float(np.mean([*found.values()])), 3)
     }
