@@ -1,8 +1,8 @@
 """Patches of clean CT with noise added, and what the restorer is told of them: the training data of `learn.restore`.
 
-What counts as clean: dead leaves (`dead_leaves`); scans binned 2 × 2 or 3 × 3 in plane, which leaves them little noise and makes
-anatomy finer on the grid; and scans as they are. Noise is drawn anew for every patch, never weaker than twice what the
-truth has itself, so that its own is hardly ever the question.
+What counts as clean: dead leaves (`dead_leaves`); scans binned 2 × 2 or 3 × 3 in plane, which leaves them little noise
+and makes anatomy finer on the grid; and scans as they are. Noise is drawn anew for every patch, never weaker than twice
+what the truth has itself, so that its own is hardly ever the question.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from .faint_discs import plant_discs
 from .store import Case
 
 OWN_NOISE = 2.0  # noise is at least so many times that of the truth
-BINNED = {1: 1.0, 2: 1.5}  # by how many slices are averaged: how many times smaller a scan's own noise is after it,
-# beside the bin's edge in plane
+BINNED = {1: 1.0, 2: 1.5}  # by how many slices are averaged: how many times less noise that leaves, per pixel of an edge
 BROAD, BROADEST_MM = 0.3, 3.0  # share of bins with 3 pixels along an edge, where they stay that narrow
 THICKEST_MM = 6.0  # slices are averaged too where they stay thinner than this
 ERROR_OF_SIGMA, ERROR_OF_GRAIN = 0.1, 0.1  # of the logarithms: neither is known exactly
