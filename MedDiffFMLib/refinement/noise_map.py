@@ -2,13 +2,17 @@
 
 A slice minus its Gaussian mean of about 1 mm keeps frequencies above 0.2 cycles/mm: much noise, little anatomy. Its
 size is taken as medians of blocks of 6 mm, and of these a low quantile within 25 mm and 5 slices, so that edges and
-vessels, which fill less than half of most blocks, hardly count. Neck and shoulders differ so, slice by slice.
+vessels, which fill less than half of most blocks, hardly count; where all is noise, the quantile would be too low by
+what it is of white noise, up to a quarter in large pixels, and is divided by that. Neck and shoulders differ so, slice
+by slice.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +20,6 @@ import torch.nn.functional as F
 PASS_MM = 0.94  # standard deviation of the Gaussian that is taken away: half of what has 0.2 cycles/mm
 BLOCK_MM, REACH_MM, REACH_SLICES = 6.0, 25.0, 5
 QUANTILE = 0.25
-MEDIAN_OF_NORMAL = 0.6745  # of |n|, n normal with σ = 1
 LEAST = 0.2  # of the typical σ: what is smoother, as air that was clipped, counts as this
 
 
@@ -42,16 +45,21 @@ class NoiseMap:
 
 def local_noise(y: torch.Tensor, spacing: tuple[float, float, float]) -> NoiseMap:
     """The noise above 0.2 cycles/mm of a scan y (Z, Y, X) in HU, or of noise alone: its local standard deviation."""
-    edge = _block_edge(spacing)
-    medians = torch.stack([_block_medians(high_pass(one[None], spacing)[0], edge) for one in y])
-    return NoiseMap(_low_quantile(medians, edge * spacing[1]) / MEDIAN_OF_NORMAL, edge, tuple(y.shape[1:]))
+    return _low_map(y, spacing, lambda one: high_pass(one[None], spacing)[0])
 
 
 def neighbor_noise(y: torch.Tensor, spacing: tuple[float, float, float]) -> NoiseMap:
     """The same of differences between neighbors along x, over √2: as large as the noise where it is white."""
+    return _low_map(y, spacing, _neighbor_differences)
+
+
+def _low_map(
+    y: torch.Tensor, spacing: tuple[float, float, float], fine_part: Callable[[torch.Tensor], torch.Tensor]
+) -> NoiseMap:
     edge = _block_edge(spacing)
-    medians = torch.stack([_block_medians(_neighbor_differences(one), edge) for one in y])
-    return NoiseMap(_low_quantile(medians, edge * spacing[1]) / MEDIAN_OF_NORMAL, edge, tuple(y.shape[1:]))
+    reach = max(1, round(REACH_MM / (edge * spacing[1]) / 2))
+    medians = torch.stack([_block_medians(fine_part(one), edge) for one in y])
+    return NoiseMap(_low_quantile(medians, reach) / _of_white_noise(edge, reach), edge, tuple(y.shape[1:]))
 
 
 def scan_noise(
@@ -62,8 +70,9 @@ def scan_noise(
     y: HU, float32 (Z, Y, X); body: bool, same shape. Where no soft tissue is found, the body's median is sigma_hu.
     """
     fine, steps = local_noise(y, spacing), neighbor_noise(y, spacing)
-    soft = _of_blocks(body & (y > -150) & (y < 220), fine.edge) > 0.9
-    soft = soft if soft.sum() >= 20 else _of_blocks(body, fine.edge) > 0.5
+    inside, mean = _block_means(body, fine.edge), _block_means(y, fine.edge)
+    soft = (inside > 0.9) & (mean > -150) & (mean < 220)
+    soft = soft if soft.sum() >= 20 else inside > 0.5
     typical, typical_step = (_median(one.blocks, soft) for one in (fine, steps))
     if not typical > 0:  # no noise to be seen: the same σ everywhere
         return replace(fine, blocks=torch.full_like(fine.blocks, sigma_hu)), 1.0
@@ -104,9 +113,9 @@ def _block_medians(values: torch.Tensor, edge: int) -> torch.Tensor:
     return _in_blocks(values.abs(), edge).median(dim=-1).values
 
 
-def _of_blocks(mask: torch.Tensor, edge: int) -> torch.Tensor:
-    """The share of each block (Z, by, bx) that lies within a mask (Z, Y, X)."""
-    return torch.stack([_in_blocks(one.float(), edge).mean(dim=-1) for one in mask])
+def _block_means(values: torch.Tensor, edge: int) -> torch.Tensor:
+    """The mean of each block (Z, by, bx) of slices (Z, Y, X); of a mask, the share of a block that lies within."""
+    return torch.stack([_in_blocks(one.float(), edge).mean(dim=-1) for one in values])
 
 
 def _in_blocks(values: torch.Tensor, edge: int) -> torch.Tensor:
@@ -117,9 +126,9 @@ def _in_blocks(values: torch.Tensor, edge: int) -> torch.Tensor:
     return padded.view(rows, edge, columns, edge).transpose(1, 2).reshape(rows, columns, edge * edge)
 
 
-def _low_quantile(medians: torch.Tensor, block_mm: float) -> torch.Tensor:
-    """The quantile of blocks (Z, by, bx) around each, a slice at a time; blocks without any noise come last."""
-    reach, slices = max(1, round(REACH_MM / block_mm / 2)), REACH_SLICES // 2
+def _low_quantile(medians: torch.Tensor, reach: int) -> torch.Tensor:
+    """The quantile of the blocks (Z, by, bx) up to `reach` away from each; blocks without any noise come last."""
+    slices = REACH_SLICES // 2
     seen = torch.where(medians > 0, medians, torch.inf)
     around = F.pad(seen[None], (reach, reach, reach, reach), mode="replicate")[0]
     found = torch.empty_like(medians)
@@ -129,6 +138,16 @@ def _low_quantile(medians: torch.Tensor, block_mm: float) -> torch.Tensor:
         values = windows.permute(1, 2, 0, 3, 4).flatten(2)
         found[z] = values.kthvalue(1 + int(QUANTILE * (values.shape[-1] - 1)), dim=-1).values
     return found.nan_to_num(posinf=0.0)
+
+
+@lru_cache(maxsize=64)
+def _of_white_noise(edge: int, reach: int) -> float:
+    """What the quantile is of white noise with σ = 1: below the median of |n| (0.67), as blocks are small."""
+    blocks = 2 * reach + 9
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(REACH_SLICES + 4, blocks * edge, blocks * edge, generator=generator)
+    found = _low_quantile(torch.stack([_block_medians(one, edge) for one in noise]), reach)
+    return float(found[2:-2, reach:-reach, reach:-reach].median())
 
 
 def _median(values: torch.Tensor, mask: torch.Tensor) -> float:

@@ -9,7 +9,7 @@ import torch
 from MedDiffFMLib.networks.refiner import ORIENTATIONS
 from MedDiffFMLib.networks.restorer import Restorer, RestorerConfig, on_any_size
 from MedDiffFMLib.refinement.noise_inputs import INPUTS, NoiseInputs, compand
-from MedDiffFMLib.refinement.noise_map import NoiseMap, grain, local_noise, scan_noise
+from MedDiffFMLib.refinement.noise_map import NoiseMap, grain, high_pass, local_noise, scan_noise
 
 SPACING = (2.0, 1.0, 1.0)
 
@@ -87,6 +87,27 @@ def test_the_noise_of_each_slice_is_found(edges):
     beside_bone = sigma.at(torch.tensor([3]))[0, :, 40:48].median()
     assert float(beside_bone / low) == pytest.approx(1.0, rel=0.2)
     assert fineness == pytest.approx(1.0, rel=0.3)  # white
+
+
+@pytest.mark.parametrize("pixel_mm", [0.5, 1.0, 3.0])
+def test_noise_and_grain_are_found_whatever_the_pixels(pixel_mm):
+    """White noise of 20 HU: blocks of 9 pixels had said .75 for its grain, those of 144 pixels .92, and the map was as
+    much too low.
+    """
+    y = torch.from_numpy(np.random.default_rng(5).normal(40, 20, (9, 128, 128)).astype(np.float32))
+    spacing, body = (2.0, pixel_mm, pixel_mm), torch.ones_like(y, dtype=torch.bool)
+    sigma, fineness = scan_noise(y, spacing, 20.0, body)
+    assert fineness == pytest.approx(1.0, rel=0.04)
+    found = local_noise(y, spacing).at(torch.arange(9)).median()
+    assert found == pytest.approx(high_pass(y, spacing).std().item(), rel=0.05)
+    assert sigma.at(torch.arange(9)).median() == pytest.approx(20, rel=0.01)
+
+
+def test_grain_is_not_that_of_the_quietest_tissue_only():
+    """Much noise at 3 mm pixels: blocks of 9 pixels were soft tissue only where chance had no voxel outside −150 … 220."""
+    y = torch.from_numpy(np.random.default_rng(6).normal(-60, 80, (9, 96, 96)).astype(np.float32))
+    fineness = scan_noise(y, (2.0, 3.0, 3.0), 80.0, torch.ones_like(y, dtype=torch.bool))[1]
+    assert fineness == pytest.approx(1.0, rel=0.04)
 
 
 def test_grain_is_one_for_white_noise_and_less_for_coarse():

@@ -25,7 +25,7 @@ OWN_NOISE = 2.0  # noise is at least so many times that of the truth
 BINNED = {1: 1.0, 2: 1.5}  # by slices that are averaged: how many times less noise that leaves, per pixel of an edge
 BROAD, BROADEST_MM = 0.3, 3.0  # share of bins with 3 pixels along an edge, where they stay that narrow
 THICKEST_MM = 6.0  # slices are averaged too where they stay thinner than this
-ERROR_OF_SIGMA, ERROR_OF_GRAIN = 0.1, 0.1  # of the logarithms: neither is known exactly
+ERROR_OF_SIGMA, ERROR_OF_GRAIN = 0.15, 0.15  # of the logarithms: neither is known exactly
 CLIPPED = 0.7  # share of patches without HU below −1024, as most scanners store them
 TRIES = 6  # for a crop with enough body
 
