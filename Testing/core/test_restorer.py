@@ -104,7 +104,7 @@ def test_noise_and_grain_are_found_whatever_the_pixels(pixel_mm):
 
 
 def test_grain_is_not_that_of_the_quietest_tissue_only():
-    """Much noise at 3 mm pixels: blocks with a voxel outside −150 … 220 HU counted as no soft tissue, which said 1.3."""
+    """Much noise at 3 mm pixels: blocks with a voxel outside −150 … 220 HU counted as no soft tissue, saying 1.3."""
     y = torch.from_numpy(np.random.default_rng(6).normal(-60, 80, (9, 96, 96)).astype(np.float32))
     fineness = scan_noise(y, (2.0, 3.0, 3.0), 80.0, torch.ones_like(y, dtype=torch.bool))[1]
     assert fineness == pytest.approx(1.0, rel=0.04)
