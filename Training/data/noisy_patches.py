@@ -1,6 +1,6 @@
 """Patches of clean CT with noise added, and what the restorer is told of them: the training data of `learn.restore`.
 
-What counts as clean: dead leaves (`dead_leaves`); scans binned 2 × 2 or 3 × 3 in plane, which leaves them little noise
+What counts as clean: dead leaves (`dead_leaves`); scans binned 2 × 2 to 4 × 4 in plane, which leaves them little noise
 and makes anatomy finer on the grid; and scans as they are. Noise is drawn anew for every patch, never weaker than twice
 what the truth has itself, so that its own is hardly ever the question.
 """
@@ -23,7 +23,7 @@ from .store import Case
 
 OWN_NOISE = 2.0  # noise is at least so many times that of the truth
 BINNED = {1: 1.0, 2: 1.5}  # by slices that are averaged: how many times less noise that leaves, per pixel of an edge
-BROAD, BROADEST_MM = 0.3, 3.0  # share of bins with 3 pixels along an edge, where they stay that narrow
+WIDE, BROADEST_MM = (2, 2, 3, 4), 3.0  # pixels along an edge of a bin, as often as here, where they stay that narrow
 THICKEST_MM = 6.0  # slices are averaged too where they stay thinner than this
 ERROR_OF_SIGMA, ERROR_OF_GRAIN = 0.15, 0.15  # of the logarithms: neither is known exactly
 CLIPPED = 0.7  # share of patches without HU below −1024, as most scanners store them
@@ -161,10 +161,10 @@ def _as_is(rng: np.random.Generator, case: Case, shape: tuple[int, int, int]) ->
 
 
 def _binned(rng: np.random.Generator, case: Case, shape: tuple[int, int, int]) -> Truth:
-    """2 × 2 pixels or 3 × 3, and in half of the draws two slices, averaged."""
+    """2 × 2 pixels to 4 × 4, and in half of the draws two slices, averaged."""
     dz, dy, dx = case.facts.spacing
     deep = 2 if 2 * dz <= THICKEST_MM and rng.random() < 0.5 else 1
-    wide = 3 if 3 * dy <= BROADEST_MM and rng.random() < BROAD else 2
+    wide = int(rng.choice([n for n in WIDE if n * dy <= BROADEST_MM] or WIDE[:1]))
     whole = _in_body(rng, case, (shape[0] * deep, shape[1] * wide, shape[2] * wide))
     hu = whole.reshape(shape[0], deep, shape[1], wide, shape[2], wide).mean(axis=(1, 3, 5))
     return Truth(hu, (dz * deep, dy * wide, dx * wide), case.facts.noise_hu / (BINNED[deep] * wide))
