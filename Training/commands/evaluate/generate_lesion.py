@@ -9,18 +9,14 @@ from ..options import Diameters, FeaturesOption, KindOption, SynthesisAnatomyOpt
 from .lesion_runs import LesionCases, find_lesion_cases, finish, places_in, start, write_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
     import torch
 
     from MedDiffFMLib.anatomy.label_maps.reading import Anatomy
-    from MedDiffFMLib.models.loading import Model
     from MedDiffFMLib.volumes.volume import Volume
 
-    from ...evaluate.cases.lesions import LesionPlace
     from ...evaluate.metrics.features import Features
-    from ...evaluate.tasks.lesions import Lesions
 
 
 @with_option_groups
@@ -41,11 +37,13 @@ def evaluate_generate_lesion(
     masks: of --real-cases, or of a --list with the columns ct, lesion, lesion_labels, anatomy and region.
     """
     require_packages("medmetric", "matplotlib")
+    from MedDiffFMLib.cli.bar import progress_bar
     from MedDiffFMLib.models.device import choose_device
 
     from ...evaluate.cases.synthesis import PairOptions
     from ...evaluate.metrics.features import load_features
-    from ...evaluate.tasks.lesions import add_real
+    from ...evaluate.tasks.lesions import add_real, generate_all
+    from ...evaluate.tasks.synthesize import ImageMetrics, kernel_of
 
     check_choice("anatomy", anatomy, ("given", "threshold"))
     found = find_lesion_cases(shared, listed, kind, diameters or "20", kept)
@@ -60,35 +58,11 @@ def evaluate_generate_lesion(
         add_real(lesions, found.real, kept.real)
         where = places_in(found, kind, options, shared.seed)
         sampling = {"kind": kind, "seed": shared.seed} | _steps(synthesis)
-        kernel = _generate(lesions, where, model, network, sampling, found.elsewhere)
-        notes = similarity_notes(network, kernel)
+        with progress_bar("Lesions") as progress:
+            rows = generate_all(lesions, where, model, ImageMetrics(network), found.elsewhere, progress, **sampling)
+        notes = similarity_notes(network, kernel_of(rows))
     facts = {"kind": kind, "diameters_mm": found.diameters_mm, **synthesis.facts, "anatomy": anatomy}
     finish(shared, lesions, model, notes, facts | {"features": network and network.name})
-
-
-def _generate(
-    lesions: Lesions,
-    where: Sequence[LesionPlace],
-    model: Model,
-    network: Features | None,
-    sampling: dict,
-    elsewhere: Sequence[Path],
-) -> int | None:
-    """Draw and measure a lesion in every place, and measure those of other methods; returns the kernel of MS-SSIM, None
-    if it did not fit.
-    """
-    from MedDiffFMLib.cli.bar import progress_bar
-
-    from ...evaluate.metrics.similarity import kernel_that_fits
-    from ...evaluate.tasks.lesions import generate_all, generate_elsewhere
-    from ...evaluate.tasks.synthesize import ImageMetrics
-
-    kernel = kernel_that_fits([place.pair.ct.voxels.shape for place in where])
-    metrics = ImageMetrics(network)
-    with progress_bar("Lesions") as progress:
-        generate_all(lesions, where, model, metrics, progress, **sampling)
-    generate_elsewhere(lesions, where, elsewhere, metrics)
-    return kernel
 
 
 def _steps(synthesis: SynthesisOptions) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,7 +72,7 @@ def evaluate_inpaint_lesion(
 
     from ...evaluate.cases.anatomy_condition import AnatomyCondition
     from ...evaluate.cases.synthesis import PairOptions
-    from ...evaluate.tasks.lesions import add_real, inpaint_all, inpaint_elsewhere
+    from ...evaluate.tasks.lesions import add_real, inpaint_all
 
     kind = drawn.kind
     found = find_lesion_cases(shared, listed, kind, drawn.diameters or "12,20,30", kept)
@@ -85,18 +86,23 @@ def evaluate_inpaint_lesion(
         add_real(lesions, found.real, kept.real)
         where = _with_anatomy(where, found, AnatomyCondition(anatomy, model.device))
         with progress_bar("Lesions") as progress:
-            inpaint_all(lesions, where, model, progress, **drawn.facts, steps=steps, seed=shared.seed)
-        inpaint_elsewhere(lesions, where, found.elsewhere)
+            inpaint_all(lesions, where, model, found.elsewhere, progress, **drawn.facts, steps=steps, seed=shared.seed)
     facts = {**drawn.facts, "diameters_mm": found.diameters_mm, "steps": steps, "slab_mm": slab, "anatomy": anatomy}
     finish(shared, lesions, model, [drawn.note if anatomy else f"{drawn.note} {BODY_ALONE}"], facts)
 
 
-def _with_anatomy(places: list[LesionPlace], found: LesionCases, condition: AnatomyCondition) -> list[LesionPlace]:
+def _with_anatomy(
+    places: Iterable[LesionPlace], found: LesionCases, condition: AnatomyCondition
+) -> Iterator[LesionPlace]:
     """The places with the anatomy of their CTs, which is found once for each."""
     listed_anatomy = {lesion.name: lesion.anatomy for lesion in found.real}
     known = {}
-    names = [place.case if place.is_real else place.pair.name for place in places]
-    for place, name in zip(places, names, strict=True):
+
+    def with_anatomy(place: LesionPlace) -> LesionPlace:
+        name = place.case if place.is_real else place.pair.name
         if name not in known:
+            known.clear()  # the places of a CT follow one another
             known[name] = condition.of(name, place.pair.ct, listed_anatomy.get(name) if place.is_real else None)
-    return [replace(place, anatomy=known[name]) for place, name in zip(places, names, strict=True)]
+        return replace(place, anatomy=known[name])
+
+    return map(with_anatomy, places)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ..option_groups import KeptLesions, ListOptions, SharedOptions
 
 if TYPE_CHECKING:
     from MedDiffFMLib.models.loading import Model
+    from MedDiffFMLib.volumes.volume import Volume
 
     from ...evaluate.cases.lesions import LesionPlace, RealLesion
     from ...evaluate.cases.synthesis import PairOptions
@@ -78,31 +80,41 @@ def find_lesion_cases(
     return LesionCases(healthy, sizes, real, kept.result or ())
 
 
-def places_in(found: LesionCases, kind: str, options: PairOptions, seed: int) -> list[LesionPlace]:
-    """The places of new lesions in healthy CTs, then those of the real lesions in their own. A line's word `auto` is
-    left aside where `options` find no organs. InputError if another method has no image of a place.
+def places_in(found: LesionCases, kind: str, options: PairOptions, seed: int) -> Iterator[LesionPlace]:
+    """The places of new lesions in healthy CTs, then those of the real lesions in their own; a CT is read when its
+    places are come to. A line's word `auto` is left aside where `options` find no organs. InputError, before the first,
+    if another method has no image of a place.
     """
     from ...evaluate.cases.lesions import own_place, places
     from ...evaluate.cases.results import check_results
     from ...evaluate.cases.synthesis import load_pair
 
-    healthy = [load_pair(file, region, options) for file, region in found.healthy.items()]
-    drawn = [place for pair in healthy for place in places(pair, kind, found.diameters_mm, seed)]
-    for lesion in found.real:
+    def new_places(healthy: tuple[Path, str]) -> Iterator[LesionPlace]:
+        yield from places(load_pair(*healthy, options), kind, found.diameters_mm, seed)
+
+    def own_places(lesion: RealLesion) -> Iterator[LesionPlace]:
         unmet = lesion.anatomy == "auto" and options.segment is None
-        anatomy = None if unmet else lesion.anatomy
-        pair = load_pair(lesion.file, lesion.region, options, anatomy)
-        drawn += own_place(lesion, replace(pair, name=lesion.name))  # two series may lie in folders of one name
-    check_results(found.elsewhere, [place.case for place in drawn])
-    return drawn
+        pair = load_pair(lesion.file, lesion.region, options, None if unmet else lesion.anatomy)
+        yield from own_place(lesion, replace(pair, name=lesion.name))  # two series may lie in folders of one name
+
+    if found.elsewhere:
+        new = chain.from_iterable(map(new_places, found.healthy.items()))
+        check_results(found.elsewhere, [*(place.case for place in new), *(lesion.name for lesion in found.real)])
+    return chain(
+        chain.from_iterable(map(new_places, found.healthy.items())),
+        chain.from_iterable(map(own_places, found.real)),
+    )
 
 
-def write_places(folder: Path, places: Sequence[LesionPlace], kind: str) -> None:
+def write_places(folder: Path, places: Iterable[LesionPlace], kind: str) -> None:
     """Write what a method that draws lesions is given: a place's CT or label map, as `kind` says, and its mask."""
     from ...evaluate.cases.inputs import write_inputs
 
-    given = {"ct": lambda place: place.pair.ct, "labels": lambda place: place.pair.labels}[kind]
-    write_inputs(folder, ((place.case, {kind: given(place), "lesion": place.mask}) for place in places))
+    def given(place: LesionPlace) -> tuple[str, dict[str, Volume]]:
+        first = {"ct": place.pair.ct, "labels": place.pair.labels}[kind]
+        return place.case, {kind: first, "lesion": place.mask}
+
+    write_inputs(folder, map(given, places))
 
 
 def finish(shared: SharedOptions, lesions: Lesions, model: Model | None, notes: list[str], options: dict) -> None:

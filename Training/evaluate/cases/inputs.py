@@ -21,14 +21,19 @@ def write_inputs(folder: Path, cases: Iterable[tuple[str, Mapping[str, Volume]]]
         raise InputError(f"{folder} is not an empty folder: name a new one for the inputs.")
     if not folder.absolute().parent.is_dir():
         raise InputError(f"{folder} cannot be made, {folder.absolute().parent} does not exist: create it first.")
-    part, count = hidden_name(folder.absolute(), ""), 0
+    part = hidden_name(folder.absolute(), "")
+
+    def write(case: tuple[str, Mapping[str, Volume]]) -> int:
+        name, volumes = case
+        for kind, volume in volumes.items():
+            (part / kind).mkdir(exist_ok=True)
+            write_volume(volume, part / kind / f"{name}.nii.gz", named=folder / kind / f"{name}.nii.gz")
+        return 1
+
     try:
         with naming(folder):
             part.mkdir()
-            for count, (name, volumes) in enumerate(cases, 1):  # noqa: B007 - it is said below
-                for kind, volume in volumes.items():
-                    (part / kind).mkdir(exist_ok=True)
-                    write_volume(volume, part / kind / f"{name}.nii.gz", named=folder / kind / f"{name}.nii.gz")
+            count = sum(map(write, cases))  # a loop would hold a case while the next is read
             if folder.exists():
                 folder.rmdir()
             part.rename(folder)

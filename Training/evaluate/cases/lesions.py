@@ -44,16 +44,30 @@ LESION_LIST = Columns(("ct", "lesion"), ("anatomy",), ("lesion_labels",))
 
 @dataclass(frozen=True)
 class RealLesion:
-    """A CT with a lesion that is there, its mask bool on the CT's grid (axes LPS). anatomy: as of
-    `synthesis.load_pair`.
+    """The files of a CT with a lesion that is there. numbers: of the mask's labels that are lesion, none for all but 0;
+    anatomy: as of `synthesis.load_pair`.
     """
 
     name: str
     file: Path
     region: str
-    ct: Volume
-    mask: np.ndarray
+    mask_file: Path
+    numbers: Sequence[int] = ()
     anatomy: Path | str | None = None
+
+    def read(self) -> tuple[Volume, np.ndarray]:
+        """The CT, and its lesion as bool on the CT's grid (axes LPS). InputError if the mask holds none."""
+        ct = read_volume(self.file)
+        check_ct(ct)
+        labels = read_labels(self.mask_file, like=ct)
+        drawn = np.isin(labels.voxels, self.numbers) if self.numbers else labels.voxels > 0
+        if not drawn.any():
+            which = f" with the label {' or '.join(map(str, self.numbers))}" if self.numbers else ""
+            raise InputError(
+                f"{self.mask_file} holds no lesion{which}: name its labels, or leave the case {self.name} out."
+            )
+        mask = axial_slab(labels.with_voxels(drawn.astype(np.uint8)))
+        return axial_slab(ct), mask.voxels > 0
 
 
 def region_of_kind(kind: str) -> str:
@@ -87,7 +101,7 @@ def real_lesions(folder: Path, named: Mapping[str, str]) -> list[RealLesion]:
     for name, region in named.items():
         file = find_volume(folder, name)
         mask = file.with_name(f"{name}_seg.nii.gz")
-        found.append(_real_lesion(name, file, region, mask, lesion_numbers(file)))
+        found.append(_that_can_be_read(RealLesion(name, file, region, mask, lesion_numbers(file))))
     return found
 
 
@@ -97,23 +111,15 @@ def listed_lesions(cases: Sequence[ListedCase]) -> list[RealLesion]:
     for case in cases:
         numbers = read_label_numbers(case.words.get("lesion_labels", ""), f"line {case.line}: lesion_labels")
         files = case.files
-        found.append(_real_lesion(case.name, files["ct"], case.region, files["lesion"], numbers, case.anatomy))
+        lesion = RealLesion(case.name, files["ct"], case.region, files["lesion"], numbers, case.anatomy)
+        found.append(_that_can_be_read(lesion))
     return found
 
 
-def _real_lesion(
-    name: str, file: Path, region: str, mask_file: Path, numbers: Sequence[int], anatomy: Path | str | None = None
-) -> RealLesion:
-    """A lesion from files. numbers: of the mask's labels that are lesion, none for all but 0."""
-    ct = read_volume(file)
-    check_ct(ct)
-    labels = read_labels(mask_file, like=ct)
-    drawn = np.isin(labels.voxels, numbers) if numbers else labels.voxels > 0
-    if not drawn.any():
-        which = f" with the label {' or '.join(map(str, numbers))}" if numbers else ""
-        raise InputError(f"{mask_file} holds no lesion{which}: name its labels, or leave the case {name} out.")
-    mask = axial_slab(labels.with_voxels(drawn.astype(np.uint8)))
-    return RealLesion(name, file, region, axial_slab(ct), mask.voxels > 0, anatomy)
+def _that_can_be_read(lesion: RealLesion) -> RealLesion:
+    """The lesion, read once and let go, so that what cannot be measured is refused before any work."""
+    lesion.read()
+    return lesion
 
 
 def lesion_numbers(file: Path) -> list[int]:
@@ -173,7 +179,8 @@ def own_place(lesion: RealLesion, pair: LabeledCt) -> Iterator[LesionPlace]:
     cut off by the CT's border, or lies outside of what thresholds take for the body.
     """
     try:
-        mask = resample_labels_to(lesion.ct.with_voxels(lesion.mask.astype(np.uint8)), pair.ct)
+        ct, drawn = lesion.read()
+        mask = resample_labels_to(ct.with_voxels(drawn.astype(np.uint8)), pair.ct)
         check_place(lesion_voxels(mask, pair.ct), pair.body, lesion.name)
     except InputError as error:
         log.warning("Warning: the mask of %s is left out. %s", lesion.name, error)

@@ -4,8 +4,10 @@ VIII and IX).
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,20 +92,27 @@ class Lesions:
 
 
 def add_real(lesions: Lesions, real: Iterable[RealLesion], keep: bool) -> None:
-    """Real lesions; they are kept for nnU-Net only if wanted."""
-    for one in real:
-        lesions.add(one.name, REAL, one.ct, one.mask, kept=keep, trained_on=trained_on(one.name))
+    """Real lesions, one CT in memory at a time; they are kept for nnU-Net only if wanted."""
+
+    def add(one: RealLesion) -> None:
+        lesions.add(one.name, REAL, *one.read(), kept=keep, trained_on=trained_on(one.name))
+
+    _one_by_one(add, real)
 
 
 def inpaint_all(
     lesions: Lesions,
     places: Iterable[LesionPlace],
     model: Model,
+    elsewhere: Sequence[Path] = (),
     progress: ProgressCallback | None = None,
     **parameters,
 ) -> None:
-    """Two lesions of two seeds in each place, and a healthy place as it was. parameters: of `inpaint_lesion`."""
-    for place in places:
+    """Two lesions of two seeds in each place, a healthy place as it was, and the CTs into which other methods drew
+    lesions of the same masks (a folder a method). One place is in memory at a time. parameters: of `inpaint_lesion`.
+    """
+
+    def inpaint(place: LesionPlace) -> None:
         ct, mask, region = place.pair.ct, place.lesion, place.pair.region
         result = inpaint_lesion(ct, place.mask, model, place.anatomy, progress, region=region, samples=2, **parameters)
         one, other = (volume.voxels.astype(np.float64) for volume in result.volumes)
@@ -114,57 +123,55 @@ def inpaint_all(
         for seed, volume in zip(result.facts.seeds, result.volumes, strict=True):
             change = measure_change(volume.voxels, ct.voxels, mask)
             lesions.add(f"{place.name}_seed{seed}", model.name, volume, mask, seeds_apart=apart, **change, **seen)
-
-
-def generate_all(
-    lesions: Lesions,
-    places: Sequence[LesionPlace],
-    model: Model,
-    metrics: ImageMetrics,
-    progress: ProgressCallback | None = None,
-    **parameters,
-) -> None:
-    """A synthetic CT with a lesion in each place, beside the real CT of its label map and the synthetic CT of the same
-    seed without one. parameters: of `generate_lesion`.
-    """
-    rows: list[Measured] = []
-    without: dict[str, np.ndarray] = {}
-    same = {"quality": parameters["quality"], "seed": parameters["seed"], "steps": parameters.get("synthesis_steps")}
-    for place in places:
-        pair = place.pair
-        if pair.name not in without:
-            twin = synthesize(pair.labels, model, progress, region=pair.region, **same)
-            without[pair.name] = twin.volumes[0].voxels
-        result = generate_lesion(pair.labels, place.mask, model, progress, region=pair.region, **parameters)
-        volume = result.volumes[0]
-        rows.append(measure(pair, volume.voxels, model.name, metrics))
-        change = measure_change(volume.voxels, without[pair.name], place.lesion)
-        lesions.add(place.name, model.name, volume, place.lesion, trained_on=trained_on(pair.name), **change)
-    lesions.add_similarity(model.name, rows)
-
-
-def inpaint_elsewhere(lesions: Lesions, places: Iterable[LesionPlace], folders: Sequence[Path]) -> None:
-    """The CTs into which other methods drew lesions of the same masks: a folder a method."""
-    for place in places:
-        ct, mask = place.pair.ct, place.lesion
-        for method, run in result_methods(folders, place.case, ct):
+        for method, run in result_methods(elsewhere, place.case, ct):
             hu = run()
             change = measure_change(hu, ct.voxels, mask)
             lesions.add(f"{place.name}_{method}", method, ct.with_voxels(hu), mask, elsewhere=True, **change)
 
+    _one_by_one(inpaint, places)
 
-def generate_elsewhere(
-    lesions: Lesions, places: Sequence[LesionPlace], folders: Sequence[Path], metrics: ImageMetrics
-) -> None:
-    """The CTs that other methods made of the same label maps and masks, beside the real: a folder a method."""
-    for folder in folders:
-        method, rows = folder.resolve().name, []
-        for place in places:
-            ct = place.pair.ct
-            hu = resampled_result(folder, place.case, ct)
-            rows.append(measure(place.pair, hu, method, metrics))
-            lesions.add(f"{place.name}_{method}", method, ct.with_voxels(hu), place.lesion, elsewhere=True)
-        lesions.add_similarity(method, rows)
+
+def generate_all(
+    lesions: Lesions,
+    places: Iterable[LesionPlace],
+    model: Model,
+    metrics: ImageMetrics,
+    elsewhere: Sequence[Path] = (),
+    progress: ProgressCallback | None = None,
+    **parameters,
+) -> list[Measured]:
+    """A synthetic CT with a lesion in each place, and those that other methods made (a folder a method), beside the
+    real CT of its label map; the model's beside the synthetic CT of the same seed without a lesion, too. One place is
+    in memory at a time. parameters: of `generate_lesion`. Returns what was measured of all images.
+    """
+    rows: dict[str, list[Measured]] = {model.name: [], **{folder.resolve().name: [] for folder in elsewhere}}
+    twin: dict[str, np.ndarray] = {}
+    same = {"quality": parameters["quality"], "seed": parameters["seed"], "steps": parameters.get("synthesis_steps")}
+
+    def generate(place: LesionPlace) -> None:
+        pair = place.pair
+        if pair.name not in twin:
+            twin.clear()
+            twin[pair.name] = synthesize(pair.labels, model, progress, region=pair.region, **same).volumes[0].voxels
+        result = generate_lesion(pair.labels, place.mask, model, progress, region=pair.region, **parameters)
+        volume = result.volumes[0]
+        rows[model.name].append(measure(pair, volume.voxels, model.name, metrics))
+        change = measure_change(volume.voxels, twin[pair.name], place.lesion)
+        lesions.add(place.name, model.name, volume, place.lesion, trained_on=trained_on(pair.name), **change)
+        for folder in elsewhere:
+            method, hu = folder.resolve().name, resampled_result(folder, place.case, pair.ct)
+            rows[method].append(measure(pair, hu, method, metrics))
+            lesions.add(f"{place.name}_{method}", method, pair.ct.with_voxels(hu), place.lesion, elsewhere=True)
+
+    _one_by_one(generate, places)
+    for method, measured in rows.items():
+        lesions.add_similarity(method, measured)
+    return list(itertools.chain(*rows.values()))
+
+
+def _one_by_one(function: Callable[[object], None], cases: Iterable) -> None:
+    """Call a function with each case and hold none: a loop would keep the one before while the next is read."""
+    deque(map(function, cases), maxlen=0)
 
 
 def with_dice(keep: Path, predictions: Path, task: str, lesion_labels: Sequence[int] = ()) -> Lesions:
