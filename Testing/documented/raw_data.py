@@ -1,9 +1,10 @@
-"""Raw folders in small: the repository's CT in the layout of every data set of the paper, and of the project's own."""
+"""Raw folders in small: the repository's CT in the layout of data sets of the paper, and of the project's own."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -27,19 +28,37 @@ OWN = {  # of the project's own data: region, and what number a lesion has in it
     "chest_ricord1012_thin": ("chest", None),
     "sarcoma_sts015": ("abdomen", 1),
 }
+MORE_OWN = {
+    "hn_cerr1": ("head-neck", None),
+    "head_gate2mm": ("head-neck", None),
+    "chest_ricord1012": ("chest", None),
+    "abd_cortliver": ("abdomen", None),
+    "sarcoma_sts028": ("abdomen", None),
+    "sarcoma_sts047": ("abdomen", None),
+    "chest_lidc0314_thin": ("chest", 1),
+    "chest_lungpat1": ("chest", 1),
+    "chest_lungpat2": ("chest", 1),
+    "sarcoma_sts018": ("abdomen", 1),
+    "sarcoma_sts036": ("abdomen", 1),
+    "sarcoma_sts040": ("abdomen", 1),
+}
+ORGANS_OF = "abd_ts_example"  # whose mask holds organs
+LIVER, LUNG = 5, 10  # TotalSegmentator's numbers
 FACTOR = 5  # of the thick slices in pairs
 _numbers = count(1)
 
 
-def write_raw_folders(folder: Path) -> None:
-    """Write `raw/NAME` for every data set of the paper, `raw/BMAD/liver`, and `DATA`, the project's own form."""
-    for name, (_, region, lines) in LAYOUTS.items():
-        raw = laid_out(folder / "raw" / name, name)
+def write_raw_folders(folder: Path, names: Sequence[str]) -> None:
+    """Write the folders of data sets of the paper as their owners' archives unpack: BMAD, or names of `LAYOUTS`."""
+    for name in names:
+        if name == "BMAD":
+            write_bmad(folder / "BMAD" / "liver")
+            continue
+        _, region, lines = LAYOUTS[name]
+        raw = laid_out(folder / name, name)
         for _, path, _, further in lines:
             _write_case(raw, path, region, further)
-    _write_more_for_testing(folder / "raw")
-    write_bmad(folder / "raw" / "BMAD" / "liver")
-    _write_own(folder / "DATA")
+        MORE.get(name, lambda raw: None)(raw)
 
 
 def ct_of(region: str) -> sitk.Image:
@@ -60,9 +79,9 @@ def _write_case(raw: Path, path: str, region: str, further: dict[str, str]) -> N
     _write(image, raw / path)
     if "lesion" in further:
         numbers = further.get("lesion_labels") or "1"
-        _write(_ball(image, int(numbers.split()[0])), raw / further["lesion"])
+        _write(ball(image, int(numbers.split()[0])), raw / further["lesion"])
     if "pair" in further:
-        _write(_thick(image) if "5mm" in further["pair"] else _noisier(image), raw / further["pair"])
+        _write(thick(image) if "5mm" in further["pair"] else noisier(image), raw / further["pair"])
 
 
 def _write(image: sitk.Image, path: Path) -> None:
@@ -73,7 +92,7 @@ def _write(image: sitk.Image, path: Path) -> None:
     return write_series(Volume.from_sitk(image), path, RECORD)
 
 
-def _ball(image: sitk.Image, number: int) -> sitk.Image:
+def ball(image: sitk.Image, number: int) -> sitk.Image:
     """A mask of 9 mm in the middle of soft tissue or lung."""
     z, y, x = np.indices(image.GetSize()[::-1])
     ball = (z - 20) ** 2 + (y - 30) ** 2 + (x - 30) ** 2 < 9
@@ -82,14 +101,24 @@ def _ball(image: sitk.Image, number: int) -> sitk.Image:
     return mask
 
 
-def _noisier(image: sitk.Image) -> sitk.Image:
+def organs_of(image: sitk.Image) -> sitk.Image:
+    """A label map of dark and bright voxels of the body: lung and liver."""
+    hu = sitk.GetArrayFromImage(image)
+    body = np.zeros(hu.shape, bool)
+    body[:, 4:-4] = True
+    labels = sitk.GetImageFromArray(np.where(body, np.where(hu < -500, LUNG, LIVER), 0).astype(np.uint8))
+    labels.CopyInformation(image)
+    return labels
+
+
+def noisier(image: sitk.Image) -> sitk.Image:
     noise = np.random.default_rng(next(_numbers)).normal(0, 40, image.GetSize()[::-1])
     made = sitk.GetImageFromArray(np.rint(sitk.GetArrayFromImage(image) + noise).astype(np.int16))
     made.CopyInformation(image)
     return made
 
 
-def _thick(image: sitk.Image) -> sitk.Image:
+def thick(image: sitk.Image) -> sitk.Image:
     """The means of each `FACTOR` slices."""
     hu = sitk.GetArrayFromImage(image)
     made = sitk.GetImageFromArray(np.rint(hu.reshape(-1, FACTOR, *hu.shape[1:]).mean(axis=1)).astype(np.int16))
@@ -99,14 +128,21 @@ def _thick(image: sitk.Image) -> sitk.Image:
     return made
 
 
-def _write_more_for_testing(raw: Path) -> None:
-    """A patient of Table I whom the split puts on the test's side, and nine more of MSD-Lung, of whom two are."""
+def _more_of_amos(raw: Path) -> None:
+    """A patient of Table I whom the split puts on the test's side."""
     tested = next(n for n in count(2) if split_of(f"amos-2022-{n:04}") == TEST)
-    _write(ct_of("abdomen"), raw / f"amos-2022/amos22/imagesTr/amos_{tested:04}.nii.gz")
+    _write(ct_of("abdomen"), raw / f"amos22/imagesTr/amos_{tested:04}.nii.gz")
+
+
+def _more_of_msd_lung(raw: Path) -> None:
+    """Nine patients more, of whom two are for testing."""
     for number in range(2, 11):
         image = ct_of("chest")
-        for kind, one in (("imagesTr", image), ("labelsTr", _ball(image, 1))):
-            _write(one, raw / f"msd-lung/Task06_Lung/{kind}/lung_{number:03}.nii.gz")
+        for kind, one in (("imagesTr", image), ("labelsTr", ball(image, 1))):
+            _write(one, raw / f"Task06_Lung/{kind}/lung_{number:03}.nii.gz")
+
+
+MORE = {"amos-2022": _more_of_amos, "msd-lung": _more_of_msd_lung}
 
 
 def write_bmad(folder: Path) -> None:
@@ -122,16 +158,20 @@ def write_bmad(folder: Path) -> None:
         sitk.WriteImage(sitk.GetImageFromArray(pixels), str(path))
 
 
-def _write_own(folder: Path) -> None:
-    """The project's own form: volumes, masks, index.json, labels.json."""
+def write_own(folder: Path, names: Iterable[str]) -> None:
+    """The project's own form: volumes, masks, index.json, labels.json. names: of `OWN` and `MORE_OWN`."""
     folder.mkdir(parents=True)
     index, labels = {}, {}
-    for name, (region, lesion) in OWN.items():
+    for name in names:
+        region, lesion = (OWN | MORE_OWN)[name]
         image = ct_of(region)
         sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
         index[name] = {"region": region}
+        if name == ORGANS_OF:
+            sitk.WriteImage(organs_of(image), str(folder / f"{name}_seg.nii.gz"))
+            labels[name] = {str(LIVER): "liver", str(LUNG): "lung_upper_lobe_left"}
         if lesion:
-            sitk.WriteImage(_ball(image, lesion), str(folder / f"{name}_seg.nii.gz"))
+            sitk.WriteImage(ball(image, lesion), str(folder / f"{name}_seg.nii.gz"))
             labels[name] = {str(lesion): "tumor"}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
     (folder / "labels.json").write_text(json.dumps(labels), encoding="utf-8")

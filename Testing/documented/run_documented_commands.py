@@ -1,11 +1,13 @@
 """Run every command that the documents name, as written there, in small: from raw folders to each of the tables.
 
     python Testing/documented/run_documented_commands.py                    # all, some minutes
-    python Testing/documented/run_documented_commands.py --only "Table VII" # blocks whose heading says so, and data
+    python Testing/documented/run_documented_commands.py --only README.md   # documents and headings that say so
 
-A block is run by bash in a new folder. `meddiff-fm`, `accelerate` and the like are shims there, which ask this process
-to do the work, so that torch is loaded once; `blocks.SMALLER` says which options are replaced, and why. Other programs
-are named and not run. Exit code 1 if a command failed.
+A document's blocks are run by bash one after the other, in a folder of the document that holds what it takes for
+granted (`given.GIVEN`). `meddiff-fm`, `accelerate` and the like are shims there, which ask this process to do the work,
+so that torch is loaded once. `blocks.SMALLER`, `DROPPED` and `ADDED` say which options differ, `LEFT_OUT` which
+programs are named and not run, `workspace.SMALL` which settings of the recipes are smaller. Exit code 1 if a command
+failed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import contextlib
 import io
 import json
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -27,8 +30,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import blocks  # noqa: E402
+import given  # noqa: E402
 import workspace  # noqa: E402
-from raw_data import write_raw_folders  # noqa: E402
 
 SHIM = """#!{python} -IS
 import json, os, socket, sys
@@ -109,16 +112,31 @@ class Runner:
         """Run one command of this project in small in this process; of others only the reason why they are not run."""
         reason = blocks.reason_not_to_run(program, words)
         if reason:
+            workspace.stand_in_for(program, words, self.folder)
             return Outcome([program, *words], 0, False, reason)
         if program == "accelerate":  # one process for several
-            words = ["train", *words[words.index("MedDiffFMTraining") + 1 :]]
-        words, started = blocks.in_small(words), time.monotonic()
+            words = words_of(words)
+        small = blocks.SMALL_MODEL if (self.folder / blocks.SMALL_MODEL).is_dir() else ""
+        words, started = blocks.in_small(words, small), time.monotonic()
         said = io.StringIO()
         with _inside(self.folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             workspace.prepare_for(words, self.folder)
-            code = self._main(words)
+            code = self._script(words) if program == "python" else self._main(words)
         reason = f"exit code {code}: {' '.join(said.getvalue().split())[-600:]}" if code else ""
-        return Outcome(["meddiff-fm", *words], time.monotonic() - started, True, reason)
+        program = program if program == "python" else "meddiff-fm"
+        return Outcome([program, *words], time.monotonic() - started, True, reason)
+
+    @staticmethod
+    def _script(words: list[str]) -> int:
+        """Run a script of the repository, as in the clone."""
+        before, sys.argv = sys.argv, words
+        try:
+            runpy.run_path(str(blocks.REPOSITORY / words[0]), run_name="__main__")
+        except SystemExit as leaving:
+            return int(leaving.code or 0)
+        finally:
+            sys.argv = before
+        return 0
 
     @staticmethod
     def _main(words: list[str]) -> int:
@@ -130,18 +148,24 @@ class Runner:
             return int(leaving.code or 0)
 
 
+def words_of(launched: list[str]) -> list[str]:
+    """The words of a command that `accelerate launch` runs, as `meddiff-fm` has them."""
+    return ["train", *launched[launched.index("MedDiffFMTraining") + 1 :]]
+
+
 def run_documents(folder: Path, only: str = "", log=print) -> list[Outcome]:
     """The outcomes of the commands of all documents; only: of the blocks whose document or heading says so."""
-    write_raw_folders(folder)
-    workspace.make_recipes(folder)
-    workspace.install_stand_in(folder)
-    runner = Runner(folder, log)
+    outcomes = []
+    workspace.set_environment(folder)
     for document in blocks.DOCUMENTS:
-        for block in blocks.blocks_of(document):
-            if only in f"{document} {block.heading}":
-                log(f"--- {document}: {block.heading}")
-                runner.run_block(block)
-    return runner.outcomes
+        chosen = [block for block in blocks.blocks_of(document) if only in f"{document} {block.heading}"]
+        if chosen:
+            runner = Runner(folder / document.replace("/", "-").removesuffix(".md"), log, outcomes)
+            given.write_given(document, runner.folder)
+        for block in chosen:
+            log(f"--- {document}: {block.heading}")
+            runner.run_block(block)
+    return outcomes
 
 
 def main() -> int:

@@ -11,9 +11,12 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 
 sys.path.insert(0, str(Path(__file__).parent))
 import blocks
+from arguments import Page
+from given import names_given
 from raw_data import write_bmad
-from run_documented_commands import Runner
+from run_documented_commands import Outcome, Runner, words_of
 from tiny_model import save_tiny_model
+from workspace import make_recipes
 
 on_unix = pytest.mark.skipif(sys.platform == "win32", reason="bash runs the blocks")
 
@@ -43,6 +46,40 @@ def test_every_program_that_is_left_out_is_known_to_the_blocks():
     for program in blocks.PROGRAMS[2:]:
         assert blocks.reason_not_to_run(program, []) == blocks.LEFT_OUT[program]
     assert not blocks.reason_not_to_run("meddiff-fm", ["train", "export", "a", "b", "c"])
+
+
+class Reader(Runner):
+    """Reads a page and runs nothing: a command fails if it reads what nobody has made."""
+
+    def run_command(self, program, words):
+        words = words_of(words) if program == "accelerate" else words
+        missing = [name for name in self.page.follow(words) if not (self.folder / name).exists()]  # by cp
+        return Outcome(words, 0, True, f"{missing} was not made before" if missing else "")
+
+
+@on_unix
+@pytest.mark.parametrize("document", blocks.DOCUMENTS)
+def test_what_a_command_reads_is_given_or_made_before(document, tmp_path):
+    """So a reader who copies a page from its first command to the last has every name."""
+    make_recipes(tmp_path)
+    reader = Reader(tmp_path, log=lambda outcome: None)
+    reader.page = Page(names_given(document))
+    for block in blocks.blocks_of(document):
+        reader.run_block(block)
+    assert reader.outcomes and not [str(outcome) for outcome in reader.outcomes if outcome.reason]
+
+
+def test_what_a_command_reads_too_early_is_seen():
+    page = Page({"DATA", "Training"})
+    assert page.follow("train manifest DATA own.csv".split()) == []
+    assert page.follow("train prepare own.csv store --spacing own".split()) == []
+    assert page.follow("train export run6/last.pt run6/config.json my-model --tasks tasks.json".split()) == [
+        *("run6/last.pt", "run6/config.json", "tasks.json")
+    ]
+    assert page.follow("evaluate ablation one my-model --data DATA --features medicalnet".split()) == ["one"]
+    assert page.follow(["batch", "denoise", "scans", "results/", "--lesion-mask", "m/{name}.nii.gz"]) == [
+        *("scans", "m/{name}.nii.gz")
+    ]
 
 
 @on_unix
