@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'tr
 sys.path.insert(0, str(Path(__file__).parent))
 import blocks
 from arguments import Page
-from given import names_given
+from given import names_given, write_given
 from raw_data import write_bmad
 from run_documented_commands import Outcome, Runner, words_of
 from tiny_model import save_tiny_model
@@ -80,6 +80,18 @@ def test_what_a_command_reads_too_early_is_seen():
     assert page.follow(["batch", "denoise", "scans", "results/", "--lesion-mask", "m/{name}.nii.gz"]) == [
         *("scans", "m/{name}.nii.gz")
     ]
+
+
+@on_unix
+def test_the_page_of_the_data_sets_runs(tmp_path):
+    """From folders as owners publish them to manifests: the one page whose commands take a second."""
+    page = "Training/data/datasets.md"
+    runner = Runner(tmp_path / "page", log=lambda outcome: None)
+    write_given(page, runner.folder)
+    for block in blocks.blocks_of(page):
+        runner.run_block(block)
+    assert [outcome.ran and not outcome.reason for outcome in runner.outcomes] == [True, True]
+    assert len((runner.folder / "msd-liver.csv").read_text(encoding="utf-8").splitlines()) > 1
 
 
 @on_unix
