@@ -42,6 +42,8 @@ ADDED = {  # options added for time, where a quality has hundreds of steps, or a
     "evaluate ablation": ["--steps", "2", "--spacing", "3"],
     "evaluate generate-lesion": ["--steps", "2"],
     "evaluate inpaint-lesion": ["--steps", "2"],
+    "generate-lesion": ["--steps", "2"],
+    "inpaint-lesion": ["--steps", "2"],
     "evaluate condition": ["--crops", "1"],
     "evaluate denoise": ["--slices", "4"],
 }
@@ -89,11 +91,11 @@ def blocks_of(document: str) -> list[Block]:
 
 
 def in_small(words: list[str], model: str = "") -> list[str]:
-    """The words of a command for a computer without GPU, network and hours. What computes a task stays as it is. model:
-    a small one, for an evaluation that names none.
+    """The words of a command for a computer without GPU, network and hours. What computes a task only takes few steps
+    for a lesion. model: a small one, for an evaluation that names none.
     """
     if words[0] not in ("train", "evaluate") and not words[0].endswith(".py"):
-        return words
+        return words + ADDED.get(words[0], [])
     text = "\n".join(words) + "\n"
     for said, (instead, _) in SMALLER.items():
         text = text.replace(said.replace(" ", "\n") + "\n", instead.replace(" ", "\n") + "\n")
