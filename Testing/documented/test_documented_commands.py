@@ -36,6 +36,10 @@ def test_the_words_of_a_command_in_small():
     said = "train pretrain store run --config a.json --device cuda --workers 8"
     assert blocks.in_small(said.split()) == "train pretrain store run --config a.json --device cpu --workers 0".split()
     assert blocks.in_small(["evaluate", "condition", "s", "m", "n"])[-2:] == ["--crops", "1"]
+    assert blocks.in_small("evaluate super-resolve --box 1,2,3 --ends 0".split(), "small") == [
+        *("evaluate", "super-resolve", "--ends", "0", "--model", "small")
+    ]
+    assert blocks.in_small("super-resolve a b --spacing 1".split(), "small") == "super-resolve a b --spacing 1".split()
     assert blocks.reason_not_to_run("meddiff-fm", "train prepare m s --scheduler tcp://HOST:8786".split()).startswith(
         "needs a Dask"
     )
@@ -43,7 +47,7 @@ def test_the_words_of_a_command_in_small():
 
 def test_every_program_that_is_left_out_is_known_to_the_blocks():
     """Else bash would run it: what a block calls is this project's, the shell's, or a program with a reason."""
-    for program in blocks.PROGRAMS[2:]:
+    for program in blocks.PROGRAMS[3:]:
         assert blocks.reason_not_to_run(program, []) == blocks.LEFT_OUT[program]
     assert not blocks.reason_not_to_run("meddiff-fm", ["train", "export", "a", "b", "c"])
 
