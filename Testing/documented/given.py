@@ -33,18 +33,18 @@ def _model(folder: Path) -> None:
 def _scans(folder: Path) -> None:
     """A folder of scans; masks and organs by their names."""
     for name in ("chest1", "chest2"):
-        image = raw_data.ct_of("chest")
-        files = {"scans": image, "masks": raw_data.ball(image, 1), "organs": raw_data.organs_of(image)}
+        image, organs = raw_data.with_organs(raw_data.ct_of("chest"))
+        files = {"scans": image, "masks": raw_data.ball(image, 1), "organs": organs}
         for kind, one in files.items():
             (folder / kind).mkdir(exist_ok=True)
             sitk.WriteImage(one, str(folder / kind / f"{name}.nii.gz"))
 
 
 def _files_of_a_user(folder: Path) -> None:
-    image = raw_data.ct_of("chest")
+    image, organs = raw_data.with_organs(raw_data.ct_of("chest"))
     sitk.WriteImage(image, str(folder / "scan.nii.gz"))
     sitk.WriteImage(raw_data.thick(image), str(folder / "thick.nii.gz"))
-    sitk.WriteImage(raw_data.organs_of(image), str(folder / "organs.nii.gz"))
+    sitk.WriteImage(organs, str(folder / "organs.nii.gz"))
 
 
 def _pairs(folder: Path) -> None:

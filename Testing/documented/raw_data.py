@@ -101,13 +101,17 @@ def ball(image: sitk.Image, number: int) -> sitk.Image:
     return mask
 
 
-def organs_of(image: sitk.Image) -> sitk.Image:
-    """A label map of the body, one half lung, the other liver: each is large enough for a lesion of 20 mm."""
-    labels = np.zeros(image.GetSize()[::-1], np.uint8)
-    labels[:, 4:-4, : labels.shape[2] // 2], labels[:, 4:-4, labels.shape[2] // 2 :] = LUNG, LIVER
-    made = sitk.GetImageFromArray(labels)
-    made.CopyInformation(image)
-    return made
+def with_organs(image: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
+    """The CT with a body of two halves, lung and liver by their HU, and its label map: a lesion of 20 mm fits in."""
+    hu, half = sitk.GetArrayFromImage(image), image.GetSize()[0] // 2
+    labels = np.zeros(hu.shape, np.uint8)
+    labels[:, 4:-4, :half], labels[:, 4:-4, half:] = LUNG, LIVER
+    grain = np.random.default_rng(next(_numbers)).normal(0, 12, hu.shape)
+    hu = np.where(labels == LUNG, -850 + grain, np.where(labels == LIVER, 60 + grain, hu))
+    made = [sitk.GetImageFromArray(array) for array in (np.rint(hu).astype(np.int16), labels)]
+    for one in made:
+        one.CopyInformation(image)
+    return made[0], made[1]
 
 
 def noisier(image: sitk.Image) -> sitk.Image:
@@ -167,7 +171,9 @@ def write_own(folder: Path, names: Iterable[str]) -> None:
         sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
         index[name] = {"region": region}
         if name == ORGANS_OF:
-            sitk.WriteImage(organs_of(image), str(folder / f"{name}_seg.nii.gz"))
+            image, organs = with_organs(image)
+            sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
+            sitk.WriteImage(organs, str(folder / f"{name}_seg.nii.gz"))
             labels[name] = {str(LIVER): "liver", str(LUNG): "lung_upper_lobe_left"}
         if lesion:
             sitk.WriteImage(ball(image, lesion), str(folder / f"{name}_seg.nii.gz"))
