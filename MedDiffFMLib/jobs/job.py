@@ -80,6 +80,7 @@ def open_job(
 ) -> Job:
     """A job with its outputs checked and its inputs read, ready to `run`. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
+    parameters.check_outputs(paths)
     all_paths = [path for slot_paths in paths.values() for path in slot_paths]
     if not resume:
         for folder in {path.parent for path in all_paths if path.parent.is_dir()}:
@@ -144,7 +145,8 @@ class Job:
                 for path in paths:
                     check_result_path(path, overwrite)
         plan = self.cache.take_plan(self._plan_key(model, record), progress) if self.cache else None
-        result = (plan or self._plan(model, parts, Reporter(progress))).run()
+        asked = {slot.name: True for slot in TASKS[self.task].files if slot.on_request and slot.name in self.paths}
+        result = (plan or self._plan(model, parts, Reporter(progress))).run(**asked)
         record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
         record["computed"] = describe_computation(model)
         warnings = (*self.warnings, *model.problems)

@@ -57,10 +57,19 @@ class LowDoseInputs:
         return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
 
     def apply_refiner(
-        self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+        self,
+        refiner: Refiner,
+        mirrored: int = 1,
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+        spread: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`."""
-        return self.base + self.sigma_n * apply_slabwise(refiner, self.features, self.base, mirrored, on_part)
+        """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`. spread: takes, if given,
+        the estimate's standard deviation over the orientations.
+        """
+        f = apply_slabwise(refiner, self.features, self.base, mirrored, on_part, spread)
+        if spread is not None:
+            spread *= self.sigma_n
+        return self.base + self.sigma_n * f
 
     def restore_local_means(
         self,

@@ -52,12 +52,21 @@ class NoiseInputs:
         return torch.stack([*differences, *told, *(torch.full_like(mean, fact) for fact in facts)], dim=1)
 
     def restored(
-        self, restorer: Restorer, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+        self,
+        restorer: Restorer,
+        mirrored: int = 1,
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+        spread: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """x̂, float32 (Z, Y, X) in HU. restorer: may be compiled; mirrored, on_part: see `apply_slabwise`."""
-        noise = apply_slabwise(on_any_size(restorer), self.features, self.y, mirrored, on_part)
+        """x̂, float32 (Z, Y, X) in HU. restorer: may be compiled; mirrored, on_part: see `apply_slabwise`. spread:
+        takes, if given, the standard deviation of x̂ over the orientations, in HU.
+        """
+        noise = apply_slabwise(on_any_size(restorer), self.features, self.y, mirrored, on_part, spread)
         for z in torch.arange(len(noise), device=noise.device).split(8):
-            noise[z] = self.y[z] - self.sigma.at(z) * noise[z]
+            sigma = self.sigma.at(z)
+            noise[z] = self.y[z] - sigma * noise[z]
+            if spread is not None:
+                spread[z] *= sigma
         return noise
 
 

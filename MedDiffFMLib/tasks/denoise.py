@@ -33,6 +33,7 @@ from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
 from .settings import settings_for
 from .strength import mix, summary
+from .uncertainty import Uncertainty, check_orientations
 
 GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
 
@@ -40,7 +41,7 @@ GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
 @dataclass(frozen=True)
 class DenoiseResult:
     """The denoised volume (the input's grid and type), the noise assumed, found before and left after, in HU,
-    and facts.
+    facts, and the uncertainty in HU, if it was asked for.
     """
 
     volume: Volume
@@ -48,9 +49,10 @@ class DenoiseResult:
     noise_before_hu: float | None
     noise_after_hu: float | None
     facts: DenoiseFacts
+    uncertainty: Volume | None = None
 
     def outputs(self) -> dict:
-        return {"output": [self.volume]}
+        return {"output": [self.volume]} | ({"uncertainty": [self.uncertainty]} if self.uncertainty else {})
 
     def summary(self) -> str:
         return summary(self.facts.to_dict())
@@ -61,6 +63,7 @@ def denoise(
     model: Model | None = None,
     anatomy: Volume | str = "auto",
     progress: ProgressCallback | None = None,
+    uncertainty: bool = False,
     **parameters,
 ) -> DenoiseResult:
     """Remove the noise of a low-dose CT.
@@ -70,10 +73,14 @@ def denoise(
     With region "auto", a scan of several regions is computed part by part, each with its own region and HU window, and
     joined without a seam. Outside the body, and beyond the model's HU window, the input's HU are kept, and no voxel
     changes by more than 4 σ; with quality `paper` the model has the last word within the window. The result is a mix
-    of all that with the input, by `strength` (see `tasks.strength`). InputError when σ is to be found and there is too
-    little soft tissue for it; what `progress` raises passes through, and then nothing is left behind.
+    of all that with the input, by `strength` (see `tasks.strength`). uncertainty: whether the result has the spread
+    over orientations too, times the strength (see `tasks.uncertainty`). InputError when σ is to be found and there is
+    too little soft tissue for it, or where there is no spread; what `progress` raises passes through, and then nothing
+    is left behind.
     """
-    return plan(volume, DenoiseParameters.from_dict(parameters), model, anatomy, Reporter(progress)).run()
+    params = DenoiseParameters.from_dict(parameters)
+    params.check_outputs(["uncertainty"] if uncertainty else [])
+    return plan(volume, params, model, anatomy, Reporter(progress)).run(uncertainty)
 
 
 def look(
@@ -118,7 +125,7 @@ def plan(
         regions = [ScanRestorer(scan, model, restorer, sigma_hu, MIRRORED[params.quality])]
     else:
         regions = _diffusion(scan, model, settings, params, known, sigma_hu, reporter)
-    return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter)
+    return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter, model.name)
 
 
 def _diffusion(
@@ -153,6 +160,7 @@ class DenoisePlan:
     sigma_hu: float
     regions: list[RegionDenoiser] | list[ScanRestorer]
     reporter: Reporter
+    model_name: str
 
     def estimate(self) -> dict:
         """Noise, region and costs, as `look` returns them."""
@@ -165,22 +173,41 @@ class DenoisePlan:
             "seconds": seconds_each and seconds_each * sum(sum(one.costs) for one in self.regions),
         }
 
-    def run(self) -> DenoiseResult:
-        """All regions sampled, merged with the scan, and joined without a seam. InputError if σ was only guessed."""
+    def run(self, uncertainty: bool = False) -> DenoiseResult:
+        """All regions sampled, merged with the scan, and joined without a seam. InputError if σ was only guessed, or if
+        there is no uncertainty.
+        """
         _sigma(self.params.sigma, self.noise_hu)
+        apart = self._uncertainty() if uncertainty else None
         costs = [cost for one in self.regions for cost in one.costs]
         self.reporter.begin(len(costs), costs[0], costs)
         whole, done = RegionBlender(self.scan.body.shape), 0
         for one in self.regions:
             self.reporter.make_preview = one.scan.as_volume
-            estimate = one.estimate(self.params.seed, self.reporter, before=done)
+            spread = np.zeros(one.scan.body.shape, np.float32) if apart else None
+            estimate = one.estimate(self.params.seed, self.reporter, done, spread)
             done += len(one.costs)
-            whole.add(one.span, one.merge_with_input(estimate))
+            merged = one.merge_with_input(estimate)
+            whole.add(one.span, merged)
+            if apart:
+                apart.add(one.span, spread, kept=merged == one.scan.frame.hu)
+        return self._result(whole.values, apart)
+
+    def _uncertainty(self) -> Uncertainty:
+        """The uncertainty, still to be filled. InputError if a region is computed in one orientation only."""
+        orientations = min(one.orientations for one in self.regions)
+        check_orientations(orientations, self.model_name)
+        return Uncertainty(self.scan.body.shape, orientations)
+
+    def _result(self, merged: np.ndarray, apart: Uncertainty | None) -> DenoiseResult:
+        """The result of all regions in HU on the scan's frame, at the strength of the run."""
         source, strength = self.scan.frame.source, self.params.strength_percent
-        full = cast_like(self._on_input_grid(whole.values), like=source)
-        facts = self._facts(self._noise_by_strength(whole.values))
+        full = cast_like(self._on_input_grid(merged), like=source)
+        facts = self._facts(self._noise_by_strength(merged))
         restored = source.with_voxels(mix(source.voxels, full, strength))
-        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, facts.noise_after_hu, facts)
+        spread = apart.volume(self.scan.frame, strength / 100) if apart else None
+        facts = replace(facts, uncertainty=apart.facts(spread)) if apart else facts
+        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, facts.noise_after_hu, facts, spread)
 
     def _noise_by_strength(self, full: np.ndarray) -> dict[str, float | None]:
         """The noise in HU at the run's strength and at those with a name, by their percentages."""
