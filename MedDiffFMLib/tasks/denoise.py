@@ -205,8 +205,10 @@ class DenoisePlan:
         full = cast_like(self._on_input_grid(merged), like=source)
         facts = self._facts(self._noise_by_strength(merged))
         restored = source.with_voxels(mix(source.voxels, full, strength))
-        spread = apart.volume(self.scan.frame, strength / 100) if apart else None
-        facts = replace(facts, uncertainty=apart.facts(spread)) if apart else facts
+        spread = None
+        if apart:
+            spread = apart.on(lambda hu: source.with_voxels(self.scan.frame.restore(hu, outside=0)), strength / 100)
+            facts = replace(facts, uncertainty=apart.facts(spread))
         return DenoiseResult(restored, self.sigma_hu, self.noise_hu, facts.noise_after_hu, facts, spread)
 
     def _noise_by_strength(self, full: np.ndarray) -> dict[str, float | None]:

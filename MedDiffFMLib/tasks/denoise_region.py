@@ -126,7 +126,8 @@ class RegionDenoiser:
         x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
         if self.settings.nlm_share > 0:
             for box in self.scan.body_box:
-                body, apart = torch.from_numpy(self.scan.body[box]), None if spread is None else torch.zeros_like(y[box])
+                apart = None if spread is None else torch.zeros_like(y[box])
+                body = torch.from_numpy(self.scan.body[box])
                 x0[box] = self._apply_refinement(y[box], x0[box], body, reporter, apart)
                 if spread is not None:
                     low, high = self.scan.window

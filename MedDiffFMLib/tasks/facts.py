@@ -190,7 +190,7 @@ class SuperResolveFacts(_FactsByRegion, Facts):
     was taken to be that. slice_means: profile, by the thickness, or plain, of `factor` new slices.
 
     block_mean_error_hu: how far these means of the new slices are from the old ones at most. control, refiner: their
-    names or none.
+    names or none; uncertainty: None where it was not asked for.
     """
 
     plane: str
@@ -206,10 +206,11 @@ class SuperResolveFacts(_FactsByRegion, Facts):
     control: str
     refiner: str
     regions: list[RegionFacts]
+    uncertainty: UncertaintyFacts | None = None
 
     def to_dict(self) -> dict:
         """For JSON: one region among the other facts, several as `parts`."""
-        facts = asdict(self)
+        facts = _without_missing_uncertainty(asdict(self))
         parts = facts.pop("regions")
         if len(parts) > 1:
             return {"region": self.region} | facts | self._counts() | {"parts": parts}

@@ -7,11 +7,12 @@ error bar: an error that all orientations share does not show in it, and it is n
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..anatomy.body_regions import RegionBlender, RegionSpan
 from ..errors import InputError
-from ..volumes.frame import Frame
 from ..volumes.volume import Volume
 from .facts import UncertaintyFacts
 
@@ -20,8 +21,8 @@ def check_orientations(orientations: int, model_name: str) -> None:
     """Check that there is a spread: InputError unless a result is the mean of two orientations or more."""
     if orientations < 2:
         raise InputError(
-            f"The model {model_name} answers in one orientation here, so there is no spread for --uncertainty: choose "
-            "--quality balanced, another model, or leave it out."
+            f"The model {model_name} has no network here whose answers in several orientations are averaged, so there "
+            "is no spread for --uncertainty: use another model, or leave it out."
         )
 
 
@@ -36,18 +37,16 @@ class Uncertainty:
         spread[kept] = 0
         self._whole.add(span, spread)
 
-    def volume(self, frame: Frame, share: float) -> Volume:
-        """The spread on the grid of the frame's source, float32 in HU, times the share of the change that is made."""
-        restored = np.maximum(frame.restore(self._whole.values, outside=0), 0)  # cubic splines overshoot
-        return frame.source.with_voxels(restored * np.float32(share))
+    def on(self, grid: Callable[[np.ndarray], Volume], share: float = 1.0) -> Volume:
+        """The spread as a volume, float32 in HU, times the share of the change that is made. grid: brings an array on
+        the scan's frame onto the result's grid.
+        """
+        volume = grid(self._whole.values)
+        spread = np.maximum(volume.voxels, 0)  # cubic splines overshoot
+        return volume.with_voxels(spread * np.float32(share))
 
     def facts(self, volume: Volume) -> UncertaintyFacts:
-        """Its facts, for the provenance. volume: as `volume` gives it."""
-        return uncertainty_facts(volume, self.orientations)
-
-
-def uncertainty_facts(volume: Volume, orientations: int) -> UncertaintyFacts:
-    """The facts of an uncertainty in HU, of its voxels above 0."""
-    spread = volume.voxels[volume.voxels > 0]
-    middle, high = np.percentile(spread, (50, 95)) if spread.size else (0.0, 0.0)
-    return UncertaintyFacts(orientations, round(float(middle), 3), round(float(high), 3))
+        """The facts of the spread, for the provenance, of the voxels above 0. volume: as `on` gives it."""
+        spread = volume.voxels[volume.voxels > 0]
+        middle, high = np.percentile(spread, (50, 95)) if spread.size else (0.0, 0.0)
+        return UncertaintyFacts(self.orientations, round(float(middle), 3), round(float(high), 3))

@@ -18,7 +18,7 @@ from MedDiffFMLib.refinement.noise_inputs import INPUTS, NoiseInputs
 from MedDiffFMLib.refinement.noise_map import local_noise
 from MedDiffFMLib.tasks.denoise import denoise, refiner_training_sample
 from MedDiffFMLib.volumes.io import read_volume, write_volume
-from MedDiffFMLib.volumes.volume import Volume
+from MedDiffFMLib.volumes.volume import Volume, to_ras
 
 BALANCED = {"sigma": 20, "quality": "balanced", "region": "abdomen", "anatomy": "auto", "seed": 1}
 SETTINGS = {"tasks": {"denoise": {"balanced": {"steps": 1, "nlm_share": 0.5, "mirrored": 8}}}}
@@ -89,7 +89,7 @@ def test_what_a_refiner_and_a_restorer_make_of_it():
 def ct(data) -> Volume:
     """A corner of the real abdomen with body, bone and air."""
     image = read_volume(data / "abd_ts_example.nii.gz").to_sitk()
-    return Volume.from_sitk(image[0:60, 20:84, 44:60], "abdomen")
+    return Volume.from_sitk(image[0:44, 20:64, 44:52], "abdomen")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def answers(model, ct) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_real_ct_by_an_independent_loop(ct, model):
     """A body that fills its box but for a corner, on its own grid: four turns, each mirrored or not, by numpy."""
-    voxels = np.ascontiguousarray(ct.voxels[:, 20:44, 18:42])
+    voxels = np.ascontiguousarray(ct.voxels[:, 20:44, 20:44])
     voxels[:, :9, :9] = -1000
     part = Volume(voxels, (3.0, 2.0, 5.0), source="part")
     result = denoise(part, model, **BALANCED, strength="full", uncertainty=True)
@@ -151,8 +151,8 @@ def test_the_strength_scales_it_and_the_result_is_untouched(ct, model):
     assert list(plain.outputs()) == ["output"]
 
 
-def test_on_another_grid_and_in_several_regions(ct, model):
-    """Never below 0, and 0 where the scan is kept: outside of the body."""
+def test_on_another_grid(ct, model):
+    """Never below 0, though cubic splines overshoot."""
     config = {"tasks": {"denoise": {"balanced": SETTINGS["tasks"]["denoise"]["balanced"] | {"spacing_mm": 2.0}}}}
     coarse = replace(model, config=config)
     result = denoise(ct, coarse, **BALANCED, uncertainty=True)
@@ -168,7 +168,7 @@ def test_one_orientation_is_refused_before_anything_is_computed(ct, model, quali
 
 
 def test_a_model_without_orientations_is_refused(ct, tiny_model, model):
-    with pytest.raises(InputError, match="The model tiny answers in one orientation here, so there is no spread"):
+    with pytest.raises(InputError, match="The model tiny has no network here whose answers in several orientations"):
         denoise(ct, tiny_model, **BALANCED, uncertainty=True)
     with pytest.raises(UsageError, match="--alone uses one orientation, so it has no spread"):
         denoise(ct, model, **BALANCED, alone=True, uncertainty=True)
@@ -195,13 +195,12 @@ def test_the_command_line_writes_it_with_its_provenance(ct, folder, model, tmp_p
 
 def test_a_box_has_none_around_it(ct, folder, tmp_path):
     write_volume(ct, tmp_path / "ct.nii.gz")
-    corners = np.array([ct.origin, np.array(ct.origin) + (np.array(ct.voxels.shape[::-1]) - 1) * ct.spacing])
-    low, high = corners[0] * (-1, -1, 1), corners[1] * (-1, -1, 1)
-    ends = [f"{min(a, b)},{(a + b) / 2 if axis == 0 else max(a, b)}" for axis, (a, b) in enumerate(zip(low, high))]
+    corners = np.array([to_ras(ct, np.array(index)) for index in ((0, 0, 0), np.array(ct.voxels.shape) - (1, 1, 11))])
+    ends = [f"{low},{high}" for low, high in zip(corners.min(axis=0), corners.max(axis=0), strict=True)]
     assert command(tmp_path, folder, "--uncertainty", str(tmp_path / "s.nii.gz"), f"--roi={','.join(ends)}") == 0
     spread, changed = read_volume(tmp_path / "s.nii.gz").voxels, read_volume(tmp_path / "out.nii.gz").voxels
-    assert spread.shape == ct.voxels.shape and spread.any() and not spread[..., :25].any()
-    assert np.array_equal(changed[..., :25], ct.voxels[..., :25])
+    assert spread.shape == ct.voxels.shape and spread.any() and not spread[..., -10:].any()
+    assert np.array_equal(changed[..., -10:], ct.voxels[..., -10:])
 
 
 @pytest.mark.parametrize("quality", ["fast", "paper"])
