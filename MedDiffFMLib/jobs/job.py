@@ -5,6 +5,7 @@ Everything that can be wrong with files or parameters is found before the model 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ..models.loading import Model
     from ..tasks.plan import Plan
 
+log = logging.getLogger(__name__)
+
 MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes at the peak (Docs/benchmarks.md)
 
 
@@ -39,7 +42,8 @@ MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes 
 class JobResult:
     """The result of a job: the files it wrote by the name of the output, facts, one line for a reader, and its time.
 
-    skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
+    skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`), the networks
+    and the result.
     """
 
     task: str
@@ -149,7 +153,10 @@ class Job:
         result = (plan or self._plan(model, parts, Reporter(progress))).run(**asked)
         record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
         record["computed"] = describe_computation(model)
-        warnings = (*self.warnings, *model.problems)
+        doubts = getattr(result, "warnings", ())
+        for sentence in doubts:
+            log.warning("Warning: %s", sentence)
+        warnings = (*self.warnings, *model.problems, *doubts)
         record["warnings"] = [without_names(sentence, self._sources) for sentence in warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)

@@ -15,15 +15,18 @@ from dataclasses import dataclass
 
 import torch
 
+from ..anatomy.regions import REGIONS
 from ..networks.refiner import apply_slabwise, at
 from ..networks.restorer import Restorer, on_any_size
 from .noise_map import NoiseMap, gaussian_mean
+from .trained_range import TrainedRange
 
 NEIGHBORS = 3  # slices on either side
 INPUTS = 2 * NEIGHBORS + 1 + 5
 MEAN_MM, MEAN_PIXELS = 4.0, 4.0  # standard deviation of m's Gaussian, the larger of both: m is to have little noise
 LINEAR = 8.0  # σ: larger differences count by their logarithm
 SLICE_MM, PIXEL_MM = (0.5, 8.0), (0.4, 3.0)  # what f is told lies within; it was never trained beyond
+TRAINED = TrainedRange(dict.fromkeys(REGIONS, (4.0, 100.0)), (0.25, 1.5), PIXEL_MM, SLICE_MM)
 USUAL_SIGMA_HU, USUAL_GRAIN, USUAL_SLICE_MM, USUAL_PIXEL_MM = 20.0, 0.5, 2.5, 0.9  # where their channels are 0
 
 

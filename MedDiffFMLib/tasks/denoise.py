@@ -9,16 +9,15 @@ y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then D
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from ..anatomy.body_regions import RegionBlender, whole_scan
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor
-from ..models.components import REFINERS
 from ..models.loading import Model, load_model
 from ..models.restorer_folder import LOW_DOSE as RESTORER
-from ..networks.refiner import Refiner
 from ..parameters import DenoiseParameters
 from ..parameters.denoise import STRENGTHS
 from ..progress import ProgressCallback, Reporter
@@ -26,14 +25,15 @@ from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, LowDoseInputs
 from ..volumes.checks import ensure_ct
 from ..volumes.noise_level import estimate_noise
 from ..volumes.volume import Volume, cast_like
-from .denoise_region import QUALITIES, DenoiseSettings, RegionDenoiser, merge
+from .denoise_region import DenoiseSettings, RegionDenoiser, merge
 from .denoise_restorer import MIRRORED, ScanRestorer, restorer_for
+from .denoise_settings import denoise_refiner, denoise_settings
 from .facts import DenoiseFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
-from .settings import settings_for
 from .strength import mix, summary
 from .uncertainty import Uncertainty, check_orientations
+from .unlike_training import training_warnings
 
 GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
 
@@ -41,7 +41,7 @@ GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
 @dataclass(frozen=True)
 class DenoiseResult:
     """The denoised volume (the input's grid and type), the noise assumed, found before and left after, in HU,
-    facts, and the uncertainty in HU, if it was asked for.
+    facts, the uncertainty in HU, if it was asked for, and sentences on what the model was never trained on.
     """
 
     volume: Volume
@@ -50,6 +50,7 @@ class DenoiseResult:
     noise_after_hu: float | None
     facts: DenoiseFacts
     uncertainty: Volume | None = None
+    warnings: tuple[str, ...] = ()
 
     def outputs(self) -> dict:
         return {"output": [self.volume]} | ({"uncertainty": [self.uncertainty]} if self.uncertainty else {})
@@ -91,8 +92,8 @@ def look(
     **parameters,
 ) -> dict:
     """An estimate of `denoise` with these arguments, without running it: `noise_hu` (None if it cannot be measured),
-    `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds` for all of it, non-local means
-    and refiner included. Errors as of `denoise`.
+    `region`, `network_evaluations`, `seconds_each`, measured on one tile, `seconds` for all of it, non-local means and
+    refiner included, and `warnings`, as the result has them. Errors as of `denoise`.
     """
     params = DenoiseParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -113,7 +114,7 @@ def plan(
     volume = ensure_ct(volume)
     check_anatomy(anatomy, volume)
     model = model or load_model()
-    restorer, settings = restorer_for(model, params), _settings(model, params)
+    restorer, settings = restorer_for(model, params), denoise_settings(model, params)
     if restorer:  # it needs neither organs nor windows, and works on the scan's own grid
         anatomy, settings = "none", replace(settings, spacing_mm=None)
     known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
@@ -138,7 +139,7 @@ def _diffusion(
     reporter: Reporter,
 ) -> list[RegionDenoiser]:
     """The regions of a scan, ready to be denoised by the foundation model and what refines its estimate."""
-    labels, refiner, regions = known.labels(scan), _refiner(model, settings), []
+    labels, refiner, regions = known.labels(scan), denoise_refiner(model, settings), []
     spans = scan.regions(labels) if params.region == "auto" else [whole_scan(scan.region, len(scan.body))]
     for span in spans:
         part = scan.part(span, settings.windows_hu)
@@ -171,7 +172,15 @@ class DenoisePlan:
             "network_evaluations": facts.network_evaluations,
             "seconds_each": seconds_each,
             "seconds": seconds_each and seconds_each * sum(sum(one.costs) for one in self.regions),
+            "warnings": list(self.warnings),
         }
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What is unlike the training data of the refiner or restorer, see `training_warnings`."""
+        trained = self.regions[0].trained
+        names = {one.scan.region.name for one in self.regions}
+        return training_warnings(self.scan, names, self.sigma_hu, self.noise_hu, trained) if trained else ()
 
     def run(self, uncertainty: bool = False) -> DenoiseResult:
         """All regions sampled, merged with the scan, and joined without a seam. InputError if σ was only guessed, or if
@@ -209,7 +218,8 @@ class DenoisePlan:
         if apart:
             spread = apart.on(lambda hu: source.with_voxels(self.scan.frame.restore(hu, outside=0)), strength / 100)
             facts = replace(facts, uncertainty=apart.facts(spread))
-        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, facts.noise_after_hu, facts, spread)
+        noises = (self.sigma_hu, self.noise_hu, facts.noise_after_hu)
+        return DenoiseResult(restored, *noises, facts, spread, self.warnings)
 
     def _noise_by_strength(self, full: np.ndarray) -> dict[str, float | None]:
         """The noise in HU at the run's strength and at those with a name, by their percentages."""
@@ -267,19 +277,6 @@ class DenoisePlan:
             restorer=RESTORER if restored else "none",
             regions=[one.facts(self.scan.span_mm(one.span)) for one in self.regions],
         )
-
-
-def _settings(model: Model, params: DenoiseParameters) -> DenoiseSettings:
-    """The settings of a run: the quality's, overridden by the model's, and those by the parameters."""
-    settings = settings_for(model, "denoise", QUALITIES[params.quality], params.quality, params.overlap)
-    settings = replace(settings, steps=params.steps or settings.steps)
-    return replace(settings, nlm_share=0.0) if params.alone else settings
-
-
-def _refiner(model: Model, settings: DenoiseSettings) -> Refiner | None:
-    """The model's refiner, where it has one and the foundation model is not to work alone."""
-    has_refiner = settings.nlm_share > 0 and LOW_DOSE.kind in REFINERS.names(model.folder)
-    return model.refiner(LOW_DOSE.kind) if has_refiner else None
 
 
 def _sigma(sigma: str | float, found: float | None) -> float:

@@ -26,9 +26,10 @@ from ..inference.noise_predictor import NoisePredictor
 from ..networks.refiner import COST as REFINER_COST
 from ..networks.refiner import ORIENTATIONS, Refiner
 from ..progress import Reporter
-from ..refinement.low_dose import MEANS_COST, LowDoseInputs
+from ..refinement.low_dose import MEANS_COST, TRAINED, LowDoseInputs
 from ..refinement.non_local_means import COST as NLM_COST
 from ..refinement.non_local_means import non_local_means
+from ..refinement.trained_range import TrainedRange
 from ..volumes.intensity import keep_beyond, to_hu
 from .facts import RegionFacts
 from .scan import Scan
@@ -112,6 +113,11 @@ class RegionDenoiser:
         if not self.eps.active:
             return None
         return self.eps.seconds_of_a_tile(torch.from_numpy(self.scan.x).to(self.eps.model.device), self.steps[0])
+
+    @property
+    def trained(self) -> TrainedRange | None:
+        """What the refiner was trained on; None without one."""
+        return TRAINED if self.refiner else None
 
     @property
     def orientations(self) -> int:

@@ -19,8 +19,9 @@ from ..models.restorer_folder import LOW_DOSE
 from ..networks.restorer import Restorer
 from ..parameters import DenoiseParameters
 from ..progress import Reporter
-from ..refinement.noise_inputs import NoiseInputs
+from ..refinement.noise_inputs import TRAINED, NoiseInputs
 from ..refinement.noise_map import scan_noise
+from ..refinement.trained_range import TrainedRange
 from .denoise_region import LARGEST_CHANGE
 from .facts import RegionFacts
 from .scan import Scan
@@ -70,6 +71,11 @@ class ScanRestorer:
                 float(network(features).sum())  # waits for a GPU
                 seconds = time.monotonic() - started
         return seconds / PROBE**2
+
+    @property
+    def trained(self) -> TrainedRange:
+        """What the restorer was trained on."""
+        return TRAINED
 
     @property
     def orientations(self) -> int:
