@@ -149,7 +149,7 @@ class Job:
                 for path in paths:
                     check_result_path(path, overwrite)
         plan = self.cache.take_plan(self._plan_key(model, record), progress) if self.cache else None
-        asked = {slot.name: True for slot in TASKS[self.task].files if slot.on_request and slot.name in self.paths}
+        asked = {name: True for name in TASKS[self.task].outputs_on_request() if name in self.paths}
         result = (plan or self._plan(model, parts, Reporter(progress))).run(**asked)
         record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
         record["computed"] = describe_computation(model)

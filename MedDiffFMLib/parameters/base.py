@@ -76,8 +76,16 @@ class Parameters:
 
     @classmethod
     def without_effect_on_estimate(cls) -> set[str]:
-        """The names of the parameters that change neither time nor memory of a run, nor what is found beforehand."""
-        return {f.name for f in dataclasses.fields(cls) if not f.metadata.get("affects_estimate", True)}
+        """The names of the parameters that change neither time nor memory of a run, nor what is found beforehand; and
+        of the outputs made on request.
+        """
+        ignored = {f.name for f in dataclasses.fields(cls) if not f.metadata.get("affects_estimate", True)}
+        return ignored | set(cls.outputs_on_request())
+
+    @classmethod
+    def outputs_on_request(cls) -> list[str]:
+        """The names of the outputs that a run makes only if asked."""
+        return [slot.name for slot in cls.files if slot.on_request]
 
     def to_dict(self) -> dict:
         """The names and values, ready for JSON; `from_dict` gives the same object back."""

@@ -27,12 +27,11 @@ LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 NLM_SHARE = 0.5  # of b
 USUAL_SIGMA = 0.12  # the σ_n, in the model's range, at which the channel log σ_n is 0
 SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
-# of the bundled one's pairs: σ with two of its errors to either side, grids and grain with a tenth to either side
-TRAINED = TrainedRange(
-    sigma_hu={"head-neck": (15.6, 48.9), "chest": (31.1, 97.7), "abdomen": (15.6, 48.9)},
-    grain=(0.37, 1.5),
-    pixel_mm=(0.7, 3.3),
-    slice_mm=(0.9, 5.5),
+TRAINED = TrainedRange(  # the pairs of the bundled one
+    sigma_hu={"head-neck": (19.0, 40.0), "chest": (38.0, 80.0), "abdomen": (19.0, 40.0)},
+    grain=(0.4, 1.5),
+    pixel_mm=(0.78, 3.0),
+    slice_mm=(1.0, 5.0),
 )
 MEANS_COST = 0.12  # of a voxel, see `NoisePredictor.worth`
 

@@ -26,7 +26,7 @@ INPUTS = 2 * NEIGHBORS + 1 + 5
 MEAN_MM, MEAN_PIXELS = 4.0, 4.0  # standard deviation of m's Gaussian, the larger of both: m is to have little noise
 LINEAR = 8.0  # σ: larger differences count by their logarithm
 SLICE_MM, PIXEL_MM = (0.5, 8.0), (0.4, 3.0)  # what f is told lies within; it was never trained beyond
-TRAINED = TrainedRange(dict.fromkeys(REGIONS, (4.0, 100.0)), (0.25, 1.5), PIXEL_MM, SLICE_MM)
+TRAINED = TrainedRange(dict.fromkeys(REGIONS, (4.0, 100.0)), (0.3, 1.5), PIXEL_MM, SLICE_MM)
 USUAL_SIGMA_HU, USUAL_GRAIN, USUAL_SLICE_MM, USUAL_PIXEL_MM = 20.0, 0.5, 2.5, 0.9  # where their channels are 0
 
 

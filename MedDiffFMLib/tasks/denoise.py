@@ -31,7 +31,7 @@ from .denoise_settings import denoise_refiner, denoise_settings
 from .facts import DenoiseFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
-from .strength import mix, summary
+from .strength import mix, scaled, summary
 from .uncertainty import Uncertainty, check_orientations
 from .unlike_training import training_warnings
 
@@ -216,8 +216,9 @@ class DenoisePlan:
         restored = source.with_voxels(mix(source.voxels, full, strength))
         spread = None
         if apart:
-            spread = apart.on(lambda hu: source.with_voxels(self.scan.frame.restore(hu, outside=0)), strength / 100)
+            spread = apart.on(lambda hu: source.with_voxels(self.scan.frame.restore(hu, outside=0)))
             facts = replace(facts, uncertainty=apart.facts(spread))
+            spread = spread.with_voxels(scaled(spread.voxels, strength))
         noises = (self.sigma_hu, self.noise_hu, facts.noise_after_hu)
         return DenoiseResult(restored, *noises, facts, spread, self.warnings)
 

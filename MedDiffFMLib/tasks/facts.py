@@ -60,13 +60,13 @@ class RegionFacts(Facts):
 
 @dataclass(frozen=True)
 class UncertaintyFacts(Facts):
-    """The facts of an uncertainty: over how many orientations, and its median and 95th percentile where it is above 0,
-    in HU.
+    """The facts of an uncertainty: over how many orientations, and its median and 95th percentile at full strength
+    where it is above 0, in HU.
     """
 
     orientations: int
-    median_hu: float
-    percentile_95_hu: float
+    full_median_hu: float
+    full_percentile_95_hu: float
 
 
 @dataclass(frozen=True)

@@ -37,13 +37,10 @@ class Uncertainty:
         spread[kept] = 0
         self._whole.add(span, spread)
 
-    def on(self, grid: Callable[[np.ndarray], Volume], share: float = 1.0) -> Volume:
-        """The spread as a volume, float32 in HU, times the share of the change that is made. grid: brings an array on
-        the scan's frame onto the result's grid.
-        """
+    def on(self, grid: Callable[[np.ndarray], Volume]) -> Volume:
+        """The spread as a volume, float32 in HU. grid: brings an array on the scan's frame onto the result's grid."""
         volume = grid(self._whole.values)
-        spread = np.maximum(volume.voxels, 0)  # cubic splines overshoot
-        return volume.with_voxels(spread * np.float32(share))
+        return volume.with_voxels(np.maximum(volume.voxels, 0))  # cubic splines overshoot
 
     def facts(self, volume: Volume) -> UncertaintyFacts:
         """The facts of the spread, for the provenance, of the voxels above 0. volume: as `on` gives it."""

@@ -13,9 +13,10 @@ from ..refinement.noise_map import scan_noise
 from ..refinement.trained_range import TrainedRange
 from .scan import Scan
 
-AIR_HU, SOFT_HU = (-1100.0, -880.0), (-125.0, 125.0)  # where the medians of air and of soft tissue lie
+TOLERANCE, NOISE_TOLERANCE = 1.2, 2.0  # so many times beyond a range is unlike; most full doses are below that of noise
+AIR_HU, SOFT_HU = (-1100.0, -850.0), (-125.0, 125.0)  # where the medians of air and of soft tissue lie
 SEEN_AS_AIR, SEEN_AS_SOFT = (-1500.0, -300.0), (-200.0, 300.0)
-LEAST_SHARE = 0.01  # of the voxels, for a median
+LEAST_SHARE = 0.2  # of the rim or of the body, for a median: a crop has lung at its rim, too
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class Trait:
     value: float
     range: tuple[float, float]
     unit: str = ""
+    tolerance: float = TOLERANCE
 
     @property
     def is_unlike(self) -> bool:
-        """Whether the value lies outside of the range."""
-        return not self.range[0] <= self.value <= self.range[1]
+        """Whether the value lies far outside of the range."""
+        return not self.range[0] / self.tolerance <= self.value <= self.range[1] * self.tolerance
 
     def __str__(self) -> str:
         low, high = self.range
@@ -63,7 +65,7 @@ def _traits(
     lowest, highest = zip(*(trained.sigma_hu[region] for region in regions), strict=True)
     z, _, x = scan.frame.spacing
     traits = [
-        Trait("a noise of", sigma_hu, (min(lowest), max(highest)), " HU"),
+        Trait("a noise of", sigma_hu, (min(lowest), max(highest)), " HU", NOISE_TOLERANCE),
         Trait("pixels of", x, trained.pixel_mm, " mm"),
         Trait("a slice distance of", z, trained.slice_mm, " mm"),
     ]
@@ -83,16 +85,19 @@ def _grain(scan: Scan, noise_hu: float) -> float | None:
 
 def _not_hounsfield(scan: Scan) -> str:
     """What is where no tissue is on the scale of HU, or an empty string."""
-    places = (
-        ("The air around the patient", ~scan.body, SEEN_AS_AIR, AIR_HU),
-        ("Soft tissue", scan.body, SEEN_AS_SOFT, SOFT_HU),
-    )
-    for what, where, (low, high), expected in places:
-        hu = scan.frame.hu[where]
-        hu = hu[(hu > low) & (hu < high)]
-        if hu.size > LEAST_SHARE * scan.frame.hu.size and not expected[0] <= np.median(hu) <= expected[1]:
-            return f"{what} is at {np.median(hu):.0f} HU"
+    hu, body = scan.frame.hu, scan.body
+    rim, rim_body = (np.concatenate([one[:, [0, -1]].ravel(), one[..., [0, -1]].ravel()]) for one in (hu, body))
+    for what, seen, whole, expected in (
+        ("The air around the patient", _within(rim[~rim_body], SEEN_AS_AIR), rim.size, AIR_HU),
+        ("Soft tissue", _within(hu[body], SEEN_AS_SOFT), body.sum(), SOFT_HU),
+    ):
+        if seen.size > LEAST_SHARE * whole and not expected[0] <= np.median(seen) <= expected[1]:
+            return f"{what} is at {np.median(seen):.0f} HU"
     return ""
+
+
+def _within(hu: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    return hu[(hu > limits[0]) & (hu < limits[1])]
 
 
 def _number(value: float) -> str:

@@ -60,7 +60,7 @@ def test_a_real_ct_by_an_independent_loop(thick, model):
     assert given.mean() > 0.5 and np.abs(spread - expected)[given].max() < 1e-3 * expected.max()
     assert not spread[:, -9:, -9:][frame.voxels.repeat(2, 0)[:, -9:, -9:] == -1000].any()
     facts = result.facts.to_dict()["uncertainty"]
-    assert facts["orientations"] == 8 and facts["median_hu"] == pytest.approx(np.median(spread[given]), abs=1e-3)
+    assert facts["orientations"] == 8 and facts["full_median_hu"] == pytest.approx(np.median(spread[given]), abs=1e-3)
     plain = super_resolve(thick, model, **BALANCED)
     assert np.array_equal(plain.volume.voxels, result.volume.voxels)
     assert plain.uncertainty is None and "uncertainty" not in plain.facts.to_dict()

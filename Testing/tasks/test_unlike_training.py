@@ -16,7 +16,7 @@ from MedDiffFMLib.refinement import low_dose, noise_inputs
 from MedDiffFMLib.tasks.denoise import denoise, look
 from MedDiffFMLib.tasks.scan import analyze_scan
 from MedDiffFMLib.tasks.unlike_training import training_warnings
-from MedDiffFMLib.volumes.io import write_volume
+from MedDiffFMLib.volumes.io import read_volume, write_volume
 from MedDiffFMLib.volumes.volume import Volume
 
 SPACING = (1.0, 1.0, 2.0)
@@ -47,17 +47,18 @@ def coarse(sigma_hu: float) -> np.ndarray:
 def test_a_scan_as_in_training_is_not_doubted():
     for trained in (low_dose.TRAINED, noise_inputs.TRAINED):
         assert warnings(phantom(), trained) == ()
-    assert warnings(phantom(50.0), sigma_hu=50.0, noise_hu=50.0, region="chest") == ()
+    for sigma_hu, region in ((10.0, "abdomen"), (75.0, "head-neck"), (20.0, "chest"), (150.0, "chest")):
+        assert warnings(phantom(), sigma_hu=sigma_hu, region=region) == ()
 
 
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ({"sigma_hu": 9.0}, "a noise of 9 HU (in training 15.6 to 48.9 HU)"),
-        ({"sigma_hu": 25.0, "region": "chest"}, "a noise of 25 HU (in training 31.1 to 97.7 HU)"),
-        ({"sigma_hu": 60.0}, "a noise of 60 HU (in training 15.6 to 48.9 HU)"),
-        ({"volume": phantom(spacing=(0.25, 0.25, 2.0))}, "pixels of 0.25 mm (in training 0.7 to 3.3 mm)"),
-        ({"volume": phantom(spacing=(1.0, 1.0, 8.0))}, "a slice distance of 8 mm (in training 0.9 to 5.5 mm)"),
+        ({"sigma_hu": 9.0}, "a noise of 9 HU (in training 19 to 40 HU)"),
+        ({"sigma_hu": 18.0, "region": "chest"}, "a noise of 18 HU (in training 38 to 80 HU)"),
+        ({"sigma_hu": 90.0}, "a noise of 90 HU (in training 19 to 40 HU)"),
+        ({"volume": phantom(spacing=(0.6, 0.6, 2.0))}, "pixels of 0.6 mm (in training 0.78 to 3 mm)"),
+        ({"volume": phantom(spacing=(1.0, 1.0, 8.0))}, "a slice distance of 8 mm (in training 1 to 5 mm)"),
         ({"volume": phantom(coarse(25.0))}, "noise with a grain of 0."),
     ],
 )
@@ -76,7 +77,7 @@ def test_several_traits_make_one_sentence():
 
 def test_a_restorer_takes_more(monkeypatch):
     assert warnings(phantom(), noise_inputs.TRAINED, sigma_hu=9.0) == ()
-    assert "a noise of 3 HU (in training 4 to 100 HU)" in warnings(phantom(), noise_inputs.TRAINED, sigma_hu=3.0)[0]
+    assert "a noise of 1.5 HU (in training 4 to 100 HU)" in warnings(phantom(), noise_inputs.TRAINED, sigma_hu=1.5)[0]
 
 
 def test_a_noise_that_was_not_measured_has_no_grain():
@@ -86,7 +87,7 @@ def test_a_noise_that_was_not_measured_has_no_grain():
 @pytest.mark.parametrize(
     ("volume", "words"),
     [
-        (phantom(air=-840.0), "The air around the patient is at -840 HU in scan.nii.gz"),
+        (phantom(air=-500.0), "The air around the patient is at -500 HU in scan.nii.gz"),
         (phantom(air=-1250.0), "The air around the patient is at -1250 HU"),
         (phantom(soft=190.0), "Soft tissue is at 190 HU"),
     ],
@@ -126,12 +127,18 @@ def test_the_command_line_prints_it_and_the_provenance_keeps_it_without_names(fo
 
 
 def test_the_ranges_are_those_of_the_training():
-    """σ within two of its errors, as the pairs were drawn; the restorer's as its patches are."""
+    """As the pairs of the refiner are drawn, and the patches of the restorer."""
     pytest.importorskip("MedDiffFMTraining")
     from MedDiffFMTraining.data.noisy_patches import PatchConfig
-    from MedDiffFMTraining.data.pairs import LOW_DOSE_HU, SIGMA_ERROR
+    from MedDiffFMTraining.data.pairs import LOW_DOSE_HU
 
-    for region, (low, high) in LOW_DOSE_HU.items():
-        expected = (low * np.exp(-2 * SIGMA_ERROR), high * np.exp(2 * SIGMA_ERROR))
-        assert low_dose.TRAINED.sigma_hu[region] == pytest.approx(expected, abs=0.06)
-        assert noise_inputs.TRAINED.sigma_hu[region] == PatchConfig().sigma_hu
+    assert low_dose.TRAINED.sigma_hu == LOW_DOSE_HU
+    assert noise_inputs.TRAINED.sigma_hu == dict.fromkeys(LOW_DOSE_HU, PatchConfig().sigma_hu)
+
+
+def test_the_repositorys_scans_and_a_crop_of_lung_are_not_doubted(data):
+    """Whole, and where the border of the crop is lung and body, and what is no body is air in the lungs."""
+    whole = read_volume(data / "chest_ts_aorta.nii.gz")
+    crop = replace(whole, voxels=np.ascontiguousarray(whole.voxels[50:62, 20:60, 20:60]))
+    for volume, region in ((whole, "chest"), (crop, "chest"), (read_volume(data / "abd_ts_example.nii.gz"), "abdomen")):
+        assert warnings(volume, region=region) == ()
