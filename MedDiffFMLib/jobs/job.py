@@ -178,7 +178,8 @@ class Job:
     def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
         """An estimate of `run`: what it would find, and the time and memory it would take; nothing is written.
 
-        Of every task `region`, `seconds`, `memory_gb` and `memory_here_gb`, and what its plan's `estimate` gives.
+        Of every task `region`, `seconds`, `memory_gb` and `memory_here_gb`, what its plan's `estimate` gives, and
+        `warnings` that the result would have.
         """
         parts = self._parts()
         model = self._load(load)
@@ -193,7 +194,8 @@ class Job:
         memory = {"memory_gb": round(MEMORY_GB + voxels * VOXEL_BYTES / 1e9, 1), "memory_here_gb": memory_gb()}
         seconds_each, count = estimate.get("seconds_each"), estimate.get("network_evaluations")
         seconds = seconds_each * count if seconds_each is not None and count is not None else None
-        return {"seconds": seconds} | estimate | memory
+        warnings = {"warnings": list(getattr(plan, "warnings", ()))}
+        return {"seconds": seconds} | estimate | memory | warnings
 
     def _load(self, load: Callable[..., Model] | None) -> Model:
         """The model of the common parameters, by `load` or by `load_model`."""

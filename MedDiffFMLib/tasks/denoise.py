@@ -92,8 +92,8 @@ def look(
     **parameters,
 ) -> dict:
     """An estimate of `denoise` with these arguments, without running it: `noise_hu` (None if it cannot be measured),
-    `region`, `network_evaluations`, `seconds_each`, measured on one tile, `seconds` for all of it, non-local means and
-    refiner included, and `warnings`, as the result has them. Errors as of `denoise`.
+    `region`, `network_evaluations`, `seconds_each`, measured on one tile, and `seconds` for all of it, non-local means
+    and refiner included. Errors as of `denoise`.
     """
     params = DenoiseParameters.from_dict(parameters)
     return plan(volume, params, model, anatomy, Reporter(progress), for_estimate=True).estimate()
@@ -172,7 +172,6 @@ class DenoisePlan:
             "network_evaluations": facts.network_evaluations,
             "seconds_each": seconds_each,
             "seconds": seconds_each and seconds_each * sum(sum(one.costs) for one in self.regions),
-            "warnings": list(self.warnings),
         }
 
     @cached_property

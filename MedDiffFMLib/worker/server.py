@@ -168,7 +168,7 @@ class Worker:
                 }
                 job = open_job(request["task"], inputs, parameters, common, cache=self._cache)
                 facts = job.look(on_progress, self._load)
-                warnings = [*job.warnings, *facts.pop("warnings", ())]
+                warnings = [*job.warnings, *facts.pop("warnings")]
                 return {"event": "looked", "facts": facts, "warnings": warnings}
             resume = request.get("resume", False)
             report = run_job(

@@ -203,3 +203,14 @@ def test_super_resolve_has_it_on_the_thin_slices(slicer, chest, refined_home, op
     assert foregrounds(slicer) == ["Chest, 2.5 mm slices uncertainty"] * 3
     assert "in 2 orientations differ by" in panel.ui.resultLabel.text
     end(panel)
+
+
+def test_a_scan_unlike_the_training_data_is_told(slicer, chest, panel):
+    """After the run, with the volume's name in the scene; a scan like it is told nothing."""
+    run(panel)
+    assert "unlike anything" not in panel.ui.resultLabel.text
+    chest.SetSpacing(1.5, 1.5, 9.0)
+    run(panel)
+    words = "“Chest” is unlike anything that the model was trained on, with a slice distance of 9 mm (in training 1 to 5 mm)"
+    assert words in panel.ui.resultLabel.text
+    assert any(words in sentence for sentence in record_of(slicer.util.getNode("Chest denoised_1"))["warnings"])
