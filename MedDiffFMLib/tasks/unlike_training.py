@@ -14,9 +14,9 @@ from ..refinement.trained_range import TrainedRange
 from .scan import Scan
 
 TOLERANCE, NOISE_TOLERANCE = 1.2, 2.0  # so many times beyond a range is unlike; most full doses are below that of noise
-AIR_HU, SOFT_HU = (-1100.0, -850.0), (-125.0, 125.0)  # where the medians of air and of soft tissue lie
+AIR_HU, SOFT_HU = (-1100.0, -600.0), (-125.0, 125.0)  # where their medians lie; in a crop lung is at the rim, too
 SEEN_AS_AIR, SEEN_AS_SOFT = (-1500.0, -300.0), (-200.0, 300.0)
-LEAST_SHARE = 0.2  # of the rim or of the body, for a median: a crop has lung at its rim, too
+LEAST_SHARE = 0.2  # of the rim or of the body, for a median
 
 
 @dataclass(frozen=True)

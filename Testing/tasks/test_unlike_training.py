@@ -146,5 +146,13 @@ def test_the_repositorys_scans_and_a_crop_of_lung_are_not_doubted(data):
     """Whole, and where the border of the crop is lung and body, and what is no body is air in the lungs."""
     whole = read_volume(data / "chest_ts_aorta.nii.gz")
     crop = replace(whole, voxels=np.ascontiguousarray(whole.voxels[50:62, 20:60, 20:60]))
-    for volume, region in ((whole, "chest"), (crop, "chest"), (read_volume(data / "abd_ts_example.nii.gz"), "abdomen")):
+    noisy = np.ascontiguousarray(whole.voxels[60:72, 20:132, 20:132])
+    noisy = noisy + np.random.default_rng(0).normal(0, 60, noisy.shape).astype(np.float32)
+    lungs = replace(whole, voxels=np.maximum(noisy, -1024))
+    for volume, region in (
+        (whole, "chest"),
+        (crop, "chest"),
+        (lungs, "chest"),
+        (read_volume(data / "abd_ts_example.nii.gz"), "abdomen"),
+    ):
         assert warnings(volume, region=region) == ()

@@ -11,7 +11,7 @@ from . import exchange
 UNCERTAINTY, COLOR_TABLE = (exchange.ATTRIBUTE + word for word in ("uncertainty", "colors"))
 COLORS_OF_TABLE = 256
 LOW, HIGH = (1.0, 0.85, 0.2), (0.85, 0.1, 0.1)  # yellow to red
-OPACITY = 0.75  # of the highest; the lowest is not seen
+OPACITY, NOT_SEEN = 0.5, 0.25  # of what is seen; the share of the range below which nothing is
 LEAST_TOP_HU = 1.0
 
 
@@ -48,7 +48,7 @@ def release(result):
 
 
 def color(node, topHU):
-    """Color an uncertainty from yellow to red, up to `topHU` HU; the lower, the more transparent. With a legend."""
+    """Color an uncertainty from yellow to red, up to `topHU` HU; the lowest quarter is not seen. With a legend."""
     table = node.GetNodeReference(COLOR_TABLE)
     if table is None:
         table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{node.GetName()} colors")
@@ -58,7 +58,7 @@ def color(node, topHU):
     table.SetNumberOfColors(COLORS_OF_TABLE)
     for number, share in enumerate(np.linspace(0, 1, COLORS_OF_TABLE)):
         mixed = [float(low + share * (high - low)) for low, high in zip(LOW, HIGH, strict=True)]
-        table.SetColor(number, f"{share * topHU:.1f} HU", *mixed, float(OPACITY * min(1.0, 2 * share)))
+        table.SetColor(number, f"{share * topHU:.1f} HU", *mixed, float(share >= NOT_SEEN))
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(topHU, topHU / 2)
@@ -79,9 +79,18 @@ def topOf(full):
 def showOver(node, shown):
     """Show an uncertainty over what the slice views show, or take every uncertainty away."""
     if shown:
-        slicer.util.setSliceViewerLayers(foreground=node, foregroundOpacity=1.0)
+        slicer.util.setSliceViewerLayers(foreground=node, foregroundOpacity=OPACITY)
+        _renewLegend(node)
         return
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         foreground = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID() or "")
         if foreground is not None and isUncertainty(foreground):
             composite.SetForegroundVolumeID(None)
+            _renewLegend(foreground)
+
+
+def _renewLegend(node):
+    """Have the views draw the legend of an uncertainty, or take it away: they look only when it is changed."""
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
+    if legend is not None:
+        legend.Modified()
