@@ -1,7 +1,6 @@
 """The logic that runs a task on nodes of the scene, for a panel or from a script. It uses no widgets."""
 
 import json
-import shlex
 import time
 
 import slicer
@@ -9,7 +8,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
-from MedDiffFMLib.parameters import TASKS, CommonParameters, split_values
+from MedDiffFMLib.parameters import TASKS, split_values
 from MedDiffFMLib.worker.protocol import PROTOCOL
 
 from . import failures
@@ -17,7 +16,9 @@ from .failures import Failure
 from .runner.job import Job, inputFile, outputFiles, previewFile, sharedWorker
 from .scene import exchange
 from .scene.checks import problemOf, targetProblem
+from .scene.mixed_results import addUncertaintyOf
 from .scene.nrrd import readNrrd, writeNrrd
+from .scene.uncertainty import release
 from .scene.written_volume import writtenVolume
 
 
@@ -41,8 +42,9 @@ class PanelLogic(ScriptedLoadableModuleLogic):
         """Run the task, wait for its end and return the result's node. Slicer stays responsive: events are processed.
 
         target: a volume node to fill, else a new one is made. backend: where to run, else the saved one. parameters:
-        those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node. Raises Failure,
-        which says what is wrong and what to do.
+        those of the command line, by name; `anatomy` may be a segmentation node, `roi` a box node, and `uncertainty`
+        True asks for that too (`scene.uncertainty.uncertaintyOf`). Raises Failure, which says what is wrong and what to
+        do.
         """
         problem = self.inputProblem(inputVolume)
         if problem:
@@ -167,13 +169,15 @@ class PanelLogic(ScriptedLoadableModuleLogic):
 
     def _checkParameters(self, parameters):
         """A copy of the parameters after a check. Failure for a name or a value that the task does not accept."""
+        task = TASKS[self.task]
+        requested = {name: parameters[name] for name in task.outputs_on_request() if name in parameters}
         plain = {
             name: "a file" if name == "anatomy" and not isinstance(value, str) else value
             for name, value in parameters.items()
-            if name != "roi" or isinstance(value, str)
+            if (name != "roi" or isinstance(value, str)) and name not in requested
         }
         try:
-            split_values(TASKS[self.task], plain)
+            split_values(task, plain)[0].check_outputs([name for name, wanted in requested.items() if wanted])
         except ValueError as error:
             raise Failure("usage", str(error), _("Change this setting.")) from None
         return dict(parameters)
@@ -189,8 +193,13 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             else:
                 yield from _writeLabels(path, node, first, backend.remote)
             files[name] = inputFile(path, backend.remote)
+        requested = {name: values.pop(name, False) for name in TASKS[self.task].outputs_on_request()}
         if request == "run":
-            outputs = {slot.name: folder / _outputName(slot) for slot in kinds.values() if slot.output}
+            outputs = {
+                slot.name: folder / _outputName(slot)
+                for slot in kinds.values()
+                if slot.output and requested.get(slot.name, True)
+            }
             files |= {
                 name: path.name if backend.remote else sharedWorker().relativePath(path)
                 for name, path in outputs.items()
@@ -213,7 +222,13 @@ class PanelLogic(ScriptedLoadableModuleLogic):
             for path, provenance in outputFiles(event, slot.name, folder) if slot.name in event["files"] else ():
                 voxels, matrix = yield from readNrrd(path)
                 outputs.append((slot, voxels, matrix, json.loads(provenance) | answer))
-        return [self.addOutputToScene(*output, source, target) for output in outputs]
+        nodes = [self.addOutputToScene(*output, source, target) for output in outputs if not output[0].on_request]
+        spreads = [output[1:] for output in outputs if output[0].on_request]
+        for output in spreads:
+            addUncertaintyOf(nodes[0], *output)
+        if not spreads:
+            release(nodes[0])
+        return nodes
 
 
 def _outputName(slot):
@@ -264,25 +279,3 @@ def _writeLabels(path, labelsNode, volumeNode, remote):
         grid = volumeNode if volumeNode.IsA("vtkMRMLVolumeNode") else exchange.gridOf(volumeNode)
         labels, names = yield from exchange.exportLabels(labelsNode, grid)
     yield from writeNrrd(path, labels, exchange.ijkToRAS(grid), compress=remote, segments=names)
-
-
-def commandLine(task, values, inputNames=("INPUT.nii.gz",), outputName="OUTPUT.nii.gz"):
-    """The command that does the same run in a shell, with the options that differ from the defaults. Nodes appear as
-    files that have to be saved under these names.
-    """
-    return shlex.join(["meddiff-fm", task, *inputNames, outputName, *optionWords(task, values)])
-
-
-def optionWords(task, values):
-    """The options of the command line for all parameters that differ from their defaults."""
-    defaults, words = TASKS[task]().to_dict() | CommonParameters().to_dict(), []
-    for name, value in values.items():
-        if value in (None, "") or str(value) == str(defaults.get(name)):
-            continue
-        if name == "anatomy" and not isinstance(value, str):
-            value = f"{value.GetName()}.seg.nrrd"
-        if name == "roi" and not isinstance(value, str):
-            value = exchange.boxOf(value)
-        option = f"--{name.replace('_', '-')}"
-        words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
-    return words

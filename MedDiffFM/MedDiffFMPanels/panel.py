@@ -10,12 +10,12 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from .failures import Failure
-from .logic import commandLine
 from .module import unloadSharedPackages
 from .runner.backend import savedBackend
 from .runner.job import sharedWorker
 from .runner.setup_obstacles import slicerProblem
 from .scene import exchange
+from .scene.command_line import commandLine
 from .scene.input_changes import InputChanges
 from .scene.written_volume import writtenVolume
 from .sections.advanced import AdvancedPart

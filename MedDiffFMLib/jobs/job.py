@@ -5,6 +5,7 @@ Everything that can be wrong with files or parameters is found before the model 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ..models.loading import Model
     from ..tasks.plan import Plan
 
+log = logging.getLogger(__name__)
+
 MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes at the peak (Docs/benchmarks.md)
 
 
@@ -39,7 +42,8 @@ MEMORY_GB, VOXEL_BYTES = 0.9, 42  # libraries and model, and what a voxel takes 
 class JobResult:
     """The result of a job: the files it wrote by the name of the output, facts, one line for a reader, and its time.
 
-    skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`).
+    skipped: nothing was computed, the files stood already. warnings: of its inputs (`Volume.warnings`), the networks
+    and the result.
     """
 
     task: str
@@ -80,6 +84,7 @@ def open_job(
 ) -> Job:
     """A job with its outputs checked and its inputs read, ready to `run`. Arguments as of `run_job`."""
     paths = output_paths(task, files, parameters)
+    parameters.check_outputs(paths)
     all_paths = [path for slot_paths in paths.values() for path in slot_paths]
     if not resume:
         for folder in {path.parent for path in all_paths if path.parent.is_dir()}:
@@ -144,10 +149,14 @@ class Job:
                 for path in paths:
                     check_result_path(path, overwrite)
         plan = self.cache.take_plan(self._plan_key(model, record), progress) if self.cache else None
-        result = (plan or self._plan(model, parts, Reporter(progress))).run()
+        asked = {name: True for name in TASKS[self.task].outputs_on_request() if name in self.paths}
+        result = (plan or self._plan(model, parts, Reporter(progress))).run(**asked)
         record["facts"] = result.facts.to_dict() | (_box_facts(parts[0]) if parts else {})
         record["computed"] = describe_computation(model)
-        warnings = (*self.warnings, *model.problems)
+        doubts = getattr(result, "warnings", ())
+        for sentence in doubts:
+            log.warning("Warning: %s", sentence)
+        warnings = (*self.warnings, *model.problems, *doubts)
         record["warnings"] = [without_names(sentence, self._sources) for sentence in warnings]
         record["seconds"] = round(time.monotonic() - started, 1)
         write_results(self._items(result.outputs(), parts, record), overwrite)
@@ -169,7 +178,8 @@ class Job:
     def look(self, progress: ProgressCallback | None = None, load: Callable[..., Model] | None = None) -> dict:
         """An estimate of `run`: what it would find, and the time and memory it would take; nothing is written.
 
-        Of every task `region`, `seconds`, `memory_gb` and `memory_here_gb`, and what its plan's `estimate` gives.
+        Of every task `region`, `seconds`, `memory_gb` and `memory_here_gb`, what its plan's `estimate` gives, and
+        `warnings` that the result would have.
         """
         parts = self._parts()
         model = self._load(load)
@@ -184,7 +194,8 @@ class Job:
         memory = {"memory_gb": round(MEMORY_GB + voxels * VOXEL_BYTES / 1e9, 1), "memory_here_gb": memory_gb()}
         seconds_each, count = estimate.get("seconds_each"), estimate.get("network_evaluations")
         seconds = seconds_each * count if seconds_each is not None and count is not None else None
-        return {"seconds": seconds} | estimate | memory
+        warnings = {"warnings": list(getattr(plan, "warnings", ()))}
+        return {"seconds": seconds} | estimate | memory | warnings
 
     def _load(self, load: Callable[..., Model] | None) -> Model:
         """The model of the common parameters, by `load` or by `load_model`."""

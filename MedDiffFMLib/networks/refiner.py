@@ -102,22 +102,29 @@ def apply_slabwise(
     like: torch.Tensor,
     mirrored: int,
     on_part: Callable[[int, int], None],
+    spread: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """f of every slice of an image of the shape of `like`, float32 (Z, Y, X), computed a few slices at once.
 
     features(z): the inputs of f for slices z. mirrored: over how many of `ORIENTATIONS` f is averaged; it was trained
-    on all of them. `on_part(done, total)` is called after each of these few, and may raise to stop.
+    on all of them. `on_part(done, total)` is called after each of these few, and may raise to stop. spread: takes, if
+    given, the standard deviation of f over the orientations, 0 where there is one; the mean is the same either way.
     """
     found = torch.empty_like(like, dtype=torch.float32)
     groups = slice_groups(like)
     chosen = ORIENTATIONS[:mirrored]
     tick = part_counter(on_part, len(groups) * len(chosen))
     for z in groups:
-        channels, total = features(z), torch.zeros_like(like[z])
+        channels, total, answers = features(z), torch.zeros_like(like[z]), []
         for turned, axes in chosen:
             image = (channels.mT if turned else channels).flip(axes).contiguous(memory_format=torch.channels_last)
             answer = refiner(image).float().flip(axes)
-            total = total + (answer.mT if turned else answer) / len(chosen)
+            answer = answer.mT if turned else answer
+            total = total + answer / len(chosen)
+            if spread is not None:
+                answers.append(answer)
             tick()
         found[z] = total
+        if spread is not None:
+            spread[z] = torch.stack(answers).std(dim=0, correction=0)
     return found

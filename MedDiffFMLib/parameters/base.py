@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ class FileSlot:
     kind: ct | labels (an anatomy label map) | mask (of a lesion; on the grid of the task's first file) for inputs,
     volume (HU) | map (of scores) | mask | table (CSV) for outputs. An optional one is an option of the command line,
     `--name FILE`, the others are its arguments in their order. columns: of a table, else those of its first row.
+    on_request: the task's `run` takes its name as a flag, and makes it only if asked.
     """
 
     name: str
@@ -30,6 +32,7 @@ class FileSlot:
     output: bool = False
     optional: bool = False
     columns: tuple[str, ...] = ()
+    on_request: bool = False
 
 
 def parameter(default, kind: str, help: str, **limits):
@@ -73,12 +76,23 @@ class Parameters:
 
     @classmethod
     def without_effect_on_estimate(cls) -> set[str]:
-        """The names of the parameters that change neither time nor memory of a run, nor what is found beforehand."""
-        return {f.name for f in dataclasses.fields(cls) if not f.metadata.get("affects_estimate", True)}
+        """The names of the parameters that change neither time nor memory of a run, nor what is found beforehand; and
+        of the outputs made on request.
+        """
+        ignored = {f.name for f in dataclasses.fields(cls) if not f.metadata.get("affects_estimate", True)}
+        return ignored | set(cls.outputs_on_request())
+
+    @classmethod
+    def outputs_on_request(cls) -> list[str]:
+        """The names of the outputs that a run makes only if asked."""
+        return [slot.name for slot in cls.files if slot.on_request]
 
     def to_dict(self) -> dict:
         """The names and values, ready for JSON; `from_dict` gives the same object back."""
         return dataclasses.asdict(self)
+
+    def check_outputs(self, names: Collection[str]) -> None:
+        """Check the outputs of these names: UsageError if there is none with these parameters."""
 
     def validate(self):
         """This object, if every value is usable; else UsageError with one sentence."""

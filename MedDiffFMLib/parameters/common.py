@@ -28,6 +28,23 @@ OUTPUT = FileSlot(
     "OUT.json beside it records how it was made.",
     output=True,
 )
+UNCERTAINTY = FileSlot(
+    "uncertainty",
+    "map",
+    "Write how far the network's answers to mirrored copies of the scan lie apart too: their standard deviation in HU, "
+    "not an error bar, and not calibrated. Needs --quality balanced.",
+    output=True,
+    optional=True,
+    on_request=True,
+)
+
+
+def check_spread(quality: str) -> None:
+    """Check that a quality averages orientations, whose spread is the uncertainty: UsageError unless it is balanced."""
+    if quality != "balanced":
+        raise UsageError(
+            f"{quality} uses one orientation, so it has no spread for --uncertainty: choose --quality balanced."
+        )
 
 
 @dataclass(frozen=True)

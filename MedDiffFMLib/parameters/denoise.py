@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..errors import UsageError
 from .base import Parameters, parameter
-from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_parameter, seed_parameter, steps_parameter
+from .common import (
+    CT,
+    OUTPUT,
+    UNCERTAINTY,
+    anatomy_parameter,
+    check_spread,
+    overlap_parameter,
+    region_parameter,
+    seed_parameter,
+    steps_parameter,
+)
 
 STRENGTHS = {"light": 50.0, "medium": 70.0, "full": 100.0}  # % of the noise that is taken away
 USUAL_STRENGTH, FULL_STRENGTH = "medium", "full"
@@ -14,7 +25,7 @@ USUAL_STRENGTH, FULL_STRENGTH = "medium", "full"
 class DenoiseParameters(Parameters):
     """Remove noise from a CT and keep its anatomy. Same grid, HU in, HU out."""
 
-    files = (CT, OUTPUT)
+    files = (CT, OUTPUT, UNCERTAINTY)
 
     sigma: str | float = parameter(
         "auto",
@@ -72,6 +83,15 @@ class DenoiseParameters(Parameters):
                 f"--strength {self.strength:g} may be a share or a percentage: give percent, as 70, or {levels}."
             )
         return self
+
+    def check_outputs(self, names: Collection[str]) -> None:
+        """Check the outputs of these names: UsageError for an uncertainty where one orientation is all there is."""
+        if "uncertainty" in names:
+            check_spread(self.quality)
+            if self.alone:
+                raise UsageError(
+                    "--alone uses one orientation, so it has no spread for --uncertainty: leave out one of them."
+                )
 
     @property
     def strength_percent(self) -> float:

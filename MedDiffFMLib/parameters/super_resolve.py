@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..errors import InputError
 from .base import Parameters, parameter
-from .common import CT, OUTPUT, anatomy_parameter, overlap_parameter, region_parameter, seed_parameter, steps_parameter
+from .common import (
+    CT,
+    OUTPUT,
+    UNCERTAINTY,
+    anatomy_parameter,
+    check_spread,
+    overlap_parameter,
+    region_parameter,
+    seed_parameter,
+    steps_parameter,
+)
 
 THIN_MM = 1.0  # what the slices become where nothing is asked for
 THINNEST_MM = 0.3
@@ -23,7 +34,7 @@ def factor_for(thick: float, goal: float = THIN_MM) -> int:
 class SuperResolveParameters(Parameters):
     """Make thin slices from thick ones. The new slices have the old ones as their means; the pixel grid stays."""
 
-    files = (CT, OUTPUT)
+    files = (CT, OUTPUT, UNCERTAINTY)
 
     factor: int | None = parameter(
         None,
@@ -80,6 +91,11 @@ class SuperResolveParameters(Parameters):
     )
     overlap: float | None = overlap_parameter()
     seed: int = seed_parameter()
+
+    def check_outputs(self, names: Collection[str]) -> None:
+        """Check the outputs of these names: UsageError for an uncertainty where one orientation is all there is."""
+        if "uncertainty" in names:
+            check_spread(self.quality)
 
     def validate(self):
         """This object, if every value is usable and says one thing; else UsageError."""

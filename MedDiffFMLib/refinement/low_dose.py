@@ -21,11 +21,18 @@ from monai.networks.layers import GaussianFilter
 
 from ..networks.refiner import Refiner, RefinerConfig, apply_slabwise, at, slice_groups
 from ..progress import part_counter
+from .trained_range import TrainedRange
 
 LOW_DOSE = RefinerConfig(kind="low-dose", inputs=10)
 NLM_SHARE = 0.5  # of b
 USUAL_SIGMA = 0.12  # the σ_n, in the model's range, at which the channel log σ_n is 0
 SURROUNDINGS_MM = 10.0  # standard deviation of G, in plane
+TRAINED = TrainedRange(  # the pairs of the bundled one
+    sigma_hu={"head-neck": (19.0, 40.0), "chest": (38.0, 80.0), "abdomen": (19.0, 40.0)},
+    grain=(0.4, 1.5),
+    pixel_mm=(0.78, 3.0),
+    slice_mm=(1.0, 5.0),
+)
 MEANS_COST = 0.12  # of a voxel, see `NoisePredictor.worth`
 
 
@@ -57,10 +64,19 @@ class LowDoseInputs:
         return torch.stack([*(d / s for d in differences), 2 * b[z], level], dim=1)
 
     def apply_refiner(
-        self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+        self,
+        refiner: Refiner,
+        mirrored: int = 1,
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+        spread: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`."""
-        return self.base + self.sigma_n * apply_slabwise(refiner, self.features, self.base, mirrored, on_part)
+        """b + σ_n·f, the refined estimate. mirrored, on_part: see `refiner.apply_slabwise`. spread: takes, if given,
+        the estimate's standard deviation over the orientations.
+        """
+        f = apply_slabwise(refiner, self.features, self.base, mirrored, on_part, spread)
+        if spread is not None:
+            spread *= self.sigma_n
+        return self.base + self.sigma_n * f
 
     def restore_local_means(
         self,

@@ -15,15 +15,18 @@ from dataclasses import dataclass
 
 import torch
 
+from ..anatomy.regions import REGIONS
 from ..networks.refiner import apply_slabwise, at
 from ..networks.restorer import Restorer, on_any_size
 from .noise_map import NoiseMap, gaussian_mean
+from .trained_range import TrainedRange
 
 NEIGHBORS = 3  # slices on either side
 INPUTS = 2 * NEIGHBORS + 1 + 5
 MEAN_MM, MEAN_PIXELS = 4.0, 4.0  # standard deviation of m's Gaussian, the larger of both: m is to have little noise
 LINEAR = 8.0  # σ: larger differences count by their logarithm
 SLICE_MM, PIXEL_MM = (0.5, 8.0), (0.4, 3.0)  # what f is told lies within; it was never trained beyond
+TRAINED = TrainedRange(dict.fromkeys(REGIONS, (4.0, 100.0)), (0.3, 1.5), PIXEL_MM, SLICE_MM)
 USUAL_SIGMA_HU, USUAL_GRAIN, USUAL_SLICE_MM, USUAL_PIXEL_MM = 20.0, 0.5, 2.5, 0.9  # where their channels are 0
 
 
@@ -52,12 +55,21 @@ class NoiseInputs:
         return torch.stack([*differences, *told, *(torch.full_like(mean, fact) for fact in facts)], dim=1)
 
     def restored(
-        self, restorer: Restorer, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+        self,
+        restorer: Restorer,
+        mirrored: int = 1,
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+        spread: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """x̂, float32 (Z, Y, X) in HU. restorer: may be compiled; mirrored, on_part: see `apply_slabwise`."""
-        noise = apply_slabwise(on_any_size(restorer), self.features, self.y, mirrored, on_part)
+        """x̂, float32 (Z, Y, X) in HU. restorer: may be compiled; mirrored, on_part: see `apply_slabwise`. spread:
+        takes, if given, the standard deviation of x̂ over the orientations, in HU.
+        """
+        noise = apply_slabwise(on_any_size(restorer), self.features, self.y, mirrored, on_part, spread)
         for z in torch.arange(len(noise), device=noise.device).split(8):
-            noise[z] = self.y[z] - self.sigma.at(z) * noise[z]
+            sigma = self.sigma.at(z)
+            noise[z] = self.y[z] - sigma * noise[z]
+            if spread is not None:
+                spread[z] *= sigma
         return noise
 
 

@@ -70,8 +70,16 @@ class ThickSliceInputs:
         return torch.stack([*(INPUT_SCALE * d for d in differences), b, 2 * place, 8 * place**2 - 1, factor], dim=1)
 
     def apply_refiner(
-        self, refiner: Refiner, mirrored: int = 1, on_part: Callable[[int, int], None] = lambda done, total: None
+        self,
+        refiner: Refiner,
+        mirrored: int = 1,
+        on_part: Callable[[int, int], None] = lambda done, total: None,
+        spread: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """x̂_0, the refined thin slices, with the thick ones as block means. mirrored, on_part: see `apply_slabwise`."""
-        found = apply_slabwise(refiner, self.features, self.base, mirrored, on_part)
+        """x̂_0, the refined thin slices, with the thick ones as block means. mirrored, on_part: see `apply_slabwise`.
+        spread: takes, if given, the standard deviation of S·f over the orientations.
+        """
+        found = apply_slabwise(refiner, self.features, self.base, mirrored, on_part, spread)
+        if spread is not None:
+            spread *= SCALE
         return self.base + SCALE * (found - replicate(block_mean(found, self.factor), self.factor))

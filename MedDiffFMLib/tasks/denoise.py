@@ -9,16 +9,15 @@ y_0 = x_0 + n,   t_start: σ̄_t = σ_n,   x_start = √ᾱ_start·y_0,   then D
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from ..anatomy.body_regions import RegionBlender, whole_scan
 from ..errors import InputError
 from ..inference.noise_predictor import NoisePredictor
-from ..models.components import REFINERS
 from ..models.loading import Model, load_model
 from ..models.restorer_folder import LOW_DOSE as RESTORER
-from ..networks.refiner import Refiner
 from ..parameters import DenoiseParameters
 from ..parameters.denoise import STRENGTHS
 from ..progress import ProgressCallback, Reporter
@@ -26,13 +25,15 @@ from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, LowDoseInputs
 from ..volumes.checks import ensure_ct
 from ..volumes.noise_level import estimate_noise
 from ..volumes.volume import Volume, cast_like
-from .denoise_region import QUALITIES, DenoiseSettings, RegionDenoiser, merge
+from .denoise_region import DenoiseSettings, RegionDenoiser, merge
 from .denoise_restorer import MIRRORED, ScanRestorer, restorer_for
+from .denoise_settings import denoise_refiner, denoise_settings
 from .facts import DenoiseFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .scan import Scan, analyze_scan
-from .settings import settings_for
-from .strength import mix, summary
+from .strength import mix, scaled, summary
+from .uncertainty import Uncertainty, check_orientations
+from .unlike_training import training_warnings
 
 GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
 
@@ -40,7 +41,7 @@ GUESSED_HU = 30.0  # σ in an estimate, where it cannot be measured
 @dataclass(frozen=True)
 class DenoiseResult:
     """The denoised volume (the input's grid and type), the noise assumed, found before and left after, in HU,
-    and facts.
+    facts, the uncertainty in HU, if it was asked for, and sentences on what the model was never trained on.
     """
 
     volume: Volume
@@ -48,9 +49,11 @@ class DenoiseResult:
     noise_before_hu: float | None
     noise_after_hu: float | None
     facts: DenoiseFacts
+    uncertainty: Volume | None = None
+    warnings: tuple[str, ...] = ()
 
     def outputs(self) -> dict:
-        return {"output": [self.volume]}
+        return {"output": [self.volume]} | ({"uncertainty": [self.uncertainty]} if self.uncertainty else {})
 
     def summary(self) -> str:
         return summary(self.facts.to_dict())
@@ -61,6 +64,7 @@ def denoise(
     model: Model | None = None,
     anatomy: Volume | str = "auto",
     progress: ProgressCallback | None = None,
+    uncertainty: bool = False,
     **parameters,
 ) -> DenoiseResult:
     """Remove the noise of a low-dose CT.
@@ -70,10 +74,14 @@ def denoise(
     With region "auto", a scan of several regions is computed part by part, each with its own region and HU window, and
     joined without a seam. Outside the body, and beyond the model's HU window, the input's HU are kept, and no voxel
     changes by more than 4 σ; with quality `paper` the model has the last word within the window. The result is a mix
-    of all that with the input, by `strength` (see `tasks.strength`). InputError when σ is to be found and there is too
-    little soft tissue for it; what `progress` raises passes through, and then nothing is left behind.
+    of all that with the input, by `strength` (see `tasks.strength`). uncertainty: whether the result has the spread
+    over orientations too, times the strength (see `tasks.uncertainty`). InputError when σ is to be found and there is
+    too little soft tissue for it, or where there is no spread; what `progress` raises passes through, and then nothing
+    is left behind.
     """
-    return plan(volume, DenoiseParameters.from_dict(parameters), model, anatomy, Reporter(progress)).run()
+    params = DenoiseParameters.from_dict(parameters)
+    params.check_outputs(["uncertainty"] if uncertainty else [])
+    return plan(volume, params, model, anatomy, Reporter(progress)).run(uncertainty)
 
 
 def look(
@@ -106,7 +114,7 @@ def plan(
     volume = ensure_ct(volume)
     check_anatomy(anatomy, volume)
     model = model or load_model()
-    restorer, settings = restorer_for(model, params), _settings(model, params)
+    restorer, settings = restorer_for(model, params), denoise_settings(model, params)
     if restorer:  # it needs neither organs nor windows, and works on the scan's own grid
         anatomy, settings = "none", replace(settings, spacing_mm=None)
     known = resolve_anatomy(anatomy, volume, reporter, model.device, for_estimate)
@@ -118,7 +126,7 @@ def plan(
         regions = [ScanRestorer(scan, model, restorer, sigma_hu, MIRRORED[params.quality])]
     else:
         regions = _diffusion(scan, model, settings, params, known, sigma_hu, reporter)
-    return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter)
+    return DenoisePlan(scan, known, settings, params, noise_hu, sigma_hu, regions, reporter, model.name)
 
 
 def _diffusion(
@@ -131,7 +139,7 @@ def _diffusion(
     reporter: Reporter,
 ) -> list[RegionDenoiser]:
     """The regions of a scan, ready to be denoised by the foundation model and what refines its estimate."""
-    labels, refiner, regions = known.labels(scan), _refiner(model, settings), []
+    labels, refiner, regions = known.labels(scan), denoise_refiner(model, settings), []
     spans = scan.regions(labels) if params.region == "auto" else [whole_scan(scan.region, len(scan.body))]
     for span in spans:
         part = scan.part(span, settings.windows_hu)
@@ -153,6 +161,7 @@ class DenoisePlan:
     sigma_hu: float
     regions: list[RegionDenoiser] | list[ScanRestorer]
     reporter: Reporter
+    model_name: str
 
     def estimate(self) -> dict:
         """Noise, region and costs, as `look` returns them."""
@@ -165,22 +174,52 @@ class DenoisePlan:
             "seconds": seconds_each and seconds_each * sum(sum(one.costs) for one in self.regions),
         }
 
-    def run(self) -> DenoiseResult:
-        """All regions sampled, merged with the scan, and joined without a seam. InputError if σ was only guessed."""
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What is unlike the training data of the refiner or restorer, see `training_warnings`."""
+        trained = self.regions[0].trained
+        names = {one.scan.region.name for one in self.regions}
+        return training_warnings(self.scan, names, self.sigma_hu, self.noise_hu, trained) if trained else ()
+
+    def run(self, uncertainty: bool = False) -> DenoiseResult:
+        """All regions sampled, merged with the scan, and joined without a seam. InputError if σ was only guessed, or if
+        there is no uncertainty.
+        """
         _sigma(self.params.sigma, self.noise_hu)
+        apart = self._uncertainty() if uncertainty else None
         costs = [cost for one in self.regions for cost in one.costs]
         self.reporter.begin(len(costs), costs[0], costs)
         whole, done = RegionBlender(self.scan.body.shape), 0
         for one in self.regions:
             self.reporter.make_preview = one.scan.as_volume
-            estimate = one.estimate(self.params.seed, self.reporter, before=done)
+            spread = np.zeros(one.scan.body.shape, np.float32) if apart else None
+            estimate = one.estimate(self.params.seed, self.reporter, done, spread)
             done += len(one.costs)
-            whole.add(one.span, one.merge_with_input(estimate))
+            merged = one.merge_with_input(estimate)
+            whole.add(one.span, merged)
+            if apart:
+                apart.add(one.span, spread, kept=merged == one.scan.frame.hu)
+        return self._result(whole.values, apart)
+
+    def _uncertainty(self) -> Uncertainty:
+        """The uncertainty, still to be filled. InputError if a region is computed in one orientation only."""
+        orientations = min(one.orientations for one in self.regions)
+        check_orientations(orientations, self.model_name)
+        return Uncertainty(self.scan.body.shape, orientations)
+
+    def _result(self, merged: np.ndarray, apart: Uncertainty | None) -> DenoiseResult:
+        """The result of all regions in HU on the scan's frame, at the strength of the run."""
         source, strength = self.scan.frame.source, self.params.strength_percent
-        full = cast_like(self._on_input_grid(whole.values), like=source)
-        facts = self._facts(self._noise_by_strength(whole.values))
+        full = cast_like(self._on_input_grid(merged), like=source)
+        facts = self._facts(self._noise_by_strength(merged))
         restored = source.with_voxels(mix(source.voxels, full, strength))
-        return DenoiseResult(restored, self.sigma_hu, self.noise_hu, facts.noise_after_hu, facts)
+        spread = None
+        if apart:
+            spread = apart.on(lambda hu: source.with_voxels(self.scan.frame.restore(hu, outside=0)))
+            facts = replace(facts, uncertainty=apart.facts(spread))
+            spread = spread.with_voxels(scaled(spread.voxels, strength))
+        noises = (self.sigma_hu, self.noise_hu, facts.noise_after_hu)
+        return DenoiseResult(restored, *noises, facts, spread, self.warnings)
 
     def _noise_by_strength(self, full: np.ndarray) -> dict[str, float | None]:
         """The noise in HU at the run's strength and at those with a name, by their percentages."""
@@ -238,19 +277,6 @@ class DenoisePlan:
             restorer=RESTORER if restored else "none",
             regions=[one.facts(self.scan.span_mm(one.span)) for one in self.regions],
         )
-
-
-def _settings(model: Model, params: DenoiseParameters) -> DenoiseSettings:
-    """The settings of a run: the quality's, overridden by the model's, and those by the parameters."""
-    settings = settings_for(model, "denoise", QUALITIES[params.quality], params.quality, params.overlap)
-    settings = replace(settings, steps=params.steps or settings.steps)
-    return replace(settings, nlm_share=0.0) if params.alone else settings
-
-
-def _refiner(model: Model, settings: DenoiseSettings) -> Refiner | None:
-    """The model's refiner, where it has one and the foundation model is not to work alone."""
-    has_refiner = settings.nlm_share > 0 and LOW_DOSE.kind in REFINERS.names(model.folder)
-    return model.refiner(LOW_DOSE.kind) if has_refiner else None
 
 
 def _sigma(sigma: str | float, found: float | None) -> float:

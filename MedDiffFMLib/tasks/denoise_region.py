@@ -24,11 +24,12 @@ from ..diffusion.samplers import diffpir, identity
 from ..diffusion.schedule import uniform_steps
 from ..inference.noise_predictor import NoisePredictor
 from ..networks.refiner import COST as REFINER_COST
-from ..networks.refiner import Refiner
+from ..networks.refiner import ORIENTATIONS, Refiner
 from ..progress import Reporter
-from ..refinement.low_dose import MEANS_COST, LowDoseInputs
+from ..refinement.low_dose import MEANS_COST, TRAINED, LowDoseInputs
 from ..refinement.non_local_means import COST as NLM_COST
 from ..refinement.non_local_means import non_local_means
+from ..refinement.trained_range import TrainedRange
 from ..volumes.intensity import keep_beyond, to_hu
 from .facts import RegionFacts
 from .scan import Scan
@@ -113,17 +114,39 @@ class RegionDenoiser:
             return None
         return self.eps.seconds_of_a_tile(torch.from_numpy(self.scan.x).to(self.eps.model.device), self.steps[0])
 
-    def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
-        """The denoised region in HU, float32 (Z, Y, X). before: steps that the reporter has counted already."""
+    @property
+    def trained(self) -> TrainedRange | None:
+        """What the refiner was trained on; None without one."""
+        return TRAINED if self.refiner else None
+
+    @property
+    def orientations(self) -> int:
+        """The orientations that the refiner's answer is averaged over; 1 without one."""
+        return min(self.settings.mirrored, len(ORIENTATIONS)) if self.refiner else 1
+
+    def estimate(self, seed: int, reporter: Reporter, before: int, spread: np.ndarray | None = None) -> np.ndarray:
+        """The denoised region in HU, float32 (Z, Y, X). before: steps that the reporter has counted already. spread:
+        takes, if given, the standard deviation of the refiner's answers over the orientations in HU.
+        """
         y = torch.from_numpy(self.scan.x).to(self.eps.model.device)
         x0 = self._sample(y, seed, lambda i, t, x0: reporter.step(before + i, t, x0))
         if self.settings.nlm_share > 0:
             for box in self.scan.body_box:
-                x0[box] = self._apply_refinement(y[box], x0[box], torch.from_numpy(self.scan.body[box]), reporter)
+                apart = None if spread is None else torch.zeros_like(y[box])
+                body = torch.from_numpy(self.scan.body[box])
+                x0[box] = self._apply_refinement(y[box], x0[box], body, reporter, apart)
+                if spread is not None:
+                    low, high = self.scan.window
+                    spread[box] = apart.cpu().numpy() * ((high - low) / 2)
         return to_hu(x0.cpu().numpy(), self.scan.window)
 
     def _apply_refinement(
-        self, y: torch.Tensor, of_model: torch.Tensor, body: torch.Tensor, reporter: Reporter
+        self,
+        y: torch.Tensor,
+        of_model: torch.Tensor,
+        body: torch.Tensor,
+        reporter: Reporter,
+        spread: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The estimate of a box, averaged with non-local means and corrected by the refiner if there is one."""
         inputs = self.low_dose_inputs(y, of_model, reporter)
@@ -131,7 +154,7 @@ class RegionDenoiser:
             return of_model.lerp(inputs.nlm, self.settings.nlm_share)
         with torch.inference_mode(), self.eps.model.autocast():
             refined = inputs.apply_refiner(
-                self.eps.model.evaluator(self.refiner), self.settings.mirrored, reporter.part
+                self.eps.model.evaluator(self.refiner), self.settings.mirrored, reporter.part, spread
             )
         self.eps.model.release_memory()
         reporter.next_step()

@@ -19,8 +19,9 @@ from ..models.restorer_folder import LOW_DOSE
 from ..networks.restorer import Restorer
 from ..parameters import DenoiseParameters
 from ..progress import Reporter
-from ..refinement.noise_inputs import NoiseInputs
+from ..refinement.noise_inputs import TRAINED, NoiseInputs
 from ..refinement.noise_map import scan_noise
+from ..refinement.trained_range import TrainedRange
 from .denoise_region import LARGEST_CHANGE
 from .facts import RegionFacts
 from .scan import Scan
@@ -71,8 +72,20 @@ class ScanRestorer:
                 seconds = time.monotonic() - started
         return seconds / PROBE**2
 
-    def estimate(self, seed: int, reporter: Reporter, before: int) -> np.ndarray:
-        """The restored scan in HU, float32 (Z, Y, X). seed and before do not matter here: nothing is drawn."""
+    @property
+    def trained(self) -> TrainedRange:
+        """What the restorer was trained on."""
+        return TRAINED
+
+    @property
+    def orientations(self) -> int:
+        """The orientations that the answer is averaged over."""
+        return self.mirrored
+
+    def estimate(self, seed: int, reporter: Reporter, before: int, spread: np.ndarray | None = None) -> np.ndarray:
+        """The restored scan in HU, float32 (Z, Y, X). seed and before do not matter here: nothing is drawn. spread:
+        takes, if given, the standard deviation over the orientations in HU.
+        """
         found, network = self.scan.frame.hu.astype(np.float32), self.model.evaluator(self.restorer)
         for box in self.scan.body_box:
             y = torch.from_numpy(np.ascontiguousarray(found[box])).to(self.model.device)
@@ -81,9 +94,12 @@ class ScanRestorer:
             sigma, grain = scan_noise(y, spacing, self.sigma_hu, body)
             inputs = NoiseInputs(y, sigma, grain, spacing)
             with torch.inference_mode(), self.model.autocast():
-                restored = inputs.restored(network, self.mirrored, reporter.part)
+                apart = None if spread is None else torch.empty_like(y)
+                restored = inputs.restored(network, self.mirrored, reporter.part, apart)
                 limit = LARGEST_CHANGE * sigma.at(torch.arange(len(y), device=y.device))
                 found[box] = (y + (restored - y).clamp(-limit, limit)).cpu().numpy()
+                if spread is not None:
+                    spread[box] = apart.cpu().numpy()
         self.model.release_memory()
         reporter.next_step()
         return found

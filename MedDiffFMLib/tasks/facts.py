@@ -59,11 +59,23 @@ class RegionFacts(Facts):
 
 
 @dataclass(frozen=True)
+class UncertaintyFacts(Facts):
+    """The facts of an uncertainty: over how many orientations, and its median and 95th percentile at full strength
+    where it is above 0, in HU.
+    """
+
+    orientations: int
+    full_median_hu: float
+    full_percentile_95_hu: float
+
+
+@dataclass(frozen=True)
 class DenoiseFacts(_FactsByRegion, Facts):
     """The facts of denoising. sigma_hu: the noise of the input; before and after: as measured, None where it cannot
     be; noise_by_strength_hu: after it at several strengths, {"70": 12.5}.
 
-    grid: own or its spacing; non_local_means: their weight; refiner, restorer: their names or none.
+    grid: own or its spacing; non_local_means: their weight; refiner, restorer: their names or none; uncertainty: None
+    where it was not asked for.
     """
 
     sigma_hu: float
@@ -77,16 +89,21 @@ class DenoiseFacts(_FactsByRegion, Facts):
     refiner: str
     restorer: str
     regions: list[RegionFacts]
+    uncertainty: UncertaintyFacts | None = None
 
     def to_dict(self) -> dict:
         """For JSON: one region among the other facts, several as `parts`."""
-        facts = asdict(self)
+        facts = _without_missing_uncertainty(asdict(self))
         parts = facts.pop("regions")
         how = {key: facts.pop(key) for key in ("grid", "non_local_means", "refiner", "restorer")}
         if len(parts) > 1:
             return facts | {"region": self.region} | how | self._counts() | {"parts": parts}
         del parts[0]["mm_superior"]
         return facts | parts[0] | how
+
+
+def _without_missing_uncertainty(facts: dict) -> dict:
+    return {name: value for name, value in facts.items() if name != "uncertainty" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -173,7 +190,7 @@ class SuperResolveFacts(_FactsByRegion, Facts):
     was taken to be that. slice_means: profile, by the thickness, or plain, of `factor` new slices.
 
     block_mean_error_hu: how far these means of the new slices are from the old ones at most. control, refiner: their
-    names or none.
+    names or none; uncertainty: None where it was not asked for.
     """
 
     plane: str
@@ -189,10 +206,11 @@ class SuperResolveFacts(_FactsByRegion, Facts):
     control: str
     refiner: str
     regions: list[RegionFacts]
+    uncertainty: UncertaintyFacts | None = None
 
     def to_dict(self) -> dict:
         """For JSON: one region among the other facts, several as `parts`."""
-        facts = asdict(self)
+        facts = _without_missing_uncertainty(asdict(self))
         parts = facts.pop("regions")
         if len(parts) > 1:
             return {"region": self.region} | facts | self._counts() | {"parts": parts}

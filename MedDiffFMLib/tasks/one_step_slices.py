@@ -96,16 +96,23 @@ def apply_refiner(
     split: SliceSplit,
     mirrored: int,
     reporter: Reporter,
+    spread: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The estimate (HU, thin, (Z, Y, X)) after the refiner where there is a body, HU within the window."""
+    """The estimate (HU, thin, (Z, Y, X)) after the refiner where there is a body, HU within the window. spread: takes,
+    if given, the standard deviation of the refiner's answers over the orientations in HU.
+    """
     device, result = next(refiner.parameters()).device, estimate.copy()
     for box in scan.body_box:
         thin = list(box)
         thin[split.axis] = slice(box[split.axis].start * split.factor, box[split.axis].stop * split.factor)
         inputs = thick_slice_inputs(scan.x[box], to_model(estimate[tuple(thin)], scan.window), split).to(device)
+        apart = None if spread is None else torch.zeros_like(inputs.of_model, dtype=torch.float32)
         with torch.inference_mode(), model.autocast():
-            x0 = inputs.apply_refiner(model.evaluator(refiner), mirrored, reporter.part)
+            x0 = inputs.apply_refiner(model.evaluator(refiner), mirrored, reporter.part, apart)
         result[tuple(thin)] = to_hu(x0.clamp(-1, 1).movedim(0, split.axis).cpu().numpy(), scan.window)
+        if spread is not None:
+            low, high = scan.window
+            spread[tuple(thin)] = apart.movedim(0, split.axis).cpu().numpy() * ((high - low) / 2)
     model.release_memory()
     reporter.next_step()
     return result

@@ -11,7 +11,7 @@ from .facts import Facts
 class Result(Protocol):
     """The result of a task."""
 
-    facts: Facts  # of the run, for the provenance too
+    facts: Facts  # of the run, for the provenance too; a result may have `warnings`, sentences on it, too
 
     def outputs(self) -> dict[str, list[Volume] | list[dict]]:
         """The outputs by the name of the file slot: volumes, one a sample, or the rows of a table."""

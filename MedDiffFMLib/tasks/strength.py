@@ -25,6 +25,11 @@ def mix(before: np.ndarray, after: np.ndarray, percent: float) -> np.ndarray:
     return mixed
 
 
+def scaled(spread: np.ndarray, percent: float) -> np.ndarray:
+    """An uncertainty in HU at `percent` of the full strength, float32: that of the mix, which has so much of x̂."""
+    return spread * np.float32(percent / 100)
+
+
 def summary(facts: dict) -> str:
     """A line on the noise before and after, from the facts of a denoising as the provenance holds them."""
     before, after, sigma = (_in_words(facts[key]) for key in ("noise_before_hu", "noise_after_hu", "sigma_hu"))

@@ -8,7 +8,7 @@ evaluation (`one_step_slices`) uses that instead, followed by its refiner `thick
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from ..parameters.super_resolve import THIN_MM
 from ..progress import ProgressCallback, Reporter
 from ..refinement.thick_slices import THICK_SLICES
 from ..volumes.checks import ensure_ct
-from ..volumes.volume import Volume
+from ..volumes.volume import Volume, cast_like
 from .facts import RegionFacts, SuperResolveFacts
 from .known_anatomy import KnownAnatomy, check_anatomy, resolve_anatomy
 from .one_step_slices import thick_slices_refiner
@@ -32,24 +32,29 @@ from .thin_slices import (
     SliceThickness,
     choose_factor,
     in_plane_grid,
+    interpolated_alone,
     on_input_axes,
     slice_axis,
     slice_thickness,
 )
+from .uncertainty import Uncertainty, check_orientations
 
 PLANES = {-3: "axial", -2: "coronal", -1: "sagittal"}
 
 
 @dataclass(frozen=True)
 class SuperResolveResult:
-    """The thin slices (the input's type and place), how many replace one, and facts."""
+    """The thin slices (the input's type and place), how many replace one, facts, and the uncertainty in HU, if it was
+    asked for.
+    """
 
     volume: Volume
     factor: int
     facts: SuperResolveFacts
+    uncertainty: Volume | None = None
 
     def outputs(self) -> dict:
-        return {"output": [self.volume]}
+        return {"output": [self.volume]} | ({"uncertainty": [self.uncertainty]} if self.uncertainty else {})
 
     def summary(self) -> str:
         (few, many), (before, after) = self.facts.slices, self.facts.slice_distance_mm
@@ -67,6 +72,7 @@ def super_resolve(
     model: Model | None = None,
     anatomy: Volume | str = "auto",
     progress: ProgressCallback | None = None,
+    uncertainty: bool = False,
     **parameters,
 ) -> SuperResolveResult:
     """Make thin slices from thick ones, along the axis of the largest spacing (the axial one if all are alike).
@@ -77,10 +83,13 @@ def super_resolve(
     numbers), or, where that is unknown, plainly, and exactly where these are whole numbers; else within 0.01 HU. What
     lies outside the body, or beyond
     the model's HU window, comes from cubic interpolation. Quality `paper` promises neither: within the window the model
-    has the last word, at 1 mm in plane. InputError if the slices are thin already, or the model has no ControlNet for
-    this and `control` is not "none".
+    has the last word, at 1 mm in plane. uncertainty: whether the result has the spread of the refiner's answers over
+    orientations too (see `tasks.uncertainty`), as they are before the means are restored. InputError if the slices are
+    thin already, if the model has no ControlNet for this and `control` is not "none", or if there is no spread.
     """
-    return plan(volume, SuperResolveParameters.from_dict(parameters), model, anatomy, Reporter(progress)).run()
+    params = SuperResolveParameters.from_dict(parameters)
+    params.check_outputs(["uncertainty"] if uncertainty else [])
+    return plan(volume, params, model, anatomy, Reporter(progress)).run(uncertainty)
 
 
 def look(
@@ -157,26 +166,49 @@ class SuperResolvePlan:
         found = {"region": region, "factor": self.splitter.split.factor, **self._thickness_facts()}
         return {**found, "network_evaluations": count, "seconds_each": seconds, "seconds": seconds and seconds * cost}
 
-    def run(self) -> SuperResolveResult:
+    def run(self, uncertainty: bool = False) -> SuperResolveResult:
         """The thin slices of each region, joined without a seam. A thick slice counts in a region as a whole, so that
-        the mean of those it becomes stays what it is.
+        the mean of those it becomes stays what it is. InputError if there is no uncertainty.
         """
+        spread = self._uncertainty() if uncertainty else None
         costs = [cost for _, part in self.regions for cost in self.splitter.costs(part)]
         self.splitter.reporter.begin(len(costs), costs[0], costs)
         if len(self.regions) == 1:
-            ((span, part),) = self.regions
-            hu = self.splitter.make_thin_slices(part, self.labels[span.z])
+            hu = self._of_region(*self.regions[0], spread)
         else:
-            hu = self._joined()
-        split = self.splitter.split
-        return SuperResolveResult(on_input_axes(self.scan, hu, split), split.factor, self._facts(hu))
+            hu = self._joined(spread)
+        split, source, facts = self.splitter.split, self.scan.frame.source, self._facts(hu)
+        thin = on_input_axes(self.scan, hu.numpy(), split)
+        thin = thin.with_voxels(cast_like(thin.voxels, like=source))
+        if spread is None:
+            return SuperResolveResult(thin, split.factor, facts)
+        apart = spread.on(lambda hu: on_input_axes(self.scan, hu, split, outside=0))
+        return SuperResolveResult(thin, split.factor, replace(facts, uncertainty=spread.facts(apart)), apart)
 
-    def _joined(self) -> torch.Tensor:
+    def _uncertainty(self) -> Uncertainty:
+        """The uncertainty, still to be filled. InputError if there is but one orientation."""
+        check_orientations(self.splitter.orientations, self.splitter.model.name)
+        split, shape = self.splitter.split, list(self.scan.body.shape)
+        shape[split.axis] *= split.factor
+        return Uncertainty(tuple(shape), self.splitter.orientations)
+
+    def _of_region(self, span: RegionSpan, part: Scan, spread: Uncertainty | None) -> torch.Tensor:
+        """The thin slices of a region in HU. spread: the scan's, to which the region's is added."""
+        split, labels = self.splitter.split, self.labels[span.z]
+        if spread is None:
+            return self.splitter.make_thin_slices(part, labels)
+        kept = interpolated_alone(part, split).numpy()
+        apart = np.zeros(kept.shape, np.float32)
+        hu = self.splitter.make_thin_slices(part, labels, apart)
+        spread.add(span.times(split.factor if split.axis == -3 else 1), apart, kept)
+        return hu
+
+    def _joined(self, spread: Uncertainty | None) -> torch.Tensor:
         """The thin slices of all regions in HU, joined without a seam."""
         split, thick = self.splitter.split, torch.from_numpy(self.scan.frame.hu)
         whole = RegionBlender((thick.shape[0] * split.factor, *thick.shape[1:]))
         for span, part in self.regions:
-            whole.add(span.times(split.factor), self.splitter.make_thin_slices(part, self.labels[span.z]).numpy())
+            whole.add(span.times(split.factor), self._of_region(span, part, spread).numpy())
         hu = torch.from_numpy(whole.values)
         if not self.splitter.settings.exact_means:
             return hu

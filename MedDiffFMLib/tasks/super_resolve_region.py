@@ -19,7 +19,7 @@ from ..inference.tiles import TilePlan
 from ..models.controlnet_folder import controlnet_names
 from ..models.loading import Model
 from ..networks.controlnet import ControlNet
-from ..networks.refiner import Refiner
+from ..networks.refiner import ORIENTATIONS, Refiner
 from ..parameters import SuperResolveParameters
 from ..progress import Reporter
 from ..volumes.intensity import to_hu
@@ -113,9 +113,16 @@ class SliceSplitter:
         eps = self._eps(part, labels)
         return eps.seconds_of_a_tile(_control_input(eps), self.steps[0])
 
-    def make_thin_slices(self, part: Scan, labels: np.ndarray) -> torch.Tensor:
-        """The thin slices of a scan or a region in HU on its frame. labels: of the conditions there."""
-        estimate = self._estimate(part, self._eps(part, labels))
+    @property
+    def orientations(self) -> int:
+        """The orientations that the refiner's answer is averaged over; 1 without one."""
+        return min(self.settings.refiner_mirrored, len(ORIENTATIONS)) if self.refiner else 1
+
+    def make_thin_slices(self, part: Scan, labels: np.ndarray, spread: np.ndarray | None = None) -> torch.Tensor:
+        """The thin slices of a scan or a region in HU on its frame. labels: of the conditions there. spread: takes, if
+        given, the standard deviation of the refiner's answers over the orientations in HU.
+        """
+        estimate = self._estimate(part, self._eps(part, labels), spread)
         if not self.settings.exact_means:
             return thin_slices_as_estimated(estimate, part, self.split)
         return self.as_stored(compose_thin_slices(estimate, part, self.split))
@@ -130,14 +137,14 @@ class SliceSplitter:
             part, self.split, labels, self.model, self.control, self.settings.tiling, self.reporter
         )
 
-    def _estimate(self, part: Scan, eps: NoisePredictor) -> np.ndarray:
+    def _estimate(self, part: Scan, eps: NoisePredictor, spread: np.ndarray | None) -> np.ndarray:
         """The thin slices in HU, within the window."""
         split, settings, reporter = self.split, self.settings, self.reporter
         if not is_one_step(self.control):
             return self._sample(part, eps)
         hu = one_step_estimate(part, eps, split, settings.mirrored, reporter)
         if self.refiner:
-            hu = apply_refiner(self.model, self.refiner, part, hu, split, settings.refiner_mirrored, reporter)
+            hu = apply_refiner(self.model, self.refiner, part, hu, split, settings.refiner_mirrored, reporter, spread)
         return hu
 
     def _sample(self, part: Scan, eps: NoisePredictor) -> np.ndarray:

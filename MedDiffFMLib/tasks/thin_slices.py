@@ -33,7 +33,7 @@ from ..progress import Reporter
 from ..volumes.frame import AIR_HU, prepare
 from ..volumes.intensity import keep_beyond, to_model
 from ..volumes.resampling import resample_cubic
-from ..volumes.volume import Volume, cast_like
+from ..volumes.volume import Volume
 from .scan import Scan
 
 MOST_OVERLAP = 10  # thickness over distance
@@ -175,13 +175,18 @@ def compose_thin_slices(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> 
     interpolation gives it. Outside the body the result is interpolation alone, and also where a thick slice and both
     its neighbors are beyond the same end of the window.
     """
-    thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
-    (low, high), (lowest, highest) = scan.window, neighbor_range(thick, split.axis)
-    known = ~body | (lowest > high) | (highest < low)
+    thick, (low, high) = torch.from_numpy(scan.frame.hu), scan.window
     smooth = split.interpolated(thick)
     change = torch.from_numpy(estimate) - smooth.clamp(low, high)
-    change[replicate(known, split.factor, split.axis)] = 0
+    change[interpolated_alone(scan, split)] = 0
     return split.limited(split.with_means(smooth.add_(change), thick), thick)
+
+
+def interpolated_alone(scan: Scan, split: SliceSplit) -> torch.Tensor:
+    """Where `compose_thin_slices` takes nothing from the estimate: bool, on the thin grid."""
+    thick, body = torch.from_numpy(scan.frame.hu), torch.from_numpy(scan.body)
+    (low, high), (lowest, highest) = scan.window, neighbor_range(thick, split.axis)
+    return replicate(~body | (lowest > high) | (highest < low), split.factor, split.axis)
 
 
 def thin_slices_as_estimated(estimate: np.ndarray, scan: Scan, split: SliceSplit) -> torch.Tensor:
@@ -213,16 +218,15 @@ def split_slices(volume: Volume, axis: int, factor: int, voxels: np.ndarray) -> 
     return Volume(voxels, tuple(spacing), tuple(origin.tolist()), volume.direction, volume.source)
 
 
-def on_input_axes(scan: Scan, hu: torch.Tensor, split: SliceSplit) -> Volume:
-    """The thin slices in the input's order of axes, its pixels and its type."""
+def on_input_axes(scan: Scan, hu: np.ndarray, split: SliceSplit, outside: float = AIR_HU) -> Volume:
+    """Thin slices (Z, Y, X) in the input's order of axes and its pixels, float32; `outside` beyond the frame."""
     source = scan.frame.source
-    image = split_slices(scan.frame.volume, split.axis, split.factor, hu.numpy()).to_sitk()
+    image = split_slices(scan.frame.volume, split.axis, split.factor, hu).to_sitk()
     if scan.frame.resampled:
         thick = prepare(source).volume
         grid = split_slices(
             thick, split.axis, split.factor, np.repeat(thick.voxels, split.factor, split.axis)
         ).to_sitk()
-        image = resample_cubic(image, grid, AIR_HU)
+        image = resample_cubic(image, grid, outside)
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(source.direction)
-    thin = Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)
-    return thin.with_voxels(cast_like(thin.voxels, like=source))
+    return Volume.from_sitk(sitk.DICOMOrient(image, code), source.source)

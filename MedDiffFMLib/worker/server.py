@@ -167,7 +167,9 @@ class Worker:
                     slot.name: files.paths.get(slot.name) for slot in TASKS[request["task"]].files if not slot.output
                 }
                 job = open_job(request["task"], inputs, parameters, common, cache=self._cache)
-                return {"event": "looked", "facts": job.look(on_progress, self._load), "warnings": list(job.warnings)}
+                facts = job.look(on_progress, self._load)
+                warnings = [*job.warnings, *facts.pop("warnings")]
+                return {"event": "looked", "facts": facts, "warnings": warnings}
             resume = request.get("resume", False)
             report = run_job(
                 request["task"], files.paths, parameters, common, on_progress, self._load, resume, self._cache

@@ -16,7 +16,7 @@ if any(importlib.util.find_spec(name) is None for name in ("slicer", "PySide6"))
     collect_ignore_glob = ["test_*.py"]  # a Python that slicer-core or PySide6 has no wheel for
 
 REPOSITORY = Path(__file__).parents[2]
-HOMES = {"bundled_home", "tiny_home", "tiny_home_with_controls"}  # fixtures that keep the worker warm
+HOMES = {"bundled_home", "tiny_home", "tiny_home_with_controls", "refined_home"}  # fixtures that keep the worker warm
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,20 @@ def denoise(folder: Path):
     harness.close_module(panel)
 
 
+def uncertainty(folder: Path):
+    """The uncertainty of some slices in color, over the scan and over the result."""
+    node = scan("chest_ts_aorta.nii.gz", "Chest CT", 800, 100)
+    slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[60:76].copy())
+    slicer.app.layoutManager().resetSliceViews()
+    panel = harness.open_module(ROOT / "MedDiffFM" / "MedDiffFMDenoise" / "MedDiffFMDenoise.py")
+    panel.ui.uncertaintyBox.checked = True
+    run(panel)
+    harness.wait_until(lambda: not panel.logic.busy, PATIENCE)
+    panel.ui.sideButton.click()
+    take(panel, folder / "panel-uncertainty.png", views={"Red": (0, 0), "Yellow": (0, 1)})
+    harness.close_module(panel)
+
+
 def super_resolve(folder: Path):
     """Thick slices on the left, the thin ones made of them on the right, seen from the front."""
     thick_slices(scan("chest_ts_aorta.nii.gz", "Chest CT", 1500, -400), 3)
@@ -253,6 +267,7 @@ def clear_3d():
 if __name__ == "__main__":
     pictures = {
         "denoise": denoise,
+        "uncertainty": uncertainty,
         "super-resolve": super_resolve,
         "synthesize": synthesize,
         "detect-anomalies": detect_anomalies,

@@ -90,7 +90,7 @@ def provenance(task: str, folder: Path) -> str:
     inputs, out = make_inputs(DATA)["chest"], folder / task
     out.mkdir()
     arguments = [task]
-    for slot in TASKS[task].files:
+    for slot in (slot for slot in TASKS[task].files if not slot.on_request):
         path = out / (slot.name + ENDINGS.get(slot.kind, ".nii.gz"))
         if not slot.output:
             MedDiffFMLib.write_volume(replace(inputs[slot.kind], source=""), path)

@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from MedDiffFMLib.anatomy.tissue import body_mask
 from MedDiffFMLib.errors import Cancelled, InputError
 from MedDiffFMLib.inference.tiles import Tiling
-from MedDiffFMLib.tasks.denoise import QUALITIES, denoise, merge
-from MedDiffFMLib.tasks.denoise_region import DenoiseSettings
+from MedDiffFMLib.tasks.denoise import denoise, merge
+from MedDiffFMLib.tasks.denoise_region import QUALITIES, DenoiseSettings
 from MedDiffFMLib.tasks.settings import settings_for
 from MedDiffFMLib.volumes.io import read_volume
 from MedDiffFMLib.volumes.volume import Volume

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from MedDiffFMLib.tasks.strength import interpolated_noise, mix, summary
 
 from ..failures import Problem
-from . import exchange
+from . import exchange, uncertainty
 from .input_changes import volumeKey
 
 FULL_OF = exchange.ATTRIBUTE + "fullOf"  # attribute of a full result, and its reference to the mix
@@ -26,10 +26,25 @@ def addMixed(source, full, matrix, name, provenance, target, percent):
         percent = 100.0
     voxels = mix(slicer.util.arrayFromVolume(source), full, percent)
     node = exchange.addResult(source, voxels, matrix, name, _withStrength(provenance, percent), target)
+    _keepFull(node, full)
+    return node
+
+
+def addUncertaintyOf(result, voxels, matrix, provenance):
+    """Add the uncertainty of a result beside it, at the strength of a mix, which it follows. Returns its node."""
+    node = uncertainty.addUncertainty(result, voxels, matrix, provenance)
+    if fullOf(result) is not None:
+        _keepFull(node, voxels)
+        uncertainty.setStrength(node, voxels, strengthOf(result), exchange.provenanceOf(result))
+    uncertainty.color(node, uncertainty.topOf(voxels))
+    return node
+
+
+def _keepFull(node, full):
+    """Keep the voxels of a result at full strength beside it, hidden."""
     hidden = fullOf(node) or _newHidden(node)
     slicer.util.updateVolumeFromArray(hidden, full)
     hidden.CopyOrientation(node)
-    return node
 
 
 def canBeMixed(provenance):
@@ -60,7 +75,8 @@ def fullOf(node):
 def newestOf(source):
     """The last mix in the scene that was made from a source, or None."""
     mixes = [node for hidden in _hiddenVolumes() if (node := hidden.GetNodeReference(FULL_OF)) is not None]
-    return next((node for node in reversed(mixes) if exchange.sourceOf(node) is source), None)
+    mixes = [node for node in mixes if exchange.sourceOf(node) is source and not uncertainty.isUncertainty(node)]
+    return mixes[-1] if mixes else None
 
 
 def removeOrphans():
@@ -84,6 +100,10 @@ def setStrength(node, percent):
     slicer.util.arrayFromVolume(node)[...] = mix(*map(slicer.util.arrayFromVolume, (source, full)), percent)
     slicer.util.arrayFromVolumeModified(node)
     exchange.markResult(node, source, _withStrength(exchange.provenanceOf(node), percent))
+    spread = uncertainty.uncertaintyOf(node)
+    if spread is not None and (fullSpread := fullOf(spread)) is not None:
+        voxels = slicer.util.arrayFromVolume(fullSpread)
+        uncertainty.setStrength(spread, voxels, percent, exchange.provenanceOf(node))
 
 
 def _withStrength(provenance, percent):

@@ -11,10 +11,10 @@ from slicer.i18n import tr as _
 from MedDiffFMLib.parameters import TASKS
 
 from ..failures import Failure
-from ..logic import optionWords
 from ..runner.backend import savedBackend
 from ..runner.command import Command
 from ..runner.job import sharedWorker
+from ..scene.command_line import optionWords
 from ..toolkit import announcement as announce
 from ..toolkit.tables import fillTable
 from ..views.colors import warning

@@ -9,8 +9,9 @@ def chosenInputs(task, part, bindings):
 
 
 def chosenParameters(task, part, bindings, ofAnyInput=False):
-    """The task's parameters by name, without those that are not set. Nodes are returned as nodes. ofAnyInput: only what
-    the widgets hold, which suits any input, nothing that was read from the chosen one.
+    """The task's parameters by name, without those that are not set, and the outputs that are asked for besides the
+    result. Nodes are returned as nodes. ofAnyInput: only the parameters that the widgets hold, which suit any input,
+    nothing that was read from the chosen one.
     """
     names = {field["name"] for field in TASKS[task].describe()}
     texts = {name: bindings.value(name) for name in names | {"model", "device"}}
@@ -21,4 +22,6 @@ def chosenParameters(task, part, bindings, ofAnyInput=False):
     if bindings.value("area") == "box":
         values["roi"] = bindings.chosenNode("roi")
     values |= part.parameters()
-    return values if ofAnyInput else values | part.inputParameters(values)
+    if ofAnyInput:
+        return values
+    return values | part.inputParameters(values) | dict.fromkeys(part.requestedOutputs(), "true")

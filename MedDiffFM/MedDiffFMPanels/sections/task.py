@@ -50,6 +50,10 @@ class TaskPart:
         """The parameters that the input tells by itself, unless they are `chosen`. A batch does not take them."""
         return {}
 
+    def requestedOutputs(self):
+        """The names of the outputs that a run is asked for besides the result. A batch does not make them."""
+        return ()
+
     def update(self):
         """Show and hide controls after a setting has changed."""
 

@@ -10,6 +10,7 @@ from ..scene.mixed_results import addMixed, canBeMixed
 from ..sections.run import timeText
 from ..sections.strength import StrengthPart
 from ..sections.task import TaskPart
+from ..sections.uncertainty import UncertaintyPart, uncertaintyText
 from ..toolkit.bindings import fillCombo, fillQualities
 
 STRENGTH_NAMES = ("strength", "quality", "alone")  # the parameters that decide on it
@@ -50,22 +51,27 @@ class DenoisePart(TaskPart):
         TaskPart.__init__(self, ui, bindings, actions)
         fillCombo(self.ui.sigmaBox, [("auto", _("As measured")), ("own", _("My own value"))])
         fillQualities(self.ui.qualityBox)
-        self.strength = StrengthPart(ui, bindings, actions)
+        self.strength, self.uncertainty = (part(ui, bindings, actions) for part in (StrengthPart, UncertaintyPart))
 
     def parameters(self):
         ownValue = self.bindings.value("sigmaKind") == "own"
         return {"sigma": self.bindings.value("sigmaHU") if ownValue else "auto"}
 
+    def requestedOutputs(self):
+        return self.uncertainty.requested
+
     def update(self):
         ownValue = self.bindings.value("sigmaKind") == "own"
         self.ui.sigmaRow.visible = self.ui.sigmaRowLabel.visible = ownValue
         self.strength.update()
+        self.uncertainty.update()
 
     def leave(self, sceneCloses=False):
         self.strength.stop()
 
     def showResult(self, nodes, source):
         self.strength.mixShown()  # the slider may have been moved during the run
+        self.uncertainty.show(nodes[0])
         return False
 
     def showFacts(self, facts):
@@ -89,7 +95,8 @@ class DenoisePart(TaskPart):
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
         where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Made by a model, for research only: not for diagnosis.")
-        return f"<b style='font-size:large'>{numbers}</b><br/>{where}<br/>{notice}"
+        lines = [f"<b style='font-size:large'>{numbers}</b>", where, uncertaintyText(nodes[0]), notice]
+        return "<br/>".join(filter(None, lines))
 
 
 def noiseText(hu):

@@ -11,6 +11,7 @@ from ..scene import exchange
 from ..scene.slice_thickness import sliceThickness
 from ..sections.run import timeText
 from ..sections.task import TaskPart
+from ..sections.uncertainty import UncertaintyPart, uncertaintyText
 from ..toolkit.bindings import fillQualities
 
 
@@ -36,12 +37,20 @@ class SuperResolvePart(TaskPart):
     def __init__(self, ui, bindings, actions):
         TaskPart.__init__(self, ui, bindings, actions)
         fillQualities(self.ui.qualityBox)
+        self.uncertainty = UncertaintyPart(ui, bindings, actions)
         self.ui.differenceButton.toolTip = _(
             "Show each new slice minus the thick slice that it lies in: the added detail."
         )
 
     def inputParameters(self, chosen):
         return ownThickness(self.inputNode, chosen)
+
+    def requestedOutputs(self):
+        return self.uncertainty.requested
+
+    def showResult(self, nodes, source):
+        self.uncertainty.show(nodes[0])
+        return False
 
     def _distance(self):
         """The chosen distance of the new slices in mm."""
@@ -55,6 +64,7 @@ class SuperResolvePart(TaskPart):
         known = ownThickness(node, {}) if hasVoxels else {}
         text = _("{thickness} mm, from DICOM").format(**known) if known else _("Unknown: as they are apart")
         self.ui.thicknessBox.specialValueText = text
+        self.uncertainty.update()
 
     def _thinText(self, count, thick, plane):
         """A line on the new slices; empty if there is nothing to split."""
@@ -98,7 +108,8 @@ class SuperResolvePart(TaskPart):
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
         where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Detail between the old slices is made by a model, for research only: not for diagnosis.")
-        return f"<b style='font-size:large'>{numbers}</b><br/>{means}<br/>{where}<br/>{notice}"
+        lines = [f"<b style='font-size:large'>{numbers}</b>", means, where, uncertaintyText(nodes[0]), notice]
+        return "<br/>".join(filter(None, lines))
 
 
 def meansText(facts):

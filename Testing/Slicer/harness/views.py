@@ -15,6 +15,7 @@ SLICE_MANAGERS = (
     "vtkMRMLRulerDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager2D",
     "vtkMRMLMarkupsDisplayableManager",
+    "vtkMRMLColorLegendDisplayableManager",
 )
 THREED_MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
