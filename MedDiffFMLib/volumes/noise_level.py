@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .squares import eroded
+
 KERNEL_MM = 7.0
 
 
@@ -41,5 +43,5 @@ def _local_deviations(hu: np.ndarray, body: np.ndarray, kernel: int) -> np.ndarr
     """The standard deviation within each window of a slice that is soft tissue, as a list."""
     mean = ndimage.uniform_filter(hu, kernel)
     variance = (ndimage.uniform_filter(hu * hu, kernel) - mean**2) * (kernel**2 / (kernel**2 - 1))
-    inside = ndimage.binary_erosion(body, structure=np.ones((kernel, kernel)))
+    inside = eroded(body, kernel)
     return np.sqrt(np.maximum(variance[inside & (mean > -150) & (mean < 220)], 0))
