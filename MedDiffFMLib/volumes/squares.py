@@ -6,13 +6,15 @@ log2(n) comparisons of a voxel, a square of n × n takes n² there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 
 def all_in_a_row(flags: np.ndarray, count: int, axis: int) -> np.ndarray:
     """The places where `count` flags in a row along an axis are True, marked at the first: shorter by `count` − 1."""
-    axis, length, reach = axis % flags.ndim, flags.shape[axis] - count + 1, 1
-    if length < 1:
+    reach = 1
+    if flags.shape[axis] < count:
         return np.zeros([0 if i == axis else n for i, n in enumerate(flags.shape)], bool)
     found = flags
     while reach < count:
@@ -23,41 +25,57 @@ def all_in_a_row(flags: np.ndarray, count: int, axis: int) -> np.ndarray:
 
 
 def eroded(mask: np.ndarray, side: int) -> np.ndarray:
-    """The voxels around which a square of `side` (odd) voxels is wholly in the mask and in the image. mask: bool
-    (…, Y, X).
+    """The voxels around which a square of `side` (odd) voxels is wholly in the mask and in the image. mask: bool,
+    a slice or several.
     """
-    half = side // 2
-    found = np.zeros(mask.shape, bool)
-    if min(mask.shape[-2:]) >= side:
-        found[..., half : mask.shape[-2] - half, half : mask.shape[-1] - half] = _whole_squares(mask, side)
-    return found
+    return _by_slices(_eroded, mask, side)
 
 
 def dilated(mask: np.ndarray, side: int) -> np.ndarray:
-    """The voxels around which a square of `side` (odd) voxels meets the mask. mask: bool (…, Y, X)."""
-    return ~_whole_squares(_framed(~mask, side // 2, True), side)
+    """The voxels around which a square of `side` (odd) voxels meets the mask. mask: bool, a slice or several."""
+    return _by_slices(_dilated, mask, side)
 
 
 def opened(mask: np.ndarray, side: int) -> np.ndarray:
-    """The voxels of all squares of `side` voxels that are wholly in the mask. mask: bool (…, Y, X)."""
-    if min(mask.shape[-2:]) < side:
-        return np.zeros(mask.shape, bool)
-    return ~_whole_squares(_framed(~_whole_squares(mask, side), side - 1, True), side)
+    """The voxels of all squares of `side` voxels that are wholly in the mask. mask: bool, a slice or several."""
+    return _by_slices(_opened, mask, side)
 
 
 def closed(mask: np.ndarray, side: int) -> np.ndarray:
     """`eroded` after `dilated`: as SciPy's, nothing is left within side // 2 voxels of the image's border."""
-    return eroded(dilated(mask, side), side)
+    return _by_slices(lambda one, side: _eroded(_dilated(one, side), side), mask, side)
+
+
+def _by_slices(of_slice: Callable[[np.ndarray, int], np.ndarray], mask: np.ndarray, side: int) -> np.ndarray:
+    """What a function makes of each slice, so that little memory is needed."""
+    if mask.ndim == 2:
+        return of_slice(mask, side)
+    found = np.empty(mask.shape, bool)
+    for one, result in zip(mask, found, strict=True):
+        result[:] = of_slice(one, side)
+    return found
+
+
+def _eroded(mask: np.ndarray, side: int) -> np.ndarray:
+    half, found = side // 2, np.zeros(mask.shape, bool)
+    if min(mask.shape) >= side:
+        found[half : len(mask) - half, half : mask.shape[1] - half] = _whole_squares(mask, side)
+    return found
+
+
+def _dilated(mask: np.ndarray, side: int) -> np.ndarray:
+    return ~_whole_squares(np.pad(~mask, side // 2, constant_values=True), side)
+
+
+def _opened(mask: np.ndarray, side: int) -> np.ndarray:
+    if min(mask.shape) < side:
+        return np.zeros(mask.shape, bool)
+    return ~_whole_squares(np.pad(~_whole_squares(mask, side), side - 1, constant_values=True), side)
 
 
 def _whole_squares(mask: np.ndarray, side: int) -> np.ndarray:
     """The places where a square that is wholly in the mask begins."""
-    return all_in_a_row(all_in_a_row(mask, side, -2), side, -1)
-
-
-def _framed(mask: np.ndarray, width: int, value: bool) -> np.ndarray:
-    """The mask with a frame around each slice."""
-    return np.pad(mask, [(0, 0)] * (mask.ndim - 2) + [(width, width)] * 2, constant_values=value)
+    return all_in_a_row(all_in_a_row(mask, side, 0), side, 1)
 
 
 def _along(array: np.ndarray, axis: int, first: int, stop: int) -> np.ndarray:
