@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from ..volumes.padding import find_padding
+from ..volumes.squares import closed, opened
 from .classes import BODY, BONE, GAS, LUNG
 
 BODY_LABEL, LUNG_LABEL, BONE_LABEL, GAS_LABEL = BODY, LUNG, BONE, GAS
@@ -27,7 +28,7 @@ def lung_mask(hu: np.ndarray) -> np.ndarray:
     skin too thin.
     """
     mean = ndimage.uniform_filter(np.asarray(hu, dtype=np.float32), size=(1, 5, 5))
-    return ndimage.binary_opening((mean > -930) & (mean < -600), structure=np.ones((1, 7, 7)))
+    return opened((mean > -930) & (mean < -600), 7)
 
 
 class BodyImage:
@@ -75,17 +76,34 @@ def body_mask(hu: np.ndarray, lung: np.ndarray | None = None) -> np.ndarray:
     """
     padding = find_padding(hu)
     dense = hu > DENSE_HU if padding is None else (hu > DENSE_HU) & ~padding
-    tissue = ndimage.binary_opening(dense, structure=np.ones((1, 3, 3)))
+    tissue = opened(dense, 3)
     tissue |= lung_mask(hu) if lung is None else lung
     if padding is not None:
         tissue &= ~padding
     parts, count = ndimage.label(tissue)
     if count == 0:
         return np.zeros(hu.shape, dtype=bool)
-    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    body = parts == largest
-    body = np.stack([ndimage.binary_fill_holes(ndimage.binary_dilation(s)) for s in body])
+    sizes = _sizes(parts, count)
+    body = parts == 1 + int(np.argmax(sizes[1:]))
+    del parts, tissue, dense  # several times as large as the body
+    for one in body:
+        one[:] = _filled(ndimage.binary_dilation(one))
     return body if padding is None else body & ~padding
+
+
+def _sizes(parts: np.ndarray, count: int) -> np.ndarray:
+    """The number of voxels of each of `count` parts, the background's first. By slices: NumPy counts a copy."""
+    return sum(np.bincount(one.ravel(), minlength=count + 1) for one in parts)
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """A slice (Y, X) with its holes filled: all but the parts of its background that reach the border."""
+    background, count = ndimage.label(~mask)
+    outside = np.zeros(count + 1, bool)
+    for edge in (background[0], background[-1], background[:, 0], background[:, -1]):
+        outside[edge] = True
+    outside[0] = False  # the mask itself
+    return ~outside[background]
 
 
 def find_tissue(image: BodyImage) -> np.ndarray:
@@ -98,12 +116,12 @@ def find_tissue(image: BodyImage) -> np.ndarray:
     hu, body, lung = image.hu, image.body, image.lungs
     labels = np.where(body, np.uint8(BODY_LABEL), np.uint8(0))
     labels[body & (hu < DENSE_HU)] = GAS_LABEL
-    vessels_and_walls = ndimage.binary_closing(lung, np.ones((1, 3, 3)), iterations=3) & body
+    vessels_and_walls = closed(lung, 7) & body
     labels[lung | vessels_and_walls] = LUNG_LABEL
     smooth = ndimage.uniform_filter(np.asarray(hu, dtype=np.float32), size=(1, 3, 3))
     parts, count = ndimage.label((smooth > 180) & body)
     seeds = np.bincount(parts[smooth > 300], minlength=count + 1)
-    cubic_cm = np.bincount(parts.ravel(), minlength=count + 1) * float(np.prod(image.spacing)) / 1000
+    cubic_cm = _sizes(parts, count) * float(np.prod(image.spacing)) / 1000
     bone = (seeds > 0) & (cubic_cm >= 1.0)
     bone[0] = False
     labels[bone[parts]] = BONE_LABEL

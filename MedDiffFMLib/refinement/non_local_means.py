@@ -10,6 +10,7 @@ axis than asked for, which costs up to half a decibel on CT (Training/RUNS.md).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -20,7 +21,7 @@ from ..progress import part_counter
 PATCH = 3  # voxels along each axis
 DISTANCE = 3  # the farthest q along each axis
 H_FACTOR = 0.85  # h over σ
-SLAB = 24  # slices at once: bounds the memory
+SLAB, ROWS = 24, 32  # slices and rows at once: bounds the memory, and what is at work stays in a processor's cache
 COST = 0.75  # of a voxel, see `NoisePredictor.worth`
 
 
@@ -38,19 +39,21 @@ def non_local_means(
     """
     reach = patch // 2 + distance
     padded = F.pad(y[None, None], (reach,) * 6, mode="replicate")[0, 0]
-    found, slabs = torch.empty_like(y), range(0, y.shape[0], SLAB)
-    tick = part_counter(on_part, len(slabs) * ((2 * distance + 1) ** 2 + 1) // 2)
-    for first in slabs:
-        slab = padded[first : first + SLAB + 2 * reach]
-        found[first : first + SLAB] = _of_slab(slab, sigma, h_factor * sigma, patch, distance, tick)
+    steps = (SLAB, ROWS if y.device.type == "cpu" else y.shape[1])
+    found, blocks = torch.empty_like(y), [range(0, n, step) for n, step in zip(y.shape, steps, strict=False)]
+    tick = part_counter(on_part, math.prod(map(len, blocks)) * ((2 * distance + 1) ** 2 + 1) // 2)
+    for z, row in itertools.product(*blocks):
+        where = (slice(z, z + steps[0]), slice(row, row + steps[1]))
+        block = padded[tuple(slice(s.start, s.stop + 2 * reach) for s in where)].contiguous()
+        found[where] = _of_block(block, sigma, h_factor * sigma, patch, distance, tick)
     return found
 
 
-def _of_slab(
+def _of_block(
     padded: torch.Tensor, sigma: float, h: float, patch: int, distance: int, tick: Callable[[], None]
 ) -> torch.Tensor:
-    """The non-local means of some slices, given with their margins. As w(p, q) = w(q, p), a weight is found once for
-    both, over the q that follow p.
+    """The non-local means of some rows of some slices, given with their margins. As w(p, q) = w(q, p), a weight is
+    found once for both, over the q that follow p.
     """
     half, reach = patch // 2, patch // 2 + distance
     size = [n - 2 * reach for n in padded.shape]
@@ -85,5 +88,6 @@ def patch_mean(v: torch.Tensor, patch: int) -> torch.Tensor:
     """The mean over every cube of `patch` voxels that lies within (Z, Y, X); each axis gets shorter by `patch` − 1."""
     for axis in range(3):
         length = v.shape[axis] - patch + 1
-        v = sum(v.narrow(axis, i, length) for i in range(1, patch)) + v.narrow(axis, 0, length)
+        first, *others = (v.narrow(axis, i, length) for i in (*range(1, patch), 0))
+        v = sum(others, start=first)
     return v / patch**3

@@ -23,7 +23,7 @@ from ..parameters.denoise import STRENGTHS
 from ..progress import ProgressCallback, Reporter
 from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, LowDoseInputs
 from ..volumes.checks import ensure_ct
-from ..volumes.noise_level import estimate_noise
+from ..volumes.noise_level import estimate_noise, sampled_slices
 from ..volumes.volume import Volume, cast_like
 from .denoise_region import DenoiseSettings, RegionDenoiser, merge
 from .denoise_restorer import MIRRORED, ScanRestorer, restorer_for
@@ -223,7 +223,8 @@ class DenoisePlan:
 
     def _noise_by_strength(self, full: np.ndarray) -> dict[str, float | None]:
         """The noise in HU at the run's strength and at those with a name, by their percentages."""
-        hu, body, spacing = self.scan.frame.hu, self.scan.body, self.scan.frame.spacing
+        z, spacing = sampled_slices(len(full)), self.scan.frame.spacing  # the others would be mixed in vain
+        hu, full, body = self.scan.frame.hu[z], full[z], self.scan.body[z]
         strengths = sorted({*STRENGTHS.values(), self.params.strength_percent} - {0.0})
         return {"0": self.noise_hu} | {
             f"{one:g}": estimate_noise(mix(hu, full, one), body, spacing) for one in strengths

@@ -6,9 +6,10 @@ says how dense an organ is, the network adds what a CT has besides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import SimpleITK as sitk
 import torch
 from scipy import ndimage
 
@@ -19,6 +20,7 @@ from ..inference.levels import Level, level_of, resample
 from ..volumes.intensity import to_hu, to_model
 
 SKIN_FAT_MM = 12.0  # by training volumes: within it most of the unlabeled body is fat, deeper in most is not
+ROUNDING = 1e-3  # mm², of a squared distance in float32
 EDGE_MM = 1.0  # σ of the painted edges
 MUSCLES = label_numbers("muscles")
 
@@ -34,10 +36,19 @@ def render_labels(labels: np.ndarray, spacing: tuple[float, float, float], regio
     if region == HEAD_NECK:
         table[BONE] = BONE_OF_A_HEAD
     hu, other = table[labels], labels == BODY
-    depth = ndimage.distance_transform_edt(np.pad(labels > 0, 1, mode="edge"), sampling=spacing)[1:-1, 1:-1, 1:-1]
     named = np.isin(labels, MUSCLES).any()
-    hu[other] = np.where((depth[other] <= SKIN_FAT_MM) | named, FAT, SOFT_TISSUE)
+    hu[other] = FAT if named else np.where(_near_skin(labels > 0, spacing)[other], FAT, SOFT_TISSUE)
     return hu
+
+
+def _near_skin(body: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """The voxels within 12 mm of the nearest one outside the body, bool (Z, Y, X). The volume's border is no skin."""
+    if body.all():
+        return np.zeros(body.shape, bool)
+    outside = sitk.GetImageFromArray(np.pad(~body, 1, mode="edge").view(np.uint8))
+    outside.SetSpacing(spacing[::-1])
+    distance = sitk.SignedMaurerDistanceMap(outside, False, True, True)  # squared, in mm², negative outside
+    return sitk.GetArrayViewFromImage(distance)[1:-1, 1:-1, 1:-1] <= SKIN_FAT_MM**2 + ROUNDING
 
 
 @dataclass(frozen=True)
@@ -47,11 +58,18 @@ class HuTemplate:
     hu: np.ndarray
     spacing: tuple[float, float, float]
     window: tuple[float, float]
+    _painted: dict[Level, np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def at(self, level: Level) -> np.ndarray:
-        """The painted HU at a level's samples. Edges are as soft as its voxels are wide, 1 mm (σ) at least: no
-        staircase shows.
+        """The painted HU at a level's samples, which are kept until another level is asked for. Edges are as soft as
+        its voxels are wide, 1 mm (σ) at least: no staircase shows.
         """
+        if level not in self._painted:
+            self._painted.clear()
+            self._painted[level] = self._paint(level)
+        return self._painted[level]
+
+    def _paint(self, level: Level) -> np.ndarray:
         sigma = [max(EDGE_MM, d * s / 2) / s for d, s in zip(level.step, self.spacing, strict=True)]
         soft = torch.from_numpy(ndimage.gaussian_filter(self.hu, sigma, mode="nearest"))
         return resample(soft, self._own, level).numpy()
@@ -64,7 +82,7 @@ class HuTemplate:
         """
         within = to_hu(to_model(self.at(level), self.window), self.window)
         added = torch.from_numpy(to_hu(x0, self.window) - within)
-        return self.at(self._own) + resample(added, level, self._own).numpy()
+        return self._paint(self._own) + resample(added, level, self._own).numpy()
 
     @property
     def _own(self) -> Level:

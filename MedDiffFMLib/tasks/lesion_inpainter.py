@@ -157,10 +157,10 @@ class LesionInpainter:
         self.box = lesion_box(lesion, model.network.config.patch, settings.margin)
         self.lesion = lesion[self.box.slices]
         control = model.controlnet(self.kind, kinds=("lesion-mask",))
-        conditions = scan.conditions(model, labels, target=lesion[None].astype(np.float32))
+        conditions = scan.conditions(model, labels).part(self.box.start, self.box.size)
         self.eps = NoisePredictor(
             model,
-            conditions.part(self.box.start, self.box.size),
+            replace(conditions, target=self.lesion[None].astype(np.float32)),
             self.lesion,  # in a tile without lesion all is known: it is not computed
             air=scan.air,
             tiling=settings.tiling,
@@ -183,8 +183,7 @@ class LesionInpainter:
 
     def inpaint(self, seed: int) -> Volume:
         """The CT with a new lesion, on its grid and of its type; outside the mask bit-identical."""
-        x = self.scan.x
-        known = torch.from_numpy(x[self.box.slices]).to(self.eps.model.device)
+        known = self._known()
         generator = torch.Generator().manual_seed(seed)
         schedule = self.eps.model.schedule
         begin, inside = self._begin(known), torch.from_numpy(self.lesion).to(known.device)
@@ -200,10 +199,23 @@ class LesionInpainter:
             lambda i, t, x0: self.reporter.step(done + i, t, x0),
             inpainting=Inpainting(known, inside, self.settings.resample),
         )
-        new = x.copy()
-        new[self.box.slices] = _beyond_the_edge(x0.cpu().numpy(), self.lesion)
-        hu = self.scan.frame.restore(to_hu(new, self.scan.window))
-        return replace(self.scan.frame.source, voxels=self._blended(hu))
+        new = to_hu(_beyond_the_edge(x0.cpu().numpy(), self.lesion), self.scan.window)
+        return replace(self.scan.frame.source, voxels=self._blended(self._on_source_grid(new)))
+
+    def _known(self) -> torch.Tensor:
+        """The CT in the box, in the model's range."""
+        return torch.from_numpy(to_model(self.scan.frame.hu[self.box.slices], self.scan.window)).to(
+            self.eps.model.device
+        )
+
+    def _on_source_grid(self, new: np.ndarray) -> np.ndarray:
+        """An image of the box in HU on the source's grid. Around the box is the CT, to the window's ends where that
+        reaches into the box on the way to another grid.
+        """
+        frame, window = self.scan.frame, self.scan.window
+        whole = to_hu(to_model(frame.hu, window), window) if frame.resampled else frame.hu.copy()
+        whole[self.box.slices] = new
+        return frame.restore(whole)
 
     def _within_range(self, x0: torch.Tensor, t: int, inside: torch.Tensor) -> torch.Tensor:
         """An estimate of x_0 kept in the kind's HU where the lesion is, elsewhere in the window."""
@@ -226,21 +238,22 @@ class LesionInpainter:
 
     def _blended(self, new: np.ndarray) -> np.ndarray:
         """New HU on the source's grid, fading into what was there within the mask's edge; kept outside the mask."""
-        source = self.scan.frame.source
-        weight = blend_weights(self.voxels, source.spacing[::-1], self.settings.blend_mm)
-        mixed = weight * new + (1 - weight) * source.voxels
-        return np.where(self.voxels, cast_like(mixed, like=source), source.voxels)
+        source, blended = self.scan.frame.source, self.scan.frame.source.voxels.copy()
+        box = tuple(slice(first - 1, last + 1) for first, last in bounding_box(self.voxels))
+        weight = blend_weights(self.voxels[box], source.spacing[::-1], self.settings.blend_mm)
+        mixed = weight * new[box] + (1 - weight) * blended[box]
+        blended[box] = np.where(self.voxels[box], cast_like(mixed, like=source), blended[box])
+        return blended
 
     def estimate(self, samples: int) -> dict:
         """An estimate for `samples` lesions: `seconds_each` of a tile, measured, and how many `network_evaluations`;
         with the region and the kind.
         """
-        known = torch.from_numpy(self.scan.x[self.box.slices]).to(self.eps.model.device)
         return {
             "region": self.scan.region.name,
             "kind": self.kind.removeprefix(PREFIX),
             "network_evaluations": self.evaluations * self.tiles * samples,
-            "seconds_each": self.eps.seconds_of_a_tile(known, self.steps[0]) if self.tiles else None,
+            "seconds_each": self.eps.seconds_of_a_tile(self._known(), self.steps[0]) if self.tiles else None,
         }
 
     def facts(self, samples: int) -> LesionFacts:

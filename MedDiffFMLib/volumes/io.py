@@ -7,7 +7,6 @@ value).
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +15,7 @@ import SimpleITK as sitk
 
 from ..atomic import check_place, hidden_name, move_into_place
 from ..errors import DiskFullError, InputError, kind_of
+from .gzip_writing import write_gzip
 from .headers import put_nifti_grid, put_nrrd_grid, read_nifti_header
 from .itk import check_name, quiet
 from .label_reading import as_labels, read_labels, resample_labels_to
@@ -52,7 +52,7 @@ def write_volume(
     try:
         _write_plain(volume, plain, copy)
         if suffix == ".nii.gz":
-            _gzip(plain, zipped)
+            write_gzip(plain, zipped)
             move_into_place(zipped, path)
         else:
             move_into_place(plain, path)
@@ -128,10 +128,3 @@ def _reads_back(volume: Volume, path: Path) -> bool:
         return False
     stored = (reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), reader.GetSize())
     return stored == (volume.spacing, volume.origin, volume.direction, volume.voxels.shape[::-1])
-
-
-def _gzip(plain: Path, zipped: Path) -> None:
-    """Write a compressed copy of a file."""
-    with open(plain, "rb") as source, open(zipped, "wb") as target:
-        with gzip.GzipFile("", "wb", 5, target, mtime=0) as packed:  # no name and no date in the file
-            shutil.copyfileobj(source, packed, 1 << 20)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .squares import eroded
+
 KERNEL_MM = 7.0
 
 
@@ -18,7 +20,7 @@ def estimate_noise(hu: np.ndarray, body: np.ndarray, spacing: tuple[float, float
     differences of neighbors would miss.
     """
     kernel = int(np.clip(2 * round((KERNEL_MM / spacing[1] - 1) / 2) + 1, 3, 7))
-    deviations = [_local_deviations(hu[z].astype(np.float32), body[z], kernel) for z in _slices(hu.shape[0])]
+    deviations = [_local_deviations(hu[z].astype(np.float32), body[z], kernel) for z in sampled_slices(len(hu))]
     values = np.concatenate(deviations)
     if len(values) < 500:
         return None
@@ -32,8 +34,10 @@ def estimate_noise(hu: np.ndarray, body: np.ndarray, spacing: tuple[float, float
     return float(0.5 * (edges[peak] + edges[peak + 1]) * mode_to_sigma)
 
 
-def _slices(count: int, limit: int = 40) -> np.ndarray:
-    """The numbers of at most 40 slices spread over the volume: enough for a mode, and quick on a large scan."""
+def sampled_slices(count: int, limit: int = 40) -> np.ndarray:
+    """The numbers of the slices that are looked at: at most 40, spread over the volume, enough for a mode. Of a volume
+    of these alone all are.
+    """
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(int))
 
 
@@ -41,5 +45,5 @@ def _local_deviations(hu: np.ndarray, body: np.ndarray, kernel: int) -> np.ndarr
     """The standard deviation within each window of a slice that is soft tissue, as a list."""
     mean = ndimage.uniform_filter(hu, kernel)
     variance = (ndimage.uniform_filter(hu * hu, kernel) - mean**2) * (kernel**2 / (kernel**2 - 1))
-    inside = ndimage.binary_erosion(body, structure=np.ones((kernel, kernel)))
+    inside = eroded(body, kernel)
     return np.sqrt(np.maximum(variance[inside & (mean > -150) & (mean < 220)], 0))

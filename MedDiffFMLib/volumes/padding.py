@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from .squares import all_in_a_row, opened
 from .volume import Volume
 
 DARK_HU = -950.0  # areas that are darker count as air anyway
@@ -68,9 +69,9 @@ def _area(hu: np.ndarray, value: float) -> np.ndarray:
     area = np.zeros(hu.shape, bool)
     for slice_, part in zip(hu, area, strict=True):
         equal = np.abs(slice_.astype(np.float32) - value) <= EQUAL_HU
-        seeds = _filled(equal, SIDE)
+        seeds = opened(equal, SIDE)
         if seeds.any():
-            part[:] = ndimage.binary_propagation(seeds, np.ones((3, 3)), _filled(equal, 3))
+            part[:] = ndimage.binary_propagation(seeds, np.ones((3, 3)), opened(equal, 3))
     return area
 
 
@@ -79,27 +80,9 @@ def _squares(slice_: np.ndarray, side: int) -> np.ndarray:
     if min(slice_.shape) < side:
         return np.zeros((0, 0), bool)
     slice_ = slice_.astype(np.float32, copy=False)
-    across = _all_of(np.abs(np.diff(slice_, axis=1)) < EQUAL_HU, side - 1, axis=1)
-    down = _all_of(np.abs(np.diff(slice_, axis=0)) < EQUAL_HU, side - 1, axis=0)
-    return _all_of(across, side, axis=0) & down[:, : across.shape[1]]
-
-
-def _filled(equal: np.ndarray, side: int) -> np.ndarray:
-    """The voxels of all squares that are wholly True: a morphological opening."""
-    if min(equal.shape) < side:
-        return np.zeros(equal.shape, bool)
-    begins = _all_of(_all_of(equal, side, axis=0), side, axis=1)
-    padded = np.pad(begins, side - 1)
-    return ~_all_of(_all_of(~padded, side, axis=0), side, axis=1)
-
-
-def _all_of(flags: np.ndarray, count: int, axis: int) -> np.ndarray:
-    """The places where `count` flags in a row along an axis are True, marked at the first."""
-    length = flags.shape[axis] - count + 1
-    result = flags.take(range(length), axis)
-    for step in range(1, count):
-        result = result & flags.take(range(step, step + length), axis)
-    return result
+    across = all_in_a_row(np.abs(np.diff(slice_, axis=1)) < EQUAL_HU, side - 1, axis=1)
+    down = all_in_a_row(np.abs(np.diff(slice_, axis=0)) < EQUAL_HU, side - 1, axis=0)
+    return all_in_a_row(across, side, axis=0) & down[:, : across.shape[1]]
 
 
 def _touches_border(area: np.ndarray) -> bool:

@@ -47,10 +47,12 @@ def test_two_tissues_far_apart_are_not_mixed():
     assert torch.equal(nlm.non_local_means(step, 1.0), step)
 
 
-def test_slabs_leave_no_trace(noisy, monkeypatch):
+def test_blocks_leave_no_trace(noisy, monkeypatch):
     whole = nlm.non_local_means(torch.from_numpy(noisy), 1.0)
-    monkeypatch.setattr(nlm, "SLAB", 3)
-    assert torch.allclose(nlm.non_local_means(torch.from_numpy(noisy), 1.0), whole, atol=1e-6)
+    for slices, rows in ((3, 32), (24, 2), (2, 4)):
+        monkeypatch.setattr(nlm, "SLAB", slices)
+        monkeypatch.setattr(nlm, "ROWS", rows)
+        assert torch.allclose(nlm.non_local_means(torch.from_numpy(noisy), 1.0), whole, atol=1e-6)
 
 
 def test_it_can_be_stopped(noisy, monkeypatch):

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from MedDiffFMLib.anatomy.classes import ORGANS
 from MedDiffFMLib.anatomy.reference_hu import USUAL_HU
 from MedDiffFMLib.anatomy.regions import ABDOMEN, CHEST, HEAD_NECK
 from MedDiffFMLib.inference.levels import level_of
+from MedDiffFMLib.tasks import hu_template
 from MedDiffFMLib.tasks.hu_template import HuTemplate, render_labels
 from MedDiffFMTraining.evaluate.metrics.real_hu import REAL_HU
 
@@ -63,3 +65,32 @@ def test_texture_is_added_to_the_paint_and_keeps_what_lies_beyond_the_window():
         assert painted.textured(x0.astype(np.float32), level) == pytest.approx(
             painted.at(level_of("own", hu.shape, painted.spacing, 0)) + 36, abs=0.01
         )
+
+
+def test_skin_is_as_near_as_scipy_finds_it():
+    """Any shapes and spacings, a body that reaches the border, holes; 15 × 0.8 mm are near, which rounds to more."""
+    generator = np.random.default_rng(0)
+    for spacing in ((5.0, 4.0, 3.0), (1.5, 1.5, 1.5), (2.5, 0.8, 0.8), (12.0, 6.0, 2.0)):
+        noise = ndimage.gaussian_filter(generator.standard_normal((12, 30, 28)), 3)
+        for body in (noise > 0, noise > -0.1, noise > 0.1):
+            padded = np.pad(body, 1, mode="edge")
+            depth = ndimage.distance_transform_edt(padded, sampling=spacing)[1:-1, 1:-1, 1:-1]
+            found = render_labels(np.where(body, np.uint8(BODY), np.uint8(0)), spacing, ABDOMEN)
+            np.testing.assert_array_equal(found[body] == -100, depth[body] < 12 + 1e-6)
+
+
+def test_without_any_air_there_is_no_skin():
+    assert (render_labels(np.full((4, 4, 4), BODY, np.uint8), (1.0, 1.0, 1.0), ABDOMEN) == 30).all()
+
+
+def test_a_level_is_painted_once(monkeypatch):
+    """It begins a sample and is taken from its end; further samples begin from the same."""
+    blurs = []
+    blur = ndimage.gaussian_filter
+    monkeypatch.setattr(hu_template.ndimage, "gaussian_filter", lambda *a, **k: blurs.append(1) or blur(*a, **k))
+    painted = HuTemplate(np.zeros((8, 8, 8), np.float32), (1.0, 1.0, 1.0), ABDOMEN.window)
+    level = level_of("image", (8, 8, 8), painted.spacing, 4)
+    first = painted.at(level)
+    assert painted.at(level) is first and len(blurs) == 1
+    painted.textured(np.zeros((4, 4, 4), np.float32), level)
+    assert len(blurs) == 2  # and once for the map's own grid
