@@ -18,7 +18,7 @@ def estimate_noise(hu: np.ndarray, body: np.ndarray, spacing: tuple[float, float
     differences of neighbors would miss.
     """
     kernel = int(np.clip(2 * round((KERNEL_MM / spacing[1] - 1) / 2) + 1, 3, 7))
-    deviations = [_local_deviations(hu[z].astype(np.float32), body[z], kernel) for z in _slices(hu.shape[0])]
+    deviations = [_local_deviations(hu[z].astype(np.float32), body[z], kernel) for z in sampled_slices(hu.shape[0])]
     values = np.concatenate(deviations)
     if len(values) < 500:
         return None
@@ -32,8 +32,8 @@ def estimate_noise(hu: np.ndarray, body: np.ndarray, spacing: tuple[float, float
     return float(0.5 * (edges[peak] + edges[peak + 1]) * mode_to_sigma)
 
 
-def _slices(count: int, limit: int = 40) -> np.ndarray:
-    """The numbers of at most 40 slices spread over the volume: enough for a mode, and quick on a large scan."""
+def sampled_slices(count: int, limit: int = 40) -> np.ndarray:
+    """The numbers of at most 40 slices spread over a volume: enough for statistics, and quick on a large scan."""
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(int))
 
 
