@@ -75,7 +75,8 @@ def in_squares(image: np.ndarray) -> np.ndarray:
 
 def grain_of(hu: np.ndarray, places: list[tuple[int, int, int]], pixel_mm: float) -> float | None:
     """The mean frequency in 1/mm of what differs from a plane in the squares at some places: noise, and some anatomy.
-    None without a place, or if nothing differs.
+    Squares are small, so that coarse noise counts as finer than it is: it is for comparisons of the same squares. None
+    without a place, or if nothing differs.
     """
     if not places:
         return None
