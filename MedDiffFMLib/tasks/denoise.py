@@ -23,8 +23,9 @@ from ..parameters.denoise import STRENGTHS
 from ..progress import ProgressCallback, Reporter
 from ..refinement.low_dose import LOW_DOSE, NLM_SHARE, LowDoseInputs
 from ..volumes.checks import ensure_ct
-from ..volumes.noise_level import estimate_noise, sampled_slices
+from ..volumes.noise_level import estimate_noise
 from ..volumes.volume import Volume, cast_like
+from .denoise_numbers import DenoiseNumbers, denoise_numbers
 from .denoise_region import DenoiseSettings, RegionDenoiser, merge
 from .denoise_restorer import MIRRORED, ScanRestorer, restorer_for
 from .denoise_settings import denoise_refiner, denoise_settings
@@ -165,7 +166,7 @@ class DenoisePlan:
 
     def estimate(self) -> dict:
         """Noise, region and costs, as `look` returns them."""
-        facts, seconds_each = self._facts({}), self._seconds_each()
+        facts, seconds_each = self._facts(DenoiseNumbers({}, {}, {})), self._seconds_each()
         return {
             "noise_hu": self.noise_hu,
             "region": facts.region,
@@ -211,7 +212,7 @@ class DenoisePlan:
         """The result of all regions in HU on the scan's frame, at the strength of the run."""
         source, strength = self.scan.frame.source, self.params.strength_percent
         full = cast_like(self._on_input_grid(merged), like=source)
-        facts = self._facts(self._noise_by_strength(merged))
+        facts = self._facts(self._numbers(merged))
         restored = source.with_voxels(mix(source.voxels, full, strength))
         spread = None
         if apart:
@@ -221,14 +222,11 @@ class DenoisePlan:
         noises = (self.sigma_hu, self.noise_hu, facts.noise_after_hu)
         return DenoiseResult(restored, *noises, facts, spread, self.warnings)
 
-    def _noise_by_strength(self, full: np.ndarray) -> dict[str, float | None]:
-        """The noise in HU at the run's strength and at those with a name, by their percentages."""
-        z, spacing = sampled_slices(len(full)), self.scan.frame.spacing  # the others would be mixed in vain
-        hu, full, body = self.scan.frame.hu[z], full[z], self.scan.body[z]
+    def _numbers(self, full: np.ndarray) -> DenoiseNumbers:
+        """Noise, grain and change of HU at the run's strength and at those with a name."""
         strengths = sorted({*STRENGTHS.values(), self.params.strength_percent} - {0.0})
-        return {"0": self.noise_hu} | {
-            f"{one:g}": estimate_noise(mix(hu, full, one), body, spacing) for one in strengths
-        }
+        hu, body, spacing = self.scan.frame.hu, self.scan.body, self.scan.frame.spacing
+        return denoise_numbers(hu, full, body, spacing, strengths, self.noise_hu)
 
     def _seconds_each(self) -> float | None:
         """The time of a unit of `costs`, measured; None if there is nothing but air."""
@@ -260,7 +258,7 @@ class DenoisePlan:
                 end.add(one.span, np.full((1, 1, 1), hu, np.float32))
         return tuple(self.scan.frame.restore(end.values) for end in ends)
 
-    def _facts(self, noise_by_strength: dict[str, float | None]) -> DenoiseFacts:
+    def _facts(self, numbers: DenoiseNumbers) -> DenoiseFacts:
         strength = self.params.strength_percent
         first, spacing_mm = self.regions[0], self.settings.spacing_mm
         restored = isinstance(first, ScanRestorer)
@@ -268,9 +266,11 @@ class DenoisePlan:
         return DenoiseFacts(
             sigma_hu=self.sigma_hu,
             noise_before_hu=self.noise_hu,
-            noise_after_hu=noise_by_strength.get(f"{strength:g}"),
+            noise_after_hu=numbers.noise_hu.get(f"{strength:g}"),
             strength_percent=strength,
-            noise_by_strength_hu=noise_by_strength,
+            noise_by_strength_hu=numbers.noise_hu,
+            grain_by_strength_per_mm=numbers.grain_per_mm,
+            full_change_hu=numbers.change_hu,
             anatomy=str(self.anatomy),
             grid="own" if spacing_mm is None else f"{spacing_mm} mm",
             non_local_means=0.0 if restored else NLM_SHARE if refined else self.settings.nlm_share,

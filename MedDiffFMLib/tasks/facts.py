@@ -72,7 +72,8 @@ class UncertaintyFacts(Facts):
 @dataclass(frozen=True)
 class DenoiseFacts(_FactsByRegion, Facts):
     """The facts of denoising. sigma_hu: the noise of the input; before and after: as measured, None where it cannot
-    be; noise_by_strength_hu: after it at several strengths, {"70": 12.5}.
+    be; noise_by_strength_hu: after it at several strengths, {"70": 12.5}; grain_by_strength_per_mm and full_change_hu:
+    see `denoise_numbers.DenoiseNumbers`.
 
     grid: own or its spacing; non_local_means: their weight; refiner, restorer: their names or none; uncertainty: None
     where it was not asked for.
@@ -83,6 +84,8 @@ class DenoiseFacts(_FactsByRegion, Facts):
     noise_after_hu: float | None
     strength_percent: float
     noise_by_strength_hu: dict[str, float | None]
+    grain_by_strength_per_mm: dict[str, float | None]
+    full_change_hu: dict[str, float]
     anatomy: str
     grid: str
     non_local_means: float

@@ -31,20 +31,41 @@ def scaled(spread: np.ndarray, percent: float) -> np.ndarray:
 
 
 def summary(facts: dict) -> str:
-    """A line on the noise before and after, from the facts of a denoising as the provenance holds them."""
+    """A line on what a denoising did, from its facts as the provenance holds them: noise, grain and change of HU."""
     before, after, sigma = (_in_words(facts[key]) for key in ("noise_before_hu", "noise_after_hu", "sigma_hu"))
-    return f"Noise {before} → {after} (σ {sigma}, strength {facts['strength_percent']:g} %, {facts['region']})"
+    how = f"σ {sigma}, strength {facts['strength_percent']:g} %, {facts['region']}"
+    grain, change = grains(facts), largest_change(facts)
+    told = [f"Noise {before} → {after} ({how})"]
+    if grain:
+        told.append("grain {:.3f} → {:.3f}/mm".format(*grain))
+    if change:
+        told.append("mean HU change at most {1:+.1f} ({0})".format(*change))
+    return ", ".join(told)
 
 
 def _in_words(hu: float | None) -> str:
     return "not measurable" if hu is None else f"{hu:.1f} HU"
 
 
-def interpolated_noise(noise_hu: dict[str, float | None], percent: float) -> float | None:
-    """The noise in HU at a strength, between those measured at others, {"70": 12.5}; None where one was not
-    measurable.
-    """
-    if not noise_hu or None in noise_hu.values():
+def grains(facts: dict) -> tuple[float, float] | None:
+    """The mean frequency of the noise in 1/mm before and after a denoising, from its facts; None if not measured."""
+    told = facts.get("grain_by_strength_per_mm", {})
+    after = interpolated(told, facts["strength_percent"])
+    return None if after is None else (told["0"], after)
+
+
+def largest_change(facts: dict) -> tuple[str, float] | None:
+    """The tissue whose mean HU a denoising changed most, and by how much, from its facts; None if none was seen."""
+    changes = facts.get("full_change_hu", {})
+    if not changes:
         return None
-    known = sorted((float(at), hu) for at, hu in noise_hu.items())
+    tissue = max(changes, key=lambda name: abs(changes[name]))
+    return tissue, changes[tissue] * facts["strength_percent"] / 100
+
+
+def interpolated(values: dict[str, float | None], percent: float) -> float | None:
+    """A number at a strength, between those measured at others, {"70": 12.5}; None where one was not measurable."""
+    if not values or None in values.values():
+        return None
+    known = sorted((float(at), value) for at, value in values.items())
     return float(np.interp(percent, *zip(*known, strict=True)))

@@ -72,6 +72,10 @@ def test_a_result_follows_the_slider_and_the_buttons(slicer, chest, panel):
     noise = record["facts"]["noise_by_strength_hu"]
     assert record["facts"]["noise_after_hu"] == noise["70"] and f"→ {noise['70']:.0f} HU" in ui.resultLabel.text
     assert f"→ {noise['70']:.1f} HU" in record["summary"] and "strength 70 %" in record["summary"]
+    grain, change = record["facts"]["grain_by_strength_per_mm"], record["facts"]["full_change_hu"]
+    largest = max(change.values(), key=abs)
+    assert f"Grain {grain['0']:.2f} → {grain['70']:.2f}/mm" in ui.resultLabel.text
+    assert f"changed by {0.7 * largest:+.1f} at most" in ui.resultLabel.text
 
     click(ui.differenceButton)
     click(ui.fullButton)
@@ -79,6 +83,7 @@ def test_a_result_follows_the_slider_and_the_buttons(slicer, chest, panel):
     assert (voxels(result) == full).all() and levels(ui) == [False, False, True] and ui.strengthSlider.value == 100
     assert record_of(result)["facts"]["noise_after_hu"] == noise["100"]
     assert f"→ {noise['100']:.0f} HU" in ui.resultLabel.text and "strength 100 %" in record_of(result)["summary"]
+    assert f"changed by {largest:+.1f} at most" in ui.resultLabel.text
     assert (voxels(shown(slicer)) == full.astype(int) - before).all(), "the difference is that of another strength"
     ui.strengthSlider.value = 35
     wait_for(panel, result, 35)

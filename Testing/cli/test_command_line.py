@@ -69,7 +69,9 @@ def test_denoise_writes_the_volume_and_its_provenance_and_nothing_else(done, sca
     assert result.returncode == 0, result.stderr
     assert sorted(f.name for f in output.parent.iterdir()) == ["result.json", "result.nii.gz", "run.json"]
     assert re.fullmatch(
-        r"Noise \d+\.\d HU → \d+\.\d HU \(σ \d+\.\d HU, strength 70 %, chest\); wrote .*result.nii.gz\n", result.stdout
+        r"Noise \d+\.\d HU → \d+\.\d HU \(σ \d+\.\d HU, strength 70 %, chest\)(, grain 0\.\d+ → 0\.\d+/mm)?"
+        r", mean HU change at most [-+]\d+\.\d \(\w+\); wrote .*result.nii.gz\n",
+        result.stdout,
     )
     source, denoised = sitk.ReadImage(str(scan)), sitk.ReadImage(str(output))
     assert denoised.GetSize() == source.GetSize()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage, special
 
+from MedDiffFMLib.volumes.noise_power import noise_power
 from MedDiffFMTraining.evaluate.metrics.detectability import Responses, eye_filter, responses, template
-from MedDiffFMTraining.evaluate.metrics.noise_power import noise_power
 from MedDiffFMTraining.evaluate.metrics.task_transfer import TaskTransfer, task_transfer
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from MedDiffFMLib.cli.app import main
 from MedDiffFMLib.errors import UsageError
 from MedDiffFMLib.parameters import DenoiseParameters
 from MedDiffFMLib.tasks.denoise import denoise, look
-from MedDiffFMLib.tasks.strength import interpolated_noise, mix
+from MedDiffFMLib.tasks.strength import interpolated, mix
 from MedDiffFMLib.volumes.io import read_volume, write_volume
 from MedDiffFMLib.volumes.volume import Volume
 
@@ -129,8 +129,8 @@ def test_the_noise_is_told_at_each_level(ct, tiny_model, monkeypatch):
 
 def test_noise_between_levels():
     told = {"0": 30.0, "100": 8.0, "50": 18.0, "70": 13.0}
-    assert [interpolated_noise(told, at) for at in (0, 25, 60, 70, 85, 100)] == [30, 24, 15.5, 13, 10.5, 8]
-    assert interpolated_noise({**told, "70": None}, 60) is None and interpolated_noise({}, 60) is None
+    assert [interpolated(told, at) for at in (0, 25, 60, 70, 85, 100)] == [30, 24, 15.5, 13, 10.5, 8]
+    assert interpolated({**told, "70": None}, 60) is None and interpolated({}, 60) is None
 
 
 def test_a_look_is_the_same_at_every_strength(ct, tiny_model):

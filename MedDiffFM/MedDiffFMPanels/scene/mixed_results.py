@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from MedDiffFMLib.tasks.strength import interpolated_noise, mix, summary
+from MedDiffFMLib.tasks.strength import interpolated, mix, summary
 
 from ..failures import Problem
 from . import exchange, uncertainty
@@ -110,7 +110,7 @@ def _withStrength(provenance, percent):
     """The provenance of a run at another strength."""
     facts = provenance["facts"] | {"strength_percent": percent}
     noise = facts["noise_by_strength_hu"]
-    facts["noise_after_hu"] = noise.get(f"{percent:g}") or interpolated_noise(noise, percent)
+    facts["noise_after_hu"] = noise.get(f"{percent:g}") or interpolated(noise, percent)
     parameters = provenance["parameters"] | {"strength": percent}
     return provenance | {"facts": facts, "parameters": parameters, "summary": summary(facts)}
 

@@ -4,6 +4,7 @@ from slicer.i18n import tr as _
 
 from MedDiffFMLib.parameters import TASKS
 from MedDiffFMLib.parameters.denoise import FULL_STRENGTH
+from MedDiffFMLib.tasks.strength import grains, largest_change
 
 from ..logic import PanelLogic
 from ..scene.mixed_results import addMixed, canBeMixed
@@ -92,11 +93,26 @@ class DenoisePart(TaskPart):
         if before is None or after is None:
             return TaskPart.resultText(self, nodes, provenance)
         numbers = _("Noise {before:.0f} HU → {after:.0f} HU").format(before=before, after=after)
+        more = _grainAndChange(facts)
         name, seconds = nodes[0].GetName(), provenance.get("seconds", 0)
         where = _("“{name}”, made in {time}").format(name=name, time=timeText(seconds))
         notice = _("Made by a model, for research only: not for diagnosis.")
-        lines = [f"<b style='font-size:large'>{numbers}</b>", where, uncertaintyText(nodes[0]), notice]
+        lines = [f"<b style='font-size:large'>{numbers}</b>", more, where, uncertaintyText(nodes[0]), notice]
         return "<br/>".join(filter(None, lines))
+
+
+def _grainAndChange(facts):
+    """A line on the grain of the noise and the change of HU, by the facts of a run; empty where neither is known."""
+    grain, change = grains(facts), largest_change(facts)
+    told = []
+    if grain:
+        words = _("Grain {before:.2f} → {after:.2f}/mm ({percent:+.0f} %)")
+        told.append(words.format(before=grain[0], after=grain[1], percent=100 * (grain[1] / grain[0] - 1)))
+    if change:
+        tissues = {"lung": _("lung"), "fat": _("fat"), "soft": _("soft tissue"), "bone": _("bone")}
+        words = _("mean HU changed by {change:+.1f} at most ({tissue})")
+        told.append(words.format(change=change[1], tissue=tissues[change[0]]))
+    return " · ".join(told)
 
 
 def noiseText(hu):

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 
 from MedDiffFMLib.tasks.strength import mix
+from MedDiffFMLib.volumes.noise_power import NoisePower, noise_power
 
 from ..cases.image_quality import Scene, disc_patch
 from ..metrics.detectability import Responses, responses, template
-from ..metrics.noise_power import NoisePower, noise_power
 from ..metrics.task_transfer import TaskTransfer, task_transfer
 
 INSERTS_HU, INSERT_MM = (-1000.0, -35.0, 120.0, 340.0), 18.0
