@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from MedDiffFMLib.anatomy.label_maps.reading import Anatomy
     from MedDiffFMLib.volumes.volume import Volume
 
+    from ...evaluate.cases.synthesis import PairOptions
     from ...evaluate.metrics.features import Features
 
 
@@ -38,17 +39,14 @@ def evaluate_generate_lesion(
     """
     require_packages("medmetric", "matplotlib")
     from MedDiffFMLib.cli.bar import progress_bar
-    from MedDiffFMLib.models.device import choose_device
 
-    from ...evaluate.cases.synthesis import PairOptions
     from ...evaluate.metrics.features import load_features
     from ...evaluate.tasks.lesions import add_real, generate_all
     from ...evaluate.tasks.synthesize import ImageMetrics, kernel_of
 
     check_choice("anatomy", anatomy, ("given", "threshold"))
     found = find_lesion_cases(shared, listed, kind, diameters or "20", kept)
-    segment = _segmenter(found, choose_device(shared.device))  # refused before anything is written
-    options = PairOptions(synthesis.spacing or None, synthesis.slab, segment, anatomy == "given")
+    options = _pair_options(found, shared, synthesis, anatomy)  # refused before anything is written
     if kept.write_inputs:
         return write_places(kept.write_inputs, places_in(found, kind, options, shared.seed), "labels")
     lesions, model = start(shared, "generate-lesion", kind, kept)
@@ -63,6 +61,16 @@ def evaluate_generate_lesion(
         notes = similarity_notes(network, kernel_of(rows))
     facts = {"kind": kind, "diameters_mm": found.diameters_mm, **synthesis.facts, "anatomy": anatomy}
     finish(shared, lesions, model, notes, facts | {"features": network and network.name})
+
+
+def _pair_options(found: LesionCases, shared: SharedOptions, synthesis: SynthesisOptions, anatomy: str) -> PairOptions:
+    """How CTs and their label maps are read. InputError if TotalSegmentator is asked for and cannot run."""
+    from MedDiffFMLib.models.device import choose_device
+
+    from ...evaluate.cases.synthesis import PairOptions
+
+    segment = _segmenter(found, choose_device(shared.device))
+    return PairOptions(synthesis.spacing or None, synthesis.slab, segment, anatomy == "given")
 
 
 def _steps(synthesis: SynthesisOptions) -> dict:
