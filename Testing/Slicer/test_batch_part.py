@@ -89,7 +89,7 @@ def test_a_folder_with_a_broken_file(panel, tmp_path):
     assert ui.batchRunButton.text == "Cancel" and ui.batchProgressBar.visible
     assert sharedWorker().job is panel.batch, "a run or another batch would not be refused"
     wait_until(lambda: not panel.batch.running, PATIENCE)
-    assert ui.batchStatusLabel.text == "2 of 3 done, 1 failed."
+    assert ui.batchStatusLabel.text == "2 of 3 done, 1 failed.", rows(panel)
     found = rows(panel)
     assert {name: state for name, (state, _) in found.items()} == {
         "first": "done",

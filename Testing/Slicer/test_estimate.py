@@ -163,7 +163,9 @@ def test_more_samples_need_another_estimate(slicer, open_one, tmp_path):
 def test_seed_and_strength_alone_have_no_effect_on_an_estimate(slicer):
     from MedDiffFMLib.parameters import TASKS
 
-    assert {name for task in TASKS.values() for name in task.without_effect_on_estimate()} == {"seed", "strength"}
+    assert {name for task in TASKS.values() for name in task.without_effect_on_estimate()} == {
+        *("seed", "strength", "uncertainty"),
+    }
 
 
 def test_the_set_up_leaves_a_run_alone(slicer, open_one, tmp_path, monkeypatch):

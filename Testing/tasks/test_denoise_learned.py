@@ -123,7 +123,7 @@ def test_who_denoised_is_told(ct, model, learned):
 
 
 def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
-    """Windows, rows of shifts, pairs of slices in eight orientations, and pairs again, each a step that takes its share
+    """Windows, rows of shifts in two blocks of rows, pairs of slices in eight orientations, and pairs again, each a step that takes its share
     of the whole: of the body's box b and windows of 16 × 48 × 48 in a network of 8 channels, 4·b/(16·48²) times what a
     voxel costs.
     """
@@ -139,7 +139,7 @@ def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
     fractions = [p.fraction for p in events]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0 and events[-1].seconds_left == 0
     of_step = {p.step: p for p in events if p.window == p.windows}  # the last of each
-    assert [of_step[i].windows for i in range(4)] == [windows, 25, 8 * 8, 8]
+    assert [of_step[i].windows for i in range(4)] == [windows, 2 * 25, 8 * 8, 8]
     ends = np.cumsum(costs) / sum(costs)
     assert [of_step[i].fraction for i in range(4)] == pytest.approx(list(ends))
     seen = look(ct, model, **ARGUMENTS)

@@ -11,7 +11,7 @@ ABDOMEN = RegionFacts("abdomen", [-160.0, 240.0], [400, 0], 2, 0, 4, [-80.0, 0.0
 THIN = SuperResolveFacts(
     "axial", 2, [4, 8], [5.0, 2.5], None, 5.0, "dicom", "profile", 0.0, "auto", "none", "none", [CHEST]
 )
-DENOISED = DenoiseFacts(20.0, 31.0, None, 70.0, {}, "auto", "own", 0.5, "none", "none", [CHEST])
+DENOISED = DenoiseFacts(20.0, 31.0, None, 70.0, {}, {}, {}, "auto", "own", 0.5, "none", "none", [CHEST])
 
 
 @pytest.mark.parametrize("facts", [DENOISED, THIN])

@@ -68,7 +68,7 @@ def test_thin_slices_are_the_estimate_itself(corner, tiny_model_with_controls):
     plan = super_resolve.plan(thick, wanted, model, "auto", Reporter(None))
     ((span, part),) = plan.regions
     plan.splitter.reporter.begin(2, 1)
-    raw = plan.splitter._estimate(part, plan.splitter._eps(part, plan.labels[span.z]))
+    raw = plan.splitter._estimate(part, plan.splitter._eps(part, plan.labels[span.z]), None)
     np.testing.assert_allclose(np.clip(result.volume.voxels, *ABDOMEN), raw, atol=0.5001)
     assert result.facts.block_mean_error_hu > 1
 

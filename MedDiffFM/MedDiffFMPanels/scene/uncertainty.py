@@ -70,7 +70,7 @@ def color(node, topHU):
 
 
 def topOf(full):
-    """The HU of the highest color: what 99 % of the uncertain voxels stay below at full strength."""
+    """The HU that the highest color stands for; 99 % of the uncertain voxels are below it at full strength."""
     sample = full.reshape(-1)[:: max(1, full.size // 1_000_000)]
     sample = sample[sample > 0]
     return max(LEAST_TOP_HU, float(np.percentile(sample, 99))) if sample.size else LEAST_TOP_HU

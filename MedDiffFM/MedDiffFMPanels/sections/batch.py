@@ -39,7 +39,7 @@ class BatchPart:
         slots = TASKS[task].files
         inputs = [slot for slot in slots if not slot.output]
         self._maskSlot = inputs[1] if len(inputs) > 1 else None
-        self._extraOutputs = [slot for slot in slots if slot.output][1:]
+        self._extraOutputs = [slot for slot in slots if slot.output and not slot.on_request][1:]
         labels = inputs[0].kind == "labels"
         self.ui.batchIntroLabel.text = _introduction(labels, self._maskSlot)
         self.ui.batchMaskLabel.visible = self.ui.batchMaskRow.visible = self._maskSlot is not None
