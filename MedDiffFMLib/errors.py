@@ -82,14 +82,17 @@ def _is_missing_extra(error: BaseException) -> bool:
     return isinstance(error, ImportError) and extra_of(error.name) is not None
 
 
+# what allocators say, and oneDNN of networks that it computes otherwise
+OUT_OF_MEMORY = ("can't allocate memory", "failed to allocate memory", "out of memory", "could not create a primitive")
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
     """Python's MemoryError, torch's OutOfMemoryError (looked for by name: torch may not be loaded), or an allocator's
     complaint.
     """
     text = str(error).lower()
-    complaint = "can't allocate memory" in text or "failed to allocate memory" in text or "out of memory" in text
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and complaint)
+        or (isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY))
     )

@@ -48,7 +48,7 @@ def limit(kind, number):
 
 def test_the_memory_runs_out(panel):
     before, pid = names_in_scene(), worker()
-    limit(resource.RLIMIT_AS, address_space(pid) + (16 << 20))
+    limit(resource.RLIMIT_AS, address_space(pid) + (1 << 20))
     run(panel)
     text = panel.ui.messageLabel.text
     assert "The memory was not enough." in text and "limit the work to a box" in text

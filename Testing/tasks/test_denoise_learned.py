@@ -123,9 +123,9 @@ def test_who_denoised_is_told(ct, model, learned):
 
 
 def test_progress_and_the_time_foreseen_count_what_helps(ct, learned):
-    """Windows, rows of shifts in two blocks of rows, pairs of slices in eight orientations, and pairs again, each a step that takes its share
-    of the whole: of the body's box b and windows of 16 × 48 × 48 in a network of 8 channels, 4·b/(16·48²) times what a
-    voxel costs.
+    """Windows, shifts in two blocks of rows, pairs of slices in eight orientations, and pairs again, each a step that
+    takes its share of the whole: of the body's box b and windows of 16 × 48 × 48 in a network of 8 channels,
+    4·b/(16·48²) times what a voxel costs.
     """
     settings = {"nlm_share": 0.5, "mirrored": 8}
     model = replace(learned, config=learned.config | {"tasks": {"denoise": {"fast": settings}}})
