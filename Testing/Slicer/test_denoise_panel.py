@@ -25,7 +25,7 @@ from harness import click, wait_until
 def chest(slicer):
     for view in ("Red", "Yellow", "Green"):
         slicer.app.layoutManager().sliceWidget(view)
-    return add_chest()
+    return add_chest(y=slice(40, 104), x=slice(40, 104))  # not the heart alone: noise is measured in soft tissue
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_run_from_the_first_click_to_the_result(slicer, chest, panel):
     assert record["task"] == "denoise" and record["parameters"]["quality"] == "fast"
     assert record["source"]["size"] == [64, 64, 32] and result.GetAttribute("MedDiffFM.synthetic") == "false"
     assert record["facts"]["noise_before_hu"] == pytest.approx(noise, abs=0.51)
-    assert record["facts"]["noise_after_hu"] < 0.7 * record["facts"]["noise_before_hu"]
+    assert record["facts"]["noise_after_hu"] < 0.6 * record["facts"]["noise_before_hu"]
     assert f"{record['facts']['noise_before_hu']:.0f} HU" in ui.resultLabel.text
     assert np.abs(voxels.astype(int) - before).max() <= 4 * record["facts"]["sigma_hu"] + 1
 
